@@ -1,0 +1,111 @@
+"""Frozen dataclasses that JAX can see into: `pytree` and `static`. Nothing else."""
+
+import dataclasses
+import types
+from collections.abc import Callable
+from typing import Any, TypeVar, dataclass_transform
+
+import jax
+
+Class = TypeVar("Class", bound=type)
+
+
+def static(**kwargs: Any) -> Any:
+    """Declares a dataclass field that is part of the structure and not a child.
+
+    Args:
+      **kwargs: whatever `dataclasses.field` takes.
+
+    Returns:
+      The field. Its values are compared and hashed when JAX caches a compiled
+      function, so give it functions, numbers, strings and tuples of these.
+    """
+    return dataclasses.field(metadata={"static": True}, **kwargs)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
+def pytree(cls: Class) -> Class:
+    """Makes a class a frozen dataclass and a JAX pytree.
+
+    Fields are children, those declared with `static` are structure. JAX rebuilds an
+    instance with whatever leaves it likes (tracers, shardings, None), so rebuilding
+    does not call `__init__`: checks in `__post_init__` see what a user passed only.
+    Instances compare by identity, since comparing arrays has no single answer.
+
+    Args:
+      cls: a class with annotated fields.
+
+    Returns:
+      The same class, registered.
+
+    Example:
+      >>> @pytree
+      ... class Point:
+      ...     x: float
+      ...     unit: str = static(default="m")
+      >>> jax.tree.map(lambda leaf: leaf + 1, Point(1.0))
+      Point(x=2.0, unit='m')
+    """
+    cls = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+    fields = dataclasses.fields(cls)
+    statics = tuple(f.name for f in fields if f.metadata.get("static"))
+    children = tuple(f.name for f in fields if f.name not in statics)
+    keys = tuple(jax.tree_util.GetAttrKey(name) for name in children)
+
+    def flatten(value: Any) -> tuple[tuple, tuple]:
+        held = value.__dict__
+        return tuple(held[n] for n in children), tuple(held[n] for n in statics)
+
+    def flatten_with_keys(value: Any) -> tuple[tuple, tuple]:
+        leaves, structure = flatten(value)
+        return tuple(zip(keys, leaves, strict=True)), structure
+
+    def unflatten(structure: tuple, leaves: Any) -> Any:
+        value = object.__new__(cls)
+        value.__dict__.update(zip(children, leaves, strict=True))
+        value.__dict__.update(zip(statics, structure, strict=True))
+        return value
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    if cls.__repr__ is object.__repr__:
+        cls.__repr__ = _repr
+    return cls
+
+
+def _repr(self: Any) -> str:
+    """`Name(field=value)`: arrays as dtype and shape, functions by name."""
+    shown = ", ".join(
+        f"{f.name}={describe(getattr(self, f.name))}" for f in dataclasses.fields(self)
+    )
+    return f"{type(self).__name__}({shown})"
+
+
+def describe(value: Any) -> str:
+    """Says what a value is in one short line without an address.
+
+    Args:
+      value: anything.
+
+    Returns:
+      dtype and shape of an array, the name of a function, the parts of a dict, list
+      or tuple, and `repr` for the rest.
+
+    Example:
+      >>> import numpy as np
+      >>> describe({"input": np.zeros((5, 28)), "load": len})
+      "{'input': float64[5,28], 'load': len}"
+    """
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{value.dtype}[{','.join(map(str, value.shape))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{k!r}: {describe(v)}' for k, v in value.items())}}}"
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        if len(value) > 6:
+            return f"{type(value).__name__} of {len(value)}"
+        inside = ", ".join(map(describe, value))
+        return f"[{inside}]" if isinstance(value, list) else f"({inside})"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return repr(value)
+    if isinstance(value, Callable | types.ModuleType):
+        return getattr(value, "__qualname__", None) or type(value).__name__
+    return repr(value)

@@ -1,0 +1,128 @@
+"""The protocols: what each part asks of the others, and nothing of how it is made."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+from jax.typing import ArrayLike
+
+Sample = Any
+"""A pytree of arrays; by convention a dict with the fields `input` and `target`."""
+
+Hook = Callable[[Any], Any]
+"""`State -> State`, pure when it runs compiled."""
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A pure function of an index: a list, a torch or Hugging Face dataset is one.
+
+    `__getitem__` is deterministic and may be called from several threads. An index
+    below 0 or at the length raises `IndexError`. Two optional members make it fast:
+
+    * `take(indices)`: many samples stacked along new first axes of any shape. It
+      counts only when its parameter is named `indices`.
+    * `uniform_length`: how many of the leading samples are known to have the same
+      structure, shapes and dtypes, so that a run of them can be taken at once.
+    """
+
+    def __len__(self) -> int:
+        """Returns how many samples there are."""
+        ...
+
+    def __getitem__(self, index: int, /) -> Sample:
+        """Returns sample `index`, 0 <= index < len."""
+        ...
+
+
+@runtime_checkable
+class Chunk(Protocol):
+    """A run of samples on their way into one compiled call. A pytree.
+
+    `xs` is what a scan walks over: pytree leaves with a first axis of the chunk's
+    length. `read` turns one slice of it into the sample, inside the compiled step.
+    """
+
+    @property
+    def xs(self) -> Any:
+        """The pytree to scan over, leaves [K, ...]."""
+        ...
+
+    def read(self, x: Any) -> Sample:
+        """Returns the sample that one slice of `xs` stands for."""
+        ...
+
+    def __len__(self) -> int:
+        """Returns K, the number of samples."""
+        ...
+
+
+Room = Callable[[int, int], int]
+"""`(position, sample_bytes) -> most samples` that a chunk starting there may hold."""
+
+
+@runtime_checkable
+class SampleIterator(Protocol):
+    """What an engine trains on: samples in order, from any place in any epoch."""
+
+    def run(self, epoch: int = 0, start: int = 0) -> Iterator[Sample]:
+        """Yields the samples of an epoch, one by one, from number `start` on."""
+        ...
+
+    def chunks(self, epoch: int, start: int, room: Room) -> Iterator[Chunk]:
+        """Yields the same samples in chunks of one shape.
+
+        `room(position, sample_bytes)` is the most samples that a chunk may hold if
+        its first sample is number `position` and a sample has `sample_bytes` bytes.
+        A shorter chunk has a power of two of samples, so that few lengths occur.
+        """
+        ...
+
+
+class Network(Protocol):
+    """`network(params, input) -> output`: pure, differentiable in `params`."""
+
+    def __call__(self, params: Any, input: Any, /) -> Any:
+        """Returns the output for a batch of inputs."""
+        ...
+
+
+class Criterion(Protocol):
+    """`criterion(output, target) -> loss`: [] a mean, or [B] one for each example."""
+
+    def __call__(self, output: Any, target: Any, /) -> jax.Array:
+        """Returns the loss, [] or [B] float."""
+        ...
+
+
+@runtime_checkable
+class Meter(Protocol):
+    """A monoid: `reset()` is the identity of the associative `merge`.
+
+    A frozen pytree whose `add` keeps structure, shapes and dtypes, so that a meter
+    can be carried through a scan. Nothing changes in place: rebind the result.
+    """
+
+    def add(self, *args: Any, mask: ArrayLike | None = None) -> "Meter":
+        """Returns the meter with a batch counted in."""
+        ...
+
+    def merge(self, other: Any) -> "Meter":
+        """Returns one meter for what both have seen."""
+        ...
+
+    def reset(self) -> "Meter":
+        """Returns the meter that has seen nothing."""
+        ...
+
+    def value(self) -> Any:
+        """Returns what was measured."""
+        ...
+
+
+class View(Protocol):
+    """A closure attached to a `Log`; `key` and `value` come with a set or a get."""
+
+    def __call__(self, log: Any, *args: Any) -> None:
+        """Shows something of the log."""
+        ...
