@@ -1,0 +1,17 @@
+"""Datasets: each one file, each an index map over what it wraps."""
+
+from tntjax.dataset._batch import BatchDataset
+from tntjax.dataset._list import ListDataset
+from tntjax.dataset._shuffle import ShuffleDataset
+from tntjax.dataset._table import TableDataset
+from tntjax.dataset._take import take
+from tntjax.dataset._transform import TransformDataset
+
+__all__ = [
+    "BatchDataset",
+    "ListDataset",
+    "ShuffleDataset",
+    "TableDataset",
+    "TransformDataset",
+    "take",
+]

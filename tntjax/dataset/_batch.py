@@ -1,0 +1,192 @@
+"""BatchDataset: consecutive samples merged into batches."""
+
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._struct import pytree, static
+from tntjax._types import Dataset, Sample
+from tntjax.dataset._take import (
+    check_index,
+    check_indices,
+    host_only,
+    sample_bytes,
+    take,
+    take_one_by_one,
+)
+from tntjax.transform import make_batch
+
+Policy = Literal["include-last", "skip-last", "divisible-only", "pad-last"]
+
+
+@pytree
+class BatchDataset:
+    """A dataset whose samples are batches of another's.
+
+    Args:
+      dataset: what to batch, `n` samples.
+      batch_size: samples in a batch, at least 1.
+      perm: `position -> index`, called on the host for each position of a batch.
+      merge: `{field: list} -> batch`, None to stack arrays and keep other lists.
+      policy: what becomes of a rest of `n % batch_size` samples. `"include-last"`: a
+        shorter last batch. `"skip-last"`: dropped. `"divisible-only"`: an error.
+        `"pad-last"`: a full last batch, and in every batch a boolean field `mask`
+        [batch_size] that is False for the rows that only fill up.
+      filter: `sample -> bool`, whether to keep a sample. Batches shrink and are not
+        refilled; one of which nothing is left has arrays of length 0.
+
+    Raises:
+      ValueError: if `batch_size` is below 1, the policy is unknown, or it is
+        `"divisible-only"` and the length is not divisible.
+
+    Example:
+      >>> [batch.tolist() for batch in BatchDataset([1, 2, 3], 2)]
+      [[1, 2], [3]]
+      >>> padded = BatchDataset([{"x": 1}, {"x": 2}, {"x": 3}], 2, policy="pad-last")
+      >>> padded[1]["x"].tolist(), padded[1]["mask"].tolist()
+      ([3, 3], [True, False])
+
+    Purpose: mini-batches as one more dataset, which can be shuffled or transformed.
+
+    Torchnet: `dataset/batchdataset.lua`. `perm` gets the position alone; arrays stack
+    if their shapes agree and not if their sizes do, otherwise it is an error;
+    `"pad-last"` is ours.
+    """
+
+    dataset: Dataset
+    batch_size: int = static()
+    perm: Callable[[int], int] | None = static(default=None)
+    merge: Callable[[dict[str, list]], Sample] | None = static(default=None)
+    policy: Policy = static(default="include-last")
+    filter: Callable[[Sample], bool] | None = static(default=None)
+
+    def __post_init__(self) -> None:
+        if self.policy not in get_args(Policy):
+            raise ValueError(
+                f"BatchDataset needs one of the policies {', '.join(get_args(Policy))};"
+                f" got {self.policy!r}."
+            )
+        if isinstance(self.batch_size, bool) or not isinstance(
+            self.batch_size, int | np.integer
+        ):
+            raise TypeError(
+                f"BatchDataset needs an integer batch_size, got {self.batch_size!r}."
+            )
+        if self.batch_size < 1:
+            raise ValueError(
+                f"BatchDataset needs batch_size >= 1, got {self.batch_size}."
+            )
+        rest = len(self.dataset) % self.batch_size
+        if self.policy == "divisible-only" and rest:
+            raise ValueError(
+                f"BatchDataset(policy='divisible-only') got {len(self.dataset)} samples"
+                f" and batch_size {self.batch_size}, which leaves {rest}. Choose"
+                " another policy or batch_size."
+            )
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.dataset), self.batch_size)
+        return full + (rest > 0 and self.policy in ("include-last", "pad-last"))
+
+    def __getitem__(self, index: int) -> Sample:
+        index = check_index(self, index)
+        if isinstance(index, jax.Array) or not self._by_sample:
+            return self.take(index)
+        positions, mask = self._positions(np.asarray(index))
+        if mask is not None:
+            positions = positions[mask]
+        samples = [self.dataset[int(i)] for i in self._permute(positions)]
+        keep = self.filter or (lambda sample: True)
+        kept = [sample for sample in samples if keep(sample)]
+        if kept:
+            batch = make_batch(self.merge)(kept)
+        else:
+            empty = make_batch(self.merge)(samples[:1])
+            batch = jax.tree.map(lambda leaf: leaf[:0], empty)
+        return batch if mask is None else self._padded(batch, len(kept))
+
+    def take(self, indices: ArrayLike) -> Sample:
+        """Reads many batches at once, one gather a leaf where the data allows it.
+
+        Args:
+          indices: integers of any shape S, possibly traced.
+
+        Returns:
+          The batches with leaves [*S, batch_size, ...].
+
+        Raises:
+          IndexError: if an index on the host is out of range.
+          ValueError: if the shorter last batch is asked for together with full ones.
+        """
+        windows = check_indices(self, indices)
+        if self._by_sample:
+            return take_one_by_one(self, windows)
+        positions, mask = self._positions(windows)
+        batch = take(self.dataset, self._permute(positions))
+        return batch if mask is None else self._with_mask(batch, mask)
+
+    @property
+    def _by_sample(self) -> bool:
+        return self.merge is not None or self.filter is not None
+
+    def _positions(self, windows: Any) -> tuple[Any, Any]:
+        """Positions [*S, B] of the windows' samples, and which of them are real."""
+        length, size = len(self.dataset), self.batch_size
+        if not isinstance(windows, jax.Array) and self.policy == "include-last":
+            last = windows == length // size
+            if last.any():
+                if not last.all():
+                    raise ValueError(
+                        "BatchDataset: the last batch is shorter than the others, so"
+                        " they cannot be stacked. Take it on its own, or use"
+                        " policy='pad-last'."
+                    )
+                size = length % size
+        positions = windows[..., None] * self.batch_size + np.arange(size, dtype="i4")
+        if self.policy != "pad-last":
+            return positions, None
+        return positions.clip(None, length - 1), positions < length
+
+    def _permute(self, positions: Any) -> Any:
+        if self.perm is None:
+            return positions
+        if isinstance(positions, jax.core.Tracer):
+            raise host_only(self)
+        flat = [self.perm(position) for position in np.ravel(positions).tolist()]
+        return np.array(flat, np.intp).reshape(positions.shape)
+
+    def _padded(self, batch: Sample, kept: int) -> Sample:
+        """Fills a batch up to `batch_size` rows; the new rows repeat the last."""
+        if not kept:
+            raise ValueError(
+                "BatchDataset(policy='pad-last'): the filter left nothing of a batch,"
+                " so there is no sample to fill it up with. Filter before batching."
+            )
+        rows = np.arange(self.batch_size).clip(None, kept - 1)
+        filled = jax.tree.map(lambda leaf: leaf[rows], batch)
+        return self._with_mask(filled, np.arange(self.batch_size) < kept)
+
+    def _with_mask(self, batch: Sample, mask: Any) -> Sample:
+        if not isinstance(batch, dict) or "mask" in batch:
+            raise ValueError(
+                "BatchDataset(policy='pad-last') adds a field 'mask', so samples must"
+                f" be dicts without one; got {type(batch).__name__}"
+                f"{' with mask' if isinstance(batch, dict) else ''}."
+            )
+        return {**batch, "mask": mask}
+
+    @property
+    def uniform_length(self) -> int:
+        """All full batches, if they are stacked; a padded one counts as full."""
+        if self._by_sample:
+            return 0
+        padded = self.policy == "pad-last"
+        return len(self) if padded else len(self.dataset) // self.batch_size
+
+    @property
+    def sample_bytes(self) -> int:
+        """The bytes of a full batch."""
+        return self.batch_size * sample_bytes(self.dataset)

@@ -1,0 +1,93 @@
+"""ListDataset: a list of items and a function that loads one."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+
+from tntjax._struct import pytree, static
+from tntjax._types import Sample
+from tntjax.dataset._take import check_index, host_only
+
+
+@pytree
+class ListDataset:
+    """Samples that a function makes from the items of a list.
+
+    Nothing is kept: `load` runs at each get, so it must give equal samples for equal
+    items, and may be called from several threads.
+
+    Args:
+      list: any sequence of items, a NumPy array included.
+      load: `item -> sample`.
+      path: a folder to put before each item: `load(f"{path}/{item}")`.
+
+    Example:
+      >>> dataset = ListDataset(["a", "bb"], load=len)
+      >>> [dataset[i] for i in range(len(dataset))]
+      [1, 2]
+
+    Purpose: files that are read when their turn comes.
+
+    Torchnet: `dataset/listdataset.lua`. Its form with a file name is `from_file`.
+    """
+
+    list: Sequence[Any] = static()
+    load: Callable[[Any], Sample] = static()
+    path: str | None = static(default=None)
+
+    def __post_init__(self) -> None:
+        if not callable(self.load):
+            raise TypeError(f"ListDataset needs a function load, got {self.load!r}.")
+        if isinstance(self.list, str | bytes) or not hasattr(self.list, "__getitem__"):
+            raise TypeError(
+                f"ListDataset needs a sequence of items, got {type(self.list).__name__}"
+                " (for the lines of a file: ListDataset.from_file(filename, load))."
+            )
+
+    @classmethod
+    def from_file(
+        cls,
+        filename: str | os.PathLike,
+        load: Callable[[str], Sample],
+        max_load: int | None = None,
+        path: str | None = None,
+    ) -> "ListDataset":
+        r"""Makes the list from the lines of a UTF-8 file.
+
+        Args:
+          filename: a text file, one item a line. Lines end at `\n` or `\r\n` only.
+          load: `line -> sample`.
+          max_load: how many lines to read at most, None for all.
+          path: a folder to put before each line.
+
+        Returns:
+          The dataset.
+
+        Raises:
+          ValueError: if `max_load` is below 1.
+        """
+        if max_load is not None and max_load < 1:
+            raise ValueError(f"max_load must be at least 1 or None, got {max_load}.")
+        lines = []
+        with open(filename, encoding="utf-8", newline="\n") as file:
+            for line in file:
+                if len(lines) == max_load:
+                    break
+                lines.append(line.removesuffix("\n").removesuffix("\r"))
+        return cls(lines, load, path)
+
+    def __len__(self) -> int:
+        return len(self.list)
+
+    def __getitem__(self, index: int) -> Sample:
+        index = check_index(self, index)
+        if isinstance(index, jax.core.Tracer):
+            raise host_only(self)
+        item = self.list[index]
+        try:
+            return self.load(item if self.path is None else f"{self.path}/{item}")
+        except Exception as error:
+            error.add_note(f"ListDataset: while loading sample {index}, {item!r}.")
+            raise

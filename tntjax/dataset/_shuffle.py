@@ -1,0 +1,108 @@
+"""ShuffleDataset: the samples in a random order."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._struct import pytree, static
+from tntjax._types import Dataset, Sample
+from tntjax.dataset._take import (
+    check_index,
+    check_indices,
+    sample_bytes,
+    take,
+    uniform_length,
+)
+
+
+@pytree
+class ShuffleDataset:
+    """A dataset's samples in an order drawn from a seed.
+
+    The order is a leaf of the pytree: with a new seed compiled code runs again and is
+    not traced again.
+
+    Args:
+      dataset: what to shuffle.
+      seed: a non-negative integer; the order is a function of it and of nothing else.
+      size: how many samples to draw, None for as many as there are.
+      replacement: draw each sample independently, so that one may come twice.
+
+    Raises:
+      ValueError: if `size` is below 1, or above the length without replacement.
+
+    Example:
+      >>> dataset = ShuffleDataset(range(5), seed=0)
+      >>> sorted(dataset[i] for i in range(5))
+      [0, 1, 2, 3, 4]
+      >>> len(ShuffleDataset(range(5), seed=0, size=9, replacement=True))
+      9
+
+    Purpose: a new order each epoch, `lambda epoch: ShuffleDataset(dataset, epoch)`.
+
+    Torchnet: `dataset/shuffledataset.lua`, which draws from the global generator and
+    changes in place on `resample()`. Here the seed is an argument and `resample(seed)`
+    gives a new dataset.
+    """
+
+    dataset: Dataset
+    seed: int
+    size: int | None = static(default=None)
+    replacement: bool = static(default=False)
+    order: Any = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        length = len(self.dataset)
+        size = length if self.size is None else self.size
+        if self.size is not None and size < 1:
+            raise ValueError(f"ShuffleDataset needs size >= 1 or None, got {size}.")
+        if size > length and not self.replacement:
+            raise ValueError(
+                f"ShuffleDataset cannot draw {size} of {length} samples without"
+                " replacement. Pass replacement=True, or a smaller size."
+            )
+        generator = np.random.default_rng(self.seed)
+        kind = np.int32 if length <= 2**31 else np.int64
+        if self.replacement:
+            order = generator.integers(length, size=size, dtype=kind)
+        else:
+            order = generator.permutation(np.arange(length, dtype=kind))[:size]
+        object.__setattr__(self, "order", order)
+
+    def resample(self, seed: int) -> "ShuffleDataset":
+        """Returns the same dataset in the order of another seed."""
+        return dataclasses.replace(self, seed=seed)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int) -> Sample:
+        index = self.order[check_index(self, index)]
+        return self.dataset[int(index) if isinstance(index, np.integer) else index]
+
+    def take(self, indices: ArrayLike) -> Sample:
+        """Reads many samples at once.
+
+        Args:
+          indices: integers of any shape S, possibly traced.
+
+        Returns:
+          The sample with leaves [*S, ...].
+
+        Raises:
+          IndexError: if an index on the host is out of range.
+        """
+        return take(self.dataset, self.order[check_indices(self, indices)])
+
+    @property
+    def uniform_length(self) -> int:
+        """All samples, if all samples below are alike."""
+        alike = uniform_length(self.dataset) == len(self.dataset)
+        return len(self) if alike else 0
+
+    @property
+    def sample_bytes(self) -> int:
+        """The bytes of a sample below."""
+        return sample_bytes(self.dataset)
