@@ -1,3 +1,40 @@
 """Torchnet's datasets, iterators, engines, meters and logs as a functional library."""
 
+from tntjax import log, transform, vision
+from tntjax.dataset import (
+    BatchDataset,
+    ListDataset,
+    ShuffleDataset,
+    TableDataset,
+    TransformDataset,
+    take,
+)
+from tntjax.engine import Hooks, SGDEngine, State, chain, every, watch
+from tntjax.iterator import DatasetIterator
+from tntjax.log import Log
+from tntjax.meter import AverageValueMeter, ClassErrorMeter, TimeMeter
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "AverageValueMeter",
+    "BatchDataset",
+    "ClassErrorMeter",
+    "DatasetIterator",
+    "Hooks",
+    "ListDataset",
+    "Log",
+    "SGDEngine",
+    "ShuffleDataset",
+    "State",
+    "TableDataset",
+    "TimeMeter",
+    "TransformDataset",
+    "chain",
+    "every",
+    "log",
+    "take",
+    "transform",
+    "vision",
+    "watch",
+]

@@ -1,0 +1,7 @@
+"""Engines: a step with a hook after each line, compiled many at a time."""
+
+from tntjax.engine._hooks import Hooks, chain, every, watch
+from tntjax.engine._sgd import SGDEngine
+from tntjax.engine._state import State
+
+__all__ = ["Hooks", "SGDEngine", "State", "chain", "every", "watch"]

@@ -1,0 +1,182 @@
+"""Running hooks: what they may return, and what is said if they return another thing."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from tntjax._struct import describe
+from tntjax._types import Hook
+from tntjax.engine._hooks import Hooks
+from tntjax.engine._state import CARRIED, COUNTERS, HOST_ONLY, State
+
+NOT_A_STATE = """the hook {hook} of {event} returned {came} and not a State.
+
+    def {hook}(state):                  # wrong: a State is frozen, this is lost
+        state.replace(...)
+
+    def {hook}(state):                  # right
+        return state.replace(...)
+"""
+
+CHANGED_CARRY = """the compiled hook {hook} of {event} changed {field}, which is carried \
+from step to step and must keep its structure, shape and dtype.
+  before: {before}
+  after:  {after}
+
+    def {hook}(state):                  # wrong: a new entry, or another shape or dtype
+        return state.replace({root}={{"new": ...}})
+
+    def start(state):                   # right: make it before the first step
+        return state.replace({root}={{"new": jnp.zeros(...)}})
+
+    hooks = Hooks(on_start=start, {event}={hook})   # and cast: value.astype(old.dtype)
+"""
+
+CHANGED_HOST = """the compiled hook {hook} of {event} changed state.{field}, which only \
+the host can change: compiled code runs on without looking at it. Do it in on_start, \
+on_start_epoch, on_end_epoch or every(n, hook).
+"""
+
+CHANGED_COUNTER = """the compiled hook {hook} of {event} changed state.{field}, which the \
+engine counts. Keep a counter of your own in state.aux.
+"""
+
+
+def fire_on_host(hooks: Hooks, event: str, state: State) -> State:
+    """Runs the hooks of a host event.
+
+    Args:
+      hooks: where they are.
+      event: its name.
+      state: what they get.
+
+    Returns:
+      The State after all of them.
+
+    Raises:
+      TypeError: if one does not return a State.
+    """
+    for hook in hooks.functions(event):
+        state = run_on_host(hook, event, state)
+    return state
+
+
+def run_on_host(hook: Hook, event: str, state: State) -> State:
+    """Runs one hook on the host and checks that a State comes back."""
+    return _state(hook, event, hook(state))
+
+
+def fire(hooks: Hooks, event: str, state: State) -> State:
+    """Runs the hooks of an event inside a step.
+
+    Args:
+      hooks: where they are.
+      event: its name.
+      state: what they get.
+
+    Returns:
+      The State after all of them; what is carried has kept its shapes and dtypes.
+
+    Raises:
+      TypeError: if one returns no State or changes what must stay.
+    """
+    for hook in hooks.functions(event):
+        state = _settled(hook, event, state, _state(hook, event, hook(state)))
+    return state
+
+
+def _state(hook: Hook, event: str, returned: Any) -> State:
+    if isinstance(returned, State):
+        return returned
+    name, came = describe(hook), describe(returned)
+    raise TypeError(NOT_A_STATE.format(hook=name, event=event, came=came))
+
+
+def _settled(hook: Hook, event: str, old: State, new: State) -> State:
+    """The new State with carried leaves strongly typed, after all checks."""
+    name = describe(hook)
+    for field in COUNTERS:
+        if getattr(new, field) is not getattr(old, field):
+            raise TypeError(CHANGED_COUNTER.format(hook=name, event=event, field=field))
+    for field in HOST_ONLY:
+        if getattr(new, field) is not getattr(old, field):
+            raise TypeError(CHANGED_HOST.format(hook=name, event=event, field=field))
+    changes = {}
+    for field in CARRIED:
+        before, after = getattr(old, field), getattr(new, field)
+        if after is before:
+            continue
+        before_leaves, before_tree = jax.tree_util.tree_flatten_with_path(before)
+        after_leaves, after_tree = jax.tree.flatten(after)
+        if before_tree != after_tree:
+            _raise_changed(name, event, field, field, describe(before), describe(after))
+        leaves = []
+        for (path, a), b in zip(before_leaves, after_leaves, strict=True):
+            leaf = _strong(a, b)
+            if leaf is None:
+                where = field + jax.tree_util.keystr(path)
+                _raise_changed(name, event, field, where, describe(a), describe(b))
+            leaves.append(leaf)
+        changes[field] = after_tree.unflatten(leaves)
+    return new.replace(**changes)
+
+
+def _strong(before: Any, after: Any) -> Any:
+    """`after` with the dtype of `before`, or None if it is another kind of thing."""
+    if jnp.shape(after) != jnp.shape(before):
+        return None
+    if getattr(after, "dtype", None) == before.dtype:
+        return _without_weak_type(after)
+    weak = getattr(after, "weak_type", not hasattr(after, "dtype"))
+    if weak and jnp.result_type(before, after) == before.dtype:
+        return jnp.asarray(after, before.dtype)
+    return None
+
+
+def _without_weak_type(leaf: Any) -> Any:
+    return jnp.asarray(leaf, leaf.dtype) if getattr(leaf, "weak_type", False) else leaf
+
+
+def _raise_changed(
+    hook: str, event: str, root: str, field: str, before: str, after: str
+) -> None:
+    message = CHANGED_CARRY.format(
+        hook=hook, event=event, root=root, field=field, before=before, after=after
+    )
+    raise TypeError(message)
+
+
+def as_carry(state: State) -> State:
+    """Turns what hooks left in the carried fields into strongly typed arrays.
+
+    Args:
+      state: the State as a host hook returned it.
+
+    Returns:
+      The State with JAX arrays as leaves of its carried fields.
+
+    Raises:
+      TypeError: if something in there is not a number or an array.
+    """
+
+    def strong(path: Any, leaf: Any) -> jax.Array:
+        if isinstance(leaf, jax.Array):
+            return _without_weak_type(leaf)
+        try:
+            return jnp.asarray(leaf, jnp.result_type(leaf))
+        except (TypeError, ValueError) as error:
+            where = field + jax.tree_util.keystr(path)
+            raise TypeError(
+                f"state.{where} is {describe(leaf)}, but what is carried from step to"
+                " step must be numbers or arrays. Keep other things in the hook's own"
+                " closure (a TimeMeter, a Log), or return them from a host hook."
+            ) from error
+
+    changes = {}
+    for field in CARRIED:
+        kind = jnp.int32 if field in COUNTERS else None
+        value = getattr(state, field)
+        value = jnp.asarray(value, kind) if kind else value
+        changes[field] = jax.tree_util.tree_map_with_path(strong, value)
+    return state.replace(**changes)

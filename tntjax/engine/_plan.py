@@ -1,0 +1,63 @@
+"""How many steps one compiled call makes."""
+
+import dataclasses
+from typing import Literal
+
+LONGEST = 32
+CHUNK_BYTES = 64 * 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Chunk lengths such that a chunk ends wherever the host wants to act.
+
+    A length depends on the position alone and not on what went before, so that a run
+    resumed in the middle makes the same calls as one that was never stopped.
+
+    Args:
+      longest: most steps in a call.
+      stops: numbers of updates; a call ends when `t` is a multiple of one of them.
+      most_bytes: most bytes of samples in a call, None for any number.
+    """
+
+    longest: int
+    stops: tuple[int, ...]
+    most_bytes: int | None
+
+    def room(self, t: int, sample_bytes: int) -> int:
+        """Returns how many steps may be made at once when `t` updates are done."""
+        longest = self.longest
+        if self.most_bytes is not None:
+            longest = min(longest, max(1, self.most_bytes // max(1, sample_bytes)))
+        distance = min((n - t % n for n in self.stops), default=longest)
+        if longest <= distance:
+            return longest
+        return 1 << (distance.bit_length() - 1)
+
+
+def make_plan(steps_per_call: int | Literal["auto"], stops: tuple[int, ...]) -> Plan:
+    """Chooses the usual chunk length.
+
+    Args:
+      steps_per_call: most steps in a call, or `"auto"`: up to 32, as many as 64 MiB
+        hold, and if possible a divisor of the shortest distance between stops, so
+        that one length does.
+      stops: how many updates lie between the times when the host acts.
+
+    Returns:
+      The plan.
+
+    Raises:
+      ValueError: if `steps_per_call` is neither `"auto"` nor a positive integer.
+    """
+    if steps_per_call == "auto":
+        shortest = min(stops, default=LONGEST)
+        divisors = (k for k in range(LONGEST, LONGEST // 2, -1) if shortest % k == 0)
+        longest = shortest if shortest <= LONGEST else next(divisors, LONGEST)
+        return Plan(longest, stops, CHUNK_BYTES)
+    valid = isinstance(steps_per_call, int) and not isinstance(steps_per_call, bool)
+    if not valid or steps_per_call < 1:
+        raise ValueError(
+            f'steps_per_call must be "auto" or at least 1, got {steps_per_call!r}.'
+        )
+    return Plan(steps_per_call, stops, None)

@@ -1,0 +1,154 @@
+"""DatasetIterator: the samples of a dataset, epoch after epoch."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import jax
+import numpy as np
+
+from tntjax._struct import pytree, static
+from tntjax._types import Chunk, Dataset, Room, Sample
+from tntjax.dataset._take import sample_bytes, take, uniform_length
+from tntjax.iterator._chunk import (
+    IndexedChunk,
+    StackedChunk,
+    check_arrays,
+    cut,
+    grouped,
+)
+
+
+@pytree
+class DatasetIterator:
+    """Yields a dataset's samples in order, from any place in any epoch.
+
+    The iterator has no cursor: the whole position is `(epoch, start)`.
+
+    Args:
+      source: a dataset, or a function `epoch -> dataset` for one that changes.
+      perm: `position -> index`, on the host.
+      filter: `sample -> bool`, whether to yield a sample.
+      transform: `sample -> sample`, before the filter. Traced where the data lies on
+        a device and there is no filter.
+
+    Raises:
+      TypeError: if `source` is neither a dataset nor a function.
+
+    Example:
+      >>> list(DatasetIterator([1, 2, 3, 4], filter=lambda x: x % 2 == 0))
+      [2, 4]
+      >>> shifted = DatasetIterator(lambda epoch: [epoch, epoch + 1, epoch + 2])
+      >>> list(shifted.run(epoch=5, start=1))
+      [6, 7]
+
+    Torchnet: `dataset/datasetiterator.lua`. There a transform that returns nil ends
+    the loop; here None is a sample like any other.
+    """
+
+    source: Any
+    perm: Callable[[int], int] | None = static(default=None)
+    filter: Callable[[Sample], bool] | None = static(default=None)
+    transform: Callable[[Sample], Sample] | None = static(default=None)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.source, Dataset) and not callable(self.source):
+            raise TypeError(
+                "DatasetIterator needs a dataset (anything with len and [index]) or a"
+                f" function epoch -> dataset, got {type(self.source).__name__}."
+            )
+
+    def __iter__(self) -> Iterator[Sample]:
+        return self.run()
+
+    def run(self, epoch: int = 0, start: int = 0) -> Iterator[Sample]:
+        """Yields the samples of an epoch.
+
+        Args:
+          epoch: which epoch, given to a `source` that is a function.
+          start: how many samples to leave out at the front; those that the filter
+            drops do not count.
+
+        Returns:
+          An iterator over the samples.
+
+        Raises:
+          ValueError: if `epoch` or `start` is negative.
+          TypeError: if `source(epoch)` is not a dataset.
+        """
+        return self._samples(self._dataset(epoch, start), start)
+
+    def chunks(self, epoch: int, start: int, room: Room) -> Iterator[Chunk]:
+        """Yields the same samples in chunks of one shape, for an engine.
+
+        A run of samples that are known to be alike is taken at once. Where the
+        dataset lies on a device a chunk holds numbers only, and compiled code gathers.
+
+        Args:
+          epoch: which epoch.
+          start: how many samples to leave out at the front.
+          room: `(position, sample_bytes) -> most samples`.
+
+        Returns:
+          An iterator over chunks.
+
+        Raises:
+          TypeError: if a sample holds something that is not an array of numbers.
+        """
+        dataset = self._dataset(epoch, start)
+        resident = any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(dataset))
+        if resident:  # what is still on the host, such as an order, moves once an epoch
+            dataset = jax.device_put(dataset)
+        # A host transform may change shapes, a filter the count: neither runs ahead.
+        alike = self.filter is None and (self.transform is None or resident)
+        uniform = uniform_length(dataset) if alike else 0
+        if start < uniform:
+            yield from self._uniform(dataset, start, uniform, room, resident)
+        rest = max(start, uniform)
+        samples = map(check_arrays, self._samples(dataset, rest))
+        yield from grouped(samples, room, rest)
+
+    def _dataset(self, epoch: int, start: int) -> Dataset:
+        if epoch < 0 or start < 0:
+            raise ValueError(
+                f"A position is epoch >= 0 and start >= 0, got {epoch} and {start}."
+            )
+        if isinstance(self.source, Dataset):
+            return self.source
+        dataset = self.source(epoch)
+        if not isinstance(dataset, Dataset):
+            raise TypeError(
+                "DatasetIterator: the function epoch -> dataset must return a dataset"
+                f" (anything with len and [index]), got {type(dataset).__name__}."
+            )
+        return dataset
+
+    def _samples(self, dataset: Dataset, start: int) -> Iterator[Sample]:
+        skipped = 0 if self.filter is None else start
+        return islice(self._kept(dataset, start - skipped), skipped, None)
+
+    def _kept(self, dataset: Dataset, start: int) -> Iterator[Sample]:
+        for position in range(start, len(dataset)):
+            sample = dataset[position if self.perm is None else self.perm(position)]
+            if self.transform is not None:
+                sample = self.transform(sample)
+            if self.filter is None or self.filter(sample):
+                yield sample
+
+    def _uniform(
+        self, dataset: Dataset, start: int, end: int, room: Room, resident: bool
+    ) -> Iterator[Chunk]:
+        size = 4 if resident else sample_bytes(dataset)
+        order = np.arange(end, dtype=np.int32)
+        if self.perm is not None:
+            order = np.array([self.perm(i) for i in range(end)], np.int32)
+        first = True
+        while start < end:
+            length = cut(room(start, size), end - start)
+            indices = order[start : start + length]
+            if resident:
+                yield IndexedChunk(dataset, indices, self.transform)
+            else:
+                samples = take(dataset, indices)
+                yield StackedChunk(check_arrays(samples) if first else samples)
+            start, first = start + length, False
