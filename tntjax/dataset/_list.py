@@ -1,14 +1,20 @@
 """ListDataset: a list of items and a function that loads one."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
+from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
 from tntjax._types import Sample
-from tntjax.dataset._take import check_index, host_only
+from tntjax.dataset._take import (
+    check_index,
+    check_indices,
+    host_only,
+    take_one_by_one,
+)
 
 
 @pytree
@@ -85,9 +91,30 @@ class ListDataset:
         index = check_index(self, index)
         if isinstance(index, jax.core.Tracer):
             raise host_only(self)
-        item = self.list[index]
-        try:
-            return self.load(item if self.path is None else f"{self.path}/{item}")
-        except Exception as error:
-            error.add_note(f"ListDataset: while loading sample {index}, {item!r}.")
-            raise
+        return next(self._loaded([index]))
+
+    def take(self, indices: ArrayLike) -> Sample:
+        """Loads many samples, each written straight into its row of the result.
+
+        Args:
+          indices: integers of any shape S, not traced.
+
+        Returns:
+          The sample with leaves [*S, ...].
+
+        Raises:
+          IndexError: if an index is out of range.
+          TypeError: if `indices` are traced.
+        """
+        return take_one_by_one(self, check_indices(self, indices), self._loaded)
+
+    def _loaded(self, indices: Iterable[int]) -> Iterator[Sample]:
+        items, load, path = self.list, self.load, self.path
+        for index in indices:
+            item = items[index]
+            try:
+                sample = load(item if path is None else f"{path}/{item}")
+            except Exception as error:
+                error.add_note(f"ListDataset: while loading sample {index}, {item!r}.")
+                raise
+            yield sample

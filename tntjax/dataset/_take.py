@@ -2,7 +2,7 @@
 
 import inspect
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -59,15 +59,21 @@ def has_take(kind: type) -> bool:
         return False
 
 
-def take_one_by_one(dataset: Dataset, indices: Any) -> Sample:
-    """`take` by way of `dataset[i]`, on the host."""
+def take_one_by_one(
+    dataset: Dataset,
+    indices: Any,
+    samples: Callable[[list[int]], Iterable[Sample]] | None = None,
+) -> Sample:
+    """`take` by way of `dataset[i]`, or of a function that reads a list of indices."""
     if isinstance(indices, jax.Array):
         if isinstance(indices, jax.core.Tracer):
             raise host_only(dataset)
         indices = np.asarray(indices)
 
     def read(flat: np.ndarray) -> Sample:
-        return stack_rows((dataset[i] for i in flat.tolist()), len(flat))
+        rows = flat.tolist()
+        read_rows = samples(rows) if samples else (dataset[row] for row in rows)
+        return stack_rows(read_rows, len(rows))
 
     return with_flat(read, indices)
 

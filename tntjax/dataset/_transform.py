@@ -108,7 +108,10 @@ class TransformDataset:
         one = lambda r: self._apply(take(self.dataset, r), r)  # noqa: E731
         try:
             return with_flat(jax.vmap(one), rows)
-        except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
+        except (
+            jax.errors.TracerArrayConversionError,
+            jax.errors.ConcretizationTypeError,
+        ) as error:
             raise TypeError(
                 f"The transform of {self!r} works on NumPy values, but the data lies on"
                 " a device, where it is traced. Write it with jax.numpy, or keep the"

@@ -162,7 +162,9 @@ def chain(*hooks: Hooks) -> Hooks:
 
     def joined(event: str) -> Hook | None:
         functions = sum((part.functions(event) for part in hooks), ())
-        return Sequence(functions) if len(functions) > 1 else next(iter(functions), None)
+        return (
+            Sequence(functions) if len(functions) > 1 else next(iter(functions), None)
+        )
 
     scheduled = sum((part.scheduled for part in hooks), ())
     return Hooks(**{event: joined(event) for event in EVENTS}, scheduled=scheduled)

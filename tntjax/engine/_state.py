@@ -83,5 +83,7 @@ class State:
         return dataclasses.replace(self, **changes)
 
     def __repr__(self) -> str:
-        shown = (f"{k}={describe(v)}" for k, v in self.__dict__.items() if v is not None)
+        shown = (
+            f"{k}={describe(v)}" for k, v in self.__dict__.items() if v is not None
+        )
         return f"State({', '.join(shown)})"

@@ -105,9 +105,7 @@ def test_step(program: Program, state: State, sample: Sample) -> State:
     return without_step_fields(state)
 
 
-@functools.partial(
-    jax.jit, static_argnames=("program",), donate_argnames=("heavy",)
-)
+@functools.partial(jax.jit, static_argnames=("program",), donate_argnames=("heavy",))
 def train_chunk(
     program: Program, heavy: dict[str, Any], light: State, chunk: Chunk
 ) -> tuple[dict[str, Any], State]:

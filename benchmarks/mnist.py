@@ -1,0 +1,291 @@
+"""One epoch of logistic regression on MNIST, by hand, with tntjax, and with peers.
+
+Run: TNTJAX_DATA=folder python benchmarks/mnist.py [--repeats 9]
+
+All run in one process on the same data, turn by turn; what is printed are medians
+and ratios to the hand-written scan over chunks. Peers take part if installed.
+"""
+
+import argparse
+import importlib.util
+import os
+import platform
+import statistics
+import time
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import tntjax as tnt
+
+BATCH, LR, CHUNK = 128, 0.2, 32
+
+
+def network(params, input):
+    return input @ params["weight"] + params["bias"]
+
+
+def criterion(output, target):
+    return optax.softmax_cross_entropy_with_integer_labels(output, target)
+
+
+def initial():
+    return {"weight": jnp.zeros((784, 10)), "bias": jnp.zeros(10)}
+
+
+# ---- by hand ------------------------------------------------------------------------
+
+
+def hand_step(carry, batch):
+    """What every row below does each step: update, mean loss, count of errors."""
+    params, loss_sum, wrong, seen = carry
+    image, label = batch
+
+    def objective(params):
+        output = network(params, image.reshape(-1, 784) / 255.0)
+        return criterion(output, label).mean(), output
+
+    (loss, output), grads = jax.value_and_grad(objective, has_aux=True)(params)
+    params = jax.tree.map(lambda p, g: p - LR * g, params, grads)
+    size = label.shape[0]
+    wrong += (output.argmax(-1) != label).sum(dtype=jnp.int32)
+    return (params, loss_sum + loss * size, wrong, seen + size)
+
+
+def hand_carry():
+    return initial(), jnp.float32(0), jnp.int32(0), jnp.int32(0)
+
+
+def hand_one_step(images, labels):
+    step = jax.jit(hand_step, donate_argnums=0)
+
+    def epoch(number):
+        order = np.random.default_rng(number).permutation(len(labels))
+        carry = hand_carry()
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            carry = step(carry, (images.take(rows, 0), labels.take(rows, 0)))
+        return jax.block_until_ready(carry)
+
+    return epoch
+
+
+def hand_chunked(images, labels):
+    @jax.jit
+    def scan(carry, chunk):
+        return jax.lax.scan(lambda c, x: (hand_step(c, x), None), carry, chunk)[0]
+
+    def epoch(number):
+        order = np.random.default_rng(number).permutation(len(labels))
+        full = len(order) // BATCH
+        windows = order[: full * BATCH].reshape(full, BATCH)
+        carry, start = hand_carry(), 0
+        while start < full:
+            left = full - start
+            size = CHUNK if left >= CHUNK else 1 << (left.bit_length() - 1)
+            rows = windows[start : start + size]
+            carry = scan(carry, (images.take(rows, 0), labels.take(rows, 0)))
+            start += size
+        rows = order[None, full * BATCH :]
+        if rows.size:
+            carry = scan(carry, (images.take(rows, 0), labels.take(rows, 0)))
+        return jax.block_until_ready(carry)
+
+    return epoch
+
+
+# ---- tntjax -------------------------------------------------------------------------
+
+
+def same(state):
+    return state
+
+
+def reset(state):
+    meters = {"loss": tnt.AverageValueMeter(), "error": tnt.ClassErrorMeter()}
+    return state.replace(meters=meters)
+
+
+def prepare(state):
+    image, label = state.sample["input"], state.sample["target"]
+    image = image.reshape(-1, 784) / 255.0
+    return state.replace(sample={"input": image, "target": label})
+
+
+def measure(state):
+    loss, error = state.meters["loss"], state.meters["error"]
+    error = error.add(state.output, state.sample["target"])
+    return state.replace(meters={"loss": loss.add(state.loss), "error": error})
+
+
+HOOKS = tnt.Hooks(
+    on_start=same,
+    on_start_epoch=reset,
+    on_sample=prepare,
+    on_forward=same,
+    on_forward_criterion=measure,
+    on_backward_criterion=same,
+    on_backward=same,
+    on_update=same,
+    on_end_epoch=same,
+    on_end=same,
+)
+
+
+def tntjax_epoch(dataset):
+    def batches(epoch):
+        return tnt.BatchDataset(tnt.ShuffleDataset(dataset, seed=epoch), BATCH)
+
+    engine = tnt.SGDEngine(HOOKS)
+    params = initial()
+
+    def epoch(number):
+        iterator = tnt.DatasetIterator(lambda _: batches(number))
+        state = engine.train(
+            network=network,
+            criterion=criterion,
+            iterator=iterator,
+            params=params,
+            lr=LR,
+            max_epoch=1,
+        )
+        return jax.block_until_ready((state.params, state.meters))
+
+    return epoch
+
+
+def tntjax_arrays(images, labels):
+    return tntjax_epoch(tnt.TableDataset({"input": images, "target": labels}))
+
+
+def tntjax_device(images, labels):
+    table = tnt.TableDataset({"input": images, "target": labels})
+    return tntjax_epoch(jax.device_put(table))
+
+
+def tntjax_load(images, labels):
+    def load(index):
+        return {"input": images[index], "target": labels[index]}
+
+    return tntjax_epoch(tnt.ListDataset(range(len(labels)), load))
+
+
+# ---- peers --------------------------------------------------------------------------
+
+
+def torch_loader(images, labels):
+    import torch
+    import torchmetrics
+
+    class Digits(torch.utils.data.Dataset):
+        def __len__(self):
+            return len(labels)
+
+        def __getitem__(self, index):
+            image = torch.from_numpy(images[index].reshape(-1)).float() / 255.0
+            return image, int(labels[index])
+
+    loader = torch.utils.data.DataLoader(Digits(), BATCH, shuffle=True)
+
+    def epoch(number):
+        torch.manual_seed(number)
+        model = torch.nn.Linear(784, 10)
+        optimizer = torch.optim.SGD(model.parameters(), LR)
+        loss_meter = torchmetrics.MeanMetric()
+        accuracy = torchmetrics.classification.MulticlassAccuracy(10, average="micro")
+        for image, label in loader:
+            output = model(image)
+            loss = torch.nn.functional.cross_entropy(output, label)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss_meter.update(loss.detach())
+            accuracy.update(output.detach(), label)
+        return loss_meter.compute(), accuracy.compute()
+
+    return epoch
+
+
+def keras_fit(images, labels):
+    import keras
+
+    model = keras.Sequential(
+        [keras.layers.Rescaling(1 / 255.0), keras.layers.Dense(10)]
+    )
+    model.compile(
+        optimizer=keras.optimizers.SGD(LR),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    flat = images.reshape(len(images), -1).astype("float32")
+
+    def epoch(number):
+        return model.fit(flat, labels, BATCH, epochs=1, verbose=0)
+
+    return epoch
+
+
+def grain_loader(images, labels):
+    import grain
+
+    step = jax.jit(hand_step, donate_argnums=0)
+
+    def epoch(number):
+        rows = grain.MapDataset.source(range(len(labels))).shuffle(seed=number)
+        dataset = rows.map(lambda i: (images[i], labels[i])).batch(BATCH)
+        carry = hand_carry()
+        for batch in dataset:
+            carry = step(carry, batch)
+        return jax.block_until_ready(carry)
+
+    return epoch
+
+
+def contestants():
+    yield "hand-written, one step a call", hand_one_step
+    yield "hand-written, scan over chunks", hand_chunked
+    yield "tntjax, arrays", tntjax_arrays
+    yield "tntjax, on the device", tntjax_device
+    yield "tntjax, Python load a sample", tntjax_load
+    if importlib.util.find_spec("torch") and importlib.util.find_spec("torchmetrics"):
+        yield "torch DataLoader + torchmetrics", torch_loader
+    if importlib.util.find_spec("keras"):
+        yield "Keras on JAX, fit", keras_fit
+    if importlib.util.find_spec("grain"):
+        yield "grain + hand-written step", grain_loader
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=9)
+    repeats = parser.parse_args().repeats
+    data = tnt.vision.mnist("train").data
+    images, labels = data["input"], data["target"]
+    rows = [(name, make(images, labels), []) for name, make in contestants()]
+    for _, epoch, _ in rows:
+        epoch(0)  # compiles
+    for repeat in range(repeats):
+        for name, epoch, times in rows:
+            slow = name.startswith(("torch", "grain", "Keras"))
+            if slow and repeat >= max(1, repeats // 3):
+                continue
+            start = time.perf_counter()
+            epoch(repeat)
+            times.append(time.perf_counter() - start)
+    base = statistics.median(rows[1][2])
+    print(
+        f"{platform.machine()}, {os.cpu_count()} CPUs, {jax.devices()[0].device_kind}"
+    )
+    print(f"Python {platform.python_version()}, jax {jax.__version__}")
+    print(f"\n{'one epoch of ' + str(len(labels)):34}{'median s':>10}{'ratio':>8}")
+    for name, _, times in rows:
+        median = statistics.median(times)
+        print(f"{name:34}{median:>10.4f}{median / base:>8.2f}")
+
+
+if __name__ == "__main__":
+    main()
