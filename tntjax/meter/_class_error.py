@@ -1,0 +1,245 @@
+"""The share of examples whose class isn't among the k best scored."""
+
+import functools
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._struct import describe, pytree, static
+from tntjax.meter._show import show
+from tntjax.utils import as_array, as_mask, host_or_device, host_zeros
+
+
+@pytree
+class ClassErrorMeter:
+    """Measures the classification error, in percent, among the k best scores.
+
+    A monoid: `add` and `merge` return a new meter, so rebind the result. Counts are
+    exact up to 2**31 - 1 examples.
+
+    Among equal scores the lower class number comes first. A target without a place is
+    an error for every k: one whose score is NaN (any other NaN comes before it), or
+    one that isn't a class number, like the -1 of an example without a class; leave
+    such examples out with `mask=target >= 0`.
+
+    Args:
+      topk: for which k to measure, each at least 1; one error is kept for each.
+      accuracy: measure 100 minus the error.
+      wrong: [len(topk)] int32, how many examples were wrong for each k.
+      n: [] int32, how many examples were counted.
+
+    Raises:
+      TypeError: if `topk` isn't a sequence of integers.
+      ValueError: if `topk` is empty or has a number below 1.
+
+    Example:
+      >>> meter = ClassErrorMeter(topk=(1, 2))
+      >>> meter = meter.add([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1]], [2, 0])
+      >>> meter
+      ClassErrorMeter(top1=50, top2=0, n=2)
+      >>> meter.value()[1].item()
+      50.0
+
+    Torchnet: `meter/classerrormeter.lua`, labels from 1. There ties came in no
+    certain order, and a single class was an error.
+    """
+
+    topk: Sequence[int] = static(default=(1,))
+    accuracy: bool = static(default=False)
+    wrong: Any = None
+    n: ArrayLike = np.int32(0)
+
+    def __post_init__(self) -> None:
+        topk = _check_topk(self.topk)
+        object.__setattr__(self, "topk", topk)
+        if self.wrong is None:
+            object.__setattr__(self, "wrong", np.zeros(len(topk), np.int32))
+
+    def add(
+        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
+    ) -> "ClassErrorMeter":
+        """Counts examples in.
+
+        `B` is the number of examples, `K` the number of classes.
+
+        Args:
+          output: [B, K] real scores, higher is better, or [K] for one example. There
+            may be more axes of examples than one: [..., K].
+          target: [B] or [B, 1] integers, the class numbers from 0; [] or [1] for one
+            example.
+          mask: [B] bool; False leaves the example out.
+
+        Returns:
+          The new meter, of the same structure, shapes and dtypes.
+
+        Raises:
+          TypeError: if scores aren't real, targets not integer, or `mask` not bool.
+          ValueError: if shapes don't fit, or there are fewer classes than `topk` asks.
+
+        Example:
+          >>> ClassErrorMeter().add([0.1, 0.9], 1)
+          ClassErrorMeter(top1=0, n=1)
+        """
+        scores, labels = _check_pair(as_array(output), as_array(target))
+        if max(self.topk) > scores.shape[-1]:
+            raise ValueError(
+                f"ClassErrorMeter(topk={self.topk}) needs {max(self.topk)} classes or"
+                f" more, but output has {scores.shape[-1]}: {describe(scores)}."
+            )
+        if mask is not None:
+            mask = as_mask(mask, labels.shape, "ClassErrorMeter.add: mask")
+        counts = _add(self.wrong, self.n, scores, labels, mask, topk=self.topk)
+        return ClassErrorMeter(self.topk, self.accuracy, *counts)
+
+    def merge(self, other: "ClassErrorMeter") -> "ClassErrorMeter":
+        """Returns one meter for the examples of both.
+
+        Args:
+          other: another such meter, made with the same arguments.
+
+        Returns:
+          The merged meter; computed on the host if both lie there.
+
+        Raises:
+          TypeError: if `other` is no ClassErrorMeter.
+          ValueError: if it was made with other arguments.
+
+        Example:
+          >>> meter = ClassErrorMeter().add([0.1, 0.9], 1)
+          >>> meter.merge(meter.reset().add([0.1, 0.9], 0))
+          ClassErrorMeter(top1=50, n=2)
+        """
+        if not isinstance(other, ClassErrorMeter):
+            raise TypeError(
+                f"ClassErrorMeter.merge needs a ClassErrorMeter, got {describe(other)}."
+                " To count examples in, use add."
+            )
+        mine, others = (self.topk, self.accuracy), (other.topk, other.accuracy)
+        if mine != others:
+            raise ValueError(
+                "ClassErrorMeter.merge needs two meters with the same (topk, accuracy),"
+                f" got {mine} and {others}."
+            )
+        return ClassErrorMeter(*mine, self.wrong + other.wrong, self.n + other.n)
+
+    def reset(self) -> "ClassErrorMeter":
+        """Returns the meter that has seen nothing, on the host.
+
+        Returns:
+          A meter with the same arguments, shapes and dtypes.
+
+        Example:
+          >>> ClassErrorMeter(accuracy=True).add([0.1, 0.9], 1).reset()
+          ClassErrorMeter(top1=nan, n=0)
+        """
+        return host_zeros(self)
+
+    def value(self) -> dict[int, Any]:
+        """Returns the error, or the accuracy, in percent.
+
+        Returns:
+          `{k: percent}` for each k in ascending order, [] float32, NaN if nothing was
+          counted. NumPy numbers if the meter lies on the host.
+
+        Example:
+          >>> ClassErrorMeter(accuracy=True).add([0.1, 0.9], 1).value()[1].item()
+          100.0
+        """
+        percent = _percent(self.wrong, self.n, self.accuracy)
+        return dict(zip(self.topk, percent, strict=True))
+
+    def __repr__(self) -> str:
+        return show(self, _measured)
+
+
+@host_or_device
+def _percent(xp: ModuleType, wrong: Any, n: Any, accuracy: Any) -> list:
+    """One percentage for each k; NaN where nothing was counted."""
+    total = xp.maximum(n, 1).astype(np.float32)
+    kept = [wrong[..., place] for place in range(wrong.shape[-1])]
+    shown = [xp.where(accuracy, n - count, count).astype(np.float32) for count in kept]
+    percent = [np.float32(100) * count / total for count in shown]
+    return [xp.where(n > 0, value, np.float32(np.nan)) for value in percent]
+
+
+def _measured(meter: ClassErrorMeter) -> dict[str, Any]:
+    shown = {f"top{k}": f"{percent:.6g}" for k, percent in meter.value().items()}
+    return {**shown, "n": meter.n}
+
+
+def _check_topk(topk: Any) -> tuple[int, ...]:
+    """Returns topk sorted, each k once."""
+    integers = isinstance(topk, list | tuple) and all(
+        isinstance(k, int | np.integer) and not isinstance(k, bool) for k in topk
+    )
+    if not integers:
+        raise TypeError(
+            "ClassErrorMeter needs topk to be a tuple of integers, such as (1, 5), got"
+            f" {describe(topk)}."
+        )
+    if len(topk) == 0 or min(topk) < 1:
+        raise ValueError(
+            f"ClassErrorMeter needs one or more k >= 1 in topk, got {describe(topk)}."
+        )
+    return tuple(sorted({int(k) for k in topk}))
+
+
+def _check_pair(output: Any, target: Any) -> tuple[Any, Any]:
+    """Returns scores [..., K] and class numbers [...], if they are that."""
+    if not (jnp.issubdtype(output.dtype, jnp.floating) or output.dtype.kind in "biu"):
+        raise TypeError(
+            f"ClassErrorMeter.add needs real scores, got output {describe(output)}."
+        )
+    rows = output.shape[:-1]
+    if output.ndim == 0 or target.shape not in (rows, (*rows, 1)):
+        hint = "Give output a row of scores for each target."
+        if output.ndim > 0 and target.shape == output.shape:
+            hint = "If target is one-hot, pass target.argmax(-1)."
+        raise ValueError(
+            "ClassErrorMeter.add needs output [B, K], a score for each class, and"
+            f" target [B], class numbers; got output {describe(output)} and target"
+            f" {describe(target)}. {hint}"
+        )
+    if target.dtype.kind not in "iu":
+        raise TypeError(
+            "ClassErrorMeter.add needs integer class numbers, got target"
+            f" {describe(target)}. Pass target.astype('int32') if they are whole."
+        )
+    return output, target if target.shape == rows else target.reshape(rows)
+
+
+@functools.partial(jax.jit, static_argnames="topk", inline=True)
+def _add(
+    wrong: Any, n: Any, output: Any, target: Any, mask: Any, *, topk: tuple[int, ...]
+) -> tuple[Any, Any]:
+    """Counts how many targets are not among the k best."""
+    missed = _rank(output, target)[..., None] >= jnp.array(topk)  # [..., len(topk)]
+    if mask is None:
+        seen = np.int32(target.size)
+    else:
+        mask = jnp.broadcast_to(mask, target.shape)
+        missed, seen = missed & mask[..., None], mask.sum(dtype=jnp.int32)
+    axes = tuple(range(target.ndim))
+    return wrong + missed.sum(axes, dtype=jnp.int32), n + seen
+
+
+def _rank(output: jax.Array, target: jax.Array) -> jax.Array:
+    """How many scores come before the target's, [...] int32; K if it has no place.
+
+    Counting takes a fifth of the time of sorting, and one count serves every k.
+    """
+    classes = output.shape[-1]
+    if target.dtype.itemsize < 4:  # uint8 labels among 1000 classes
+        target = target.astype(jnp.int32)
+    known = (target >= 0) & (target < classes)
+    target = jnp.where(known, target, 0)[..., None]
+    score = jnp.take_along_axis(output, target, axis=-1)
+    earlier = jnp.arange(classes, dtype=target.dtype) < target
+    # "not less" where one would say "greater or equal": NaN comes before what is none
+    before = jnp.where(earlier, ~(output < score), ~(output <= score))
+    return jnp.where(known, before.sum(-1, dtype=jnp.int32), classes)

@@ -1,0 +1,169 @@
+"""A stopwatch."""
+
+import dataclasses
+import math
+import operator
+import time
+from collections.abc import Callable
+from typing import cast
+
+from tntjax._struct import describe
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class TimeMeter:
+    """Measures wall-clock time, or time per unit of work.
+
+    It runs from its making on. Like every meter it is a value: `add`, `stop`, `resume`
+    and `reset` return a new one, so rebind the result.
+
+    It lives on the host, in a variable of yours or in a host hook, and isn't meant for
+    `state.meters`: a compiled step has no clock, and this is no pytree of arrays. Stop
+    it before it goes to another process or a file, where the clock may start elsewhere.
+
+    Args:
+      unit: measure seconds per unit, as counted by `add`.
+      clock: a function that returns seconds, for tests.
+      start: the clock's reading from which the time counts; now if None.
+      stopped: the clock's reading where it was stopped; None while it runs.
+      n: how many units were counted.
+
+    Example:
+      >>> readings = iter([10.0, 14.0])
+      >>> meter = TimeMeter(unit=True, clock=lambda: next(readings))
+      >>> meter = meter.add(2)
+      >>> meter.value()
+      2.0
+
+    Torchnet: `meter/timemeter.lua`, where `add` is called `incUnit`.
+    """
+
+    unit: bool = False
+    clock: Callable[[], float] = dataclasses.field(
+        default=time.perf_counter, kw_only=True
+    )
+    start: float | None = dataclasses.field(default=None, kw_only=True)
+    stopped: float | None = dataclasses.field(default=None, kw_only=True)
+    n: int = dataclasses.field(default=0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.start is None:
+            object.__setattr__(self, "start", self.clock())
+
+    def add(self, n: int = 1) -> "TimeMeter":
+        """Counts units of work.
+
+        Args:
+          n: how many, at least 0.
+
+        Returns:
+          The new meter.
+
+        Raises:
+          TypeError: if `n` isn't an integer.
+          ValueError: if it is negative.
+
+        Example:
+          >>> TimeMeter(unit=True).add(128).n
+          128
+        """
+        if operator.index(n) < 0:
+            raise ValueError(f"TimeMeter.add needs n >= 0, got {n}.")
+        return dataclasses.replace(self, n=self.n + operator.index(n))
+
+    def stop(self) -> "TimeMeter":
+        """Stops the time; does nothing if it is stopped.
+
+        Returns:
+          The meter, stopped.
+
+        Example:
+          >>> meter = TimeMeter().stop()
+          >>> meter.value() == meter.value()
+          True
+        """
+        if self.stopped is not None:
+            return self
+        return dataclasses.replace(self, stopped=self.clock())
+
+    def resume(self) -> "TimeMeter":
+        """Lets the time run on; does nothing if it runs.
+
+        Returns:
+          The meter, running. The time while it was stopped doesn't count.
+
+        Example:
+          >>> TimeMeter().stop().resume().stopped is None
+          True
+        """
+        if self.stopped is None:
+            return self
+        start = self.clock() - self._elapsed()
+        return dataclasses.replace(self, start=start, stopped=None)
+
+    def reset(self) -> "TimeMeter":
+        """Sets time and units to zero.
+
+        Returns:
+          The new meter. It runs if this one does: a stopped one stays stopped.
+
+        Example:
+          >>> TimeMeter().stop().reset().value()
+          0.0
+        """
+        now = self.clock()
+        stopped = None if self.stopped is None else now
+        return dataclasses.replace(self, start=now, stopped=stopped, n=0)
+
+    def merge(self, other: "TimeMeter") -> "TimeMeter":
+        """Adds the time and the units of another, as of two workers.
+
+        Args:
+          other: another such meter; its time up to now counts.
+
+        Returns:
+          The merged meter. It runs if this one does.
+
+        Raises:
+          TypeError: if `other` is no TimeMeter.
+          ValueError: if only one of them measures per unit.
+
+        Example:
+          >>> TimeMeter().merge(TimeMeter().add(3)).n
+          3
+        """
+        if not isinstance(other, TimeMeter):
+            raise TypeError(
+                f"TimeMeter.merge needs a TimeMeter, got {describe(other)}."
+                " To count units, use add."
+            )
+        if self.unit != other.unit:
+            raise ValueError(
+                "TimeMeter.merge needs two meters with the same unit, got"
+                f" unit={self.unit} and unit={other.unit}."
+            )
+        start = cast(float, self.start) - other._elapsed()
+        return dataclasses.replace(self, start=start, n=self.n + other.n)
+
+    def value(self) -> float:
+        """Returns the time that was measured; it goes on running.
+
+        Returns:
+          Seconds, or seconds per unit if `unit`: infinite before the first unit.
+
+        Example:
+          >>> TimeMeter(unit=True).value()
+          inf
+        """
+        if not self.unit:
+            return self._elapsed()
+        return self._elapsed() / self.n if self.n else math.inf
+
+    def _elapsed(self) -> float:
+        now = self.clock() if self.stopped is None else self.stopped
+        return now - cast(float, self.start)
+
+    def __repr__(self) -> str:
+        state = "running" if self.stopped is None else "stopped"
+        per = " s per unit" if self.unit else " s"
+        return f"TimeMeter({self.value():.6g}{per}, n={self.n}, {state})"

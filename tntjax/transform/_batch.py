@@ -1,0 +1,115 @@
+"""Many samples made one: `make_batch`, and `stack_rows` beneath it."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from tntjax._struct import describe
+from tntjax._types import Sample
+from tntjax.transform._column import column_for
+from tntjax.transform._table import table_merge_keys
+from tntjax.utils import check_function
+
+BLOCK = 32
+"""How many samples are held at once on their way into the rows of a batch."""
+
+
+def make_batch(
+    merge: Callable[[Any], Sample] | None = None,
+) -> Callable[[Sequence[Sample]], Sample]:
+    """Makes one batch of a list of samples.
+
+    A sample is a dict, a tuple, or these nested, or a bare array. Leaf by leaf:
+
+    * arrays of equal shape are stacked along a new first axis: JAX arrays with
+      `jax.numpy`, all else (NumPy arrays, and what has `__array__`) with NumPy;
+    * numbers and bools become a NumPy array of NumPy's own choice of dtype, so Python
+      ints become int64 and floats float64, which JAX takes for int32 and float32
+      unless `jax_enable_x64` is on;
+    * strings, bytes, lists and other objects stay a list. A list is data of unknown
+      length: return a tuple for a sample of two things, and an array for a vector.
+
+    Where dtypes differ from sample to sample the batch has one that holds them all.
+
+    Args:
+      merge: what to do instead: a function that is given the whole batch turned inside
+        out as by `table_merge_keys`, `{field: [value of each sample]}`, or the list of
+        samples itself if they are bare, and returns the batch.
+
+    Returns:
+      A function of a list of samples, which raises
+
+      * ValueError if it is empty, if arrays of a field have unequal shapes, or if a
+        sample has other keys than the first;
+      * TypeError if a field is an array or number in one sample, and neither in
+        another.
+
+      Equal if `merge` is the same, and picklable if it is.
+
+    Raises:
+      TypeError: if `merge` isn't callable.
+
+    Example:
+      >>> batch = make_batch()([{"x": [1.0], "y": 0}, {"x": [2.0], "y": 1}])
+      >>> batch["y"].tolist()
+      [0, 1]
+      >>> make_batch(merge=len)([1.5, 2.5, 3.5])
+      3
+
+    Torchnet: `transform.makebatch`. There tensors of unequal shapes but equal numbers
+    of elements were cut anew in silence, and other unequal ones stayed a list, so that
+    a batch changed its type with its samples. Nested tables stayed lists.
+    """
+    if merge is not None:
+        check_function(merge, "make_batch needs a function, but merge")
+    return _MakeBatch(merge)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _MakeBatch:
+    merge: Callable[[Any], Sample] | None
+
+    def __call__(self, samples: Sequence[Sample]) -> Sample:
+        if len(samples) == 0:
+            raise ValueError("make_batch needs at least one sample, got none.")
+        if self.merge is None:
+            return stack_rows(samples, len(samples))
+        if isinstance(samples[0], Mapping | tuple):
+            return self.merge(table_merge_keys(samples))
+        return self.merge(list(samples))
+
+    def __repr__(self) -> str:
+        return f"make_batch({'' if self.merge is None else describe(self.merge)})"
+
+
+def stack_rows(samples: Iterable[Sample], count: int) -> Sample:
+    """Stacks samples as they come, writing them straight into the rows of the batch.
+
+    Few are held at a time, so a long run takes no more memory than its batch.
+
+    Args:
+      samples: at least `count` samples; more are not read.
+      count: how many to stack.
+
+    Returns:
+      The batch, as `make_batch()` makes it.
+
+    Raises:
+      ValueError: if there are fewer samples or none, or they can't be stacked.
+      TypeError: if a field changes its kind.
+
+    Example:
+      >>> stack_rows(iter([{"x": 1}, {"x": 2}]), 2)["x"].tolist()
+      [1, 2]
+    """
+    coming = itertools.islice(samples, count)
+    block, done, column = list(itertools.islice(coming, BLOCK)), 0, None
+    while block:
+        column = column or column_for(block[0], count, ())
+        column.write(done, block)
+        done += len(block)
+        block = list(itertools.islice(coming, BLOCK))
+    if column is None or done != count:
+        raise ValueError(f"Expected {count} samples to stack, got {done}.")
+    return column.batch()

@@ -1,0 +1,114 @@
+"""Functions made of functions: `identity`, `compose`, `merge`."""
+
+import dataclasses
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+from tntjax._struct import describe
+from tntjax._types import Sample
+from tntjax.utils import check_functions
+
+
+def identity(sample: Sample) -> Sample:
+    """Returns what it is given.
+
+    Args:
+      sample: anything.
+
+    Returns:
+      The same object.
+
+    Example:
+      >>> identity(3)
+      3
+
+    Torchnet: `transform.identity`, which is documented as this function but returned
+    a function of no arguments.
+    """
+    return sample
+
+
+def compose(
+    transforms: Sequence[Callable[[Any], Any]],
+) -> Callable[[Sample], Sample]:
+    """Chains functions: the first is applied first.
+
+    Args:
+      transforms: functions of one argument; none at all make the identity.
+
+    Returns:
+      A function. Two of the same functions in the same order are equal, so JAX
+      compiles what uses them once, and it can be pickled if they can.
+
+    Raises:
+      TypeError: if `transforms` isn't a sequence of functions.
+
+    Example:
+      >>> compose([len, str])([10, 20])
+      '2'
+
+    Torchnet: `transform.compose`. There a hole in the table ended the chain silently.
+    """
+    return _Compose(check_functions(transforms, "compose"))
+
+
+def merge(
+    transforms: Mapping[Hashable, Callable[[Any], Any]]
+    | Sequence[Callable[[Any], Any]],
+) -> Callable[[Sample], Any]:
+    """Applies several functions to the same input and collects what they return.
+
+    Args:
+      transforms: a dict, list or tuple of functions of one argument.
+
+    Returns:
+      A function that returns a dict with the same keys, or a list, or a tuple.
+      Equal and picklable as with `compose`.
+
+    Raises:
+      TypeError: if `transforms` isn't a dict or sequence of functions.
+
+    Example:
+      >>> merge({"least": min, "most": max})([3, 1, 2])
+      {'least': 1, 'most': 3}
+
+    Torchnet: `transform.merge`, which stacked the results into a tensor and lost
+    their keys against its documentation. To have them stacked, compose with a
+    function that does.
+    """
+    if not isinstance(transforms, Mapping):
+        return _Merge(None, check_functions(transforms, "merge"), type(transforms))
+    functions = check_functions(list(transforms.values()), "merge")
+    return _Merge(tuple(transforms), functions, dict)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _Compose:
+    transforms: tuple[Callable[[Any], Any], ...]
+
+    def __call__(self, sample: Sample) -> Sample:
+        for transform in self.transforms:
+            sample = transform(sample)
+        return sample
+
+    def __repr__(self) -> str:
+        return f"compose({describe(list(self.transforms))})"
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _Merge:
+    keys: tuple[Hashable, ...] | None
+    transforms: tuple[Callable[[Any], Any], ...]
+    kind: type
+
+    def __call__(self, sample: Sample) -> Any:
+        results = [transform(sample) for transform in self.transforms]
+        if self.keys is None:
+            return self.kind(results)
+        return dict(zip(self.keys, results, strict=True))
+
+    def __repr__(self) -> str:
+        shown: Any = self.kind(self.transforms) if self.keys is None else None
+        if self.keys is not None:
+            shown = dict(zip(self.keys, self.transforms, strict=True))
+        return f"merge({describe(shown)})"

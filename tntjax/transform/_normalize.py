@@ -1,0 +1,66 @@
+"""Zero mean and unit deviation."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+
+from tntjax._struct import describe
+from tntjax.utils import as_array, namespace
+
+
+def normalize(threshold: float = 0) -> Callable[[Any], Any]:
+    """Subtracts the mean of an array and divides by its standard deviation.
+
+    Args:
+      threshold: the array is divided only if its deviation is larger than this.
+
+    Returns:
+      A function of a NumPy or JAX array of any shape, which returns a new array of the
+      same shape. Floats keep their dtype (half precision is computed in float32),
+      integers and bools become float32. The deviation has one degree of freedom less
+      than elements (ddof=1); one element has none, so it is only centered. Equal for
+      equal thresholds, and picklable. It raises TypeError for complex numbers and for
+      what isn't a number.
+
+    Raises:
+      ValueError: if `threshold` is negative.
+
+    Example:
+      >>> normalize()([1.0, 2.0, 3.0]).tolist()
+      [-1.0, 0.0, 1.0]
+      >>> normalize(threshold=2)([1.0, 2.0, 3.0]).tolist()
+      [-1.0, 0.0, 1.0]
+
+    Torchnet: `transform.normalize`, which overwrote its argument.
+    """
+    if not threshold >= 0:
+        raise ValueError(f"normalize needs threshold >= 0, got {threshold}.")
+    return _Normalize(threshold)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _Normalize:
+    threshold: float
+
+    def __call__(self, array: Any) -> Any:
+        array = as_array(array)
+        xp = namespace(array)
+        if jnp.issubdtype(array.dtype, jnp.floating):
+            dtype = array.dtype
+        elif array.dtype.kind in "biu":
+            dtype = jnp.float32
+        else:
+            raise TypeError(f"normalize needs real numbers, got {describe(array)}.")
+        if array.size == 0:
+            return array.astype(dtype)
+        wide = array.astype(jnp.promote_types(dtype, jnp.float32))
+        centered = wide - wide.mean()
+        variance = (centered * centered).sum() / max(array.size - 1, 1)
+        deviation = xp.sqrt(variance)
+        scale = xp.where(deviation > self.threshold, deviation, xp.ones_like(deviation))
+        return (centered / scale).astype(dtype)
+
+    def __repr__(self) -> str:
+        return f"normalize(threshold={self.threshold})"

@@ -1,0 +1,152 @@
+"""Functions on tables, that is on dicts, lists and tuples."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tntjax._struct import describe
+from tntjax._types import Sample
+from tntjax.utils import check_function
+
+
+def table_apply(transform: Callable[[Any], Any]) -> Callable[[Sample], Sample]:
+    """Applies a function to each value of a table, one level deep.
+
+    Args:
+      transform: a function of one argument.
+
+    Returns:
+      A function of a dict, list or tuple that returns a new one of the same kind with
+      the same keys. Equal if the function is the same, and picklable if it is. It
+      raises TypeError for anything else.
+
+    Raises:
+      TypeError: if `transform` isn't callable.
+
+    Example:
+      >>> table_apply(len)({"input": [1, 2], "target": [3]})
+      {'input': 2, 'target': 1}
+
+    Torchnet: `transform.tableapply`.
+    """
+    check_function(transform, "table_apply needs a function, but its argument")
+    return _TableApply(transform)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _TableApply:
+    transform: Callable[[Any], Any]
+
+    def __call__(self, sample: Sample) -> Sample:
+        if isinstance(sample, Mapping):
+            return {key: self.transform(value) for key, value in sample.items()}
+        if not isinstance(sample, list | tuple):
+            raise TypeError(
+                f"table_apply needs a dict, list or tuple, got {describe(sample)}."
+                " Apply the function to it directly."
+            )
+        results = map(self.transform, sample)
+        make = getattr(sample, "_make", None)  # a NamedTuple takes its fields apart
+        return make(results) if make else type(sample)(results)
+
+    def __repr__(self) -> str:
+        return f"table_apply({describe(self.transform)})"
+
+
+def table_merge_keys(samples: Sequence[Sample] | Mapping[Any, Sample]) -> Sample:
+    """Turns samples of fields into fields of samples.
+
+    Args:
+      samples: a list of dicts, all with the same keys; or a list of tuples, all of
+        the same length; or a dict of dicts.
+
+    Returns:
+      `{field: [value of each sample]}`, or a tuple of lists. For a dict of dicts
+      `{field: {name: value}}`, where a sample that lacks a field is left out.
+
+    Raises:
+      ValueError: if there are no samples, or one of a list has other keys than the
+        first.
+      TypeError: if a sample isn't a dict or tuple as the first is.
+
+    Example:
+      >>> table_merge_keys([{"input": 1, "target": 2}, {"input": 3, "target": 4}])
+      {'input': [1, 3], 'target': [2, 4]}
+      >>> table_merge_keys({"left": {"size": 1}, "right": {"size": 2}})
+      {'size': {'left': 1, 'right': 2}}
+
+    Torchnet: `transform.tablemergekeys`, a factory without arguments; here it is the
+    function itself. There a field that some samples of a list lacked left holes.
+    """
+    if isinstance(samples, Mapping):
+        return _merge_named(samples)
+    if len(samples) == 0:
+        raise ValueError("table_merge_keys needs at least one sample, got none.")
+    first = samples[0]
+    if isinstance(first, Mapping):
+        check_same_keys(samples, Mapping)
+        return {key: [sample[key] for sample in samples] for key in first}
+    if isinstance(first, tuple):
+        check_same_keys(samples, tuple)
+        return tuple(list(column) for column in zip(*samples, strict=True))
+    raise TypeError(
+        f"table_merge_keys needs samples that are dicts or tuples, got"
+        f" {describe(first)}. Give its values names: {{'input': ...}}."
+    )
+
+
+def _merge_named(samples: Mapping[Any, Sample]) -> dict[Any, dict[Any, Any]]:
+    fields: dict[Any, dict[Any, Any]] = {}
+    for name, sample in samples.items():
+        if not isinstance(sample, Mapping):
+            raise TypeError(
+                "table_merge_keys needs a dict of dicts, but entry"
+                f" {name!r} is {describe(sample)}."
+            )
+        for key, value in sample.items():
+            fields.setdefault(key, {})[name] = value
+    return fields
+
+
+def check_same_keys(samples: Sequence[Sample], kind: type) -> None:
+    """Raises if a sample is of another kind or has other keys than the first.
+
+    Args:
+      samples: at least one; the first is a mapping or tuple.
+      kind: `Mapping` or `tuple`.
+    """
+    for number, sample in enumerate(samples):
+        check_keys(samples[0], sample, f"sample {number}", kind)
+
+
+def check_keys(first: Any, sample: Any, where: str, kind: type) -> None:
+    """Raises if a sample is of another kind or has other keys than the first.
+
+    Args:
+      first: sample 0, or a part of it: a mapping or tuple.
+      sample: the same of another sample.
+      where: what the other sample is called in the error.
+      kind: `Mapping` or `tuple`.
+    """
+    if not isinstance(sample, kind):
+        raise TypeError(
+            f"Samples of one batch must be alike, but {where} is {describe(sample)}"
+            f" where sample 0 is {describe(first)}."
+        )
+    if kind is tuple:
+        if len(sample) != len(first):
+            raise ValueError(
+                f"Samples of one batch need as many entries each, but {where} has"
+                f" {len(sample)} where sample 0 has {len(first)}."
+            )
+        return
+    odd = [key for key in first if key not in sample]
+    problem = "lacks {!r}, which sample 0 has"
+    if not odd:
+        odd = [key for key in sample if key not in first]
+        problem = "has {!r}, which sample 0 lacks"
+    if odd:
+        raise ValueError(
+            f"Samples of one batch need the same keys, but {where}"
+            f" {problem.format(odd[0])}. Give every sample every key."
+        )

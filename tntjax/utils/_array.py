@@ -1,0 +1,155 @@
+"""Arrays that may live on the host or on a device."""
+
+import functools
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def namespace(*arrays: Any) -> ModuleType:
+    """Returns the library to compute with: where the arrays are, the work is done.
+
+    Args:
+      *arrays: NumPy arrays, numbers, JAX arrays or tracers.
+
+    Returns:
+      `jax.numpy` if one of them is a JAX array or a tracer, else `numpy`, so that
+      nothing which lies on the host waits for a device.
+
+    Example:
+      >>> namespace(np.zeros(3), 2.0).__name__
+      'numpy'
+      >>> namespace(np.zeros(3), jnp.zeros(3)).__name__
+      'jax.numpy'
+    """
+    return jnp if any(isinstance(array, jax.Array) for array in arrays) else np
+
+
+def host_or_device(compute: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes a computation run where its arguments are.
+
+    Args:
+      compute: a pure function of `numpy` or `jax.numpy` and of pytrees of arrays.
+
+    Returns:
+      The function of the pytrees alone. On the host it computes with NumPy and in
+      silence, NaN and infinity being values like others; else it is compiled, as many
+      small steps one by one would wait for Python.
+
+    Example:
+      >>> half = host_or_device(lambda xp, x: xp.asarray(x) / 2)
+      >>> half(np.ones(2)).tolist(), half(jnp.ones(2)).tolist()
+      ([0.5, 0.5], [0.5, 0.5])
+    """
+    compiled = jax.jit(functools.partial(compute, jnp), inline=True)
+
+    def run(*trees: Any) -> Any:
+        if namespace(*jax.tree.leaves(trees)) is jnp:
+            return compiled(*trees)
+        with np.errstate(all="ignore"):
+            return compute(np, *trees)
+
+    return run
+
+
+def as_array(value: Any) -> Any:
+    """Makes an array of a value, and leaves arrays where they are.
+
+    Args:
+      value: an array, a number, or a list of these, which may be tracers.
+
+    Returns:
+      A JAX array if it was one or has one inside, else a NumPy array.
+
+    Example:
+      >>> as_array([1, 2]).dtype.name
+      'int64'
+    """
+    if isinstance(value, jax.Array | np.ndarray):
+        return value
+    if isinstance(value, list | tuple):
+        return namespace(*jax.tree.leaves(value)).asarray(value)
+    return np.asarray(value)
+
+
+def host_zeros(tree: Any) -> Any:
+    """Returns the tree with NumPy zeros of the same shapes and dtypes as leaves.
+
+    Args:
+      tree: a pytree of arrays or tracers, which are not read.
+
+    Returns:
+      The same structure, on the host.
+
+    Example:
+      >>> host_zeros({"count": np.ones(2, np.int32)})
+      {'count': array([0, 0], dtype=int32)}
+    """
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), tree)
+
+
+def over_rows(array: Any, shape: tuple[int, ...], name: str) -> Any:
+    """Aligns an array with the leading axes of a shape.
+
+    A mask of [B] over values of [B, T] speaks of whole rows: axes are matched from
+    the first on, where NumPy would match them from the last.
+
+    Args:
+      array: an array with at most as many axes as `shape`, each of the same length
+        or of length 1.
+      shape: the shape it is to go with.
+      name: what the array is, for the error.
+
+    Returns:
+      The array with axes of length 1 at the end, as many as broadcasting to `shape`
+      takes.
+
+    Raises:
+      ValueError: if the shapes don't fit.
+
+    Example:
+      >>> over_rows(np.array([True, False]), (2, 3), "mask").shape
+      (2, 1)
+    """
+    given = array.shape
+    fits = len(given) <= len(shape) and all(
+        length in (1, wanted) for length, wanted in zip(given, shape, strict=False)
+    )
+    if not fits:
+        raise ValueError(
+            f"{name} has shape {list(given)}, which doesn't fit values of shape"
+            f" {list(shape)}. Give it the leading axes of the values: one entry for"
+            " each row."
+        )
+    if len(given) == len(shape):
+        return array
+    return array.reshape(given + (1,) * (len(shape) - len(given)))
+
+
+def as_mask(mask: Any, shape: tuple[int, ...], name: str) -> Any:
+    """Checks a mask and aligns it with the rows.
+
+    Args:
+      mask: bool, the leading axes of `shape`; True for what counts.
+      shape: the shape of the values.
+      name: whose mask it is, for the error.
+
+    Returns:
+      A bool array that broadcasts to that shape.
+
+    Raises:
+      TypeError: if it isn't bool.
+      ValueError: if its shape doesn't fit.
+
+    Example:
+      >>> as_mask([True, False], (2, 3), "mask").tolist()
+      [[True], [False]]
+    """
+    mask = as_array(mask)
+    if mask.dtype != bool:
+        raise TypeError(f"{name} must be bool, got {mask.dtype}. Pass `mask != 0`.")
+    return over_rows(mask, shape, name)
