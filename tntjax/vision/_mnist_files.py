@@ -1,0 +1,256 @@
+"""The files of MNIST and Fashion-MNIST: names, sums, places, mirrors."""
+
+import gzip
+import hashlib
+import io
+import math
+import os
+import textwrap
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tntjax.vision._download import fetch
+
+KINDS = ("images", "labels")
+
+SIZES = {"train": 60_000, "test": 10_000}
+
+SYSTEM = (Path("/usr/share/datasets"), Path("/usr/local/share/datasets"))
+"""Where Debian's `dataset-...` packages put theirs."""
+
+
+class Variant(NamedTuple):
+    """One data set in MNIST's files, which have the same names in each."""
+
+    title: str
+    folder: str  # ours and Debian's
+    torchvision: str  # the folder that torchvision makes
+    archive: str | None  # the one file that Keras makes
+    mirrors: tuple[str, ...]
+    sums: dict[str, str]  # sha256 of the unpacked files: gzip stores names and times
+
+
+VARIANTS = {
+    "mnist": Variant(
+        title="MNIST",
+        folder="mnist",
+        torchvision="MNIST/raw",
+        archive="mnist.npz",
+        mirrors=(
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+            "http://yann.lecun.com/exdb/mnist/",
+        ),
+        sums={
+            "train-images-idx3-ubyte": (
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+            ),
+            "train-labels-idx1-ubyte": (
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+            ),
+            "t10k-images-idx3-ubyte": (
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+            ),
+            "t10k-labels-idx1-ubyte": (
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+            ),
+        },
+    ),
+    "fashion": Variant(
+        title="Fashion-MNIST",
+        folder="fashion-mnist",
+        torchvision="FashionMNIST/raw",
+        archive=None,
+        mirrors=(
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        ),
+        sums={
+            "train-images-idx3-ubyte": (
+                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+            ),
+            "train-labels-idx1-ubyte": (
+                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+            ),
+            "t10k-images-idx3-ubyte": (
+                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+            ),
+            "t10k-labels-idx1-ubyte": (
+                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+            ),
+        },
+    ),
+}
+
+MISSING = """The {split} split of {title} is not on this machine and could not be \
+downloaded.
+
+Looked for {images} and {labels}
+(also with .gz, or with a dot for the second hyphen{archive}) in
+{folders}
+
+Tried to download {name}.gz to {target} from
+{mirrors}
+
+What to do: put both files into a folder and pass it as data_dir, or into a folder
+{folder!r} and set TNTJAX_DATA to the folder that holds it.{sample}"""
+
+SAMPLE = """
+With no network at all: tnt.vision.mnist_sample({split!r}) comes with the package."""
+
+
+def names(split: str) -> tuple[str, str]:
+    """Returns the upstream names of a split's images and labels."""
+    prefix = {"train": "train", "test": "t10k"}[split]
+    return f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
+
+
+def shape(split: str, kind: str) -> tuple[int, ...]:
+    """Returns the shape of a split's images or labels."""
+    return (SIZES[split], 28, 28) if kind == "images" else (SIZES[split],)
+
+
+def find(folder: Path, name: str) -> Path | None:
+    """Finds a file in a folder under any spelling of its name, plain ones first."""
+    dotted = name.replace("-idx", ".idx")
+    # The last two: some unpackers make a folder and name it after the archive.
+    inside = (f"{name}/{name}", f"{name}/{dotted}")
+    for spelling in (name, dotted, f"{name}.gz", f"{dotted}.gz", *inside):
+        if os.path.isfile(folder / spelling):  # False too for what we may not see
+            return folder / spelling
+    return None
+
+
+def folders(variant: Variant, data_dir: str | os.PathLike[str] | None) -> list[Path]:
+    """Returns the folders to look in, in order. In a root, the variant's own first."""
+    found = []
+    if data_dir is not None:
+        root = Path(data_dir).expanduser()
+        found += [root / variant.folder, root / variant.torchvision, root]
+    if data := os.environ.get("TNTJAX_DATA"):
+        root = Path(data).expanduser()
+        found += [root / variant.folder, root / variant.torchvision]
+    found.append(_target(variant, None))
+    return found + [root / variant.folder for root in SYSTEM]
+
+
+def locate(
+    variant: Variant, split: str, data_dir: str | os.PathLike[str] | None
+) -> tuple[Path, ...]:
+    """Finds a split: images and labels, or an archive with both, or nothing.
+
+    Images of one folder never go with the labels of another: each could be right in
+    itself and still not belong to the other.
+    """
+    for folder in folders(variant, data_dir):
+        pair = [find(folder, name) for name in names(split)]
+        if pair[0] and pair[1]:
+            return pair[0], pair[1]
+        if variant.archive and os.path.isfile(folder / variant.archive):
+            return (folder / variant.archive,)
+    return ()
+
+
+def download(
+    variant: Variant, split: str, data_dir: str | os.PathLike[str] | None
+) -> tuple[Path, ...]:
+    """Downloads a split into `data_dir` or the user's cache, in a folder of its own."""
+    target = _target(variant, data_dir)
+    paths = []
+    for kind, name in zip(KINDS, names(split), strict=True):
+        verify, limit = _verifier(variant, split, kind)
+        path = find(target, name)
+        if path is None:
+            try:
+                path = fetch(f"{name}.gz", variant.mirrors, target, verify, limit)
+            except FileNotFoundError as error:
+                text = _missing(variant, split, data_dir, name, str(error))
+                raise FileNotFoundError(text) from None
+        else:  # from a download that got no further, or is it a file of the user's?
+            try:
+                verify(path.read_bytes())
+            except ValueError as error:
+                raise ValueError(
+                    f"{path} has no partner in its folder, and is not the upstream file"
+                    f" that a downloaded one would belong to: {error}"
+                ) from error
+        paths.append(path)
+    return tuple(paths)
+
+
+def owner(labels: np.ndarray) -> Variant | None:
+    """Returns the variant that these labels are known to be of, None for any other."""
+    header = b"\0\0\x08\x01" + len(labels).to_bytes(4, "big")
+    found = hashlib.sha256(header + labels.astype(np.uint8).tobytes()).hexdigest()
+    for variant in VARIANTS.values():
+        if found in variant.sums.values():
+            return variant
+    return None
+
+
+def _target(variant: Variant, data_dir: str | os.PathLike[str] | None) -> Path:
+    """Returns where a download goes: never a folder that both variants would share."""
+    if data_dir is None:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(cache, "tntjax", variant.folder)
+    root = Path(data_dir).expanduser()
+    return root if root.name == variant.folder else root / variant.folder
+
+
+def _verifier(
+    variant: Variant, split: str, kind: str
+) -> tuple[Callable[[bytes], None], int]:
+    """Returns a check of a file's content, and the bytes that the file has at most."""
+    name = names(split)[KINDS.index(kind)]
+    sizes = shape(split, kind)
+    unpacked = 4 + 4 * len(sizes) + math.prod(sizes)
+
+    def verify(content: bytes) -> None:
+        payload = content
+        if content[:2] == b"\x1f\x8b":
+            try:
+                # No more than it takes to see that there is too much.
+                with gzip.open(io.BytesIO(content)) as file:
+                    payload = file.read(unpacked + 1)
+            except (OSError, EOFError, zlib.error) as error:
+                raise ValueError(f"truncated or damaged gzip file ({error})") from error
+        found = hashlib.sha256(payload).hexdigest()
+        if found != variant.sums[name]:
+            raise ValueError(
+                f"wrong content, it begins with {payload[:16]!r}; unpacked sha256"
+                f" {found}, expected {variant.sums[name]}"
+            )
+
+    return verify, unpacked + 1024  # what cannot be packed grows by a gzip header
+
+
+def _missing(
+    variant: Variant,
+    split: str,
+    data_dir: str | os.PathLike[str] | None,
+    name: str,
+    reasons: str,
+) -> str:
+    """Says what was looked for and where, why no mirror had it, and the ways out."""
+    lines = []
+    for folder in folders(variant, data_dir):
+        alone = [path.name for path in (find(folder, n) for n in names(split)) if path]
+        lines.append(f"{folder}" + (f" (has only {alone[0]})" if alone else ""))
+    images, labels = names(split)
+    return MISSING.format(
+        split=split,
+        title=variant.title,
+        images=images,
+        labels=labels,
+        archive=f", or Keras' {variant.archive}" if variant.archive else "",
+        folders=textwrap.indent("\n".join(lines), "  "),
+        name=name,
+        target=_target(variant, data_dir),
+        mirrors=textwrap.indent(reasons, "  "),
+        folder=variant.folder,
+        sample=SAMPLE.format(split=split) if variant.title == "MNIST" else "",
+    )
