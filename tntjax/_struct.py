@@ -1,6 +1,7 @@
 """Frozen dataclasses that JAX can see into: `pytree` and `static`. Nothing else."""
 
 import dataclasses
+import re
 import types
 from collections.abc import Callable
 from typing import Any, TypeVar, dataclass_transform
@@ -68,7 +69,7 @@ def pytree(cls: Class) -> Class:
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
     if cls.__repr__ is object.__repr__:
-        cls.__repr__ = _repr
+        type.__setattr__(cls, "__repr__", _repr)
     return cls
 
 
@@ -87,14 +88,16 @@ def describe(value: Any) -> str:
       value: anything.
 
     Returns:
-      dtype and shape of an array, the name of a function, the parts of a dict, list
-      or tuple, and `repr` for the rest.
+      dtype and shape of an array, the name of a function or class, the parts of a
+      dict, list or tuple, and for the rest `repr` less the address in memory.
 
     Example:
       >>> import numpy as np
       >>> describe({"input": np.zeros((5, 28)), "load": len})
       "{'input': float64[5,28], 'load': len}"
     """
+    if isinstance(value, type):  # NumPy's scalar types have a `shape`, too
+        return value.__qualname__
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"{value.dtype}[{','.join(map(str, value.shape))}]"
     if isinstance(value, dict):
@@ -104,8 +107,7 @@ def describe(value: Any) -> str:
             return f"{type(value).__name__} of {len(value)}"
         inside = ", ".join(map(describe, value))
         return f"[{inside}]" if isinstance(value, list) else f"({inside})"
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return repr(value)
-    if isinstance(value, Callable | types.ModuleType):
+    called = isinstance(value, Callable | types.ModuleType)
+    if called and not dataclasses.is_dataclass(value):
         return getattr(value, "__qualname__", None) or type(value).__name__
-    return repr(value)
+    return re.sub(" at 0x[0-9a-fA-F]+", "", repr(value))

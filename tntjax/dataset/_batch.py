@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args
 
 import jax
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
@@ -153,7 +154,7 @@ class BatchDataset:
     def _permute(self, positions: Any) -> Any:
         if self.perm is None:
             return positions
-        if isinstance(positions, jax.core.Tracer):
+        if isinstance(positions, Tracer):
             raise host_only(self)
         flat = [self.perm(position) for position in np.ravel(positions).tolist()]
         return np.array(flat, np.intp).reshape(positions.shape)

@@ -2,17 +2,19 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
-import jax
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from tntjax._struct import pytree, static
-from tntjax._types import Sample
+from tntjax._struct import describe, pytree, static
+from tntjax._types import Dataset, Sample
 from tntjax.dataset._take import (
     check_index,
     check_indices,
     host_only,
+    in_order,
     take_one_by_one,
 )
 
@@ -28,6 +30,9 @@ class ListDataset:
       list: any sequence of items, a NumPy array included.
       load: `item -> sample`.
       path: a folder to put before each item: `load(f"{path}/{item}")`.
+
+    Raises:
+      TypeError: if `load` is not a function, or `list` not a sequence or a string.
 
     Example:
       >>> dataset = ListDataset(["a", "bb"], load=len)
@@ -45,8 +50,10 @@ class ListDataset:
 
     def __post_init__(self) -> None:
         if not callable(self.load):
-            raise TypeError(f"ListDataset needs a function load, got {self.load!r}.")
-        if isinstance(self.list, str | bytes) or not hasattr(self.list, "__getitem__"):
+            raise TypeError(
+                f"ListDataset needs a function load, got {describe(self.load)}."
+            )
+        if isinstance(self.list, str | bytes) or not isinstance(self.list, Dataset):
             raise TypeError(
                 f"ListDataset needs a sequence of items, got {type(self.list).__name__}"
                 " (for the lines of a file: ListDataset.from_file(filename, load))."
@@ -76,20 +83,21 @@ class ListDataset:
         """
         if max_load is not None and max_load < 1:
             raise ValueError(f"max_load must be at least 1 or None, got {max_load}.")
-        lines = []
         with open(filename, encoding="utf-8", newline="\n") as file:
-            for line in file:
-                if len(lines) == max_load:
-                    break
-                lines.append(line.removesuffix("\n").removesuffix("\r"))
+            lines = [
+                line.removesuffix("\n").removesuffix("\r")
+                for line in islice(file, max_load)
+            ]
         return cls(lines, load, path)
 
     def __len__(self) -> int:
         return len(self.list)
 
+    __iter__ = in_order
+
     def __getitem__(self, index: int) -> Sample:
         index = check_index(self, index)
-        if isinstance(index, jax.core.Tracer):
+        if isinstance(index, Tracer):
             raise host_only(self)
         return next(self._loaded([index]))
 
@@ -115,6 +123,8 @@ class ListDataset:
             try:
                 sample = load(item if path is None else f"{path}/{item}")
             except Exception as error:
-                error.add_note(f"ListDataset: while loading sample {index}, {item!r}.")
+                error.add_note(
+                    f"ListDataset: while loading sample {index}, {describe(item)}."
+                )
                 raise
             yield sample

@@ -1,16 +1,21 @@
 """ShuffleDataset: the samples in a random order."""
 
 import dataclasses
+import operator
 from typing import Any
 
+import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import pytree, static
+from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._take import (
     check_index,
     check_indices,
+    gather,
+    in_order,
+    on_device,
     sample_bytes,
     take,
     uniform_length,
@@ -22,7 +27,7 @@ class ShuffleDataset:
     """A dataset's samples in an order drawn from a seed.
 
     The order is a leaf of the pytree: with a new seed compiled code runs again and is
-    not traced again.
+    not traced again. The seed itself is not kept.
 
     Args:
       dataset: what to shuffle.
@@ -31,7 +36,9 @@ class ShuffleDataset:
       replacement: draw each sample independently, so that one may come twice.
 
     Raises:
-      ValueError: if `size` is below 1, or above the length without replacement.
+      TypeError: if the seed is not an integer.
+      ValueError: if the seed is negative, or `size` below 1, or above the length
+        without replacement, or if there is nothing to draw from.
 
     Example:
       >>> dataset = ShuffleDataset(range(5), seed=0)
@@ -48,12 +55,19 @@ class ShuffleDataset:
     """
 
     dataset: Dataset
-    seed: int
+    seed: dataclasses.InitVar[int]  # of any size: as a leaf it would have to fit int32
     size: int | None = static(default=None)
     replacement: bool = static(default=False)
     order: Any = dataclasses.field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, seed: int) -> None:
+        if not hasattr(seed, "__index__"):  # None would give another order each time
+            raise TypeError(
+                f"ShuffleDataset needs an integer seed, got {describe(seed)}."
+            )
+        seed = operator.index(seed)
+        if seed < 0:
+            raise ValueError(f"ShuffleDataset needs seed >= 0, got {seed}.")
         length = len(self.dataset)
         size = length if self.size is None else self.size
         if self.size is not None and size < 1:
@@ -63,9 +77,13 @@ class ShuffleDataset:
                 f"ShuffleDataset cannot draw {size} of {length} samples without"
                 " replacement. Pass replacement=True, or a smaller size."
             )
-        generator = np.random.default_rng(self.seed)
+        if size > length == 0:
+            raise ValueError(
+                f"ShuffleDataset cannot draw {size} samples from an empty dataset."
+            )
+        generator = np.random.default_rng(seed)
         kind = np.int32 if length <= 2**31 else np.int64
-        if self.replacement:
+        if self.replacement and length:
             order = generator.integers(length, size=size, dtype=kind)
         else:
             order = generator.permutation(np.arange(length, dtype=kind))[:size]
@@ -78,9 +96,13 @@ class ShuffleDataset:
     def __len__(self) -> int:
         return len(self.order)
 
+    __iter__ = in_order
+
     def __getitem__(self, index: int) -> Sample:
-        index = self.order[check_index(self, index)]
-        return self.dataset[int(index) if isinstance(index, np.integer) else index]
+        index = gather(self.order, check_index(self, index), "ShuffleDataset")
+        if isinstance(index, jax.Array):
+            return take(self.dataset, index)
+        return self.dataset[int(index)]
 
     def take(self, indices: ArrayLike) -> Sample:
         """Reads many samples at once.
@@ -94,13 +116,19 @@ class ShuffleDataset:
         Raises:
           IndexError: if an index on the host is out of range.
         """
-        return take(self.dataset, self.order[check_indices(self, indices)])
+        rows = gather(self.order, check_indices(self, indices), "ShuffleDataset")
+        return take(self.dataset, rows)
 
     @property
     def uniform_length(self) -> int:
         """All samples, if all samples below are alike."""
         alike = uniform_length(self.dataset) == len(self.dataset)
         return len(self) if alike else 0
+
+    @property
+    def on_device(self) -> bool:
+        """Whether the dataset below is."""
+        return on_device(self.dataset)
 
     @property
     def sample_bytes(self) -> int:

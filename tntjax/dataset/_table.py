@@ -7,7 +7,13 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import describe, pytree
 from tntjax._types import Sample
-from tntjax.dataset._take import check_index, check_indices, gather
+from tntjax.dataset._take import (
+    bytes_of,
+    check_index,
+    check_indices,
+    gather,
+    in_order,
+)
 
 
 @pytree
@@ -19,7 +25,7 @@ class TableDataset:
     gathers them.
 
     Args:
-      data: a pytree of arrays [N, ...], or one array.
+      data: one array [N, ...], or a dict or tuple of them, which may be nested.
 
     Raises:
       TypeError: if a leaf is not an array.
@@ -43,7 +49,9 @@ class TableDataset:
     data: Any
 
     def __post_init__(self) -> None:
-        leaves = jax.tree_util.tree_leaves_with_path(self.data)
+        leaves = jax.tree_util.tree_leaves_with_path(
+            self.data, is_leaf=lambda node: isinstance(node, list)
+        )
         if not leaves:
             raise ValueError("TableDataset needs at least one array, got none.")
         lengths = {}
@@ -52,7 +60,8 @@ class TableDataset:
             if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype"):
                 raise TypeError(
                     f"TableDataset needs arrays, got {where} = {describe(leaf)}."
-                    " Wrap a list of numbers in np.asarray."
+                    " Wrap a list of numbers in np.asarray, and keep a list of samples"
+                    " as it is: it is a dataset."
                 )
             if not leaf.shape:
                 raise ValueError(f"TableDataset needs arrays [N, ...]; {where} is [].")
@@ -62,6 +71,8 @@ class TableDataset:
 
     def __len__(self) -> int:
         return len(jax.tree.leaves(self.data)[0])
+
+    __iter__ = in_order
 
     def __getitem__(self, index: int) -> Sample:
         index = check_index(self, index)
@@ -89,6 +100,11 @@ class TableDataset:
         return len(self)
 
     @property
+    def on_device(self) -> bool:
+        """Whether an array lies on a device."""
+        return any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(self.data))
+
+    @property
     def sample_bytes(self) -> int:
         """The bytes of one row."""
-        return sum(leaf.nbytes // len(self) for leaf in jax.tree.leaves(self.data))
+        return bytes_of(self.data) // max(1, len(self))

@@ -1,13 +1,15 @@
 """Many samples at once: `take`, and what every dataset needs to offer it."""
 
 import inspect
+import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from tntjax._struct import describe
@@ -27,7 +29,9 @@ def take(dataset: Dataset, indices: ArrayLike) -> Sample:
         not checked against the length, since that would wait for the device.
 
     Returns:
-      A sample with leaves of shape [*S, ...].
+      A sample with leaves of shape [*S, ...]. What cannot be stacked, such as strings,
+      is in lists, nested as S is. For no indices at all sample 0 tells what the arrays
+      of length 0 are like.
 
     Raises:
       IndexError: if an index is negative or not below the length.
@@ -55,7 +59,7 @@ def has_take(kind: type) -> bool:
         return False
     try:
         return list(inspect.signature(method).parameters)[1:2] == ["indices"]
-    except ValueError:  # a compiled method without a signature
+    except (TypeError, ValueError):  # no method, or a compiled one without a signature
         return False
 
 
@@ -66,14 +70,15 @@ def take_one_by_one(
 ) -> Sample:
     """`take` by way of `dataset[i]`, or of a function that reads a list of indices."""
     if isinstance(indices, jax.Array):
-        if isinstance(indices, jax.core.Tracer):
+        if isinstance(indices, Tracer):
             raise host_only(dataset)
         indices = np.asarray(indices)
 
     def read(flat: np.ndarray) -> Sample:
-        rows = flat.tolist()
+        rows = flat.tolist() or [0]
         read_rows = samples(rows) if samples else (dataset[row] for row in rows)
-        return stack_rows(read_rows, len(rows))
+        batch = stack_rows(read_rows, len(rows))
+        return batch if flat.size else map_columns(lambda column: column[:0], batch)
 
     return with_flat(read, indices)
 
@@ -82,15 +87,32 @@ def with_flat(read: Callable[[Any], Sample], indices: Any) -> Sample:
     """Reads with one flat axis of indices and gives the result the indices' shape."""
     if indices.ndim == 1:
         return read(indices)
-    batch, shape = read(indices.reshape(-1)), indices.shape
-    return jax.tree.map(lambda leaf: leaf.reshape(shape + leaf.shape[1:]), batch)
+    shape = indices.shape
+    return map_columns(lambda c: _shaped(c, shape), read(indices.reshape(-1)))
+
+
+def _shaped(column: Any, shape: tuple[int, ...]) -> Any:
+    if not isinstance(column, list):
+        return column.reshape(shape + column.shape[1:])
+    if not shape:
+        return column[0]
+    if len(shape) == 1:
+        return column
+    size = math.prod(shape[1:])
+    parts = [column[row * size : (row + 1) * size] for row in range(shape[0])]
+    return [_shaped(part, shape[1:]) for part in parts]
+
+
+def map_columns(function: Callable[[Any], Any], batch: Sample) -> Sample:
+    """Applies a function to each array of a batch, and to each list as a whole."""
+    return jax.tree.map(function, batch, is_leaf=lambda node: isinstance(node, list))
 
 
 def gather(leaf: Any, indices: Any, name: str) -> Any:
     """Rows of one array: on the host if it lies there, else where it lies."""
     if not isinstance(leaf, np.ndarray):
         return leaf[indices]
-    if isinstance(indices, jax.core.Tracer):
+    if isinstance(indices, Tracer):
         raise TypeError(
             f"{name} holds NumPy arrays, which are gathered on the host, but its index"
             " is traced. Put it on a device and pass it to the compiled function as an"
@@ -102,6 +124,8 @@ def gather(leaf: Any, indices: Any, name: str) -> Any:
 def check_indices(dataset: Any, indices: Any) -> Any:
     """Returns the indices as an array, after checking what can be checked at once."""
     if isinstance(indices, jax.Array):
+        if not jax.dtypes.issubdtype(indices.dtype, np.integer):
+            raise TypeError(f"Expected integer indices, got {describe(indices)}.")
         return indices
     array = np.asarray(indices)
     if array.size == 0:
@@ -111,14 +135,15 @@ def check_indices(dataset: Any, indices: Any) -> Any:
     if array.min() < 0 or array.max() >= len(dataset):
         wrong = array.min() if array.min() < 0 else array.max()
         raise out_of_range(dataset, wrong)
-    return array
+    return array.astype(np.intp, copy=False)  # what is computed of them may be large
 
 
 def check_index(dataset: Any, index: Any) -> Any:
-    """Returns one index as an int, or as it is if it is a JAX array."""
-    if isinstance(index, jax.Array):
-        return index
-    index = operator.index(index)
+    """Returns one index as an int, or as an array if it is a JAX array."""
+    if not isinstance(index, int):
+        if isinstance(index, jax.Array):
+            return check_indices(dataset, index)
+        index = operator.index(index)
     if not 0 <= index < len(dataset):
         raise out_of_range(dataset, index)
     return index
@@ -149,9 +174,24 @@ def uniform_length(dataset: Dataset) -> int:
     return getattr(dataset, "uniform_length", 0) if has_take(type(dataset)) else 0
 
 
+def on_device(dataset: Dataset) -> bool:
+    """Whether compiled code can gather samples: their arrays lie on a device."""
+    if isinstance(dataset, np.ndarray | jax.Array):
+        return isinstance(dataset, jax.Array)
+    return has_take(type(dataset)) and getattr(dataset, "on_device", False)
+
+
 def sample_bytes(dataset: Dataset) -> int:
     """The size of one sample; reads one where the dataset cannot tell by itself."""
     size = getattr(dataset, "sample_bytes", None)
-    if size is not None:
-        return size
-    return sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(dataset[0]))
+    return bytes_of(dataset[0]) if size is None else size
+
+
+def bytes_of(sample: Sample) -> int:
+    """The size of a sample's arrays, where a number counts as 8 bytes."""
+    return sum(getattr(leaf, "nbytes", 8) for leaf in jax.tree.leaves(sample))
+
+
+def in_order(dataset: Dataset) -> Iterator[Sample]:
+    """A dataset's `__iter__`: without one Python takes any IndexError for the end."""
+    return (dataset[index] for index in range(len(dataset)))

@@ -1,4 +1,4 @@
-"""Running hooks: what they may return, and what is said if they return another thing."""
+"""Running hooks: what they may return, and what is said if it is another thing."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ NOT_A_STATE = """the hook {hook} of {event} returned {came} and not a State.
         return state.replace(...)
 """
 
-CHANGED_CARRY = """the compiled hook {hook} of {event} changed {field}, which is carried \
-from step to step and must keep its structure, shape and dtype.
+CHANGED_CARRY = """the compiled hook {hook} of {event} changed {field}, which is \
+carried from step to step and must keep its structure, shape and dtype.
   before: {before}
   after:  {after}
 
@@ -33,13 +33,13 @@ from step to step and must keep its structure, shape and dtype.
     hooks = Hooks(on_start=start, {event}={hook})   # and cast: value.astype(old.dtype)
 """
 
-CHANGED_HOST = """the compiled hook {hook} of {event} changed state.{field}, which only \
-the host can change: compiled code runs on without looking at it. Do it in on_start, \
-on_start_epoch, on_end_epoch or every(n, hook).
+CHANGED_HOST = """the compiled hook {hook} of {event} changed state.{field}, which \
+only the host can change: compiled code runs on without looking at it. Do it in \
+on_start, on_start_epoch, on_end_epoch or every(n, hook).
 """
 
-CHANGED_COUNTER = """the compiled hook {hook} of {event} changed state.{field}, which the \
-engine counts. Keep a counter of your own in state.aux.
+CHANGED_COUNTER = """the compiled hook {hook} of {event} changed state.{field}, which \
+the engine counts. Keep a counter of your own in state.aux.
 """
 
 
@@ -179,4 +179,17 @@ def as_carry(state: State) -> State:
         value = getattr(state, field)
         value = jnp.asarray(value, kind) if kind else value
         changes[field] = jax.tree_util.tree_map_with_path(strong, value)
-    return state.replace(**changes)
+    return state.replace(**_together(changes))
+
+
+def _together(tree: Any) -> Any:
+    """Leaves of a tree where one of them was put on purpose.
+
+    Were some committed to a device and others not, then all would be after the first
+    compiled call, and the second would compile anew.
+    """
+    places = (leaf.sharding for leaf in jax.tree.leaves(tree) if leaf.committed)
+    place = next(places, None)
+    if place is None or len(place.device_set) > 1:
+        return tree
+    return jax.device_put(tree, place)

@@ -20,6 +20,17 @@ HOST_EVENTS = ("on_start", "on_start_epoch", "on_end_epoch", "on_end")
 EVENTS = ("on_start", "on_start_epoch", *STEP_EVENTS, "on_end_epoch", "on_end")
 
 
+def check_hashable(name: str, function: Any) -> None:
+    """Raises a TypeError for a function that nothing can be cached on."""
+    try:
+        hash(function)
+    except TypeError as error:
+        raise TypeError(
+            f"{name} must be hashable, since what is compiled is cached on it; got"
+            f" {describe(function)}. Pass a function, or a frozen dataclass."
+        ) from error
+
+
 @dataclasses.dataclass(frozen=True)
 class Scheduled:
     """A function that runs on the host whenever `n` more updates are done."""
@@ -30,7 +41,7 @@ class Scheduled:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sequence:
+class Chained:
     """Several hooks of one event, in order."""
 
     hooks: tuple[Hook, ...]
@@ -110,6 +121,7 @@ class Hooks:
                     f"Hooks({event}=...) needs a function State -> State,"
                     f" got {describe(hook)}."
                 )
+            check_hashable(f"Hooks({event}=...)", hook)
 
     def __repr__(self) -> str:
         shown = [f"{e}={describe(h)}" for e in EVENTS if (h := getattr(self, e))]
@@ -128,7 +140,7 @@ class Hooks:
         hook = getattr(self, event)
         if hook is None:
             return ()
-        return hook.hooks if isinstance(hook, Sequence) else (hook,)
+        return hook.hooks if isinstance(hook, Chained) else (hook,)
 
 
 def chain(*hooks: Hooks) -> Hooks:
@@ -162,9 +174,7 @@ def chain(*hooks: Hooks) -> Hooks:
 
     def joined(event: str) -> Hook | None:
         functions = sum((part.functions(event) for part in hooks), ())
-        return (
-            Sequence(functions) if len(functions) > 1 else next(iter(functions), None)
-        )
+        return Chained(functions) if len(functions) > 1 else next(iter(functions), None)
 
     scheduled = sum((part.scheduled for part in hooks), ())
     return Hooks(**{event: joined(event) for event in EVENTS}, scheduled=scheduled)

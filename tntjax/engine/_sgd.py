@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import describe
 from tntjax._types import Criterion, Network, SampleIterator
-from tntjax.engine._hooks import Hooks
+from tntjax.engine._hooks import Hooks, check_hashable
 from tntjax.engine._loop import run_test, run_training
 from tntjax.engine._plan import make_plan
 from tntjax.engine._state import State
@@ -82,7 +82,7 @@ class SGDEngine:
         check_functions(network=network, criterion=criterion)
         check_iterator(iterator)
         check_params(params)
-        if not float(lr) >= 0:  # pyright: ignore[reportArgumentType]  # any scalar array
+        if not float(jnp.asarray(lr)) >= 0:
             raise ValueError(f"lr must be at least 0, got {lr}.")
         if isinstance(max_epoch, bool) or not isinstance(max_epoch, int):
             raise TypeError(f"max_epoch must be an integer, got {describe(max_epoch)}.")
@@ -162,13 +162,7 @@ def check_functions(**functions: Any) -> None:
     for name, function in functions.items():
         if not callable(function):
             raise TypeError(f"{name} must be a function, got {describe(function)}.")
-        try:
-            hash(function)
-        except TypeError as error:
-            raise TypeError(
-                f"{name} must be hashable, since what is compiled is cached on it; got"
-                f" {type(function).__name__}. Pass a function, or a frozen dataclass."
-            ) from error
+        check_hashable(name, function)
 
 
 def check_iterator(iterator: Any) -> None:
@@ -185,6 +179,6 @@ def check_params(params: Any) -> None:
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
             raise TypeError(
-                f"params{jax.tree_util.keystr(path)} is {describe(leaf)}, but parameters"
-                " must be floating point. Keep integers out of params."
+                f"params{jax.tree_util.keystr(path)} is {describe(leaf)}, but"
+                " parameters must be floating point. Keep integers elsewhere."
             )

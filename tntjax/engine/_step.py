@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from tntjax._struct import describe
-from tntjax._types import Chunk, Criterion, Network, Sample
+from tntjax._types import Chunk, Network, Sample
 from tntjax.engine._fire import fire
 from tntjax.engine._hooks import HOST_EVENTS, Hooks
 from tntjax.engine._state import HEAVY, STEP_ONLY, State
@@ -23,13 +23,14 @@ class Program:
     Args:
       network: `(params, input) -> output`.
       criterion: `(output, target) -> loss`, or None in a test without one.
-      update: `State -> State`, from `grads` to new `params` and `opt_state`.
+      update: `State -> State`, from `grads` to new `params` and `opt_state`; None in
+        a test.
       hooks: the hooks of the step's events; those of the host are left out.
     """
 
     network: Network
-    criterion: Criterion | None
-    update: Callable[[State], State] | None
+    criterion: Any
+    update: Any
     hooks: Hooks
 
 

@@ -110,14 +110,15 @@ def _sample_size(sample: Sample) -> int:
 
 
 def check_arrays(sample: Sample) -> Sample:
-    """Returns the sample if compiled code can take it, else says which field cannot be."""
+    """Returns the sample if compiled code can take it, else names the field."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(sample):
         number = isinstance(leaf, bool | int | float | complex)
         kind = getattr(getattr(leaf, "dtype", None), "kind", None)
         if not number and (kind is None or kind in "OSUMm"):
             raise TypeError(
-                f"An engine takes arrays of numbers, but sample{jax.tree_util.keystr(path)}"
-                f" is {describe(leaf)}. Leave the field out, or encode it, in a"
-                " TransformDataset or in DatasetIterator(transform=...)."
+                "An engine takes arrays of numbers, but"
+                f" sample{jax.tree_util.keystr(path)} is {describe(leaf)}. Leave the"
+                " field out, or encode it, in a TransformDataset or in"
+                " DatasetIterator(transform=...)."
             )
     return sample

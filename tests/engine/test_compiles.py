@@ -1,0 +1,149 @@
+"""What is compiled, and how often."""
+
+import subprocess
+import sys
+
+import jax
+import numpy as np
+
+import tntjax as tnt
+
+
+def counting_network(traces):
+    def network(params, input):
+        traces.append(input.shape)
+        return input @ params["weight"] + params["bias"]
+
+    return network
+
+
+def reset(state):
+    return state.replace(meters={"loss": tnt.AverageValueMeter()})
+
+
+def measure(state):
+    return state.replace(meters={"loss": state.meters["loss"].add(state.loss)})
+
+
+HOOKS = tnt.Hooks(on_start=reset, on_start_epoch=reset, on_forward_criterion=measure)
+
+
+def test_one_trace_a_length_and_one_for_the_rest(problem):
+    traces, after = [], []
+    hooks = tnt.chain(HOOKS, tnt.Hooks(on_end_epoch=lambda s: after.append(0) or s))
+    counts = tnt.Hooks(on_end_epoch=lambda s: after.append(len(traces)) or s)
+    hooks = tnt.chain(HOOKS, counts)
+    job = problem.job(network=counting_network(traces), max_epoch=3)
+    tnt.SGDEngine(hooks).train(**job, steps_per_call=4)
+    # 6 full batches in calls of 4 and 2, then the rest of 5 samples.
+    assert sorted(traces) == [(5, 5), (8, 5), (8, 5)]
+    assert after == [3, 3, 3]
+
+
+def test_three_epochs_on_the_device_trace_nothing_new(problem, compiles):
+    traces, after = [], []
+
+    def count(state):
+        after.append((len(traces), len(compiles)))
+        return state
+
+    hooks = tnt.chain(HOOKS, tnt.Hooks(on_end_epoch=count))
+    iterator = problem.over(jax.device_put(problem.dataset()))
+    job = problem.job(network=counting_network(traces), iterator=iterator, max_epoch=3)
+    tnt.SGDEngine(hooks).train(**job, steps_per_call=4)
+    assert after[0] == after[1] == after[2]
+    assert after[0][0] == 3
+
+
+def test_a_second_train_compiles_nothing(problem, compiles):
+    engine, job = tnt.SGDEngine(HOOKS), problem.job()
+    engine.train(**job)
+    first = len(compiles)
+    assert first > 0
+    engine.train(**job)
+    tnt.SGDEngine(tnt.chain(HOOKS)).train(**job)  # the same functions, another engine
+    assert len(compiles) == first
+
+
+def test_validation_in_on_end_epoch_compiles_once(problem, compiles):
+    counts, losses = [], []
+    validation = problem.iterator(batch_size=16)
+
+    def validate(state):
+        test = tnt.SGDEngine(HOOKS).test(
+            network=state.network,
+            criterion=state.criterion,
+            iterator=validation,
+            params=state.params,
+        )
+        losses.append(float(test.meters["loss"].value().mean))
+        counts.append(len(compiles))
+        return state
+
+    hooks = tnt.chain(HOOKS, tnt.Hooks(on_end_epoch=validate))
+    state = tnt.SGDEngine(hooks).train(**problem.job(max_epoch=4))
+    assert counts[1] == counts[2] == counts[3]
+    assert losses[3] < losses[0]
+    plain = tnt.SGDEngine(HOOKS).train(**problem.job(max_epoch=4))
+    np.testing.assert_array_equal(state.params["weight"], plain.params["weight"])
+
+
+def test_changing_the_learning_rate_compiles_nothing(problem, compiles):
+    counts = []
+
+    def slower(state):
+        counts.append(len(compiles))
+        return state.replace(lr=float(state.lr) / 2)
+
+    hooks = tnt.chain(HOOKS, tnt.every(2, slower))
+    state = tnt.SGDEngine(hooks).train(**problem.job(max_epoch=4))
+    assert float(state.lr) == np.float32(0.1) / 2 ** len(counts)
+    assert len(set(counts[4:])) == 1
+
+
+def test_committed_params_compile_no_second_time(problem, compiles):
+    params = jax.device_put(problem.params, jax.devices()[0])
+    counts = []
+    hooks = tnt.Hooks(on_end_epoch=lambda s: counts.append(len(compiles)) or s)
+    tnt.SGDEngine(hooks).train(**problem.job(params=params, max_epoch=3))
+    assert counts[0] == counts[1] == counts[2]
+
+
+def test_an_epoch_never_waits_for_the_device(problem):
+    """JAX forbids reading device values; the engine does not even try within epochs."""
+    seen = []
+
+    def guarded(state):
+        guard.__enter__()
+        return state
+
+    def free(state):
+        guard.__exit__(None, None, None)
+        seen.append(int(state.t))
+        return state
+
+    guard = jax.transfer_guard_device_to_host("disallow")
+    hooks = tnt.chain(HOOKS, tnt.Hooks(on_start_epoch=guarded, on_end_epoch=free))
+    tnt.SGDEngine(hooks).train(**problem.job())
+    assert seen == [7, 14]
+
+
+def test_the_device_dataset_is_no_constant_of_the_program(problem):
+    from tntjax.engine._plan import make_plan
+    from tntjax.engine._state import State
+    from tntjax.engine._step import Program, split, train_chunk
+
+    iterator = problem.over(jax.device_put(problem.dataset()))
+    plan = make_plan(4, ())
+    chunk = next(iter(iterator.chunks(0, 0, plan.room)))
+    job = problem.job()
+    program = Program(job["network"], job["criterion"], lambda s: s, tnt.Hooks())
+    zero = jax.numpy.int32(0)
+    state = State(params=job["params"], lr=zero, epoch=zero, t=zero, samples=zero)
+    jaxpr = jax.make_jaxpr(train_chunk, static_argnums=0)(program, *split(state), chunk)
+    assert not jaxpr.consts
+
+
+def test_importing_initialises_no_backend():
+    code = "import os; os.environ['JAX_PLATFORMS'] = 'none-such'; import tntjax"
+    subprocess.run([sys.executable, "-c", code], check=True)
