@@ -177,13 +177,16 @@ def _add(moments: tuple, value: Any, weight: Any, mask: Any) -> tuple:
     weight = jnp.broadcast_to(weight.astype(jnp.int32), value.shape)
     if mask is not None:
         weight = jnp.where(mask, weight, 0)
+    # Measured from one of the values: products of large numbers, like the mean of the
+    # batch itself, may be rounded once or not at all, as the compiler likes, and the
+    # difference would be as large as the spread that is to be measured.
+    value, counts = value.astype(dtype), weight > 0
+    center = jnp.max(value, initial=-jnp.inf, where=counts)
+    center = jnp.where(jnp.isfinite(center), center, 0)
     # a value that counts zero times may be anything, and NaN * 0 would be NaN
-    value = jnp.where(weight > 0, value.astype(dtype), 0)
+    offset = jnp.where(counts, value - center, 0)
     count, factor = weight.sum(dtype=jnp.int32), weight.astype(dtype)
-    divisor = jnp.maximum(count, 1).astype(dtype)
-    center = (factor * value).sum() / divisor
-    offset = jnp.where(weight > 0, value - center, 0)
-    rest = (factor * offset).sum() / divisor
+    rest = (factor * offset).sum() / jnp.maximum(count, 1).astype(dtype)
     m2 = (factor * (offset - rest) ** 2).sum()
     return _combine(jnp, moments, (count, center, m2, rest))
 
@@ -198,9 +201,8 @@ def _combine(xp: ModuleType, mine: tuple, others: tuple) -> tuple:
     # an empty side must change nothing, not even beside an infinite mean
     distance = xp.where(n_other > 0, mean_other - mean, 0).astype(dtype)
     distance_rest = xp.where(n_other > 0, rest_other - rest, 0).astype(dtype)
-    merged, lost = _two_sum(mean, distance * share)
-    merged, lost = _two_sum(merged, lost + (rest + distance_rest * share))
-    lost = xp.where(xp.isfinite(merged), lost, 0)
+    merged, lost = _two_sum(xp, mean, distance * share)
+    merged, lost = _two_sum(xp, merged, lost + (rest + distance_rest * share))
     distance = distance + distance_rest
     between = xp.where(n > 0, distance * (xp.asarray(n).astype(dtype) * share), 0)
     spread = m2 + m2_other + between * xp.where(n > 0, distance, 0)
@@ -208,11 +210,12 @@ def _combine(xp: ModuleType, mine: tuple, others: tuple) -> tuple:
     return total, *(xp.asarray(part).astype(dtype) for part in parts)
 
 
-def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:
+def _two_sum(xp: ModuleType, a: Any, b: Any) -> tuple[Any, Any]:
     """Returns the rounded sum, and what rounding took off it, exactly (Knuth)."""
     total = a + b
     added = total - a
-    return total, (a - (total - added)) + (b - added)
+    lost = (a - (total - added)) + (b - added)
+    return total, xp.where(xp.isfinite(total), lost, 0)  # not NaN beside infinity
 
 
 _merge = host_or_device(_combine)

@@ -24,7 +24,8 @@ def show(meter: Any, measured: Callable[[Any], dict[str, Any]]) -> str:
       One line without an address.
     """
     name = type(meter).__name__
-    if all(map(_readable, jax.tree.leaves(meter))) and np.ndim(meter.n) == 0:
+    leaves = jax.tree.leaves(meter, is_leaf=lambda leaf: leaf is None)
+    if all(map(_readable, leaves)) and np.ndim(meter.n) == 0:
         shown = measured(jax.tree.map(np.asarray, meter))
         return f"{name}({', '.join(f'{key}={value}' for key, value in shown.items())})"
     fields = ", ".join(
