@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -17,15 +18,13 @@ parser.add_argument(
     "--data-dir", help="a folder that has MNIST's files or will get them"
 )
 parser.add_argument("--platform", choices=["auto", "cpu", "gpu"], default="auto")
-parser.add_argument("--steps-per-call", type=int, default="auto")
+parser.add_argument("--steps-per-call", type=int, help="by default the engine chooses")
 args = parser.parse_args()
-
 if args.platform != "auto":
     try:
         jax.config.update("jax_default_device", jax.devices(args.platform)[0])
     except RuntimeError:
         parser.exit(2, f"--platform {args.platform}: JAX sees no such device here.\n")
-
 try:
     data = {name: tnt.vision.mnist(name, args.data_dir) for name in ("train", "test")}
 except FileNotFoundError:
@@ -33,9 +32,8 @@ except FileNotFoundError:
     data = {name: tnt.vision.mnist_sample(name) for name in ("train", "test")}
 
 
-def batches(dataset):  # in a new order each epoch
-    shuffled = lambda epoch: tnt.ShuffleDataset(dataset, seed=epoch)  # noqa: E731
-    return tnt.DatasetIterator(lambda e: tnt.BatchDataset(shuffled(e), args.batch_size))
+def batches(name, epoch):  # each epoch in an order of its own
+    return tnt.BatchDataset(tnt.ShuffleDataset(data[name], seed=epoch), args.batch_size)
 
 
 def network(params, input):  # [B, 784] -> [B, 10]
@@ -46,15 +44,14 @@ def criterion(output, target):  # [B, 10], [B] -> [B]
     return optax.softmax_cross_entropy_with_integer_labels(output, target)
 
 
-def reset(state):
+def reset(state):  # on the host
     meters = {"loss": tnt.AverageValueMeter(), "error": tnt.ClassErrorMeter()}
     return state.replace(meters=meters)
 
 
 def prepare(state):  # compiled: uint8 travels, floats are made on the device
-    image, target = state.sample["input"], state.sample["target"]
-    sample = {"input": image.reshape(-1, 784) / 255.0, "target": target}
-    return state.replace(sample=sample)
+    pixels, target = state.sample["input"].reshape(-1, 784), state.sample["target"]
+    return state.replace(sample={"input": pixels / 255.0, "target": target})
 
 
 def measure(state):  # compiled
@@ -63,32 +60,27 @@ def measure(state):  # compiled
     return state.replace(meters={"loss": loss, "error": error})
 
 
-def describe(state):
+def show(state, when="step  "):  # on the host, while the device works on
     loss, error = state.meters["loss"].value(), state.meters["error"].value()
-    return f"loss {loss.mean:.4f}  error {error[1]:5.2f} %"
-
-
-def show(state):  # on the host, a chunk late, while the device works on
-    print(f"  step {int(state.t):5}  {describe(state)}")
+    print(f"{when} {state.t:5}  loss {loss.mean:.4f}  error {error[1]:5.2f} %")
 
 
 def end_epoch(state):  # on the host
-    rate = state.samples / (time.perf_counter() - start)
-    print(f"epoch {state.epoch}  {describe(state)}  {rate:,.0f} samples/s so far")
+    show(state, f"epoch {state.epoch}:")
+    clock.append(time.perf_counter())
     return state
 
 
+job = {"network": network, "criterion": criterion}
+job["steps_per_call"] = args.steps_per_call or "auto"
+train, test = (tnt.DatasetIterator(partial(batches, name)) for name in data)
 hooks = tnt.Hooks(on_start=reset, on_sample=prepare, on_forward_criterion=measure)
-progress = tnt.Hooks(on_start_epoch=reset, on_end_epoch=end_epoch)
-engine = tnt.SGDEngine(tnt.chain(hooks, progress, tnt.watch(100, show)))
-params = {"weight": jnp.zeros((784, 10)), "bias": jnp.zeros(10)}
-job = {
-    "network": network,
-    "criterion": criterion,
-    "steps_per_call": args.steps_per_call,
-}
-start = time.perf_counter()
-train = {"iterator": batches(data["train"]), "lr": args.lr, "max_epoch": args.epochs}
-state = engine.train(**job, **train, params=params)
-test = engine.test(**job, iterator=batches(data["test"]), params=state.params)
-print(f"test     {describe(test)}  on {jax.devices()[0].device_kind}")
+epochs = tnt.Hooks(on_start_epoch=reset, on_end_epoch=end_epoch)
+engine = tnt.SGDEngine(tnt.chain(hooks, epochs, tnt.watch(100, show)))
+params, clock = {"weight": jnp.zeros((784, 10)), "bias": jnp.zeros(10)}, []
+goal = {"lr": args.lr, "max_epoch": args.epochs}
+state = engine.train(**job, **goal, iterator=train, params=params)
+show(engine.test(**job, iterator=test, params=state.params), "test:   ")
+if args.epochs > 1:
+    rate = len(data["train"]) * (args.epochs - 1) / (clock[-1] - clock[0])
+    print(f"{rate:,.0f} samples/s after the first epoch, on {jax.devices()[0]}")

@@ -2,9 +2,9 @@
 
 Run: python tools/make_mnist_sample.py FOLDER_WITH_MNIST [--output FOLDER]
 
-Every tenth digit of each split is taken, in order. MNIST's order has meaning (its test
-split begins with the cleaner hand of census workers and ends with high school
-students), so the first thousand would be easier than the whole; every tenth has the
+The fifth of each ten digits of a split is taken, in order. MNIST's order has meaning
+(its test split begins with the cleaner hand of census workers and ends with high school
+students), so the first thousand would be easier than the whole; one in ten has the
 classes and the writers in the proportions of the whole.
 
 The sample is written as MNIST is: gzipped IDX. xz would save 15 %, but some Pythons
@@ -24,7 +24,7 @@ import numpy as np
 import tntjax.vision
 from tntjax.vision import _mnist_files as files
 
-EVERY = 10
+FIRST, EVERY = 4, 10  # the fifth of each ten
 OUTPUT = Path(tntjax.vision.__file__).parent / "data"
 
 
@@ -43,7 +43,7 @@ def pack(content: bytes) -> bytes:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Reads MNIST, makes sure that it is MNIST, and writes every tenth digit."""
+    """Reads MNIST, makes sure that it is MNIST, and writes one digit in ten."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", help="where MNIST's four files are")
     parser.add_argument("--output", type=Path, default=OUTPUT)
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
             whole = hashlib.sha256(idx(columns[key])).hexdigest()
             if whole != files.VARIANTS["mnist"].sums[name]:
                 raise SystemExit(f"{options.folder}: {name} is not that of MNIST.")
-            packed = pack(idx(columns[key][::EVERY]))
+            packed = pack(idx(columns[key][FIRST::EVERY]))
             path = options.output / f"{name}.gz"
             path.write_bytes(packed)
             print(f"{path}: {len(packed)} bytes")
