@@ -8,15 +8,19 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from tntjax._struct import pytree, static
+from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._take import (
     check_index,
     check_indices,
     host_only,
+    in_order,
+    map_columns,
+    on_device,
     sample_bytes,
     take,
     take_one_by_one,
+    uniform_length,
 )
 from tntjax.transform import make_batch
 
@@ -40,6 +44,7 @@ class BatchDataset:
         refilled; one of which nothing is left has arrays of length 0.
 
     Raises:
+      TypeError: if `batch_size` is not an integer.
       ValueError: if `batch_size` is below 1, the policy is unknown, or it is
         `"divisible-only"` and the length is not divisible.
 
@@ -74,7 +79,8 @@ class BatchDataset:
             self.batch_size, int | np.integer
         ):
             raise TypeError(
-                f"BatchDataset needs an integer batch_size, got {self.batch_size!r}."
+                "BatchDataset needs an integer batch_size,"
+                f" got {describe(self.batch_size)}."
             )
         if self.batch_size < 1:
             raise ValueError(
@@ -92,6 +98,8 @@ class BatchDataset:
         full, rest = divmod(len(self.dataset), self.batch_size)
         return full + (rest > 0 and self.policy in ("include-last", "pad-last"))
 
+    __iter__ = in_order
+
     def __getitem__(self, index: int) -> Sample:
         index = check_index(self, index)
         if isinstance(index, jax.Array) or not self._by_sample:
@@ -102,12 +110,10 @@ class BatchDataset:
         samples = [self.dataset[int(i)] for i in self._permute(positions)]
         keep = self.filter or (lambda sample: True)
         kept = [sample for sample in samples if keep(sample)]
-        if kept:
-            batch = make_batch(self.merge)(kept)
-        else:
-            empty = make_batch(self.merge)(samples[:1])
-            batch = jax.tree.map(lambda leaf: leaf[:0], empty)
-        return batch if mask is None else self._padded(batch, len(kept))
+        batch = make_batch(self.merge)(kept or samples[:1])
+        if mask is not None:
+            return self._padded(batch, len(kept))
+        return batch if kept else _rows_of(batch, np.arange(0))
 
     def take(self, indices: ArrayLike) -> Sample:
         """Reads many batches at once, one gather a leaf where the data allows it.
@@ -120,7 +126,9 @@ class BatchDataset:
 
         Raises:
           IndexError: if an index on the host is out of range.
+          TypeError: if `indices` are traced and there is a `perm`, `merge` or `filter`.
           ValueError: if the shorter last batch is asked for together with full ones.
+            On a device, where no shape depends on a value, this goes unnoticed.
         """
         windows = check_indices(self, indices)
         if self._by_sample:
@@ -146,7 +154,8 @@ class BatchDataset:
                         " policy='pad-last'."
                     )
                 size = length % size
-        positions = windows[..., None] * self.batch_size + np.arange(size, dtype="i4")
+        first = windows[..., None] * np.int64(self.batch_size)
+        positions = first + np.arange(size, dtype=np.int32)
         if self.policy != "pad-last":
             return positions, None
         return positions.clip(None, length - 1), positions < length
@@ -157,7 +166,7 @@ class BatchDataset:
         if isinstance(positions, Tracer):
             raise host_only(self)
         flat = [self.perm(position) for position in np.ravel(positions).tolist()]
-        return np.array(flat, np.intp).reshape(positions.shape)
+        return check_indices(self.dataset, flat).reshape(positions.shape)
 
     def _padded(self, batch: Sample, kept: int) -> Sample:
         """Fills a batch up to `batch_size` rows; the new rows repeat the last."""
@@ -166,9 +175,9 @@ class BatchDataset:
                 "BatchDataset(policy='pad-last'): the filter left nothing of a batch,"
                 " so there is no sample to fill it up with. Filter before batching."
             )
-        rows = np.arange(self.batch_size).clip(None, kept - 1)
-        filled = jax.tree.map(lambda leaf: leaf[rows], batch)
-        return self._with_mask(filled, np.arange(self.batch_size) < kept)
+        rows = np.arange(self.batch_size)
+        filled = _rows_of(batch, rows.clip(None, kept - 1))
+        return self._with_mask(filled, rows < kept)
 
     def _with_mask(self, batch: Sample, mask: Any) -> Sample:
         if not isinstance(batch, dict) or "mask" in batch:
@@ -181,13 +190,41 @@ class BatchDataset:
 
     @property
     def uniform_length(self) -> int:
-        """All full batches, if they are stacked; a padded one counts as full."""
+        """The batches of which all is known to be alike; a padded one counts as full.
+
+        Of a dataset on the host that knows nothing of its samples the best is hoped:
+        a batch is an error anyway where shapes within it differ.
+        """
         if self._by_sample:
             return 0
-        padded = self.policy == "pad-last"
-        return len(self) if padded else len(self.dataset) // self.batch_size
+        length, alike = len(self.dataset), uniform_length(self.dataset)
+        if not alike and not on_device(self.dataset):
+            alike = length
+        padded = self.policy == "pad-last" and alike == length
+        return len(self) if padded else alike // self.batch_size
+
+    @property
+    def on_device(self) -> bool:
+        """Whether the dataset below is, and nothing here needs the host."""
+        needs_host = self._by_sample or self.perm is not None
+        return on_device(self.dataset) and not needs_host
 
     @property
     def sample_bytes(self) -> int:
         """The bytes of a full batch."""
         return self.batch_size * sample_bytes(self.dataset)
+
+
+def _rows_of(batch: Sample, rows: np.ndarray) -> Sample:
+    def pick(column: Any) -> Any:
+        if isinstance(column, list):
+            return [column[row] for row in rows]
+        if not np.ndim(column):
+            raise ValueError(
+                "BatchDataset fills up and empties a batch by its rows, but merge gave"
+                f" {describe(column)}, which has none. Filter before batching, or use"
+                " another policy."
+            )
+        return column[rows]
+
+    return map_columns(pick, batch)

@@ -72,18 +72,18 @@ class ShuffleDataset:
         size = length if self.size is None else self.size
         if self.size is not None and size < 1:
             raise ValueError(f"ShuffleDataset needs size >= 1 or None, got {size}.")
+        if size > length == 0:
+            raise ValueError(
+                f"ShuffleDataset cannot draw {size} samples of an empty dataset."
+            )
         if size > length and not self.replacement:
             raise ValueError(
                 f"ShuffleDataset cannot draw {size} of {length} samples without"
                 " replacement. Pass replacement=True, or a smaller size."
             )
-        if size > length == 0:
-            raise ValueError(
-                f"ShuffleDataset cannot draw {size} samples from an empty dataset."
-            )
         generator = np.random.default_rng(seed)
         kind = np.int32 if length <= 2**31 else np.int64
-        if self.replacement and length:
+        if self.replacement and length:  # NumPy draws nothing of nothing only so
             order = generator.integers(length, size=size, dtype=kind)
         else:
             order = generator.permutation(np.arange(length, dtype=kind))[:size]

@@ -124,7 +124,7 @@ def gather(leaf: Any, indices: Any, name: str) -> Any:
 def check_indices(dataset: Any, indices: Any) -> Any:
     """Returns the indices as an array, after checking what can be checked at once."""
     if isinstance(indices, jax.Array):
-        if not jax.dtypes.issubdtype(indices.dtype, np.integer):
+        if getattr(indices.dtype, "kind", "") not in ("i", "u"):
             raise TypeError(f"Expected integer indices, got {describe(indices)}.")
         return indices
     array = np.asarray(indices)

@@ -1,17 +1,23 @@
 """TransformDataset: a function applied to each sample."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+import copy
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from tntjax._struct import pytree, static
+from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._take import (
     check_index,
     check_indices,
+    in_order,
+    map_columns,
+    on_device,
     take,
     take_one_by_one,
     uniform_length,
@@ -67,24 +73,26 @@ class TransformDataset:
                 )
             # A tuple, since what JAX caches on must be hashable.
             object.__setattr__(self, "transform", tuple(self.transform.items()))
-        functions = [function for _, function in _by_field(self)]
-        for function in functions:
+        for pair in _by_field(self):
+            function = pair[1] if isinstance(pair, tuple) and len(pair) == 2 else None
             if not callable(function):
                 raise TypeError(
-                    "TransformDataset needs a function or {field: function},"
-                    f" got {function!r}."
+                    "TransformDataset needs a function or {field: function}, got"
+                    f" {describe(self.transform)}. For several functions in a row:"
+                    " transform=compose([first, second])."
                 )
 
     def __len__(self) -> int:
         return len(self.dataset)
+
+    __iter__ = in_order
 
     def __getitem__(self, index: int) -> Sample:
         index = check_index(self, index)
         if isinstance(index, jax.Array):
             return self.take(index)
         if self.batched:
-            row = jax.tree.map(np.asarray, self.take(np.array([index])))
-            return jax.tree.map(lambda leaf: leaf[0], row)
+            return map_columns(_first, self.take(np.array([index])))
         return self._apply(self.dataset[index], index)
 
     def take(self, indices: ArrayLike) -> Sample:
@@ -102,40 +110,85 @@ class TransformDataset:
         """
         rows = check_indices(self, indices)
         if self.batched:
-            return with_flat(lambda r: self._apply(take(self.dataset, r), r), rows)
-        if not isinstance(rows, jax.Array):
-            return take_one_by_one(self, rows)
-        one = lambda r: self._apply(take(self.dataset, r), r)  # noqa: E731
-        try:
-            return with_flat(jax.vmap(one), rows)
-        except (
-            jax.errors.TracerArrayConversionError,
-            jax.errors.ConcretizationTypeError,
-        ) as error:
-            raise TypeError(
-                f"The transform of {self!r} works on NumPy values, but the data lies on"
-                " a device, where it is traced. Write it with jax.numpy, or keep the"
-                " arrays in NumPy."
-            ) from error
+            with _tracing_explained(self):
+                return with_flat(self._read_many, rows)
+        traced = isinstance(rows, Tracer)
+        if traced or (isinstance(rows, jax.Array) and on_device(self.dataset)):
+            read = self._read_one
+            for _ in range(rows.ndim):
+                read = jax.vmap(read)
+            with _tracing_explained(self):
+                return read(rows)
+        return take_one_by_one(self, rows)
+
+    def _read_one(self, index: Any) -> Sample:
+        return self._apply(take(self.dataset, index), index)
+
+    def _read_many(self, rows: Any) -> Sample:
+        batch = self._apply(take(self.dataset, rows), rows)
+        return map_columns(lambda column: _checked(column, len(rows)), batch)
 
     def _apply(self, sample: Sample, index: Any) -> Sample:
         extra = (index,) if self.with_index else ()
-        changed = dict(sample) if isinstance(sample, dict) else sample
+        if callable(self.transform) and self.key is None:
+            shallow = isinstance(sample, Mapping | list)  # may be changed in place
+            return self.transform(copy.copy(sample) if shallow else sample, *extra)
+        if not isinstance(sample, Mapping):
+            raise TypeError(
+                "TransformDataset has a function for a field, so samples must be dicts;"
+                f" got {describe(sample)}."
+            )
+        changed = dict(sample)
         for field, function in _by_field(self):
-            if field is None:
-                return function(changed, *extra)
             if field not in changed:
                 raise KeyError(
                     f"TransformDataset: the sample has no field {field!r},"
-                    f" only {sorted(changed)}."
+                    f" only {list(changed)}."
                 )
             changed[field] = function(changed[field], *extra)
         return changed
 
     @property
     def uniform_length(self) -> int:
-        """Known for a function of batches; otherwise shapes may depend on values."""
-        return uniform_length(self.dataset) if self.batched else 0
+        """As below, unless the host calls for each sample and shapes may vary."""
+        known = self.batched or on_device(self.dataset)
+        return uniform_length(self.dataset) if known else 0
+
+    @property
+    def on_device(self) -> bool:
+        """Whether the dataset below is."""
+        return on_device(self.dataset)
+
+
+@contextlib.contextmanager
+def _tracing_explained(dataset: TransformDataset) -> Iterator[None]:
+    try:
+        yield
+    except (
+        jax.errors.TracerArrayConversionError,
+        jax.errors.TracerIntegerConversionError,
+        jax.errors.ConcretizationTypeError,
+    ) as error:
+        raise TypeError(
+            f"The transform of {dataset!r} works on NumPy values, but the data lies on"
+            " a device, where it is traced. Write it with jax.numpy, or keep the"
+            " arrays in NumPy."
+        ) from error
+
+
+def _first(column: Any) -> Any:
+    keep = isinstance(column, list | Tracer)
+    return (column if keep else np.asarray(column))[0]
+
+
+def _checked(column: Any, count: int) -> Any:
+    rows = len(column) if isinstance(column, list) else (*np.shape(column), None)[0]
+    if rows != count:
+        raise ValueError(
+            f"TransformDataset(batched=True): the function was given {count} samples at"
+            f" once and must return as many rows, got {describe(column)}."
+        )
+    return column
 
 
 def _by_field(dataset: Any) -> tuple[tuple[str | None, Callable], ...]:

@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset, Room, Sample
-from tntjax.dataset._take import take
+from tntjax.dataset._take import bytes_of, take
 from tntjax.transform._batch import stack_rows
+
+NUMBERS = (np.number, np.bool_, jax.dtypes.prng_key)
 
 
 @pytree
@@ -80,20 +83,23 @@ def grouped(
     kind, limit = None, 1
     for sample in samples:
         like = _signature(sample)
-        if group and (like != kind or len(group) == limit):
-            yield from _stacked(group, limit)
-            position, group = position + len(group), []
+        if like != kind:
+            yield from _stacked(group, room, position)
+            position, group, kind = position + len(group), [], like
         if not group:
-            kind, limit = like, room(position, _sample_size(sample))
+            limit = room(position, bytes_of(sample))
         group.append(sample)
-    yield from _stacked(group, limit)
+        if len(group) == limit:  # handed over before the next one is waited for
+            yield from _stacked(group, room, position)
+            position, group = position + limit, []
+    yield from _stacked(group, room, position)
 
 
-def _stacked(group: list[Sample], limit: int) -> Iterator[StackedChunk]:
+def _stacked(group: list[Sample], room: Room, position: int) -> Iterator[StackedChunk]:
     while group:
-        size = cut(limit, len(group))
-        yield StackedChunk(stack_rows(iter(group[:size]), size))
-        group = group[size:]
+        size = cut(room(position, bytes_of(group[0])), len(group))
+        yield StackedChunk(check_arrays(stack_rows(group, size)))
+        position, group = position + size, group[size:]
 
 
 def _signature(sample: Sample) -> tuple:
@@ -104,21 +110,23 @@ def _signature(sample: Sample) -> tuple:
     )
 
 
-def _sample_size(sample: Sample) -> int:
-    """The bytes of a sample's arrays."""
-    return sum(getattr(leaf, "nbytes", 8) for leaf in jax.tree.leaves(sample))
-
-
-def check_arrays(sample: Sample) -> Sample:
-    """Returns the sample if compiled code can take it, else names the field."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(sample):
-        number = isinstance(leaf, bool | int | float | complex)
-        kind = getattr(getattr(leaf, "dtype", None), "kind", None)
-        if not number and (kind is None or kind in "OSUMm"):
+def check_arrays(samples: Sample) -> Sample:
+    """Returns stacked samples if compiled code can take them, else says why not."""
+    columns = jax.tree_util.tree_leaves_with_path(
+        samples, is_leaf=lambda node: isinstance(node, list)
+    )
+    for path, column in columns:
+        dtype = getattr(column, "dtype", np.dtype(object))
+        if not any(jnp.issubdtype(dtype, kind) for kind in NUMBERS):
+            where = f"sample{jax.tree_util.keystr(path)}"
             raise TypeError(
-                "An engine takes arrays of numbers, but"
-                f" sample{jax.tree_util.keystr(path)} is {describe(leaf)}. Leave the"
-                " field out, or encode it, in a TransformDataset or in"
+                f"An engine takes arrays of numbers, but {where} is {describe(column)}."
+                " Leave the field out, or encode it, in a TransformDataset or in"
                 " DatasetIterator(transform=...)."
             )
-    return sample
+    if not columns:
+        raise TypeError(
+            "An engine takes arrays of numbers, but a sample has none:"
+            f" {describe(samples)}."
+        )
+    return samples

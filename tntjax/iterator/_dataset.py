@@ -1,6 +1,6 @@
 """DatasetIterator: the samples of a dataset, epoch after epoch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -9,7 +9,13 @@ import numpy as np
 
 from tntjax._struct import pytree, static
 from tntjax._types import Chunk, Dataset, Room, Sample
-from tntjax.dataset._take import sample_bytes, take, uniform_length
+from tntjax.dataset._take import (
+    check_indices,
+    on_device,
+    sample_bytes,
+    take,
+    uniform_length,
+)
 from tntjax.iterator._chunk import (
     IndexedChunk,
     StackedChunk,
@@ -96,17 +102,24 @@ class DatasetIterator:
           TypeError: if a sample holds something that is not an array of numbers.
         """
         dataset = self._dataset(epoch, start)
-        resident = any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(dataset))
+        # A filter may change the count, a host transform the shapes: none runs ahead.
+        uniform = uniform_length(dataset) if self.filter is None else 0
+        resident = uniform > 0 and on_device(dataset)
+        if not uniform or (self.transform is not None and not resident):
+            yield from grouped(self._samples(dataset, start), room, start)
+            return
         if resident:  # what is still on the host, such as an order, moves once an epoch
             dataset = jax.device_put(dataset)
-        # A host transform may change shapes, a filter the count: neither runs ahead.
-        alike = self.filter is None and (self.transform is None or resident)
-        uniform = uniform_length(dataset) if alike else 0
-        if start < uniform:
-            yield from self._uniform(dataset, start, uniform, room, resident)
-        rest = max(start, uniform)
-        samples = map(check_arrays, self._samples(dataset, rest))
-        yield from grouped(samples, room, rest)
+        order = check_indices(dataset, list(self._order(dataset, start)))
+        borders = np.flatnonzero(np.diff(order < uniform)) + 1
+        for run in np.split(order, borders):
+            if not run.size or run[0] >= uniform:
+                yield from grouped(self._read(dataset, run.tolist()), room, start)
+            elif resident:
+                yield from self._indexed(dataset, run.astype(np.int32), room, start)
+            else:
+                yield from self._taken(dataset, run, room, start)
+            start += len(run)
 
     def _dataset(self, epoch: int, start: int) -> Dataset:
         if epoch < 0 or start < 0:
@@ -123,32 +136,44 @@ class DatasetIterator:
             )
         return dataset
 
+    def _order(self, dataset: Dataset, start: int) -> Iterable[int]:
+        positions = range(start, len(dataset))
+        return positions if self.perm is None else map(self.perm, positions)
+
     def _samples(self, dataset: Dataset, start: int) -> Iterator[Sample]:
         skipped = 0 if self.filter is None else start
-        return islice(self._kept(dataset, start - skipped), skipped, None)
+        samples = self._read(dataset, self._order(dataset, start - skipped))
+        return islice(samples, skipped, None)
 
-    def _kept(self, dataset: Dataset, start: int) -> Iterator[Sample]:
-        for position in range(start, len(dataset)):
-            sample = dataset[position if self.perm is None else self.perm(position)]
+    def _read(self, dataset: Dataset, indices: Iterable[int]) -> Iterator[Sample]:
+        for index in indices:
+            sample = dataset[index]
             if self.transform is not None:
                 sample = self.transform(sample)
             if self.filter is None or self.filter(sample):
                 yield sample
 
-    def _uniform(
-        self, dataset: Dataset, start: int, end: int, room: Room, resident: bool
+    def _indexed(
+        self, dataset: Dataset, order: np.ndarray, room: Room, position: int
     ) -> Iterator[Chunk]:
-        size = 4 if resident else sample_bytes(dataset)
-        order = np.arange(end, dtype=np.int32)
-        if self.perm is not None:
-            order = np.array([self.perm(i) for i in range(end)], np.int32)
-        first = True
-        while start < end:
-            length = cut(room(start, size), end - start)
-            indices = order[start : start + length]
-            if resident:
-                yield IndexedChunk(dataset, indices, self.transform)
-            else:
-                samples = take(dataset, indices)
-                yield StackedChunk(check_arrays(samples) if first else samples)
-            start, first = start + length, False
+        """Chunks of numbers, for a dataset that compiled code gathers from."""
+        while order.size:
+            length = cut(room(position, order.itemsize), len(order))
+            yield IndexedChunk(dataset, order[:length], self.transform)
+            position, order = position + length, order[length:]
+
+    def _taken(
+        self, dataset: Dataset, order: np.ndarray, room: Room, position: int
+    ) -> Iterator[Chunk]:
+        """Chunks that are taken on the host, each at once."""
+        size, checked = sample_bytes(dataset), False
+        while order.size:
+            length = cut(room(position, size), len(order))
+            try:
+                samples = take(dataset, order[:length])
+            except (TypeError, ValueError):
+                # Not alike after all, or an error that will come again in its place.
+                yield from grouped(self._read(dataset, order.tolist()), room, position)
+                return
+            yield StackedChunk(samples if checked else check_arrays(samples))
+            position, order, checked = position + length, order[length:], True
