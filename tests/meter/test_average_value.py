@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tntjax.meter import AverageValueMeter
 
-many_examples = settings(deadline=None, max_examples=30)
+many_examples = settings(max_examples=30)
 finite = st.floats(-1e4, 1e4, width=32)
 
 

@@ -40,7 +40,7 @@ def test_accuracy_is_the_rest():
     assert measured(perfect) == {1: 100.0}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_is_scikit_learn(seed):
     rng = np.random.default_rng(seed)
@@ -52,7 +52,7 @@ def test_is_scikit_learn(seed):
         assert percent == pytest.approx(100 * score)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_is_top_k_with_ties(seed):
     rng = np.random.default_rng(seed)

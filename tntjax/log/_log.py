@@ -188,7 +188,7 @@ class Log:
         """
         if event not in EVENTS:
             raise KeyError(
-                f"Log has no event {event!r}{_suggest(event, EVENTS)}."
+                f"Log has no event {event!r}{_suggest(event, EVENTS)}"
                 f" It has {', '.join(EVENTS)}."
             )
         check_function(closure, "Log.attach needs a function, but closure")
@@ -198,7 +198,7 @@ class Log:
         for name in names:
             if name not in self.keys and name != STATUS:
                 raise KeyError(
-                    f"Log has no key {name!r}{_suggest(name, self.keys)}."
+                    f"Log has no key {name!r}{_suggest(name, self.keys)}"
                     f" Its keys are {', '.join(map(repr, self.keys)) or 'none'}."
                 )
 
@@ -216,6 +216,6 @@ class Log:
 
 
 def _suggest(name: Any, allowed: Iterable[str]) -> str:
-    """`; did you mean ...?` if one of the allowed names is like it."""
+    """Ends a sentence: `; did you mean ...?` if an allowed name is like it."""
     close = difflib.get_close_matches(str(name), list(allowed), 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f"; did you mean {close[0]!r}?" if close else "."

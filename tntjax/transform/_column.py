@@ -17,8 +17,8 @@ from tntjax._struct import describe
 from tntjax.transform._table import check_keys
 from tntjax.utils import namespace
 
-UNEQUAL_SHAPES = """{field} can't be stacked: it is {first} in sample 0 and {other} in \
-sample {row} of the batch. Arrays of one field need one shape.
+UNEQUAL_SHAPES = """Can't stack {field}: {first} in sample 0, {other} in sample {row} \
+of the batch. Arrays of one field need one shape.
 Wrong:
     make_batch()(samples)
 Right: give them one shape in the dataset, or batch with a function that does,
@@ -30,8 +30,8 @@ Right: give them one shape in the dataset, or batch with a function that does,
     make_batch(merge)(samples)"""
 
 MIXED_KINDS = (
-    "{field} can't be made a batch of: it is {first} in sample 0 and {other} in sample"
-    " {row} of the batch. Make it an array or number in every sample, or in none."
+    "Can't make a batch of {field}: {first} in sample 0, {other} in sample {row} of the"
+    " batch. Make it an array or a number in every sample, or in none."
 )
 
 Path = tuple[Any, ...]
@@ -115,6 +115,7 @@ class _HostArrays:
         self.shape = first.shape
         self.dtype = first.dtype.newbyteorder("=")  # JAX takes native bytes only
         self.rows = np.empty((count, *self.shape), self.dtype)
+        self.fast = issubclass(self.type, np.ndarray) and len(self.shape) > 0
 
     def write(self, start: int, values: list) -> None:
         if not self.write_alike(start, values):
@@ -123,7 +124,7 @@ class _HostArrays:
 
     def write_alike(self, start: int, values: list) -> bool:
         """Copies them in one call if that takes no conversion; says whether it did."""
-        if not self.shape or set(map(type, values)) != {self.type}:
+        if not self.fast or set(map(type, values)) != {self.type}:
             return False
         if set(map(len, values)) != {self.shape[0]}:
             return False
@@ -218,8 +219,8 @@ def _is_array(value: Any) -> bool:
 
 def _name(path: Path) -> str:
     if not path:
-        return "The sample"
-    return f"Field {'.'.join(map(str, path))!r}"
+        return "the samples"
+    return f"field {'.'.join(map(str, path))!r}"
 
 
 def _unequal(path: Path, first: Any, row: int, other: Any) -> ValueError:

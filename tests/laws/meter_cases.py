@@ -1,0 +1,97 @@
+"""One table of every meter, for the laws, and how to compare meters."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from tntjax.meter import AverageValueMeter, ClassErrorMeter
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    make: Callable[[], Any]
+    batch: Callable[[np.random.Generator, int], tuple]
+    """Arguments of one `add`, each with the rows first."""
+
+
+def values(rng, size):
+    return (rng.normal(3.0, 2.0, size).astype(np.float32),)
+
+
+def weighted(rng, size):
+    return (*values(rng, size), rng.integers(0, 4, size, np.int32))
+
+
+def tokens(rng, size):
+    return (rng.normal(size=(size, 3)).astype(np.float32),)
+
+
+def classes(rng, size):
+    scores = rng.integers(0, 4, (size, 6)).astype(np.float32)  # many ties
+    return scores, rng.integers(-1, 7, size, np.int32)  # some without a class
+
+
+CASES = {
+    "AverageValueMeter": Case(AverageValueMeter, values),
+    "AverageValueMeter, weighted": Case(AverageValueMeter, weighted),
+    "AverageValueMeter, [B, T]": Case(AverageValueMeter, tokens),
+    "ClassErrorMeter": Case(ClassErrorMeter, classes),
+    "ClassErrorMeter, top 1, 3, 6": Case(lambda: ClassErrorMeter((1, 3, 6)), classes),
+    "ClassErrorMeter, accuracy": Case(
+        lambda: ClassErrorMeter((2,), accuracy=True), classes
+    ),
+}
+ON_THE_HOST = {"TimeMeter"}  # no pytree; its laws are in tests/meter/test_time_meter.py
+
+every_meter = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+many_examples = settings(max_examples=25)
+seeds = st.integers(0, 2**32 - 1)
+sizes = st.sampled_from([1, 2, 5, 8])  # each compiles once
+
+
+def filled(case, size=5, seed=0):
+    return case.make().add(*case.batch(np.random.default_rng(seed), size))
+
+
+def rows(batch, index):
+    return tuple(part[index] for part in batch)
+
+
+def numbers(meter):
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(meter.value())]
+
+
+def assert_equal(left, right):
+    """Bit for bit, with NaN equal to itself."""
+    assert jax.tree.structure(left) == jax.tree.structure(right)
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+def assert_close(left, right):
+    """Counts are equal, and values but for rounding."""
+    assert jax.tree.structure(left) == jax.tree.structure(right)
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        if np.asarray(a).dtype.kind in "iu":
+            np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+    for a, b in zip(numbers(left), numbers(right), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def specification(meter):
+    return [
+        (np.shape(leaf), jnp.result_type(leaf), getattr(leaf, "weak_type", False))
+        for leaf in jax.tree.leaves(meter)
+    ]
+
+
+def assert_close_tree(left, right):
+    for a, b in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)

@@ -1,0 +1,104 @@
+"""What cannot be made a batch of is named, with the way out."""
+
+from collections import UserDict
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tntjax.transform import make_batch
+from tntjax.transform._batch import BLOCK
+
+LONG = 2 * BLOCK + 3  # more than one block
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "shown"),
+    [
+        (np.zeros((3, 5)), np.zeros((2, 5)), "float64[3,5]|float64[2,5]"),
+        (np.zeros((3, 5)), np.zeros((5, 3)), "float64[3,5]|float64[5,3]"),
+        (np.zeros((2, 6)), np.zeros((3, 4)), "float64[2,6]|float64[3,4]"),
+        (np.zeros((2, 6)), np.zeros((2, 4)), "float64[2,6]|float64[2,4]"),
+        (np.zeros(3), np.zeros(1), "float64[3]|float64[1]"),
+        (np.zeros(3), 1.5, "float64[3]|float64[]"),
+        (1, np.zeros(2), "1|float64[2]"),
+        (jnp.zeros(3), jnp.zeros(2), "float32[3]|float32[2]"),
+    ],
+)
+def test_unequal_shapes_are_named(first, other, shown):
+    samples = [{"input": {"left": first}}] * LONG + [{"input": {"left": other}}]
+    with pytest.raises(ValueError) as error:
+        make_batch()(samples)
+    text = str(error.value)
+    one, two = shown.split("|")
+    assert f"Can't stack field 'input.left': {one} in sample 0, {two} in" in text
+    assert f"in sample {LONG} of the batch" in text
+    assert "Wrong:\n    make_batch()(samples)" in text
+    assert "rows = fields['input']" in text and "make_batch(merge)(samples)" in text
+
+
+def test_the_way_out_that_the_error_shows_works():
+    def merge(fields):
+        rows = fields["x"]
+        longest = max(len(row) for row in rows)
+        padded = [np.pad(row, (0, longest - len(row))) for row in rows]
+        return {**fields, "x": np.stack(padded)}
+
+    samples = [{"x": np.ones(2), "n": "a"}, {"x": np.ones(3), "n": "b"}]
+    batch = make_batch(merge)(samples)
+    assert batch["x"].tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert batch["n"] == ["a", "b"]
+
+
+def test_unequal_shapes_of_bare_arrays():
+    with pytest.raises(ValueError, match="Can't stack the samples"):
+        make_batch()([np.zeros(3), np.zeros(2)])
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (np.zeros(3), "text"),
+        (np.zeros(3), [1, 2, 3]),
+        (jnp.zeros(3), None),
+        (1, None),
+        (1, "1"),
+        (None, 1),
+        ("text", np.zeros(3)),
+    ],
+)
+def test_a_field_that_changes_its_kind_is_named(first, other):
+    with pytest.raises(TypeError, match="make a batch of field 'x'.*sample 1"):
+        make_batch()([{"x": first}, {"x": other}])
+
+
+def test_keys_that_differ_are_named():
+    with pytest.raises(ValueError, match="sample 1 lacks 'y', which sample 0 has"):
+        make_batch()([{"x": 1, "y": 2}, {"x": 1}])
+    with pytest.raises(ValueError, match="sample 1 lacks 'y', which sample 0 has"):
+        make_batch()([{"x": 1, "y": 2}, {"x": 1, "z": 2}])
+    with pytest.raises(ValueError, match="sample 1 has 'z', which sample 0 lacks"):
+        make_batch()([{"x": 1}, {"x": 1, "z": 2}])
+    with pytest.raises(ValueError, match="sample 1 at field 'a' lacks 'y'"):
+        make_batch()([{"a": {"y": 1}}, {"a": {"x": 1}}])
+
+
+def test_samples_of_another_kind_are_named():
+    with pytest.raises(TypeError, match="sample 1 is 3 where sample 0 is {'x': 1}"):
+        make_batch()([{"x": 1}, 3])
+    with pytest.raises(ValueError, match="sample 1 has 1 where sample 0 has 2"):
+        make_batch()([(1, 2), (1,)])
+
+
+def test_a_lazy_sample_may_raise_its_own_key_error():
+    class Lazy(UserDict):
+        def __getitem__(self, key):
+            raise KeyError("the record is broken")
+
+    with pytest.raises(KeyError, match="the record is broken"):
+        make_batch()([{"x": 1}, Lazy(x=2)])
+
+
+def test_needs_samples():
+    with pytest.raises(ValueError, match="make_batch needs at least one sample"):
+        make_batch()([])
