@@ -52,6 +52,10 @@ class Chunk(Protocol):
         """Returns the sample that one slice of `xs` stands for."""
         ...
 
+    def padded(self, length: int) -> "Chunk":
+        """Returns the chunk with anything behind, so that `xs` has `length` rows."""
+        ...
+
     def __len__(self) -> int:
         """Returns K, the number of samples."""
         ...
@@ -74,7 +78,7 @@ class SampleIterator(Protocol):
 
         `room(position, sample_bytes)` is the most samples that a chunk may hold if
         its first sample is number `position` and a sample has `sample_bytes` bytes.
-        A shorter chunk has a power of two of samples, so that few lengths occur.
+        A chunk holds that many unless the samples end or change their shapes.
         """
         ...
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._types import Chunk
 from tntjax.engine._fire import as_carry, fire_on_host, run_on_host
 from tntjax.engine._hooks import Hooks, Scheduled
 from tntjax.engine._plan import Plan
@@ -88,7 +89,7 @@ def run_test(state: State, hooks: Hooks, plan: Plan, jit: bool) -> State:
     t, epoch = int(state.t), int(state.epoch)
     queue: deque[State] = deque()
     for chunk in state.iterator.chunks(epoch, 0, plan.room):
-        _, light = call(heavy, light, chunk)
+        _, light = call(heavy, light, *_fitted(chunk, plan))
         t += len(chunk)
         _wait(queue, light)
     after = {name: getattr(light, name) for name in ("meters", "aux", "key", "samples")}
@@ -107,7 +108,7 @@ def _train_epoch(
         return plan.room(first + position, sample_bytes)
 
     for chunk in state.iterator.chunks(epoch, 0, room):
-        heavy, light = call(heavy, light, chunk)
+        heavy, light = call(heavy, light, *_fitted(chunk, plan))
         t += len(chunk)
         late.show()  # what was watched before this call, now that the device is busy
         _wait(queue, light)
@@ -126,6 +127,20 @@ def _train_epoch(
             break
     late.show()
     return _on_host(state, heavy, light, t)
+
+
+def _fitted(chunk: Chunk, plan: Plan) -> tuple[Chunk, np.int32 | None]:
+    """A chunk and how many of its samples count, None for all.
+
+    So there are three executables at most for one shape of sample: the usual length,
+    a single sample, and one for all lengths between, which are padded.
+    """
+    length = len(chunk)
+    leaves = jax.tree.leaves(chunk.xs)
+    usual = plan.usual(sum(leaf.nbytes for leaf in leaves) // length)
+    if length == 1 or length >= usual:
+        return chunk, None
+    return chunk.padded(usual), np.int32(length)
 
 
 class _Late:

@@ -24,15 +24,16 @@ class Plan:
     stops: tuple[int, ...]
     most_bytes: int | None
 
+    def usual(self, sample_bytes: int) -> int:
+        """Returns how many steps a call makes if nothing stops it."""
+        if self.most_bytes is None:
+            return self.longest
+        return min(self.longest, max(1, self.most_bytes // max(1, sample_bytes)))
+
     def room(self, t: int, sample_bytes: int) -> int:
         """Returns how many steps may be made at once when `t` updates are done."""
-        longest = self.longest
-        if self.most_bytes is not None:
-            longest = min(longest, max(1, self.most_bytes // max(1, sample_bytes)))
-        distance = min((n - t % n for n in self.stops), default=longest)
-        if longest <= distance:
-            return longest
-        return 1 << (distance.bit_length() - 1)
+        distances = (n - t % n for n in self.stops)
+        return min((self.usual(sample_bytes), *distances))
 
 
 def make_plan(steps_per_call: int | Literal["auto"], stops: tuple[int, ...]) -> Plan:

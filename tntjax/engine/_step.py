@@ -108,7 +108,7 @@ def test_step(program: Program, state: State, sample: Sample) -> State:
 
 @functools.partial(jax.jit, static_argnames=("program",), donate_argnames=("heavy",))
 def train_chunk(
-    program: Program, heavy: dict[str, Any], light: State, chunk: Chunk
+    program: Program, heavy: dict[str, Any], light: State, chunk: Chunk, count: Any
 ) -> tuple[dict[str, Any], State]:
     """Makes one update a sample of the chunk, in one compiled call.
 
@@ -120,21 +120,18 @@ def train_chunk(
       heavy: `params`, `opt_state` and `model_state`.
       light: the State without these.
       chunk: the samples.
+      count: [] int32, how many of them to use, or None for all.
 
     Returns:
       Both parts after the last update.
     """
-
-    def body(state: State, x: Any) -> tuple[State, None]:
-        return train_step(program, state, chunk.read(x)), None
-
-    state, _ = jax.lax.scan(body, light.replace(**heavy), chunk.xs)
-    return split(state)
+    step = functools.partial(train_step, program)
+    return split(_steps(step, light.replace(**heavy), chunk, count))
 
 
 @functools.partial(jax.jit, static_argnames=("program",))
 def test_chunk(
-    program: Program, heavy: dict[str, Any], light: State, chunk: Chunk
+    program: Program, heavy: dict[str, Any], light: State, chunk: Chunk, count: Any
 ) -> tuple[dict[str, Any], State]:
     """Measures the samples of a chunk in one compiled call.
 
@@ -145,16 +142,35 @@ def test_chunk(
       heavy: `params` and `model_state`.
       light: the State without these.
       chunk: the samples.
+      count: [] int32, how many of them to use, or None for all.
 
     Returns:
       An empty dict and the light part after the last sample.
     """
 
-    def body(state: State, x: Any) -> tuple[State, None]:
-        after = test_step(program, state.replace(**heavy), chunk.read(x))
-        return split(after)[1], None
+    def step(state: State, sample: Sample) -> State:
+        return split(test_step(program, state.replace(**heavy), sample))[1]
 
-    return {}, jax.lax.scan(body, light, chunk.xs)[0]
+    return {}, _steps(step, light, chunk, count)
+
+
+def _steps(
+    step: Callable[[State, Sample], State], state: State, chunk: Chunk, count: Any
+) -> State:
+    """Steps through a chunk; through its first `count` samples if that is given.
+
+    A number of steps that is known when compiling makes the better loop, above all on
+    a GPU. One that is not serves all lengths with a single executable.
+    """
+    if count is None:
+        body = lambda state, x: (step(state, chunk.read(x)), None)  # noqa: E731
+        return jax.lax.scan(body, state, chunk.xs)[0]
+
+    def indexed(k: Any, state: State) -> State:
+        row = functools.partial(jax.lax.dynamic_index_in_dim, index=k, keepdims=False)
+        return step(state, chunk.read(jax.tree.map(row, chunk.xs)))
+
+    return jax.lax.fori_loop(0, count, indexed, state)
 
 
 def run_eagerly(
@@ -163,10 +179,11 @@ def run_eagerly(
     heavy: dict[str, Any],
     light: State,
     chunk: Chunk,
+    count: Any,
 ) -> tuple[dict[str, Any], State]:
     """Makes the same steps one by one in Python, where `print` and `pdb` work."""
     state = light.replace(**heavy)
-    for k in range(len(chunk)):
+    for k in range(len(chunk) if count is None else int(count)):
         x = jax.tree.map(lambda leaf: jnp.asarray(leaf[k]), chunk.xs)  # noqa: B023
         state = step(program, state, chunk.read(x))
     return split(state)

@@ -1,4 +1,4 @@
-"""Chunks: how samples enter one compiled call, and how a run of them is cut."""
+"""Chunks: how a run of samples enters one compiled call."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -36,6 +36,10 @@ class StackedChunk:
         """Returns the slice: it is the sample."""
         return x
 
+    def padded(self, length: int) -> "StackedChunk":
+        """Returns the chunk with rows of zeros behind, `length` samples in all."""
+        return StackedChunk(jax.tree.map(lambda a: _padded(a, length), self.samples))
+
     def __len__(self) -> int:
         return len(jax.tree.leaves(self.samples)[0])
 
@@ -66,13 +70,22 @@ class IndexedChunk:
         sample = take(self.dataset, x)
         return sample if self.transform is None else self.transform(sample)
 
+    def padded(self, length: int) -> "IndexedChunk":
+        """Returns the chunk with more indices behind, `length` in all."""
+        indices = _padded(self.indices, length)
+        return IndexedChunk(self.dataset, indices, self.transform)
+
     def __len__(self) -> int:
         return len(self.indices)
 
 
-def cut(room: int, remaining: int) -> int:
-    """The length of the next chunk: what there is room for, else a power of two."""
-    return room if room <= remaining else 1 << (remaining.bit_length() - 1)
+def _padded(array: Any, length: int) -> Any:
+    if isinstance(array, jax.Array):
+        widths = [(0, length - len(array))] + [(0, 0)] * (array.ndim - 1)
+        return jnp.pad(array, widths)
+    rows = np.zeros((length, *array.shape[1:]), array.dtype)
+    rows[: len(array)] = array
+    return rows
 
 
 def grouped(
@@ -84,22 +97,20 @@ def grouped(
     for sample in samples:
         like = _signature(sample)
         if like != kind:
-            yield from _stacked(group, room, position)
+            yield from _stacked(group)
             position, group, kind = position + len(group), [], like
         if not group:
             limit = room(position, bytes_of(sample))
         group.append(sample)
         if len(group) == limit:  # handed over before the next one is waited for
-            yield from _stacked(group, room, position)
+            yield from _stacked(group)
             position, group = position + limit, []
-    yield from _stacked(group, room, position)
+    yield from _stacked(group)
 
 
-def _stacked(group: list[Sample], room: Room, position: int) -> Iterator[StackedChunk]:
-    while group:
-        size = cut(room(position, bytes_of(group[0])), len(group))
-        yield StackedChunk(check_arrays(stack_rows(group, size)))
-        position, group = position + size, group[size:]
+def _stacked(group: list[Sample]) -> Iterator[StackedChunk]:
+    if group:
+        yield StackedChunk(check_arrays(stack_rows(group, len(group))))
 
 
 def _signature(sample: Sample) -> tuple:

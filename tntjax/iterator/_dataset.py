@@ -20,7 +20,6 @@ from tntjax.iterator._chunk import (
     IndexedChunk,
     StackedChunk,
     check_arrays,
-    cut,
     grouped,
 )
 
@@ -158,7 +157,7 @@ class DatasetIterator:
     ) -> Iterator[Chunk]:
         """Chunks of numbers, for a dataset that compiled code gathers from."""
         while order.size:
-            length = cut(room(position, order.itemsize), len(order))
+            length = min(room(position, order.itemsize), len(order))
             yield IndexedChunk(dataset, order[:length], self.transform)
             position, order = position + length, order[length:]
 
@@ -168,7 +167,7 @@ class DatasetIterator:
         """Chunks that are taken on the host, each at once."""
         size, checked = sample_bytes(dataset), False
         while order.size:
-            length = cut(room(position, size), len(order))
+            length = min(room(position, size), len(order))
             try:
                 samples = take(dataset, order[:length])
             except (TypeError, ValueError):
