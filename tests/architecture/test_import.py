@@ -1,0 +1,46 @@
+"""What `import tntjax` does not do: start a device, load what is optional."""
+
+import json
+import os
+import subprocess
+import sys
+
+NO_SUCH_PLATFORM = {"JAX_PLATFORMS": "none-such"}
+"""With it every attempt to initialise a backend is an error."""
+
+LOADED = "import json, sys; print(json.dumps([n.split('.')[0] for n in sys.modules]))"
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_importing_initialises_no_backend():
+    result = run("import tntjax", **NO_SUCH_PLATFORM)
+    assert result.returncode == 0, (
+        "Importing tntjax touched a device. Make arrays and read devices inside"
+        f" functions only:\n{result.stderr}"
+    )
+
+
+def test_the_test_above_can_fail():
+    result = run("import jax.numpy; jax.numpy.zeros(1)", **NO_SUCH_PLATFORM)
+    assert result.returncode != 0
+    assert "none-such" in result.stderr
+
+
+def test_importing_loads_nothing_but_the_core():
+    core = loaded_after("import jax, jax.numpy, numpy, optax")
+    more = loaded_after("import tntjax") - core - sys.stdlib_module_names - {"tntjax"}
+    assert not more, f"Import {sorted(more)} inside the functions that need it."
+
+
+def loaded_after(code: str) -> set[str]:
+    result = run(f"{code}; {LOADED}")
+    assert result.returncode == 0, result.stderr
+    return set(json.loads(result.stdout))
