@@ -96,8 +96,9 @@ def describe(value: Any) -> str:
       >>> describe({"input": np.zeros((5, 28)), "load": len})
       "{'input': float64[5,28], 'load': len}"
     """
-    if isinstance(value, type):  # NumPy's scalar types have a `shape`, too
-        return value.__qualname__
+    called = isinstance(value, Callable | types.ModuleType)
+    if called and not dataclasses.is_dataclass(type(value)):
+        return getattr(value, "__qualname__", None) or type(value).__name__
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"{value.dtype}[{','.join(map(str, value.shape))}]"
     if isinstance(value, dict):
@@ -107,7 +108,4 @@ def describe(value: Any) -> str:
             return f"{type(value).__name__} of {len(value)}"
         inside = ", ".join(map(describe, value))
         return f"[{inside}]" if isinstance(value, list) else f"({inside})"
-    called = isinstance(value, Callable | types.ModuleType)
-    if called and not dataclasses.is_dataclass(value):
-        return getattr(value, "__qualname__", None) or type(value).__name__
     return re.sub(" at 0x[0-9a-fA-F]+", "", repr(value))

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 from tntjax._struct import describe
 from tntjax._types import Dataset, Sample
 from tntjax.transform._batch import stack_rows
+from tntjax.utils import as_array
 
 
 def take(dataset: Dataset, indices: ArrayLike) -> Sample:
@@ -127,7 +128,10 @@ def check_indices(dataset: Any, indices: Any) -> Any:
         if getattr(indices.dtype, "kind", "") not in ("i", "u"):
             raise TypeError(f"Expected integer indices, got {describe(indices)}.")
         return indices
-    array = np.asarray(indices)
+    try:
+        array = np.asarray(indices)
+    except jax.errors.TracerArrayConversionError:  # a list of traced numbers
+        return check_indices(dataset, as_array(indices))
     if array.size == 0:
         return array.astype(np.intp)
     if array.dtype.kind not in "iu":

@@ -106,23 +106,20 @@ class TransformDataset:
 
         Raises:
           IndexError: if an index on the host is out of range.
-          TypeError: if `indices` are traced and the function cannot be.
+          TypeError: if the function is traced and cannot be.
+          ValueError: if a function of many samples returns another number of rows.
         """
         rows = check_indices(self, indices)
         if self.batched:
             with _tracing_explained(self):
                 return with_flat(self._read_many, rows)
-        traced = isinstance(rows, Tracer)
-        if traced or (isinstance(rows, jax.Array) and on_device(self.dataset)):
-            read = self._read_one
-            for _ in range(rows.ndim):
-                read = jax.vmap(read)
-            with _tracing_explained(self):
-                return read(rows)
-        return take_one_by_one(self, rows)
-
-    def _read_one(self, index: Any) -> Sample:
-        return self._apply(take(self.dataset, index), index)
+        if not isinstance(rows, Tracer) and not on_device(self.dataset):
+            return take_one_by_one(self, rows)
+        apply = self._apply
+        for _ in range(rows.ndim):
+            apply = jax.vmap(apply)
+        with _tracing_explained(self):
+            return apply(take(self.dataset, rows), rows)
 
     def _read_many(self, rows: Any) -> Sample:
         batch = self._apply(take(self.dataset, rows), rows)

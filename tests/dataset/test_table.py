@@ -1,0 +1,119 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tntjax.dataset import TableDataset
+
+
+def table():
+    return TableDataset({"input": np.arange(6).reshape(3, 2), "target": np.arange(3)})
+
+
+def test_a_sample_is_a_row():
+    sample = table()[1]
+    assert sample["input"].tolist() == [2, 3]
+    assert sample["target"] == 1
+
+
+def test_its_length_is_that_of_the_arrays():
+    assert len(table()) == 3
+
+
+def test_a_sample_is_a_copy():
+    dataset = table()
+    dataset[0]["input"][:] = 9
+    assert dataset[0]["input"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("indices", "expected"),
+    [
+        (2, 2),
+        ([2, 0], [2, 0]),
+        ([[0, 1], [2, 2]], [[0, 1], [2, 2]]),
+        (np.array([1], np.uint8), [1]),
+        ([], []),
+        (np.zeros((0, 2), int), []),
+    ],
+    ids=str,
+)
+def test_take_gathers_rows_in_the_shape_of_the_indices(indices, expected):
+    batch = table().take(indices)
+    assert batch["target"].tolist() == expected
+    assert batch["input"].shape == (*np.shape(indices), 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "sample"),
+    [
+        (np.arange(3) * 10, 10),
+        ((np.arange(3), np.arange(3) * 2), (1, 2)),
+        ({"a": {"b": np.arange(3)}}, {"a": {"b": 1}}),
+        ({"a": np.arange(3), "b": None}, {"a": 1, "b": None}),
+    ],
+    ids=str,
+)
+def test_data_is_an_array_or_dicts_and_tuples_of_arrays(data, sample):
+    assert TableDataset(data)[1] == sample
+
+
+def test_on_a_device_arrays_are_gathered_there():
+    sample = jax.device_put(table()).take(np.array([2]))
+    assert isinstance(sample["input"], jax.Array)
+    assert sample["input"].tolist() == [[4, 5]]
+
+
+def test_on_a_device_the_index_may_be_traced():
+    read = jax.jit(lambda dataset, index: dataset[index])
+    assert read(jax.device_put(table()), 2)["input"].tolist() == [4, 5]
+
+
+def test_arrays_on_the_host_take_jax_indices_that_are_not_traced():
+    assert table().take(jnp.array([1, 2]))["target"].tolist() == [1, 2]
+
+
+def test_arrays_on_the_host_refuse_a_traced_index():
+    dataset = table()
+    with pytest.raises(TypeError, match=r"TableDataset holds NumPy .*device_put"):
+        jax.jit(lambda index: dataset[index])(0)
+
+
+def test_take_is_one_gather_a_leaf():
+    read = jax.jit(lambda dataset, indices: dataset.take(indices))
+    program = str(read.trace(jax.device_put(table()), jnp.zeros((4, 5), int)).jaxpr)
+    assert program.count(" gather[") == 2
+
+
+def test_all_samples_are_alike():
+    assert table().uniform_length == 3
+
+
+def test_knows_the_bytes_of_a_sample():
+    data = {"a": np.zeros((4, 3), np.float32), "b": np.zeros(4, np.uint8)}
+    assert TableDataset(data).sample_bytes == 13
+
+
+def test_may_be_empty():
+    dataset = TableDataset(np.zeros((0, 2)))
+    assert (len(dataset), list(dataset), dataset.sample_bytes) == (0, [], 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        ({}, ValueError, r"at least one array, got none"),
+        ({"x": 3}, TypeError, r"needs arrays, got data\['x'\] = 3\. Wrap .*np.asarray"),
+        ([1, 2], TypeError, r"needs arrays, got data = \[1, 2\]\..*it is a dataset"),
+        ({"x": np.array(1)}, ValueError, r"arrays \[N, \.\.\.\]; data\['x'\] is \[\]"),
+        (
+            {"x": np.zeros(2), "y": np.zeros(3)},
+            ValueError,
+            r"equal lengths, got \{\"data\['x'\]\": 2, \"data\['y'\]\": 3\}",
+        ),
+    ],
+    ids=str,
+)
+def test_refuses(data, error, message):
+    with pytest.raises(error, match=message):
+        TableDataset(data)

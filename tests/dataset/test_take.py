@@ -1,0 +1,191 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tntjax.dataset import TableDataset, take
+from tntjax.dataset._take import has_take, sample_bytes, uniform_length
+
+
+class MapStyle:
+    """Like a torch map-style dataset: a length, samples, and no more."""
+
+    def __init__(self, samples):
+        self.samples = samples
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        return self.samples[index]
+
+
+class FirstRows(MapStyle):
+    """Like a Hugging Face dataset, whose `take` means the first n."""
+
+    def take(self, n):
+        return FirstRows(self.samples[:n])
+
+
+class OwnTake(MapStyle):
+    uniform_length = 2
+
+    def take(self, indices):
+        return ("mine", indices)
+
+
+class TakeIsNoMethod(MapStyle):
+    take = "indices"
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        [10, 20, 30],
+        (10, 20, 30),
+        range(10, 31, 10),
+        np.array([10, 20, 30]),
+        jnp.array([10, 20, 30]),
+        {0: 10, 1: 20, 2: 30},
+        MapStyle([10, 20, 30]),
+        FirstRows([10, 20, 30]),
+        TakeIsNoMethod([10, 20, 30]),
+        TableDataset(np.array([10, 20, 30])),
+    ],
+    ids=lambda dataset: type(dataset).__name__,
+)
+@pytest.mark.parametrize(
+    ("indices", "expected"),
+    [(2, 30), ([2, 0], [30, 10]), ([[1], [1]], [[20], [20]]), ([], [])],
+    ids=str,
+)
+def test_reads_any_dataset(dataset, indices, expected):
+    batch = take(dataset, indices)
+    assert batch.tolist() == expected
+    assert batch.dtype.kind == "i"
+
+
+def test_uses_the_take_of_a_dataset_with_indices():
+    assert take(OwnTake([1]), [3]) == ("mine", [3])
+    assert uniform_length(OwnTake([1])) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (TableDataset, True),
+        (OwnTake, True),
+        (FirstRows, False),
+        (TakeIsNoMethod, False),
+        (MapStyle, False),
+        (list, False),
+        (np.ndarray, False),
+        (jax.Array, False),
+        (type("Compiled", (), {"take": max}), False),
+        (type("NoSignature", (), {"take": dict.pop}), False),
+    ],
+    ids=str,
+)
+def test_only_a_take_of_indices_counts(kind, expected):
+    assert has_take(kind) is expected
+
+
+@pytest.mark.parametrize(
+    ("indices", "expected"),
+    [
+        (1, "b"),
+        ([2, 0], ["c", "a"]),
+        ([[0, 1, 2], [2, 1, 0]], [["a", "b", "c"], ["c", "b", "a"]]),
+        ([[[0], [1]]], [[["a"], ["b"]]]),
+        ([], []),
+        (np.zeros((2, 0), int), [[], []]),
+        (np.zeros((0, 2), int), []),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_stacked_is_in_lists_of_the_shape_of_the_indices(
+    indices, expected
+):
+    assert take(["a", "b", "c"], indices) == expected
+
+
+def test_no_indices_give_arrays_like_sample_0():
+    batch = take([{"x": np.zeros((2, 3), np.uint8)}], np.zeros((4, 0), int))
+    assert batch["x"].shape == (4, 0, 2, 3)
+    assert batch["x"].dtype == np.uint8
+
+
+def test_a_sample_of_an_array_is_no_view():
+    array = np.zeros((3, 2))
+    take(array, 0)[:] = 1
+    assert array.tolist() == [[0, 0]] * 3
+
+
+@pytest.mark.parametrize("index", [-1, 3, -(2**40), 2**40])
+@pytest.mark.parametrize("shape", [(), (1,), (2, 2)], ids=str)
+@pytest.mark.parametrize("make", [list, np.array, jnp.array, TableDataset])
+def test_refuses_what_is_out_of_range(make, shape, index):
+    dataset = make(np.arange(3))
+    name = type(dataset).__name__
+    with pytest.raises(IndexError, match=rf"{name} has 3 samples, .*got index {index}\."):
+        take(dataset, np.full(shape, index))
+
+
+@pytest.mark.parametrize(
+    ("indices", "came"),
+    [
+        ([0.0], r"float64\[1\]"),
+        ([True, False, True], r"bool\[3\]"),
+        ("0", r"<U1\[\]"),
+        ([None], r"object\[1\]"),
+        (jnp.array([True, False, True]), r"bool\[3\]"),
+        (jnp.zeros(2), r"float32\[2\]"),
+    ],
+    ids=str,
+)
+def test_refuses_what_is_no_integer(indices, came):
+    with pytest.raises(TypeError, match=f"Expected integer indices, got {came}"):
+        take([1, 2, 3], indices)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        ([1, 2], r"list is read on the host.*TableDataset\(take\("),
+        (MapStyle([1, 2]), r"MapStyle is read on the host"),
+        (np.arange(2), r"An array holds NumPy arrays.*device_put"),
+        (TableDataset(np.arange(2)), r"TableDataset holds NumPy arrays.*device_put"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_dataset_on_the_host_refuses_traced_indices(dataset, message):
+    with pytest.raises(TypeError, match=message):
+        jax.jit(lambda indices: take(dataset, indices))(jnp.array([0]))
+
+
+def test_traced_indices_gather_from_an_array_on_a_device():
+    assert jax.jit(take)(jnp.array([1, 2, 3]), [2, 0]).tolist() == [3, 1]
+
+
+def test_jax_indices_that_are_not_traced_read_any_dataset():
+    assert take(["a", "b"], jnp.array([[1], [0]])) == [["b"], ["a"]]
+
+
+def test_samples_of_one_array_are_alike():
+    assert uniform_length(np.zeros((3, 2))) == 3
+    assert uniform_length(jnp.zeros((3, 2))) == 3
+    assert uniform_length([np.zeros(2)] * 3) == 0
+
+
+@pytest.mark.parametrize(
+    ("dataset", "expected"),
+    [
+        ([{"x": np.zeros(3, np.uint8), "n": 1}], 3 + 8),
+        (np.zeros((2, 5), np.float32), 20),
+        (jnp.zeros((2, 5)), 20),
+        (["text"], 8),
+    ],
+    ids=str,
+)
+def test_the_bytes_of_a_sample(dataset, expected):
+    assert sample_bytes(dataset) == expected
