@@ -58,7 +58,11 @@ def test_pad_last_marks_what_a_filter_left():
 
 
 def test_perm_maps_a_position_to_an_index():
-    assert lists(BatchDataset(range(5), 2, perm=lambda i: 4 - i)) == [[4, 3], [2, 1], [0]]
+    assert lists(BatchDataset(range(5), 2, perm=lambda i: 4 - i)) == [
+        [4, 3],
+        [2, 1],
+        [0],
+    ]
 
 
 def test_perm_applies_to_take_too():
@@ -255,7 +259,9 @@ def test_pad_last_needs_a_sample_to_pad_with():
     ids=["empty", "pad"],
 )
 def test_what_merge_gives_must_have_rows_where_they_are_cut_or_filled(options):
-    dataset = BatchDataset([0, 1], 2, merge=lambda batch: {"sum": sum(batch)}, **options)
+    dataset = BatchDataset(
+        [0, 1], 2, merge=lambda batch: {"sum": sum(batch)}, **options
+    )
     with pytest.raises(ValueError, match=r"by its rows, but merge gave 0, which has"):
         dataset[0]
 
@@ -276,7 +282,9 @@ def test_perm_must_give_indices(options, perm, error, message):
 
 
 def test_arrays_of_unequal_shapes_are_an_error():
-    with pytest.raises(ValueError, match=r"float64\[2\] in sample 0, float64\[3\] in sample 1"):
+    with pytest.raises(
+        ValueError, match=r"float64\[2\] in sample 0, float64\[3\] in sample 1"
+    ):
         BatchDataset([np.zeros(2), np.zeros(3)], 2)[0]
 
 

@@ -85,7 +85,8 @@ def test_a_new_seed_compiles_nothing(seed):
 def test_samples_are_read_with_python_integers():
     dataset = ShuffleDataset(KeepsTypes(), seed=0)
     on_device = jax.tree.map(
-        lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, dataset
+        lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf,
+        dataset,
     )
     assert [dataset[0], on_device[0], *dataset.take([0, 1])] == ["int"] * 4
 
@@ -119,7 +120,12 @@ def test_may_be_empty(replacement):
 @pytest.mark.parametrize(
     ("dataset", "options", "error", "message"),
     [
-        ([1, 2], {"size": 3}, ValueError, r"draw 3 of 2 samples without .*replacement="),
+        (
+            [1, 2],
+            {"size": 3},
+            ValueError,
+            r"draw 3 of 2 samples without .*replacement=",
+        ),
         ([1, 2], {"size": 0}, ValueError, r"size >= 1 or None, got 0"),
         ([1, 2], {"size": -1}, ValueError, r"size >= 1 or None, got -1"),
         ([], {"size": 3, "replacement": True}, ValueError, r"3 samples of an empty"),

@@ -127,7 +127,9 @@ def test_a_sample_of_an_array_is_no_view():
 def test_refuses_what_is_out_of_range(make, shape, index):
     dataset = make(np.arange(3))
     name = type(dataset).__name__
-    with pytest.raises(IndexError, match=rf"{name} has 3 samples, .*got index {index}\."):
+    with pytest.raises(
+        IndexError, match=rf"{name} has 3 samples, .*got index {index}\."
+    ):
         take(dataset, np.full(shape, index))
 
 
