@@ -186,7 +186,8 @@ def torch_loader(images, labels):
             return len(labels)
 
         def __getitem__(self, index):
-            image = torch.from_numpy(images[index].reshape(-1)).float() / 255.0
+            pixels = images[index].reshape(-1).copy()
+            image = torch.from_numpy(pixels).float() / 255.0
             return image, int(labels[index])
 
     loader = torch.utils.data.DataLoader(Digits(), BATCH, shuffle=True)
