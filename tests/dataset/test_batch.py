@@ -198,6 +198,7 @@ def test_how_many_batches_are_known_to_be_alike(dataset, options, expected):
 def test_knows_the_bytes_of_a_full_batch():
     assert BatchDataset(fields(5), 2).sample_bytes == 2 * (8 + 8)
     assert BatchDataset([{"x": np.zeros(3, np.uint8), "n": 1}], 2).sample_bytes == 22
+    assert BatchDataset(fields(5), 2, policy="pad-last").sample_bytes == 2 * (8 + 8 + 1)
 
 
 @pytest.mark.parametrize(

@@ -334,6 +334,7 @@ def test_random_keys_may_be_samples():
         0, 0, ROOMS["3"]
     )
     assert chunk.samples.shape == (3,)
+    assert (chunk.padded(4).samples[:3] == keys).all()
 
 
 @pytest.mark.parametrize(

@@ -211,8 +211,9 @@ class BatchDataset:
 
     @property
     def sample_bytes(self) -> int:
-        """The bytes of a full batch."""
-        return self.batch_size * sample_bytes(self.dataset)
+        """The bytes of a full batch; what `filter` and `merge` do is not foreseen."""
+        marked = self.policy == "pad-last"
+        return self.batch_size * (sample_bytes(self.dataset) + marked)
 
 
 def _rows_of(batch: Sample, rows: np.ndarray) -> Sample:

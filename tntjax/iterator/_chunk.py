@@ -37,7 +37,7 @@ class StackedChunk:
         return x
 
     def padded(self, length: int) -> "StackedChunk":
-        """Returns the chunk with rows of zeros behind, `length` samples in all."""
+        """Returns the chunk with other rows behind, `length` samples in all."""
         return StackedChunk(jax.tree.map(lambda a: _padded(a, length), self.samples))
 
     def __len__(self) -> int:
@@ -81,8 +81,7 @@ class IndexedChunk:
 
 def _padded(array: Any, length: int) -> Any:
     if isinstance(array, jax.Array):
-        widths = [(0, length - len(array))] + [(0, 0)] * (array.ndim - 1)
-        return jnp.pad(array, widths)
+        return array[np.arange(length).clip(None, len(array) - 1)]  # keys have no zero
     rows = np.zeros((length, *array.shape[1:]), array.dtype)
     rows[: len(array)] = array
     return rows

@@ -1,0 +1,421 @@
+"""The laws of every dataset, over one table. A dataset without a row fails."""
+
+import copy
+import dataclasses
+import operator
+import pickle
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import tntjax.dataset
+from tntjax._types import Dataset
+from tntjax.dataset import (
+    BatchDataset,
+    ListDataset,
+    ShuffleDataset,
+    TableDataset,
+    TransformDataset,
+    take,
+)
+from tntjax.dataset._take import on_device, sample_bytes, uniform_length
+from tntjax.iterator import DatasetIterator
+
+
+def table(length=13):
+    rows = np.arange(length, dtype=np.int32)
+    return TableDataset({"x": np.stack([rows, rows * rows], 1), "y": rows % 3})
+
+
+def listed():
+    return [{"x": np.full(2, n), "y": n} for n in range(13)]
+
+
+def load(item):
+    return {"x": np.arange(3) * int(item), "y": 1.5}
+
+
+def load_path(item):
+    return load(item.removeprefix("folder/"))
+
+
+def affine(sample):
+    return {**sample, "x": sample["x"] * 2 + 1}
+
+
+def in_place(sample):
+    """What Torchnet's transforms often do."""
+    sample["z"] = sample.pop("x") * 2
+    return sample
+
+
+def add_index(sample, index):
+    """Adds the index to x, for one sample and for many."""
+    more = sample["x"].ndim - np.ndim(index)
+    return {**sample, "x": sample["x"] + index.reshape(index.shape + (1,) * more)}
+
+
+def add_number(sample, index):
+    return {**sample, "x": sample["x"] + index}
+
+
+def backwards(position):
+    return 12 - position
+
+
+def merge(fields):
+    return {"sum": np.sum(fields["x"], axis=0)}
+
+
+def small(sample):
+    return bool(sample["y"] < 9)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A dataset, and what may be asked of it.
+
+    make: makes it, on the host.
+    traced: on a device it can be read by compiled code.
+    alike: how many of its first samples can be stacked, None for all.
+    """
+
+    make: Callable
+    traced: bool = False
+    alike: int | None = None
+
+
+def batched(*args, **options):
+    return lambda: BatchDataset(table(), *args, **options)
+
+
+CASES = {
+    "TableDataset": Case(table, traced=True),
+    "TableDataset, tuple": Case(
+        lambda: TableDataset((np.eye(4), {"y": np.arange(4)})), traced=True
+    ),
+    "TableDataset, array": Case(lambda: TableDataset(np.arange(4)), traced=True),
+    "ListDataset": Case(lambda: ListDataset(range(9), load)),
+    "ListDataset, path": Case(lambda: ListDataset(["1", "4"], load_path, "folder")),
+    "TransformDataset": Case(lambda: TransformDataset(table(), affine), traced=True),
+    "TransformDataset, in place": Case(
+        lambda: TransformDataset(table(), in_place), traced=True
+    ),
+    "TransformDataset, list": Case(lambda: TransformDataset(listed(), in_place)),
+    "TransformDataset, key": Case(
+        lambda: TransformDataset(table(), abs, key="x"), traced=True
+    ),
+    "TransformDataset, fields": Case(
+        lambda: TransformDataset(table(), {"x": abs, "y": operator.neg}), traced=True
+    ),
+    "TransformDataset, index": Case(
+        lambda: TransformDataset(table(), add_number, with_index=True), traced=True
+    ),
+    "TransformDataset, batched": Case(
+        lambda: TransformDataset(table(), in_place, batched=True), traced=True
+    ),
+    "TransformDataset, batched, index": Case(
+        lambda: TransformDataset(table(), add_index, batched=True, with_index=True),
+        traced=True,
+    ),
+    "TransformDataset, batched, list": Case(
+        lambda: TransformDataset(listed(), in_place, batched=True)
+    ),
+    "BatchDataset": Case(batched(3), traced=True, alike=4),
+    "BatchDataset, skip-last": Case(batched(3, policy="skip-last"), traced=True),
+    "BatchDataset, divisible-only": Case(
+        batched(1, policy="divisible-only"), traced=True
+    ),
+    "BatchDataset, pad-last": Case(batched(3, policy="pad-last"), traced=True),
+    "BatchDataset, perm": Case(batched(3, perm=backwards), alike=4),
+    "BatchDataset, merge": Case(batched(3, merge=merge)),
+    "BatchDataset, filter": Case(batched(3, policy="pad-last", filter=small)),
+    "BatchDataset, list": Case(lambda: BatchDataset(listed(), 3), alike=4),
+    "BatchDataset, batches": Case(
+        lambda: BatchDataset(batched(3, policy="pad-last")(), 2), traced=True, alike=2
+    ),
+    "ShuffleDataset": Case(lambda: ShuffleDataset(table(), seed=1), traced=True),
+    "ShuffleDataset, replacement": Case(
+        lambda: ShuffleDataset(table(), 1, size=20, replacement=True), traced=True
+    ),
+    "ShuffleDataset, list": Case(lambda: ShuffleDataset(listed(), seed=1, size=5)),
+}
+every_dataset = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+every_traced_dataset = pytest.mark.parametrize(
+    "case",
+    [case for case in CASES.values() if case.traced],
+    ids=[name for name, case in CASES.items() if case.traced],
+)
+
+
+def samples_of(dataset):
+    return [dataset[index] for index in range(len(dataset))]
+
+
+def assert_equal(value, expected):
+    assert jax.tree.structure(value) == jax.tree.structure(expected)
+    jax.tree.map(np.testing.assert_array_equal, value, expected)
+
+
+def stacked(dataset, indices):
+    """What `take` must give: samples one by one, put together by NumPy."""
+    samples = [dataset[int(index)] for index in np.ravel(indices)]
+
+    def stack(*rows):
+        return np.stack(rows).reshape(np.shape(indices) + np.shape(rows[0]))
+
+    return jax.tree.map(stack, *samples)
+
+
+def indices_of(case, dataset):
+    """Indices of shapes [], [n] and [2, 3], of samples that can be stacked."""
+    number = len(dataset) if case.alike is None else case.alike
+    some = np.random.default_rng(0).integers(number, size=(2, 3))
+    return [some[0, 0], some[0], some, np.arange(number)[::-1]]
+
+
+def test_every_dataset_is_in_the_table():
+    exported = {name for name in tntjax.dataset.__all__ if name.endswith("Dataset")}
+    assert exported == {name.split(",")[0] for name in CASES}
+
+
+@every_dataset
+def test_follows_the_protocol(case):
+    assert isinstance(case.make(), Dataset)
+
+
+@every_dataset
+def test_an_index_gives_equal_samples_each_time(case):
+    dataset = case.make()
+    assert_equal(samples_of(dataset), samples_of(dataset))
+
+
+@every_dataset
+@pytest.mark.parametrize("read", [lambda d, i: d[i], take, lambda d, i: take(d, [i])])
+def test_an_index_below_0_or_at_the_length_is_an_error(case, read):
+    dataset = case.make()
+    for index in (len(dataset), -1):
+        message = f"{type(dataset).__name__} has .* samples, .*got index {index}"
+        with pytest.raises(IndexError, match=message):
+            read(dataset, index)
+
+
+@every_dataset
+@pytest.mark.parametrize("index", [1.0, "0", None, slice(2)])
+def test_an_index_is_an_integer(case, index):
+    with pytest.raises(TypeError):
+        case.make()[index]
+
+
+@every_dataset
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.array])
+def test_an_index_may_be_an_integer_of_numpy(case, kind):
+    dataset = case.make()
+    assert_equal(dataset[kind(1)], dataset[1])
+
+
+@every_dataset
+def test_iterating_is_indexing(case):
+    dataset = case.make()
+    assert_equal(list(dataset), samples_of(dataset))
+
+
+@every_dataset
+def test_survives_pickle(case):
+    dataset = case.make()
+    assert_equal(samples_of(pickle.loads(pickle.dumps(dataset))), samples_of(dataset))
+
+
+@every_dataset
+def test_the_repr_names_the_class_and_no_address(case):
+    shown = repr(case.make())
+    assert shown.startswith(f"{type(case.make()).__name__}(")
+    assert "0x" not in shown
+
+
+@every_dataset
+def test_reading_changes_nothing_below(case):
+    dataset = case.make()
+    below = dataset.dataset if hasattr(dataset, "dataset") else dataset
+    before = copy.deepcopy(samples_of(below))
+    samples_of(dataset)
+    for indices in indices_of(case, dataset):
+        take(dataset, indices)
+    assert_equal(samples_of(below), before)
+
+
+@every_dataset
+def test_take_stacks_samples(case):
+    dataset = case.make()
+    for indices in indices_of(case, dataset):
+        assert_equal(take(dataset, indices), stacked(dataset, indices))
+        assert_equal(dataset.take(indices.tolist()), stacked(dataset, indices))
+
+
+@every_dataset
+def test_take_keeps_the_dtypes_of_samples(case):
+    dataset = case.make()
+    dtypes = jax.tree.map(lambda leaf: np.asarray(leaf).dtype, dataset[0])
+    batch = take(dataset, [0, 0])
+    assert jax.tree.map(lambda leaf: leaf.dtype, batch) == dtypes
+
+
+@every_dataset
+def test_take_of_nothing_has_the_shapes_of_samples(case):
+    dataset = case.make()
+    batch = take(dataset, np.zeros((2, 0), int))
+    expected = jax.tree.map(lambda leaf: (2, 0, *np.shape(leaf)), dataset[0])
+    assert jax.tree.map(np.shape, batch) == expected
+
+
+@every_dataset
+def test_threads_read_what_one_thread_reads(case):
+    dataset = case.make()
+    indices = [index % len(dataset) for index in range(100)]
+    with ThreadPoolExecutor(8) as threads:
+        samples = list(threads.map(dataset.__getitem__, indices))
+    assert_equal(samples, [dataset[index] for index in indices])
+
+
+@every_dataset
+def test_a_round_trip_through_the_leaves_keeps_all(case):
+    dataset = case.make()
+    leaves, structure = jax.tree.flatten(dataset)
+    assert_equal(samples_of(jax.tree.unflatten(structure, leaves)), samples_of(dataset))
+
+
+@every_dataset
+def test_may_be_put_on_a_device(case):
+    dataset = case.make()
+    assert_equal(samples_of(jax.device_put(dataset)), samples_of(dataset))
+
+
+@every_dataset
+def test_cannot_be_changed(case):
+    dataset = case.make()
+    for name in vars(dataset):
+        with pytest.raises(AttributeError, match="cannot assign"):
+            setattr(dataset, name, None)
+
+
+@every_dataset
+def test_samples_that_are_said_to_be_alike_are_alike(case):
+    dataset = case.make()
+    alike = uniform_length(dataset)
+    assert alike <= len(dataset)
+    kinds = [
+        jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), dataset[index])
+        for index in range(alike)
+    ]
+    assert all(kind == kinds[0] for kind in kinds)
+
+
+@every_dataset
+def test_the_bytes_of_a_sample_are_known(case):
+    dataset = case.make()
+    if hasattr(dataset, "merge"):  # of what a user's function makes nothing is known
+        dataset = dataclasses.replace(dataset, merge=None)
+    sizes = [np.asarray(leaf).nbytes for leaf in jax.tree.leaves(dataset[0])]
+    assert sample_bytes(dataset) == sum(sizes)
+
+
+@every_dataset
+def test_says_whether_compiled_code_can_read_it(case):
+    assert not on_device(case.make())
+    assert on_device(jax.device_put(case.make())) == case.traced
+
+
+@every_traced_dataset
+def test_compiled_code_reads_what_the_host_reads(case):
+    dataset = case.make()
+    read = jax.jit(take)
+    for indices in indices_of(case, dataset):
+        batch = read(jax.device_put(dataset), indices)
+        assert_equal(batch, stacked(dataset, indices))
+
+
+@every_traced_dataset
+def test_other_indices_and_other_leaves_compile_nothing(case):
+    traces = []
+
+    @jax.jit
+    def read(dataset, indices):
+        traces.append(indices)
+        return take(dataset, indices)
+
+    dataset = jax.device_put(case.make())
+    changed = jax.tree.map(lambda leaf: leaf[::-1], dataset)
+    for one in (dataset, changed):
+        for indices in ([0, 1], [1, 1]):
+            read(one, np.array(indices))
+    assert len(traces) == 1
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES.values() if not case.traced],
+    ids=[name for name, case in CASES.items() if not case.traced],
+)
+def test_what_compiled_code_cannot_read_says_so(case):
+    dataset = case.make()
+    with pytest.raises(TypeError, match=r"(on|in) (the host|NumPy)|holds NumPy arrays"):
+        jax.jit(lambda index: take(dataset, index))(0)
+
+
+@st.composite
+def compositions(draw):
+    """A TableDataset under up to four others, and all samples alike."""
+    dataset = table(draw(st.integers(1, 25)))
+    for kind in draw(st.lists(st.sampled_from("tsb"), max_size=4)):
+        if kind == "t":
+            many, index = draw(st.booleans()), draw(st.booleans())
+            change = (add_index if many else add_number) if index else affine
+            dataset = TransformDataset(dataset, change, None, many, index)
+        elif kind == "s":
+            size, again = draw(st.integers(1, 30)), draw(st.booleans())
+            size = size if again else min(size, len(dataset))
+            dataset = ShuffleDataset(dataset, draw(st.integers(0, 2**64)), size, again)
+        else:
+            size = draw(st.integers(1, 5))
+            policies = ["skip-last"]
+            if len(dataset) % size == 0:
+                policies += ["include-last", "divisible-only"]
+            if "mask" not in dataset[0]:
+                policies += ["pad-last"]
+            dataset = BatchDataset(
+                dataset, size, policy=draw(st.sampled_from(policies))
+            )
+        assume(len(dataset))
+    return dataset
+
+
+@settings(max_examples=60)
+@given(compositions(), st.data())
+def test_compositions_read_alike_one_by_one_together_and_compiled(dataset, data):
+    shape = data.draw(st.sampled_from([(), (1,), (4,), (2, 3)]))
+    seed = data.draw(st.integers(0, 99))
+    indices = np.random.default_rng(seed).integers(len(dataset), size=shape)
+    expected = stacked(dataset, indices)
+    assert_equal(take(dataset, indices), expected)
+    resident = jax.device_put(dataset)
+    assert_equal(take(resident, indices), expected)
+    assert_equal(jax.jit(take)(resident, indices), expected)
+
+
+@settings(max_examples=30)
+@given(compositions(), st.integers(1, 9), st.integers(0, 5))
+def test_chunks_of_compositions_hold_their_samples(dataset, room, start):
+    samples = samples_of(dataset)[start:]
+    for source in (dataset, jax.device_put(dataset)):
+        chunks = DatasetIterator(source).chunks(0, start, lambda position, size: room)
+        read = [
+            chunk.read(jax.tree.map(lambda leaf, row=row: leaf[row], chunk.xs))
+            for chunk in chunks
+            for row in range(len(chunk))
+        ]
+        assert_equal(read, samples)
