@@ -140,7 +140,9 @@ def test_the_device_dataset_is_no_constant_of_the_program(problem):
     program = Program(job["network"], job["criterion"], lambda s: s, tnt.Hooks())
     zero = jax.numpy.int32(0)
     state = State(params=job["params"], lr=zero, epoch=zero, t=zero, samples=zero)
-    jaxpr = jax.make_jaxpr(train_chunk, static_argnums=0)(program, *split(state), chunk, None)
+    jaxpr = jax.make_jaxpr(train_chunk, static_argnums=0)(
+        program, *split(state), chunk, None
+    )
     assert not jaxpr.consts
 
 
