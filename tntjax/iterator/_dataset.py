@@ -109,7 +109,9 @@ class DatasetIterator:
             return
         if resident:  # what is still on the host, such as an order, moves once an epoch
             dataset = jax.device_put(dataset)
-        order = check_indices(dataset, list(self._order(dataset, start)))
+        order = np.arange(start, len(dataset))
+        if self.perm is not None:
+            order = check_indices(dataset, [self.perm(i) for i in order.tolist()])
         borders = np.flatnonzero(np.diff(order < uniform)) + 1
         for run in np.split(order, borders):
             if not run.size or run[0] >= uniform:
