@@ -18,12 +18,14 @@ class Dataset(Protocol):
     """A pure function of an index: a list, a torch or Hugging Face dataset is one.
 
     `__getitem__` is deterministic and may be called from several threads. An index
-    below 0 or at the length raises `IndexError`. Two optional members make it fast:
+    below 0 or at the length raises `IndexError`. Optional members make it fast:
 
     * `take(indices)`: many samples stacked along new first axes of any shape. It
       counts only when its parameter is named `indices`.
     * `uniform_length`: how many of the leading samples are known to have the same
       structure, shapes and dtypes, so that a run of them can be taken at once.
+    * `on_device`: whether compiled code can gather samples.
+    * `sample_bytes`: the size of one sample.
     """
 
     def __len__(self) -> int:
