@@ -3,6 +3,7 @@
 from tntjax import log, transform, vision
 from tntjax.dataset import (
     BatchDataset,
+    ConcatDataset,
     ListDataset,
     ShuffleDataset,
     TableDataset,
@@ -20,6 +21,7 @@ __all__ = [
     "AverageValueMeter",
     "BatchDataset",
     "ClassErrorMeter",
+    "ConcatDataset",
     "DatasetIterator",
     "Hooks",
     "ListDataset",

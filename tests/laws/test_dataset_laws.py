@@ -17,6 +17,7 @@ import tntjax.dataset
 from tntjax._types import Dataset
 from tntjax.dataset import (
     BatchDataset,
+    ConcatDataset,
     ListDataset,
     ShuffleDataset,
     TableDataset,
@@ -138,6 +139,16 @@ CASES = {
     "BatchDataset, list": Case(lambda: BatchDataset(listed(), 3), alike=4),
     "BatchDataset, batches": Case(
         lambda: BatchDataset(batched(3, policy="pad-last")(), 2), traced=True, alike=2
+    ),
+    "ConcatDataset": Case(
+        lambda: ConcatDataset([table(0), table(5), table(0), table(3)]), traced=True
+    ),
+    "ConcatDataset, one": Case(lambda: ConcatDataset([table(5)]), traced=True),
+    "ConcatDataset, kinds": Case(
+        lambda: ConcatDataset([table(4), listed(), TransformDataset(table(), affine)])
+    ),
+    "ConcatDataset, batches": Case(
+        lambda: ConcatDataset([batched(3)(), batched(3)()]), traced=True, alike=4
     ),
     "ShuffleDataset": Case(lambda: ShuffleDataset(table(), seed=1), traced=True),
     "ShuffleDataset, replacement": Case(

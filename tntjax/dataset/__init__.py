@@ -1,6 +1,7 @@
 """Datasets: each one file, each an index map over what it wraps."""
 
 from tntjax.dataset._batch import BatchDataset
+from tntjax.dataset._concat import ConcatDataset
 from tntjax.dataset._list import ListDataset
 from tntjax.dataset._shuffle import ShuffleDataset
 from tntjax.dataset._table import TableDataset
@@ -9,6 +10,7 @@ from tntjax.dataset._transform import TransformDataset
 
 __all__ = [
     "BatchDataset",
+    "ConcatDataset",
     "ListDataset",
     "ShuffleDataset",
     "TableDataset",
