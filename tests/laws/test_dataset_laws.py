@@ -19,7 +19,9 @@ from tntjax.dataset import (
     BatchDataset,
     ConcatDataset,
     ListDataset,
+    ResampleDataset,
     ShuffleDataset,
+    SplitDataset,
     TableDataset,
     TransformDataset,
     take,
@@ -67,6 +69,10 @@ def add_number(sample, index):
 
 def backwards(position):
     return 12 - position
+
+
+def flipped(dataset, index):
+    return len(dataset) - 1 - index
 
 
 def merge(fields):
@@ -150,11 +156,27 @@ CASES = {
     "ConcatDataset, batches": Case(
         lambda: ConcatDataset([batched(3)(), batched(3)()]), traced=True, alike=4
     ),
+    "ResampleDataset": Case(lambda: ResampleDataset(table(), flipped)),
+    "ResampleDataset, size": Case(
+        lambda: ResampleDataset(table(), size=4), traced=True
+    ),
+    "ResampleDataset, batched": Case(
+        lambda: ResampleDataset(table(), flipped, 9, batched=True), traced=True
+    ),
+    "ResampleDataset, list": Case(
+        lambda: ResampleDataset(listed(), flipped, batched=True)
+    ),
     "ShuffleDataset": Case(lambda: ShuffleDataset(table(), seed=1), traced=True),
     "ShuffleDataset, replacement": Case(
         lambda: ShuffleDataset(table(), 1, size=20, replacement=True), traced=True
     ),
     "ShuffleDataset, list": Case(lambda: ShuffleDataset(listed(), seed=1, size=5)),
+    "SplitDataset": Case(
+        lambda: SplitDataset(table(), {"a": 0.3, "b": 0.5}, "b"), traced=True
+    ),
+    "SplitDataset, list": Case(
+        lambda: SplitDataset(listed(), {"a": 3, "b": 8}).select("a")
+    ),
 }
 every_dataset = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 every_traced_dataset = pytest.mark.parametrize(
@@ -382,7 +404,7 @@ def test_what_compiled_code_cannot_read_says_so(case):
 def compositions(draw):
     """A TableDataset under up to four others, and all samples alike."""
     dataset = table(draw(st.integers(1, 25)))
-    for kind in draw(st.lists(st.sampled_from("tsb"), max_size=4)):
+    for kind in draw(st.lists(st.sampled_from("tsbcrp"), max_size=4)):
         if kind == "t":
             many, index = draw(st.booleans()), draw(st.booleans())
             change = (add_index if many else add_number) if index else affine
@@ -391,6 +413,15 @@ def compositions(draw):
             size, again = draw(st.integers(1, 30)), draw(st.booleans())
             size = size if again else min(size, len(dataset))
             dataset = ShuffleDataset(dataset, draw(st.integers(0, 2**64)), size, again)
+        elif kind == "c":
+            dataset = ConcatDataset([dataset] * draw(st.integers(1, 3)))
+        elif kind == "r":
+            size = draw(st.integers(1, len(dataset)))
+            dataset = ResampleDataset(dataset, flipped, size, batched=True)
+        elif kind == "p":
+            part = draw(st.integers(0, len(dataset) - 1))
+            partitions = {"a": part, "b": len(dataset) - part}
+            dataset = SplitDataset(dataset, partitions, "b")
         else:
             size = draw(st.integers(1, 5))
             policies = ["skip-last"]

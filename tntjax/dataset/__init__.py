@@ -3,7 +3,9 @@
 from tntjax.dataset._batch import BatchDataset
 from tntjax.dataset._concat import ConcatDataset
 from tntjax.dataset._list import ListDataset
+from tntjax.dataset._resample import ResampleDataset
 from tntjax.dataset._shuffle import ShuffleDataset
+from tntjax.dataset._split import SplitDataset
 from tntjax.dataset._table import TableDataset
 from tntjax.dataset._take import take
 from tntjax.dataset._transform import TransformDataset
@@ -12,7 +14,9 @@ __all__ = [
     "BatchDataset",
     "ConcatDataset",
     "ListDataset",
+    "ResampleDataset",
     "ShuffleDataset",
+    "SplitDataset",
     "TableDataset",
     "TransformDataset",
     "take",

@@ -1,0 +1,205 @@
+"""SplitDataset: consecutive parts of a dataset, by name."""
+
+import dataclasses
+import math
+import sys
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._struct import describe, pytree, static
+from tntjax._types import Dataset, Sample
+from tntjax.dataset._take import (
+    check_index,
+    check_indices,
+    in_order,
+    on_device,
+    sample_bytes,
+    take,
+    uniform_length,
+)
+
+NOT_SELECTED = """SplitDataset has no partition selected; it has {names}.
+Wrong:
+    split = SplitDataset(dataset, {partitions})
+    len(split)
+Right:
+    split.select({first!r})
+or  SplitDataset(dataset, ..., initial_partition={first!r})"""
+
+NEARLY = 1e-12
+"""By how much weights such as 0.7 + 0.2 + 0.1 may exceed one."""
+
+
+@pytree
+class SplitDataset:
+    """One of several consecutive parts of a dataset.
+
+    The parts follow each other in the alphabetical order of their names, from sample 0
+    on. What they do not cover belongs to none.
+
+    Args:
+      dataset: what to split, `n` samples.
+      partitions: `{name: number}`, at least two. Numbers that sum to at most 1 are
+        weights and give `floor(weight * n)` samples, so `{"a": 1, "b": 0}` gives all
+        to `a`. Numbers that sum to more must be whole and are sizes.
+      initial_partition: the part to read, None to call `select` first.
+
+    Raises:
+      TypeError: if `partitions` is not a mapping of strings to numbers.
+      ValueError: if there are fewer than two, one is negative, all are 0, they sum to
+        more than the samples or, being fractions, to more than 1.
+      KeyError: if there is no partition of the name.
+
+    Example:
+      >>> split = SplitDataset(range(10), {"train": 0.8, "test": 0.2})
+      >>> len(split.select("train")), list(split.select("test"))
+      (8, [0, 1])
+
+    Purpose: holding out samples. Shuffle first if their order says something.
+
+    Torchnet: `dataset/splitdataset.lua`, whose `select` changes the dataset in place.
+    There 0.29 of 100 samples are 28, since floats are floored as they come; here a
+    product within rounding error of a whole number is that number.
+    """
+
+    dataset: Dataset
+    partitions: Mapping[str, float] = static()
+    initial_partition: str | None = static(default=None)
+    ranges: Any = static(init=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.partitions, Mapping | tuple):
+            raise TypeError(
+                "SplitDataset needs partitions {name: number}, got"
+                f" {describe(self.partitions)}."
+            )
+        partitions = dict(self.partitions)
+        _check_partitions(partitions)
+        # A tuple, since what JAX caches on must be hashable; `replace` brings it back.
+        object.__setattr__(self, "partitions", tuple(sorted(partitions.items())))
+        names, numbers = zip(*sorted(partitions.items()), strict=True)
+        if self.initial_partition not in (None, *names):
+            raise KeyError(
+                f"SplitDataset has no partition {self.initial_partition!r},"
+                f" only {', '.join(names)}."
+            )
+        stops = np.cumsum(_sizes(numbers, len(self.dataset))).tolist()
+        starts = [0, *stops[:-1]]
+        ranges = tuple(zip(names, starts, stops, strict=True))
+        object.__setattr__(self, "ranges", ranges)
+
+    def select(self, name: str) -> "SplitDataset":
+        """Returns the same split with another partition to read.
+
+        Raises `KeyError` if there is no such partition.
+        """
+        return dataclasses.replace(self, initial_partition=name)
+
+    @property
+    def _range(self) -> tuple[int, int]:
+        for name, start, stop in self.ranges:
+            if name == self.initial_partition:
+                return start, stop
+        pairs: Any = self.partitions
+        names = ", ".join(name for name, _ in pairs)
+        raise ValueError(
+            NOT_SELECTED.format(names=names, first=pairs[0][0], partitions=dict(pairs))
+        )
+
+    def __len__(self) -> int:
+        start, stop = self._range
+        return stop - start
+
+    __iter__ = in_order
+
+    def __getitem__(self, index: int) -> Sample:
+        index = check_index(self, index)
+        if isinstance(index, jax.Array):
+            return self.take(index)
+        return self.dataset[self._range[0] + index]
+
+    def take(self, indices: ArrayLike) -> Sample:
+        """Reads many samples of the partition at once.
+
+        Args:
+          indices: integers of any shape S, possibly traced. An index on a device that
+            is out of range reads the nearest sample of the partition.
+
+        Returns:
+          The sample with leaves [*S, ...].
+
+        Raises:
+          IndexError: if an index on the host is out of range.
+          ValueError: if no partition is selected.
+        """
+        start, stop = self._range
+        rows = check_indices(self, indices) + np.int64(start)
+        if isinstance(rows, jax.Array):  # may not be looked at: stay in the partition
+            rows = rows.clip(start, max(start, stop - 1))
+        return take(self.dataset, rows)
+
+    @property
+    def uniform_length(self) -> int:
+        """The samples of the partition that are among those alike below."""
+        start, stop = self._range
+        return max(0, min(uniform_length(self.dataset), stop) - start)
+
+    @property
+    def on_device(self) -> bool:
+        """Whether the dataset below is."""
+        return on_device(self.dataset)
+
+    @property
+    def sample_bytes(self) -> int:
+        """The bytes of a sample below."""
+        return sample_bytes(self.dataset)
+
+
+def _check_partitions(partitions: Mapping[str, Any]) -> None:
+    if len(partitions) < 2:
+        raise ValueError(
+            f"SplitDataset needs at least two partitions, got {describe(partitions)}."
+        )
+    for name, number in partitions.items():
+        if not isinstance(name, str):
+            raise TypeError(f"SplitDataset needs names that are strings, got {name!r}.")
+        if isinstance(number, bool) or not isinstance(number, Real):
+            raise TypeError(
+                "SplitDataset needs a number for each partition, got"
+                f" {describe(number)} for {name!r}."
+            )
+        if not 0 <= float(number) < math.inf:
+            raise ValueError(
+                f"SplitDataset needs weights or sizes >= 0, got {number} for {name!r}."
+            )
+    if not any(partitions.values()):
+        raise ValueError("SplitDataset needs a partition that is not 0; all are.")
+
+
+def _sizes(numbers: tuple[Any, ...], length: int) -> list[int]:
+    total = math.fsum(numbers)
+    if total <= 1 + NEARLY:
+        return [_floor(float(weight) * length) for weight in numbers]
+    if any(number != int(number) for number in numbers):
+        raise ValueError(
+            "SplitDataset needs weights that sum to at most 1, or whole sizes; got"
+            f" {', '.join(map(str, numbers))}, which sum to {total:g}."
+        )
+    if total > length:
+        raise ValueError(
+            f"SplitDataset got partitions of {int(total)} samples in all, but there are"
+            f" {length}."
+        )
+    return [int(number) for number in numbers]
+
+
+def _floor(product: float) -> int:
+    """The floor of what the product is meant to be: 0.29 * 100 is 29."""
+    whole = round(product)
+    error = 4 * sys.float_info.epsilon * product
+    return whole if abs(product - whole) <= error else math.floor(product)
