@@ -1,6 +1,6 @@
 """Torchnet's datasets, iterators, engines, meters and logs as a functional library."""
 
-from tntjax import log, transform, vision
+from tntjax import dataset, log, transform, vision
 from tntjax.dataset import (
     BatchDataset,
     ConcatDataset,
@@ -37,6 +37,7 @@ __all__ = [
     "TimeMeter",
     "TransformDataset",
     "chain",
+    "dataset",
     "every",
     "log",
     "take",

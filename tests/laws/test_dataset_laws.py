@@ -25,6 +25,7 @@ from tntjax.dataset import (
     TableDataset,
     TransformDataset,
     take,
+    weighted_sampler,
 )
 from tntjax.dataset._take import on_device, sample_bytes, uniform_length
 from tntjax.iterator import DatasetIterator
@@ -101,6 +102,13 @@ def batched(*args, **options):
     return lambda: BatchDataset(table(), *args, **options)
 
 
+def keyed(*args, **options):
+    """A shuffle without a table, as more than a million samples have."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tntjax.dataset._shuffle.MOST_IN_TABLE", 0)
+        return ShuffleDataset(*args, **options)
+
+
 CASES = {
     "TableDataset": Case(table, traced=True),
     "TableDataset, tuple": Case(
@@ -163,6 +171,10 @@ CASES = {
     "ResampleDataset, batched": Case(
         lambda: ResampleDataset(table(), flipped, 9, batched=True), traced=True
     ),
+    "ResampleDataset, weights": Case(
+        lambda: ResampleDataset(table(), weighted_sampler(range(13), seed=3), 40),
+        traced=True,
+    ),
     "ResampleDataset, list": Case(
         lambda: ResampleDataset(listed(), flipped, batched=True)
     ),
@@ -171,6 +183,11 @@ CASES = {
         lambda: ShuffleDataset(table(), 1, size=20, replacement=True), traced=True
     ),
     "ShuffleDataset, list": Case(lambda: ShuffleDataset(listed(), seed=1, size=5)),
+    "ShuffleDataset, keyed": Case(lambda: keyed(table(), seed=1), traced=True),
+    "ShuffleDataset, keyed, replacement": Case(
+        lambda: keyed(table(), 1, size=20, replacement=True), traced=True
+    ),
+    "ShuffleDataset, keyed, list": Case(lambda: keyed(listed(), seed=1, size=5)),
     "SplitDataset": Case(
         lambda: SplitDataset(table(), {"a": 0.3, "b": 0.5}, "b"), traced=True
     ),
@@ -412,7 +429,9 @@ def compositions(draw):
         elif kind == "s":
             size, again = draw(st.integers(1, 30)), draw(st.booleans())
             size = size if again else min(size, len(dataset))
-            dataset = ShuffleDataset(dataset, draw(st.integers(0, 2**64)), size, again)
+            make = draw(st.sampled_from([ShuffleDataset, keyed]))
+            seed = draw(st.integers(0, 2**64))
+            dataset = make(dataset, seed, size=size, replacement=again)
         elif kind == "c":
             dataset = ConcatDataset([dataset] * draw(st.integers(1, 3)))
         elif kind == "r":

@@ -9,6 +9,7 @@ from tntjax.dataset._split import SplitDataset
 from tntjax.dataset._table import TableDataset
 from tntjax.dataset._take import take
 from tntjax.dataset._transform import TransformDataset
+from tntjax.dataset._weighted_sampler import weighted_sampler
 
 __all__ = [
     "BatchDataset",
@@ -20,4 +21,5 @@ __all__ = [
     "TableDataset",
     "TransformDataset",
     "take",
+    "weighted_sampler",
 ]

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._keyed import KeyedOrder, round_keys
 from tntjax.dataset._take import (
     check_index,
     check_indices,
@@ -21,13 +22,18 @@ from tntjax.dataset._take import (
     uniform_length,
 )
 
+MOST_IN_TABLE = 1_000_000
+"""An order of more indices is computed from a key, each index when it is asked for."""
+
 
 @pytree
 class ShuffleDataset:
     """A dataset's samples in an order drawn from a seed.
 
     The order is a leaf of the pytree: with a new seed compiled code runs again and is
-    not traced again. The seed itself is not kept.
+    not traced again. The seed itself is not kept. Up to a million samples the order is
+    an array; for more it is a key, from which a position's index is computed, so that
+    any number of samples is shuffled in no time and in no memory.
 
     Args:
       dataset: what to shuffle.
@@ -68,8 +74,21 @@ class ShuffleDataset:
         seed = operator.index(seed)
         if seed < 0:
             raise ValueError(f"ShuffleDataset needs seed >= 0, got {seed}.")
+        length, size = len(self.dataset), self._checked_size()
+        if max(length, size) > MOST_IN_TABLE:
+            keys = round_keys(seed, purpose=int(self.replacement))
+            order = KeyedOrder(keys, length, size, self.replacement)
+        else:
+            generator = np.random.default_rng(seed)
+            if self.replacement and length:  # NumPy draws nothing of nothing only so
+                order = generator.integers(length, size=size, dtype=np.int32)
+            else:
+                order = generator.permutation(np.arange(length, dtype=np.int32))[:size]
+        object.__setattr__(self, "order", order)
+
+    def _checked_size(self) -> int:
         length = len(self.dataset)
-        size = length if self.size is None else self.size
+        size = length if self.size is None else operator.index(self.size)
         if self.size is not None and size < 1:
             raise ValueError(f"ShuffleDataset needs size >= 1 or None, got {size}.")
         if size > length == 0:
@@ -81,13 +100,7 @@ class ShuffleDataset:
                 f"ShuffleDataset cannot draw {size} of {length} samples without"
                 " replacement. Pass replacement=True, or a smaller size."
             )
-        generator = np.random.default_rng(seed)
-        kind = np.int32 if length <= 2**31 else np.int64
-        if self.replacement and length:  # NumPy draws nothing of nothing only so
-            order = generator.integers(length, size=size, dtype=kind)
-        else:
-            order = generator.permutation(np.arange(length, dtype=kind))[:size]
-        object.__setattr__(self, "order", order)
+        return size
 
     def resample(self, seed: int) -> "ShuffleDataset":
         """Returns the same dataset in the order of another seed."""
@@ -99,7 +112,7 @@ class ShuffleDataset:
     __iter__ = in_order
 
     def __getitem__(self, index: int) -> Sample:
-        index = gather(self.order, check_index(self, index), "ShuffleDataset")
+        index = self._drawn(check_index(self, index))
         if isinstance(index, jax.Array):
             return take(self.dataset, index)
         return self.dataset[int(index)]
@@ -116,8 +129,12 @@ class ShuffleDataset:
         Raises:
           IndexError: if an index on the host is out of range.
         """
-        rows = gather(self.order, check_indices(self, indices), "ShuffleDataset")
-        return take(self.dataset, rows)
+        return take(self.dataset, self._drawn(check_indices(self, indices)))
+
+    def _drawn(self, rows: Any) -> Any:
+        if isinstance(self.order, KeyedOrder):
+            return self.order.look_up(rows, "ShuffleDataset")
+        return gather(self.order, rows, "ShuffleDataset")
 
     @property
     def uniform_length(self) -> int:

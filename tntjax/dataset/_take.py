@@ -114,12 +114,17 @@ def gather(leaf: Any, indices: Any, name: str) -> Any:
     if not isinstance(leaf, np.ndarray):
         return leaf[indices]
     if isinstance(indices, Tracer):
-        raise TypeError(
-            f"{name} holds NumPy arrays, which are gathered on the host, but its index"
-            " is traced. Put it on a device and pass it to the compiled function as an"
-            " argument: jitted(jax.device_put(dataset), index)."
-        )
+        raise traced_on_host(name)
     return leaf.take(indices, axis=0)  # twice as fast as leaf[indices]
+
+
+def traced_on_host(name: str) -> TypeError:
+    """The error for arrays on the host and an index that is traced."""
+    return TypeError(
+        f"{name} holds NumPy arrays, which are gathered on the host, but its index"
+        " is traced. Put it on a device and pass it to the compiled function as an"
+        " argument: jitted(jax.device_put(dataset), index)."
+    )
 
 
 def check_indices(dataset: Any, indices: Any) -> Any:

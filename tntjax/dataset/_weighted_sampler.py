@@ -1,0 +1,113 @@
+"""weighted_sampler: samples drawn in proportion to weights."""
+
+import operator
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._struct import describe, pytree, static
+from tntjax._types import Dataset
+from tntjax.dataset._keyed import round_keys, scramble, split
+
+
+def weighted_sampler(weights: ArrayLike, seed: int) -> "WeightedSampler":
+    """Makes a sampler for `ResampleDataset` that draws in proportion to weights.
+
+    Each position is drawn on its own, with replacement.
+
+    Args:
+      weights: [N] finite and not negative, one for each sample; they need not sum to 1.
+        Of a weight 0 the sample is never drawn.
+      seed: a non-negative integer; which sample comes where is a function of it, of the
+        weights and of the position, and of nothing else.
+
+    Returns:
+      The sampler, a pytree whose leaves are the key and the weights summed up: on a
+      device a new seed compiles nothing. Its draws there are those of the host.
+
+    Raises:
+      TypeError: if `weights` are not numbers, or the seed is not an integer.
+      ValueError: if `weights` are not [N], one is negative or not finite, all are 0, or
+        the seed is negative.
+
+    Example:
+      >>> from tntjax.dataset import ResampleDataset
+      >>> rare_and_common = weighted_sampler([9, 1, 0], seed=0)
+      >>> samples = ResampleDataset("abc", rare_and_common, size=1000)
+      >>> [list(samples).count(letter) for letter in "abc"]
+      [890, 110, 0]
+
+    Torchnet has no counterpart; its `ResampleDataset` takes such functions.
+    """
+    if not hasattr(seed, "__index__"):
+        raise TypeError(
+            f"weighted_sampler needs an integer seed, got {describe(seed)}."
+        )
+    if (seed := operator.index(seed)) < 0:
+        raise ValueError(f"weighted_sampler needs seed >= 0, got {seed}.")
+    given = np.asarray(weights)
+    if given.dtype.kind not in "biuf":
+        raise TypeError(f"weighted_sampler needs numbers, got {describe(given)}.")
+    if given.ndim != 1:
+        raise ValueError(f"weighted_sampler needs weights [N], got {describe(given)}.")
+    if not np.isfinite(given).all() or (given < 0).any() or not given.any():
+        raise ValueError(
+            "weighted_sampler needs finite weights >= 0 that are not all 0, got"
+            f" {given.min(initial=0)} to {given.max(initial=0)}."
+        )
+    return WeightedSampler(round_keys(seed, purpose=2), *_borders(given), len(given))
+
+
+@pytree
+class WeightedSampler:
+    """What `weighted_sampler` makes: `(dataset, indices) -> indices`.
+
+    Args:
+      keys: the key of the seed.
+      high: [L] uint32, the upper halves of the borders between samples on a scale of
+        2**64; the last sample that has a weight needs none.
+      low: [L] uint32, the lower halves.
+      length: how many weights there were.
+    """
+
+    keys: Any
+    high: Any
+    low: Any
+    length: int = static()
+    batched: ClassVar[bool] = True
+
+    def __call__(self, dataset: Dataset, index: Any) -> Any:
+        if len(dataset) != self.length:
+            raise ValueError(
+                f"weighted_sampler got {self.length} weights, but there are"
+                f" {len(dataset)} samples. Give one weight for each."
+            )
+        traced = isinstance(index, jax.Array) or isinstance(self.keys, jax.Array)
+        index = index if isinstance(index, jax.Array) else np.asarray(index)
+        word, kind = (np.uint32, np.int32) if traced else (np.uint64, np.int64)
+        drawn = scramble(self.keys, *split(index.reshape(-1).astype(word), 31))
+        return self._below(*drawn, kind).reshape(index.shape)
+
+    def _below(self, high: Any, low: Any, kind: type) -> Any:
+        """How many borders are not above numbers of 64 bits, by halving."""
+        count = len(self.high)
+        found = (high & 0).astype(kind)
+        for power in reversed(range(count.bit_length())):
+            ahead = found + kind(1 << power)
+            border = ahead.clip(None, count) - 1
+            above, same = self.high[border] > high, self.high[border] == high
+            passed = (ahead <= count) & ~above & ~(same & (self.low[border] > low))
+            found = found + passed * kind(1 << power)
+        return found
+
+
+def _borders(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where on a scale of 2**64 samples end, less the last, in two words."""
+    ends = np.cumsum(weights, dtype=np.float64)
+    last = np.flatnonzero(weights)[-1]
+    most = np.nextafter(2.0**64, 0.0)
+    scaled = np.ldexp(ends[:last] / ends[-1], 64).clip(None, most).astype(np.uint64)
+    high, low = split(scaled, 32)
+    return high, low
