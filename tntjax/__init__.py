@@ -4,6 +4,7 @@ from tntjax import dataset, log, transform, vision
 from tntjax.dataset import (
     BatchDataset,
     ConcatDataset,
+    CoroutineBatchDataset,
     ListDataset,
     ResampleDataset,
     ShuffleDataset,
@@ -24,6 +25,7 @@ __all__ = [
     "BatchDataset",
     "ClassErrorMeter",
     "ConcatDataset",
+    "CoroutineBatchDataset",
     "DatasetIterator",
     "Hooks",
     "ListDataset",

@@ -18,6 +18,7 @@ from tntjax._types import Dataset
 from tntjax.dataset import (
     BatchDataset,
     ConcatDataset,
+    CoroutineBatchDataset,
     ListDataset,
     ResampleDataset,
     ShuffleDataset,
@@ -102,6 +103,21 @@ def batched(*args, **options):
     return lambda: BatchDataset(table(), *args, **options)
 
 
+@dataclasses.dataclass(frozen=True)
+class Later:
+    """Sample `number` when it is called; deferred reads are made of such."""
+
+    number: int
+
+    def __call__(self):
+        return load(self.number)
+
+
+def deferred(*args, **options):
+    promises = ListDataset(range(13), Later)
+    return lambda: CoroutineBatchDataset(promises, *args, **options)
+
+
 def keyed(*args, **options):
     """A shuffle without a table, as more than a million samples have."""
     with pytest.MonkeyPatch.context() as patch:
@@ -153,6 +169,15 @@ CASES = {
     "BatchDataset, list": Case(lambda: BatchDataset(listed(), 3), alike=4),
     "BatchDataset, batches": Case(
         lambda: BatchDataset(batched(3, policy="pad-last")(), 2), traced=True, alike=2
+    ),
+    "CoroutineBatchDataset": Case(deferred(3), alike=4),
+    "CoroutineBatchDataset, pad-last": Case(deferred(3, policy="pad-last")),
+    "CoroutineBatchDataset, perm": Case(
+        deferred(4, perm=backwards, concurrency=2), alike=3
+    ),
+    "CoroutineBatchDataset, merge": Case(deferred(3, merge=merge)),
+    "CoroutineBatchDataset, not deferred": Case(
+        lambda: CoroutineBatchDataset(table(), 3, policy="skip-last")
     ),
     "ConcatDataset": Case(
         lambda: ConcatDataset([table(0), table(5), table(0), table(3)]), traced=True

@@ -2,6 +2,7 @@
 
 from tntjax.dataset._batch import BatchDataset
 from tntjax.dataset._concat import ConcatDataset
+from tntjax.dataset._coroutine_batch import CoroutineBatchDataset
 from tntjax.dataset._list import ListDataset
 from tntjax.dataset._resample import ResampleDataset
 from tntjax.dataset._shuffle import ShuffleDataset
@@ -14,6 +15,7 @@ from tntjax.dataset._weighted_sampler import weighted_sampler
 __all__ = [
     "BatchDataset",
     "ConcatDataset",
+    "CoroutineBatchDataset",
     "ListDataset",
     "ResampleDataset",
     "ShuffleDataset",

@@ -70,26 +70,24 @@ class BatchDataset:
     filter: Callable[[Sample], bool] | None = static(default=None)
 
     def __post_init__(self) -> None:
+        name = type(self).__name__
         if self.policy not in get_args(Policy):
             raise ValueError(
-                f"BatchDataset needs one of the policies {', '.join(get_args(Policy))};"
+                f"{name} needs one of the policies {', '.join(get_args(Policy))};"
                 f" got {self.policy!r}."
             )
         if isinstance(self.batch_size, bool) or not isinstance(
             self.batch_size, int | np.integer
         ):
             raise TypeError(
-                "BatchDataset needs an integer batch_size,"
-                f" got {describe(self.batch_size)}."
+                f"{name} needs an integer batch_size, got {describe(self.batch_size)}."
             )
         if self.batch_size < 1:
-            raise ValueError(
-                f"BatchDataset needs batch_size >= 1, got {self.batch_size}."
-            )
+            raise ValueError(f"{name} needs batch_size >= 1, got {self.batch_size}.")
         rest = len(self.dataset) % self.batch_size
         if self.policy == "divisible-only" and rest:
             raise ValueError(
-                f"BatchDataset(policy='divisible-only') got {len(self.dataset)} samples"
+                f"{name}(policy='divisible-only') got {len(self.dataset)} samples"
                 f" and batch_size {self.batch_size}, which leaves {rest}. Choose"
                 " another policy or batch_size."
             )
@@ -107,7 +105,7 @@ class BatchDataset:
         positions, mask = self._positions(np.asarray(index))
         if mask is not None:
             positions = positions[mask]
-        samples = [self.dataset[int(i)] for i in self._permute(positions)]
+        samples = self._read(self._permute(positions).tolist())
         keep = self.filter or (lambda sample: True)
         kept = [sample for sample in samples if keep(sample)]
         batch = make_batch(self.merge)(kept or samples[:1])
@@ -136,6 +134,9 @@ class BatchDataset:
         positions, mask = self._positions(windows)
         batch = take(self.dataset, self._permute(positions))
         return batch if mask is None else self._with_mask(batch, mask)
+
+    def _read(self, indices: list[int]) -> list[Sample]:
+        return [self.dataset[index] for index in indices]
 
     @property
     def _by_sample(self) -> bool:
@@ -172,8 +173,9 @@ class BatchDataset:
         """Fills a batch up to `batch_size` rows; the new rows repeat the last."""
         if not kept:
             raise ValueError(
-                "BatchDataset(policy='pad-last'): the filter left nothing of a batch,"
-                " so there is no sample to fill it up with. Filter before batching."
+                f"{type(self).__name__}(policy='pad-last'): the filter left nothing of"
+                " a batch, so there is no sample to fill it up with. Filter before"
+                " batching."
             )
         rows = np.arange(self.batch_size)
         filled = _rows_of(batch, rows.clip(None, kept - 1))
@@ -182,8 +184,9 @@ class BatchDataset:
     def _with_mask(self, batch: Sample, mask: Any) -> Sample:
         if not isinstance(batch, dict) or "mask" in batch:
             raise ValueError(
-                "BatchDataset(policy='pad-last') adds a field 'mask', so samples must"
-                f" be dicts without one; got {type(batch).__name__}"
+                f"{type(self).__name__}(policy='pad-last') adds a field 'mask', so"
+                " samples must be dicts without one; got"
+                f" {type(batch).__name__}"
                 f"{' with mask' if isinstance(batch, dict) else ''}."
             )
         return {**batch, "mask": mask}

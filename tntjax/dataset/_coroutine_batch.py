@@ -1,0 +1,84 @@
+"""CoroutineBatchDataset: batches of samples that are read at the same time."""
+
+from typing import Any
+
+import numpy as np
+
+from tntjax._struct import describe, pytree, static
+from tntjax.dataset._batch import BatchDataset
+from tntjax.dataset._deferred import read_all
+from tntjax.dataset._take import bytes_of
+
+
+@pytree
+class CoroutineBatchDataset(BatchDataset):
+    """A `BatchDataset` that reads the samples of a batch at the same time.
+
+    A sample of the dataset below may be a promise: a function without arguments, which
+    is called in a thread; a `concurrent.futures.Future`; or an awaitable, such as what
+    an `async def` function returns. All samples of a batch are asked for before the
+    first is waited for. So a slow store can note the indices and answer them together.
+
+    Each batch has an event loop of its own, in a thread of its own where one runs
+    already, as in Jupyter: open a session inside the coroutine, or keep it in a thread.
+
+    Args:
+      dataset: what to batch, `n` samples or promises of them.
+      batch_size: samples in a batch, at least 1.
+      perm: `position -> index`, as in `BatchDataset`.
+      merge: `{field: list} -> batch`, as in `BatchDataset`.
+      policy: what becomes of a rest, as in `BatchDataset`.
+      filter: `sample -> bool`, called with the samples and never with a promise.
+      concurrency: how many functions and awaitables run at the same time.
+
+    Raises:
+      TypeError: if `batch_size` or `concurrency` is not an integer.
+      ValueError: as for `BatchDataset`, or if `concurrency` is below 1.
+
+    Example:
+      >>> async def fetch(index):
+      ...     return index * 10
+      >>> class Store:
+      ...     def __len__(self):
+      ...         return 3
+      ...     def __getitem__(self, index):
+      ...         return fetch(index)
+      >>> [batch.tolist() for batch in CoroutineBatchDataset(Store(), 2)]
+      [[0, 10], [20]]
+
+    Purpose: samples from a network or a data base, where waiting is what takes long.
+
+    Torchnet: `dataset/coroutinebatchdataset.lua`, in which `get` may yield once. There
+    the filter is called for the missing samples of a short batch too. When a read
+    fails, here the others are cancelled, and the error names the sample.
+    """
+
+    concurrency: int = static(default=32)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.concurrency, bool) or not isinstance(
+            self.concurrency, int | np.integer
+        ):
+            raise TypeError(
+                "CoroutineBatchDataset needs an integer concurrency, got"
+                f" {describe(self.concurrency)}."
+            )
+        if self.concurrency < 1:
+            raise ValueError(
+                f"CoroutineBatchDataset needs concurrency >= 1, got {self.concurrency}."
+            )
+
+    @property
+    def _by_sample(self) -> bool:
+        return True
+
+    def _read(self, indices: list[int]) -> list[Any]:
+        name = type(self).__name__
+        return read_all(self.dataset.__getitem__, indices, int(self.concurrency), name)
+
+    @property
+    def sample_bytes(self) -> int:
+        """The bytes of a full batch; reads a sample."""
+        (sample,) = self._read([0])
+        return self.batch_size * (bytes_of(sample) + (self.policy == "pad-last"))
