@@ -1,6 +1,6 @@
 """Torchnet's datasets, iterators, engines, meters and logs as a functional library."""
 
-from tntjax import dataset, log, transform, vision
+from tntjax import dataset, log, transform, utils, vision
 from tntjax.dataset import (
     BatchDataset,
     ConcatDataset,
@@ -44,6 +44,7 @@ __all__ = [
     "log",
     "take",
     "transform",
+    "utils",
     "vision",
     "watch",
 ]

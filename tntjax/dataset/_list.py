@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 from jax.core import Tracer
@@ -17,6 +16,7 @@ from tntjax.dataset._take import (
     in_order,
     take_one_by_one,
 )
+from tntjax.utils import load_list
 
 
 @pytree
@@ -81,14 +81,7 @@ class ListDataset:
         Raises:
           ValueError: if `max_load` is below 1.
         """
-        if max_load is not None and max_load < 1:
-            raise ValueError(f"max_load must be at least 1 or None, got {max_load}.")
-        with open(filename, encoding="utf-8", newline="\n") as file:
-            lines = [
-                line.removesuffix("\n").removesuffix("\r")
-                for line in islice(file, max_load)
-            ]
-        return cls(lines, load, path)
+        return cls(load_list(filename, max_load), load, path)
 
     def __len__(self) -> int:
         return len(self.list)

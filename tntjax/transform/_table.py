@@ -6,7 +6,7 @@ from typing import Any
 
 from tntjax._struct import describe
 from tntjax._types import Sample
-from tntjax.utils import check_function
+from tntjax.utils import check_function, foreach
 
 
 def table_apply(transform: Callable[[Any], Any]) -> Callable[[Sample], Sample]:
@@ -38,16 +38,12 @@ class _TableApply:
     transform: Callable[[Any], Any]
 
     def __call__(self, sample: Sample) -> Sample:
-        if isinstance(sample, Mapping):
-            return {key: self.transform(value) for key, value in sample.items()}
-        if not isinstance(sample, list | tuple):
+        if not isinstance(sample, Mapping | list | tuple):
             raise TypeError(
                 f"table_apply needs a dict, list or tuple, got {describe(sample)}."
                 " Apply the function to it directly."
             )
-        results = map(self.transform, sample)
-        make = getattr(sample, "_make", None)  # a NamedTuple takes its fields apart
-        return make(results) if make else type(sample)(results)
+        return foreach(sample, self.transform)
 
     def __repr__(self) -> str:
         return f"table_apply({describe(self.transform)})"

@@ -1,4 +1,4 @@
-"""Small pure helpers, each with at least two callers."""
+"""Torchnet's utils, and small pure helpers with at least two callers each."""
 
 from tntjax.utils._array import (
     as_array,
@@ -9,14 +9,28 @@ from tntjax.utils._array import (
     over_rows,
 )
 from tntjax.utils._check import check_function, check_functions
+from tntjax.utils._files import list_image_files, load_list
+from tntjax.utils._md5 import md5
+from tntjax.utils._nn import InputSize, infer_input_size, infer_output_size
+from tntjax.utils._table import can_merge, foreach, merge, merge_arrays
 
 __all__ = [
+    "InputSize",
     "as_array",
     "as_mask",
+    "can_merge",
     "check_function",
     "check_functions",
+    "foreach",
     "host_or_device",
     "host_zeros",
+    "infer_input_size",
+    "infer_output_size",
+    "list_image_files",
+    "load_list",
+    "md5",
+    "merge",
+    "merge_arrays",
     "namespace",
     "over_rows",
 ]

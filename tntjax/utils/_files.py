@@ -1,0 +1,77 @@
+"""Torchnet's `utils.sys`: lists of what is in files and folders."""
+
+import os
+from collections.abc import Sequence
+from itertools import islice
+
+
+def load_list(path: str | os.PathLike, max_load: int | None = None) -> list[str]:
+    r"""Reads the lines of a UTF-8 text file.
+
+    Args:
+      path: the file. Lines end at `\n` or `\r\n` only.
+      max_load: how many lines to read at most, None for all.
+
+    Returns:
+      The lines without their ends. The index of a line is
+      `{line: index for index, line in enumerate(lines)}`.
+
+    Raises:
+      ValueError: if `max_load` is below 1.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     path = pathlib.Path(folder, "classes.txt")
+      ...     _ = path.write_text("cat\ndog\n")
+      ...     load_list(path)
+      ['cat', 'dog']
+
+    Torchnet: `utils.sys.loadlist`, whose `revert` puts the indices into the same table.
+    """
+    if max_load is not None and max_load < 1:
+        raise ValueError(f"max_load must be at least 1 or None, got {max_load}.")
+    with open(path, encoding="utf-8", newline="\n") as file:
+        lines = islice(file, max_load)
+        return [line.removesuffix("\n").removesuffix("\r") for line in lines]
+
+
+def list_image_files(
+    path: str | os.PathLike, extensions: Sequence[str] = ("jpg", "jpeg", "png")
+) -> list[str]:
+    """Lists the image files in a folder and in the folders inside.
+
+    Args:
+      path: the folder. Links to folders are not followed.
+      extensions: the ends of names that count, in lower case; case is not told apart.
+
+    Returns:
+      The paths, `path` in front, sorted.
+
+    Raises:
+      TypeError: if `extensions` is a string.
+      OSError: if a folder cannot be read.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     for name in ("b.png", "a.JPG", "notes.txt"):
+      ...         pathlib.Path(folder, name).touch()
+      ...     [os.path.basename(file) for file in list_image_files(folder)]
+      ['a.JPG', 'b.png']
+
+    Torchnet: `utils.sys.listimgfiles`, which lists in the order of the file system.
+    """
+    if isinstance(extensions, str):
+        raise TypeError(f"extensions must be a list, such as [{extensions!r}].")
+    ends = tuple(f".{end.lower().removeprefix('.')}" for end in extensions)
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    return sorted(
+        os.path.join(folder, name)
+        for folder, _, names in os.walk(path, onerror=fail)
+        for name in names
+        if name.lower().endswith(ends)
+    )

@@ -1,0 +1,123 @@
+"""Torchnet's `utils.nn`: how large the input and output of convolutions are."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tntjax._struct import describe
+
+Layer = Mapping[str, int]
+"""`{"kernel": ..., "stride": 1, "padding": 0}`; without a kernel it changes no size."""
+
+
+class InputSize(NamedTuple):
+    """What `infer_input_size` returns.
+
+    Args:
+      size: the smallest input that gives the output.
+      stride: how many inputs apart two neighbours of the output look.
+    """
+
+    size: int
+    stride: int
+
+
+def infer_input_size(layers: Sequence[Layer], size: int = 1) -> InputSize:
+    """Computes the smallest input along one axis that gives an output.
+
+    Args:
+      layers: the network from input to output, `{"kernel": 3, "stride": 1,
+        "padding": 0}` for a convolution or pooling; those without a kernel are passed
+        over.
+      size: the size of the output. For 1 and without padding the input is the
+        receptive field.
+
+    Returns:
+      The size of the input, and the product of the strides.
+
+    Raises:
+      TypeError: if a layer is not a dict, or a number no integer.
+      ValueError: if a number is out of range, a key unknown, or the padding so wide
+        that no input gives so small an output.
+
+    Example:
+      >>> infer_input_size([{"kernel": 5}, {"kernel": 2, "stride": 2}, {"kernel": 5}])
+      InputSize(size=14, stride=2)
+
+    Torchnet: `utils.nn.inferinputsize`, with `kw`, `dw` and `pw`. It gives negative
+    sizes where there is no input.
+    """
+    _check_integer("size", size, least=1)
+    total = 1
+    for number, (kernel, stride, padding) in reversed(_convolutions(layers)):
+        wanted, size = size, size * stride + kernel - stride - 2 * padding
+        total *= stride
+        if size < 1:
+            raise ValueError(
+                f"infer_input_size: layer {number} pads so much that none of its inputs"
+                f" gives {wanted}: {describe(dict(layers[number]))}."
+            )
+    return InputSize(size, total)
+
+
+def infer_output_size(layers: Sequence[Layer], size: int) -> int:
+    """Computes the size of a network's output along one axis.
+
+    Args:
+      layers: the network, as for `infer_input_size`.
+      size: the size of the input.
+
+    Returns:
+      The size of the output.
+
+    Raises:
+      TypeError: if a layer is not a dict, or a number no integer.
+      ValueError: if a number is out of range, a key unknown, or an input is smaller
+        than the kernel of its layer.
+
+    Example:
+      >>> infer_output_size([{"kernel": 5}, {"kernel": 2, "stride": 2}], size=28)
+      12
+
+    Torchnet: `utils.nn.inferoutputsize`, which fails at layers without a kernel.
+    """
+    _check_integer("size", size, least=1)
+    for number, (kernel, stride, padding) in _convolutions(layers):
+        if size + 2 * padding < kernel:
+            raise ValueError(
+                f"infer_output_size: layer {number} gets {size} inputs, less than its"
+                f" kernel takes: {describe(dict(layers[number]))}."
+            )
+        size = (size + 2 * padding - kernel) // stride + 1
+    return size
+
+
+def _convolutions(layers: Sequence[Layer]) -> list[tuple[int, tuple[int, int, int]]]:
+    """Number, and kernel, stride and padding, of the layers that have a kernel."""
+    found = []
+    for number, layer in enumerate(layers):
+        if not isinstance(layer, Mapping):
+            raise TypeError(
+                f"Layer {number} must be a dict such as {{'kernel': 3}}, got"
+                f" {describe(layer)}."
+            )
+        if "kernel" not in layer:
+            continue
+        if unknown := sorted(set(layer) - {"kernel", "stride", "padding"}, key=str):
+            raise ValueError(
+                f"Layer {number} has {unknown[0]!r}; a layer with a kernel has"
+                " 'kernel', 'stride' and 'padding'."
+            )
+        numbers = layer["kernel"], layer.get("stride", 1), layer.get("padding", 0)
+        for name, value, least in zip(
+            ("kernel", "stride", "padding"), numbers, (1, 1, 0), strict=True
+        ):
+            _check_integer(f"layer {number}: {name}", value, least)
+        found.append((number, numbers))
+    return found
+
+
+def _check_integer(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"Expected an integer {name}, got {describe(value)}.")
+    if value < least:
+        raise ValueError(f"Expected {name} >= {least}, got {value}.")

@@ -1,0 +1,128 @@
+"""Torchnet's `utils.table`: functions of dicts, lists and tuples."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tntjax._struct import describe
+from tntjax.utils._array import namespace
+
+
+def foreach(table: Any, function: Callable[[Any], Any], recursive: bool = False) -> Any:
+    """Applies a function to each value of a table.
+
+    Args:
+      table: a dict, list or tuple.
+      function: `value -> value`.
+      recursive: whether to go into values that are tables, instead of passing them.
+
+    Returns:
+      A new table of the same kind with the same keys; a NamedTuple stays one.
+
+    Raises:
+      TypeError: if `table` is none.
+
+    Example:
+      >>> foreach({"a": [1, 2], "b": 3}, str)
+      {'a': '[1, 2]', 'b': '3'}
+      >>> foreach({"a": [1, 2], "b": 3}, str, recursive=True)
+      {'a': ['1', '2'], 'b': '3'}
+
+    Torchnet: `utils.table.foreach`.
+    """
+    if not _is_table(table):
+        raise TypeError(
+            f"foreach needs a dict, list or tuple, got {describe(table)}. Apply the"
+            " function to it directly."
+        )
+
+    def apply(value: Any) -> Any:
+        if recursive and _is_table(value):
+            return foreach(value, function, recursive=True)
+        return function(value)
+
+    if isinstance(table, Mapping):
+        return {key: apply(value) for key, value in table.items()}
+    make = getattr(table, "_make", None)  # a NamedTuple takes its fields apart
+    return make(map(apply, table)) if make else type(table)(map(apply, table))
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Mapping | list | tuple)
+
+
+def merge(first: Mapping[Any, Any], second: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Returns one dict with the entries of both.
+
+    Args:
+      first: a dict.
+      second: a dict, whose values count where both have a key.
+
+    Returns:
+      A new dict; both stay as they are.
+
+    Raises:
+      TypeError: if one is no dict.
+
+    Example:
+      >>> merge({"a": 1, "b": 2}, {"b": 3})
+      {'a': 1, 'b': 3}
+
+    Torchnet: `utils.table.merge`, which changes its first argument.
+    """
+    for table in (first, second):
+        if not isinstance(table, Mapping):
+            raise TypeError(f"merge needs two dicts, got {describe(table)}.")
+    return {**first, **second}
+
+
+def can_merge(values: Sequence[Any]) -> bool:
+    """Says whether values are arrays of one shape, so that they can be stacked.
+
+    Args:
+      values: a list or tuple of anything.
+
+    Returns:
+      True if there is at least one, and all are arrays of equal shape.
+
+    Example:
+      >>> import numpy as np
+      >>> can_merge([np.zeros((2, 3)), np.ones((2, 3))])
+      True
+      >>> can_merge([np.zeros((2, 3)), np.ones((3, 2))])
+      False
+
+    Torchnet: `utils.table.canmergetensor`, which compares the numbers of elements, so
+    that what was merged was cut anew.
+    """
+    arrays = all(
+        hasattr(value, "shape") and hasattr(value, "dtype") for value in values
+    )
+    return len(values) > 0 and arrays and len({value.shape for value in values}) == 1
+
+
+def merge_arrays(values: Sequence[Any]) -> Any:
+    """Stacks arrays of one shape along a new first axis.
+
+    Args:
+      values: N arrays [...] for which `can_merge` holds.
+
+    Returns:
+      [N, ...], of a dtype that holds all: a JAX array if one of them is, else NumPy's.
+
+    Raises:
+      ValueError: if they are not arrays of one shape, or none at all.
+
+    Example:
+      >>> import numpy as np
+      >>> merge_arrays([np.zeros((2, 3)), np.ones((2, 3))]).shape
+      (2, 2, 3)
+
+    Torchnet: `utils.table.mergetensor`, which gave all the dtype of the first.
+    `transform.make_batch` does the same for whole samples.
+    """
+    if not can_merge(values):
+        raise ValueError(
+            "merge_arrays needs arrays of one shape, got"
+            f" {', '.join(map(describe, values)) or 'none'}."
+        )
+    return namespace(*values).stack(values)
