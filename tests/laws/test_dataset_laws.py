@@ -1,9 +1,13 @@
 """The laws of every dataset, over one table. A dataset without a row fails."""
 
+import atexit
 import copy
 import dataclasses
+import functools
 import operator
 import pickle
+import shutil
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,6 +23,8 @@ from tntjax.dataset import (
     BatchDataset,
     ConcatDataset,
     CoroutineBatchDataset,
+    IndexedDataset,
+    IndexedDatasetWriter,
     ListDataset,
     ResampleDataset,
     ShuffleDataset,
@@ -125,6 +131,25 @@ def keyed(*args, **options):
         return ShuffleDataset(*args, **options)
 
 
+@functools.cache
+def archives():
+    """A folder with archives of 13 items: x of one shape, y of another, and tables."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    columns = {"x": ("int", table()), "y": ("byte", table()), "table": ("table", None)}
+    for name, (kind, _) in columns.items():
+        names = f"{folder}/{name}.idx", f"{folder}/{name}.bin"
+        with IndexedDatasetWriter(*names, kind) as writer:
+            for sample in table():
+                row = {"x": sample["x"], "y": np.uint8(sample["y"]), "table": sample}
+                writer.add(row[name])
+    return folder
+
+
+def indexed(*fields, **options):
+    return lambda: IndexedDataset(fields, path=archives(), **options)
+
+
 CASES = {
     "TableDataset": Case(table, traced=True),
     "TableDataset, tuple": Case(
@@ -179,6 +204,10 @@ CASES = {
     "CoroutineBatchDataset, not deferred": Case(
         lambda: CoroutineBatchDataset(table(), 3, policy="skip-last")
     ),
+    "IndexedDataset": Case(indexed("x", "y")),
+    "IndexedDataset, tables": Case(indexed("y", "table", max_load=9)),
+    "IndexedDataset, standalone": Case(indexed("x", standalone=True)),
+    "IndexedDataset, not mapped": Case(indexed("x", "table", mmap=False)),
     "ConcatDataset": Case(
         lambda: ConcatDataset([table(0), table(5), table(0), table(3)]), traced=True
     ),

@@ -3,6 +3,9 @@
 from tntjax.dataset._batch import BatchDataset
 from tntjax.dataset._concat import ConcatDataset
 from tntjax.dataset._coroutine_batch import CoroutineBatchDataset
+from tntjax.dataset._indexed import IndexedDataset
+from tntjax.dataset._indexed_reader import IndexedDatasetReader
+from tntjax.dataset._indexed_writer import IndexedDatasetWriter
 from tntjax.dataset._list import ListDataset
 from tntjax.dataset._resample import ResampleDataset
 from tntjax.dataset._shuffle import ShuffleDataset
@@ -16,6 +19,9 @@ __all__ = [
     "BatchDataset",
     "ConcatDataset",
     "CoroutineBatchDataset",
+    "IndexedDataset",
+    "IndexedDatasetReader",
+    "IndexedDatasetWriter",
     "ListDataset",
     "ResampleDataset",
     "ShuffleDataset",

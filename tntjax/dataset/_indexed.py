@@ -1,0 +1,167 @@
+"""IndexedDataset: arrays of any shape from Torchnet's archives."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jax.typing import ArrayLike
+
+from tntjax._struct import describe, pytree, static
+from tntjax._types import Sample
+from tntjax.dataset._indexed_archive import Archive
+from tntjax.dataset._indexed_reader import host_index, host_indices, take_items
+from tntjax.dataset._take import in_order, with_flat
+
+
+@pytree
+class IndexedDataset:
+    """Samples from archives, one for each field, that were written side by side.
+
+    Archives are read where they lie, whatever their size: only the index of each, 24
+    bytes for an item with one axis, and what is looked at come into memory. A sample is
+    a copy. Safe between threads and processes; pickled it goes by the names of its
+    files.
+
+    Args:
+      fields: with `path` a list of names, whose archives are `path/NAME.idx` and
+        `path/NAME.bin`; without, a mapping `{name: {"idx": file, "bin": file}}`.
+      path: the folder of the archives.
+      max_load: how many samples to keep at most, None for all.
+      mmap: map the files into memory; else indexes are loaded, and each sample is read
+        from the files.
+      standalone: with one field, samples are its items themselves, not `{name: item}`.
+
+    Raises:
+      FileNotFoundError: if a file is missing.
+      TypeError: if `fields` is neither form.
+      ValueError: if there is no field, or `standalone` comes with several, if lengths
+        differ, `max_load` is below 1, or an archive is not whole or not Torchnet's.
+
+    Example:
+      >>> import tempfile
+      >>> import numpy as np
+      >>> import tntjax as tnt
+      >>> folder = tempfile.TemporaryDirectory()
+      >>> for name, kind, dtype in [("input", "float", "f4"), ("target", "long", "i8")]:
+      ...     names = f"{folder.name}/{name}.idx", f"{folder.name}/{name}.bin"
+      ...     with tnt.IndexedDatasetWriter(*names, kind) as writer:
+      ...         for number in range(3):
+      ...             writer.add(np.full(2, number, dtype))
+      >>> dataset = tnt.IndexedDataset(["input", "target"], path=folder.name)
+      >>> len(dataset), dataset[2]["input"].tolist()
+      (3, [2.0, 2.0])
+      >>> dataset.take([1, 0])["target"].tolist()
+      [[1, 1], [0, 0]]
+      >>> folder.cleanup()
+
+    Purpose: many small things in two large files, which file systems like better.
+
+    Torchnet: `dataset/indexeddataset.lua`, the same files. `mmap` and `mmapidx` are one
+    and on by default, archives are checked when opened, and nothing is printed.
+    """
+
+    fields: Sequence[str] | Mapping[str, Mapping[str, str]] = static()
+    path: str | None = static(default=None)
+    max_load: int | None = static(default=None)
+    mmap: bool = static(default=True)
+    standalone: bool = static(default=False)
+    archives: tuple[tuple[str, Archive], ...] = static(init=False)
+    size: int = static(init=False)
+
+    def __post_init__(self) -> None:
+        if self.max_load is not None and self.max_load < 1:
+            raise ValueError(
+                f"IndexedDataset needs max_load >= 1 or None, got {self.max_load}."
+            )
+        files = _files(self.fields, self.path)
+        if not files or (self.standalone and len(files) > 1):
+            number = "exactly one field" if self.standalone else "a field"
+            raise ValueError(f"IndexedDataset needs {number}, got {list(files)}.")
+        archives = {name: Archive(*pair, self.mmap) for name, pair in files.items()}
+        lengths = {name: len(archive) for name, archive in archives.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(
+                f"IndexedDataset needs archives of equal lengths, got {lengths}."
+            )
+        size = min(next(iter(lengths.values())), self.max_load or 2**63)
+        # Tuples, since what JAX caches on must be hashable.
+        pairs = tuple((n, (("idx", i), ("bin", b))) for n, (i, b) in files.items())
+        fields = pairs if self.path is None else tuple(files)
+        path = self.path if self.path is None else os.fspath(self.path)
+        derived = {"fields": fields, "path": path, "size": size}
+        for name, value in {**derived, "archives": tuple(archives.items())}.items():
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return self.size
+
+    __iter__ = in_order
+
+    def __repr__(self) -> str:
+        names = [name for name, _ in self.archives]
+        where = "" if self.path is None else f", path={self.path!r}"
+        alone = ", standalone=True" if self.standalone else ""
+        return f"IndexedDataset({names}{where}{alone}: {self.size} samples)"
+
+    def __getitem__(self, index: int) -> Sample:
+        if type(index) is not int or not 0 <= index < self.size:
+            index = host_index(self, index)
+        if self.standalone:
+            return self.archives[0][1][index]
+        sample = {}
+        for name, archive in self.archives:  # quicker than a comprehension
+            sample[name] = archive[index]
+        return sample
+
+    def take(self, indices: ArrayLike) -> Sample:
+        """Reads many samples at once.
+
+        Args:
+          indices: integers of any shape S, not traced.
+
+        Returns:
+          The sample with leaves [*S, ...]. A field whose items follow one another in
+          its archive is a read-only view of the map, without a copy; else it is an
+          array of its own. Tables are stacked like other samples.
+
+        Raises:
+          IndexError: if an index is out of range.
+          TypeError: if `indices` are traced.
+          ValueError: if items of a field differ in their shape.
+        """
+
+        def read(rows: Any) -> Sample:
+            if self.standalone:
+                return take_items(self.archives[0][1], rows, None)
+            return {name: take_items(part, rows, name) for name, part in self.archives}
+
+        return with_flat(read, host_indices(self, indices))
+
+    @property
+    def uniform_length(self) -> int:
+        """How many samples from the first on have the same shapes."""
+        return min(self.size, *(archive.alike for _, archive in self.archives))
+
+
+def _files(fields: Any, path: Any) -> dict[str, tuple[str, str]]:
+    """`{name: (index_filename, data_filename)}` from either form of `fields`."""
+    if path is not None:
+        names = isinstance(fields, Sequence) and not isinstance(fields, str)
+        if not names or not all(isinstance(name, str) for name in fields):
+            raise TypeError(
+                "IndexedDataset with path=... needs a list of names, got"
+                f" {describe(fields)}."
+            )
+        stems = {name: os.path.join(path, name) for name in fields}
+        return {name: (f"{stem}.idx", f"{stem}.bin") for name, stem in stems.items()}
+    try:
+        files = {name: dict(pair) for name, pair in dict(fields).items()}
+        return {
+            name: (os.fspath(pair["idx"]), os.fspath(pair["bin"]))
+            for name, pair in files.items()
+        }
+    except (TypeError, ValueError, KeyError) as error:
+        raise TypeError(
+            'IndexedDataset without path=... needs {name: {"idx": file, "bin": file}},'
+            f" got {describe(fields)}."
+        ) from error

@@ -1,0 +1,208 @@
+"""IndexedDatasetWriter: makes the archives that IndexedDataset reads."""
+
+import os
+import threading
+from io import FileIO
+from typing import Any
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._struct import describe
+from tntjax.dataset._indexed_archive import open_index
+from tntjax.dataset._indexed_format import KINDS, write_index
+from tntjax.dataset._indexed_journal import (
+    Entries,
+    journal_name,
+    journal_record,
+    start_journal,
+)
+from tntjax.dataset._indexed_recover import recover
+from tntjax.dataset._torch_table import encode
+
+
+class IndexedDatasetWriter:
+    """Writes items to an archive, a new one or behind those of an old one.
+
+    Used in a `with` statement. `close`, at its end, writes the index in one piece, so
+    there is never half of one. While the writer is open a journal lies beside it,
+    `index_filename + ".part"`: if the program dies, or the `with` statement is left
+    by an exception, `recover` saves every item that `add` has returned from.
+
+    A kind is `"byte"` (uint8), `"char"` (int8), `"short"` (int16), `"int"` (int32),
+    `"long"` (int64), `"float"` (float32), `"double"` (float64), or `"table"` for
+    dicts, lists, strings, numbers, bools, None, arrays of these dtypes, and whatever
+    nests them. Tables are written as Torch serializes them, as data only. Torch's
+    numbers are float64, so an int comes back as an equal float, a tuple as a list.
+
+    Args:
+      index_filename: the `.idx` file.
+      data_filename: the `.bin` file.
+      kind: the type of a new archive, which replaces one of the same name; None to
+        append to the one that is there.
+
+    Raises:
+      FileNotFoundError: if there is nothing to append to.
+      ValueError: if the kind is unknown, if a writer is still open or has died, or if
+        the archive to append to is damaged.
+
+    Example:
+      >>> import tempfile
+      >>> import tntjax as tnt
+      >>> folder = tempfile.TemporaryDirectory()
+      >>> names = f"{folder.name}/x.idx", f"{folder.name}/x.bin"
+      >>> with tnt.IndexedDatasetWriter(*names, "table") as writer:
+      ...     writer.add({"caption": "a cat", "box": np.array([0.5, 1.0])})
+      >>> with tnt.IndexedDatasetWriter(*names) as writer:  # appends
+      ...     writer.add({"caption": "a dog", "box": np.array([0.0, 0.5])})
+      >>> tnt.IndexedDatasetReader(*names)[1]["caption"]
+      'a dog'
+      >>> folder.cleanup()
+
+    Purpose: to bundle what would be very many files.
+
+    Torchnet: `dataset/indexeddataset.lua`, the same bytes. There an archive without a
+    call of `close` was lost, and appending after a crash shifted all later items.
+    """
+
+    def __init__(
+        self,
+        index_filename: str | os.PathLike,
+        data_filename: str | os.PathLike,
+        kind: str | None = None,
+    ) -> None:
+        names = (os.fspath(index_filename), os.fspath(data_filename))
+        self.index_filename, self.data_filename = names
+        if kind is None:
+            self._entries = Entries.of(open_index(*names))
+        elif kind in list(KINDS):  # which may be asked for anything
+            self._entries = Entries(kind)
+        else:
+            raise ValueError(
+                f"IndexedDatasetWriter needs a kind of {list(KINDS)}, got"
+                f" {describe(kind)}."
+            )
+        self.kind = self._entries.kind
+        self._lock = threading.Lock()
+        self._journal = start_journal(self._entries, self.index_filename)
+        try:
+            if kind is not None:
+                for name in filter(os.path.exists, names):
+                    os.remove(name)  # who still reads the old files keeps them
+            self._data = open(self.data_filename, "ab", buffering=0)
+        except OSError:
+            self._journal.close()
+            os.remove(journal_name(self.index_filename))
+            raise
+
+    recover = staticmethod(recover)
+
+    def __len__(self) -> int:
+        """Returns how many items there are, those before included."""
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return (
+            f"IndexedDatasetWriter({self.index_filename!r}, {self.data_filename!r},"
+            f" {self.kind!r}: {len(self)} items)"
+        )
+
+    def add(self, item: ArrayLike | Any) -> None:
+        """Adds an array of exactly the archive's dtype, or a table.
+
+        An array without axes comes back as it is; Torch, which has none, would take it
+        for an empty one.
+
+        Args:
+          item: an array, a JAX array included, of any shape; for the kind `"table"`
+            what tables are made of.
+
+        Raises:
+          TypeError: if it has another dtype, or something that no table holds.
+          ValueError: if the writer is closed.
+        """
+        if self.kind == "table":
+            self._write(np.frombuffer(encode(item), np.int8))
+            return
+        dtype = KINDS[self.kind]
+        array = np.asarray(item) if hasattr(item, "__array__") else None
+        if array is None or array.dtype.newbyteorder("<") != dtype:
+            raise TypeError(
+                f"The archive holds {self.kind!r}: arrays of {dtype.name}, got"
+                f" {describe(item)}. Convert it: np.asarray(item, np.{dtype.name})."
+            )
+        self._write(np.asarray(array, dtype, order="C"))
+
+    def add_file(self, filename: str | os.PathLike) -> None:
+        """Adds the bytes of a file as an array with one axis.
+
+        For the kind `"table"` it must hold what Torch has serialized.
+
+        Args:
+          filename: the file.
+
+        Raises:
+          ValueError: if its length isn't a multiple of the element's size.
+        """
+        dtype, size = KINDS[self.kind], os.path.getsize(filename)
+        if size % dtype.itemsize:
+            raise ValueError(
+                f"{os.fspath(filename)} has {size} bytes, no multiple of the"
+                f" {dtype.itemsize} of {dtype.name}."
+            )
+        self._write(np.fromfile(filename, dtype))
+
+    def close(self) -> None:
+        """Writes the index and closes the files. Again it does nothing."""
+        with self._lock:
+            if self._data.closed:
+                return
+            os.fsync(self._data.fileno())
+            self._close_files()
+            write_index(self._entries.index(), self.index_filename)
+            os.remove(journal_name(self.index_filename))
+
+    def __enter__(self) -> "IndexedDatasetWriter":
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None:
+            self.close()
+        if error is None or self._data.closed:
+            return
+        self._close_files()
+        error.add_note(
+            f"{self.index_filename} was not written. The items so far, {len(self)}, can"
+            f" be saved: IndexedDatasetWriter.recover({self.index_filename!r},"
+            f" {self.data_filename!r})."
+        )
+
+    def _close_files(self) -> None:
+        self._data.close()
+        self._journal.close()
+
+    def _write(self, array: np.ndarray) -> None:
+        """Writes the data first and then notes it, each without a buffer in between."""
+        with self._lock:
+            if self._data.closed:
+                raise ValueError(f"The writer of {self.index_filename} is closed.")
+            # Torch's empty tensor has no axes.
+            shape = () if array.shape == (0,) else array.shape
+            count, start = len(self._entries), self._entries.offsets[-1]
+            stop, noted = start + array.size, self._journal.tell()
+            try:
+                if array.size:
+                    _write_all(self._data, array.reshape(-1).view(np.uint8).data)
+                _write_all(self._journal, journal_record(shape, stop))
+                self._entries.append(shape, stop)
+            except BaseException:  # a full disk, Ctrl-C: as if nothing had been added
+                self._entries.keep(count)
+                self._data.truncate(start * array.itemsize)
+                self._journal.truncate(noted)
+                self._journal.seek(noted)
+                raise
+
+
+def _write_all(file: FileIO, data: Any) -> None:
+    while data:
+        data = data[file.write(data) :]

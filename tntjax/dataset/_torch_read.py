@@ -1,0 +1,183 @@
+"""Reading Torch's stream of objects: what is data becomes Python's, code is refused."""
+
+import math
+import re
+import struct
+from typing import Any
+
+import numpy as np
+
+from tntjax.dataset._torch_table import (
+    BOOLEAN,
+    FUNCTIONS,
+    MOST_DEEP,
+    MOST_EXACT,
+    NIL,
+    NUMBER,
+    STRING,
+    TABLE,
+    TENSORS,
+    TORCH,
+    reads_as_list,
+)
+
+_UNFINISHED = object()
+_CLASSES = {
+    f"torch.{name}{kind}": (kind, dtype)
+    for name, dtype in TENSORS.items()
+    for kind in ("Tensor", "Storage")
+}
+
+
+def decode(data: Any) -> Any:
+    """Reads a value that `encode` or Torch's `torch.serialize` has written.
+
+    Args:
+      data: the bytes.
+
+    Returns:
+      None, bool, float, str, list, dict or array. A table with keys 1 to n, or none,
+      is a list, unless `encode` wrote it of a dict. A string that is no UTF-8 is bytes.
+      A number is a float, but an int as a key if it is whole. What was one object is
+      one again.
+
+    Raises:
+      ValueError: if there is a function, which would be code, or an object of an
+        unknown class, or the bytes are not whole.
+    """
+    stream = _Stream(memoryview(data).cast("B"))
+    value = stream.read(0)
+    rest = stream.data[stream.at :]
+    if rest not in (b"", b"\0"):  # older Torch left the NUL at the end of its buffer
+        raise ValueError(f"Torch's object ends {len(rest)} bytes before its data does.")
+    return value
+
+
+class _Stream:
+    def __init__(self, data: memoryview) -> None:
+        self.data = data
+        self.at = 0
+        self.objects: dict[int, Any] = {}
+
+    def read(self, depth: int) -> Any:
+        tag = self.integer()
+        if tag == NIL:
+            return None
+        if tag == NUMBER:
+            return self.unpack("<d")[0]
+        if tag == STRING:
+            return self.string()
+        if tag == BOOLEAN:
+            return self.integer() == 1
+        if tag in FUNCTIONS:
+            raise ValueError(
+                f"A Lua function is stored here (tag {tag}). It is code, which is never"
+                " loaded: store tables of numbers, strings, booleans and tensors."
+            )
+        if tag not in (TABLE, TORCH):
+            raise ValueError(f"Torch has no type with tag {tag}: this is other data.")
+        return self.referenced(tag, depth)
+
+    def referenced(self, tag: int, depth: int) -> Any:
+        """An object that may be met again."""
+        index = self.integer()
+        if index not in self.objects:
+            if depth >= MOST_DEEP + 2 * (tag == TORCH):  # a tensor and its storage
+                raise ValueError(f"Tables are nested more than {MOST_DEEP} times.")
+            self.objects[index] = _UNFINISHED
+            read = self.table if tag == TABLE else self.torch_object
+            self.objects[index] = read(index, depth + 1)
+        value = self.objects[index]
+        if value is _UNFINISHED:
+            raise ValueError("A table contains itself, which no sample may.")
+        return value
+
+    def table(self, index: int, depth: int) -> Any:
+        table = {}
+        for _ in range(self.length("i", 8)):
+            key = _key(self.read(depth))
+            if key in table:
+                raise ValueError(f"Two keys of a table are {key!r} in Python.")
+            table[key] = self.read(depth)
+        if index >= 0 and reads_as_list(table):
+            return [table[key] for key in range(1, len(table) + 1)]
+        return table
+
+    def torch_object(self, index: int, depth: int) -> np.ndarray:
+        name = self.text()
+        if re.fullmatch(r"V \d+", name):
+            name = self.text()
+        if name not in _CLASSES:
+            raise ValueError(
+                f"An object of class {name!r} is stored here; read are tensors and"
+                f" storages of {', '.join(TENSORS)}."
+            )
+        kind, dtype = _CLASSES[name]
+        if kind == "Tensor":
+            return self.tensor(dtype, depth)
+        count = self.length("q", dtype.itemsize)
+        return np.frombuffer(self.take(count * dtype.itemsize), dtype).copy()
+
+    def tensor(self, dtype: np.dtype, depth: int) -> np.ndarray:
+        axes = self.length("i", 16)
+        *numbers, offset = self.unpack(f"<{2 * axes + 1}q")
+        shape, strides = numbers[:axes], numbers[axes:]
+        storage = self.read(depth)
+        if min(numbers, default=0) < 0 or axes > 64:
+            raise ValueError(f"A tensor has shape {shape} and strides {strides}.")
+        if not axes or 0 in shape:
+            return np.empty(shape or 0, dtype)
+        kept = isinstance(storage, np.ndarray) and storage.dtype == dtype
+        size = len(storage) if kept else 0
+        last = sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+        if offset < 1 or offset + last > size or math.prod(shape) > size:
+            raise ValueError(
+                f"A tensor of shape {shape} and strides {strides} from {offset} does"
+                f" not fit its storage of {size} {dtype.name}."
+            )
+        pairs = zip(shape, strides, strict=True)
+        steps = [dtype.itemsize * (step if n > 1 else 1) for n, step in pairs]
+        part = np.ndarray(shape, dtype, storage, (offset - 1) * dtype.itemsize, steps)
+        return np.ascontiguousarray(part)
+
+    def string(self) -> str | bytes:
+        data = bytes(self.take(self.length("i", 1)))
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return data
+
+    def text(self) -> str:
+        return bytes(self.take(self.length("i", 1))).decode("latin-1")
+
+    def integer(self) -> int:
+        return self.unpack("<i")[0]
+
+    def length(self, code: str, least: int) -> int:
+        """A count of things that take at least so many bytes each."""
+        (count,) = self.unpack(f"<{code}")
+        if count < 0 or count * least > len(self.data) - self.at:
+            raise ValueError(
+                f"Torch's object is cut off: {count} things should follow."
+            )
+        return count
+
+    def unpack(self, form: str) -> tuple:
+        return struct.unpack(form, self.take(struct.calcsize(form)))
+
+    def take(self, count: int) -> memoryview:
+        part = self.data[self.at : self.at + count]
+        if len(part) < count:
+            raise ValueError("Torch's object is cut off.")
+        self.at += count
+        return part
+
+
+def _key(key: Any) -> Any:
+    if isinstance(key, float) and key.is_integer() and abs(key) <= MOST_EXACT:
+        return int(key)
+    if not isinstance(key, str | bytes | bool | float) or key != key:
+        raise ValueError(
+            f"A table has a key of {type(key).__name__}, not a string or a number."
+        )
+    return key

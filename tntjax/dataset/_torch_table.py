@@ -1,0 +1,207 @@
+"""Python values as Torch writes them: a stream of tagged objects that is only data."""
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tntjax._struct import describe
+
+NIL, NUMBER, STRING, TABLE, TORCH, BOOLEAN = range(6)
+FUNCTIONS = (6, 7, 8)
+MOST_EXACT = 2**53
+"""Beyond it not every integer is a float64."""
+
+MOST_DEEP = 100
+"""How deep tables may lie in each other."""
+
+TENSORS = {
+    "Byte": np.dtype("u1"),
+    "Char": np.dtype("i1"),
+    "Short": np.dtype("<i2"),
+    "Int": np.dtype("<i4"),
+    "Long": np.dtype("<i8"),
+    "Float": np.dtype("<f4"),
+    "Double": np.dtype("<f8"),
+}
+"""`torch.XTensor` and `torch.XStorage` for each X."""
+
+_NAMES = {dtype: name for name, dtype in TENSORS.items()}
+
+
+def encode(value: Any) -> bytes:
+    """Writes a value as Torch's `torch.serialize` would.
+
+    A list or tuple becomes a table with keys 1 to n. A dict that would be read as a
+    list, as it is empty or has just these keys, gets an index below 0, which Torch
+    reads like any other.
+
+    Args:
+      value: None, bools, numbers, strings, arrays, and dicts and lists of them.
+
+    Returns:
+      The bytes.
+
+    Raises:
+      TypeError: if something in it is none of these.
+      ValueError: if an integer is not a float64, or something contains itself.
+
+    Example:
+      >>> encode({"x": True}).hex(" ", -4)
+      '03000000 01000000 01000000 02000000 01000000 78050000 00010000 00'
+    """
+    writer = _Writer()
+    writer.write(value, 0)
+    return bytes(writer.out)
+
+
+def reads_as_list(keys: Any) -> bool:
+    """Whether the keys of a table are 1 to n, or there are none."""
+    known = all(type(key) is int for key in keys)
+    return known and set(keys) == set(range(1, len(keys) + 1))
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.out = bytearray()
+        self.count = 0  # of tables, tensors and storages
+        self.indices: dict[int, int] = {}  # of what was written whole, by id
+        self.kept: list[Any] = []  # while it lives nothing else gets its id
+        self.open: set[int] = set()
+
+    def write(self, value: Any, depth: int) -> None:
+        if value is None:
+            self.integers(NIL)
+        elif isinstance(value, bool | np.bool_):
+            self.integers(BOOLEAN, int(value))
+        elif isinstance(value, int | float | np.integer | np.floating):
+            self.number(value)
+        elif isinstance(value, str):
+            self.integers(STRING)
+            self.string(value)
+        elif isinstance(value, Mapping | list | tuple):
+            self.table(value, depth)
+        elif hasattr(value, "__array__"):
+            self.array(value)
+        else:
+            raise TypeError(_unknown(value))
+
+    def integers(self, *numbers: Any) -> None:
+        self.out += struct.pack(f"<{len(numbers)}i", *numbers)
+
+    def number(self, value: Any) -> None:
+        if isinstance(value, int | np.integer) and abs(int(value)) > MOST_EXACT:
+            raise ValueError(
+                f"Torch's numbers are float64, which {value} is not exactly. Store it"
+                " as a string, or in an array of int64."
+            )
+        self.integers(NUMBER)
+        self.out += struct.pack("<d", value)
+
+    def string(self, value: str) -> None:
+        data = value.encode()
+        self.integers(len(data))
+        self.out += data
+
+    def refers(self, value: Any, tag: int) -> bool:
+        """Writes a reference if the object was written before."""
+        self.integers(tag)
+        index = self.indices.get(id(value))
+        if index is not None:
+            self.integers(index)
+        return index is not None
+
+    def table(self, value: Any, depth: int) -> None:
+        if id(value) in self.open or depth >= MOST_DEEP:
+            what = "contains itself" if id(value) in self.open else "is too deep"
+            raise ValueError(
+                f"A {type(value).__name__} {what}: tables may be nested {MOST_DEEP}"
+                " times."
+            )
+        if self.refers(value, TABLE):
+            return
+        self.open.add(id(value))
+        self.count += 1
+        index = self.count
+        if isinstance(value, Mapping):
+            entries = {_key(key): item for key, item in value.items()}
+            index = -index if reads_as_list(entries) else index
+        else:
+            entries = dict(enumerate(value, start=1))
+        self.integers(index, len(entries))
+        for key, item in entries.items():
+            self.write(key, depth + 1)
+            self.write(item, depth + 1)
+        self.open.remove(id(value))
+        if not isinstance(value, tuple):  # of equal tuples Python may make one
+            self.remember(value, index)
+
+    def remember(self, value: Any, index: int) -> None:
+        self.indices[id(value)] = index
+        self.kept.append(value)
+
+    def array(self, value: Any) -> None:
+        array = np.asarray(value)
+        if not array.shape:  # Torch has no tensor without axes
+            self.write(_scalar(array), 0)
+            return
+        dtype = array.dtype.newbyteorder("<")
+        if dtype not in _NAMES:
+            raise TypeError(_unknown(value))
+        if self.refers(value, TORCH):
+            return
+        shape = array.shape if array.shape != (0,) else ()
+        strides = [step // dtype.itemsize for step in np.empty(shape, dtype).strides]
+        self.count += 1
+        self.remember(value, self.count)
+        self.integers(self.count)
+        self.torch_class(f"torch.{_NAMES[dtype]}Tensor")
+        self.integers(len(shape))
+        longs = [*shape, *strides, 1]
+        self.out += struct.pack(f"<{len(longs)}q", *longs)
+        if not array.size:
+            self.integers(NIL)
+            return
+        self.count += 1
+        self.integers(TORCH, self.count)
+        self.torch_class(f"torch.{_NAMES[dtype]}Storage")
+        self.out += struct.pack("<q", array.size)
+        self.out += array.astype(dtype, copy=False).tobytes()
+
+    def torch_class(self, name: str) -> None:
+        self.string("V 1")
+        self.string(name)
+
+
+def _key(key: Any) -> Any:
+    """A key as it will be read."""
+    if isinstance(key, np.generic):
+        key = key.item()
+    if isinstance(key, float) and key.is_integer() and abs(key) <= MOST_EXACT:
+        return int(key)
+    if not isinstance(key, str | bool | int | float) or key != key:
+        raise TypeError(
+            f"Keys of a table must be strings, numbers or bools, got {describe(key)}."
+        )
+    return key
+
+
+def _scalar(array: np.ndarray) -> Any:
+    value = array[()]
+    if not isinstance(value, np.bool_ | np.integer | np.floating):
+        raise TypeError(_unknown(array))
+    return value
+
+
+def _unknown(value: Any) -> str:
+    way_out = ""
+    if isinstance(value, bytes | bytearray | memoryview):
+        way_out = (
+            " Store text as str, and binary data as np.frombuffer(data, np.uint8)."
+        )
+    return (
+        "A table holds None, bools, numbers, strings, dicts, lists and arrays of"
+        f" {', '.join(dtype.name for dtype in TENSORS.values())}; got"
+        f" {type(value).__name__}, {describe(value)[:80]}.{way_out}"
+    )
