@@ -17,7 +17,7 @@ from tntjax.dataset import (
     take,
 )
 from tntjax.engine import Hooks, SGDEngine, State, chain, every, watch
-from tntjax.iterator import DatasetIterator
+from tntjax.iterator import DatasetIterator, ParallelDatasetIterator
 from tntjax.log import Log
 from tntjax.meter import AverageValueMeter, ClassErrorMeter, TimeMeter
 
@@ -36,6 +36,7 @@ __all__ = [
     "IndexedDatasetWriter",
     "ListDataset",
     "Log",
+    "ParallelDatasetIterator",
     "ResampleDataset",
     "SGDEngine",
     "ShuffleDataset",

@@ -35,7 +35,7 @@ from tntjax.dataset import (
     weighted_sampler,
 )
 from tntjax.dataset._take import on_device, sample_bytes, uniform_length
-from tntjax.iterator import DatasetIterator
+from tntjax.iterator import DatasetIterator, ParallelDatasetIterator
 
 
 def table(length=13):
@@ -534,3 +534,10 @@ def test_chunks_of_compositions_hold_their_samples(dataset, room, start):
             for row in range(len(chunk))
         ]
         assert_equal(read, samples)
+
+
+@settings(max_examples=30)
+@given(compositions(), st.integers(1, 3), st.integers(0, 5))
+def test_workers_read_the_samples_of_compositions(dataset, num_workers, start):
+    run = ParallelDatasetIterator(dataset, num_workers).run(0, start)
+    assert_equal(list(run), samples_of(dataset)[start:])

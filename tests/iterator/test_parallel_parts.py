@@ -1,0 +1,276 @@
+"""What runs in the workers' processes, called here."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.iterator import parallel_cases as cases
+from tntjax.iterator import _member, _shared, _worker
+from tntjax.iterator._member import Member, Task
+from tntjax.iterator._shared import (
+    SMALL,
+    Block,
+    pack,
+    pack_error,
+    unpack,
+    unpack_error,
+)
+from tntjax.iterator._worker import Worker, main, serve, unpack_closure
+
+
+@pytest.fixture
+def block():
+    block = Block.create()
+    yield block
+    block.close()
+
+
+@pytest.fixture
+def pipe():
+    ours, theirs = multiprocessing.Pipe()
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+def test_large_arrays_go_through_the_block_and_small_ones_do_not(block):
+    large = np.arange(SMALL, dtype=np.int64)
+    sample = {"large": large, "small": np.arange(3), "text": "abc"}
+    pickled, sizes = pack(sample, block)
+    assert sizes == [large.nbytes]
+    assert len(pickled) < SMALL
+    again = unpack(pickled, sizes, block)
+    np.testing.assert_array_equal(again["large"], large)
+    np.testing.assert_array_equal(again["small"], sample["small"])
+    assert again["text"] == "abc"
+
+
+def test_what_was_read_is_a_copy_that_can_be_written(block):
+    first = unpack(*pack(np.full(SMALL, 1), block), block)
+    second = unpack(*pack(np.full(SMALL, 2), block), block)
+    assert (first == 1).all()
+    second += 1
+    assert (second == 3).all()
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(60_000).reshape(200, 300)[:, ::-1],
+        np.arange(60_000).reshape(200, 300).T,
+        np.arange(60_000).reshape(200, 300)[::2, ::3],
+        np.asfortranarray(np.arange(60_000.0).reshape(200, 300)),
+        np.zeros((0, 5)),
+        np.zeros(10_000, [("a", np.int8), ("b", np.float32)]),
+        np.arange(10_000).astype("datetime64[s]"),
+        np.array(["text"] * 1000, object),
+        np.array(["text"] * 5000),
+        np.ma.masked_array(np.arange(5000), np.arange(5000) % 2),
+    ],
+    ids=lambda array: f"{type(array).__name__}-{array.dtype}-{array.shape}",
+)
+def test_every_kind_of_array_arrives(array, block):
+    for through in (block, None):
+        again = unpack(*pack({"x": array}, through), through)["x"]
+        assert type(again) is type(array)
+        assert again.dtype == array.dtype
+        np.testing.assert_array_equal(again, array)
+
+
+def test_pixels_of_a_view_are_not_in_the_pickle(block):
+    flipped = np.zeros((100, 100), np.uint8)[:, ::-1]
+    pickled, sizes = pack(flipped, block)
+    assert sizes == [10_000]
+    assert len(pickled) < 500
+
+
+def test_a_block_grows_and_both_sides_see_it(block):
+    other = Block(os.dup(block._descriptor))
+    for size in (10_000, 300, 2_000_000, 5_000):
+        array = np.random.default_rng(size).integers(255, size=size, dtype=np.uint8)
+        pickled, sizes = pack([array, array[:-1].copy()], block)
+        again = unpack(pickled, sizes, other)
+        np.testing.assert_array_equal(again[0], array)
+        np.testing.assert_array_equal(again[1], array[:-1])
+    other.close()
+    other.close()  # once more is nothing
+
+
+def test_a_block_that_came_with_a_process(block):
+    descriptor = SimpleNamespace(detach=lambda: os.dup(block._descriptor))
+    other = _shared._received(descriptor)
+    array = np.arange(5000)
+    np.testing.assert_array_equal(unpack(*pack(array, block), other), array)
+    other.close()
+
+
+def test_jax_arrays_become_numpy_arrays(block):
+    again = unpack(*pack({"x": jnp.arange(5000)}, block), block)["x"]
+    assert type(again) is np.ndarray
+    np.testing.assert_array_equal(again, np.arange(5000))
+
+
+def test_without_memfd_a_file_without_a_name_does(monkeypatch):
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    block = Block.create()
+    array = np.arange(5000)
+    np.testing.assert_array_equal(unpack(*pack(array, block), block), array)
+    block.close()
+
+
+def test_an_error_keeps_its_kind_notes_and_traceback():
+    try:
+        cases.failing(0)[6]
+    except ValueError as error:
+        error.add_note("a note")
+        again = unpack_error(pack_error(error))
+    assert type(again) is ValueError
+    assert again.args == ("bad file",)
+    assert again.__notes__ == ["a note"]
+    assert "raise self.error" in str(again.__cause__)
+
+
+def test_an_error_that_cannot_be_rebuilt_is_told():
+    odd = cases.OddError("this", "that")
+    odd.add_note("a note")
+    again = unpack_error(pack_error(odd))
+    assert type(again) is RuntimeError
+    assert str(again) == "OddError: this and that"
+    assert again.__notes__ == ["a note"]
+
+
+def test_an_error_that_only_the_worker_knows_is_told():
+    packed = pickle.dumps((b"not a pickle", "Traceback\nOdd: this\n"))
+    assert "Odd: this" in str(unpack_error(packed))
+
+
+def test_a_worker_keeps_the_datasets_of_two_epochs():
+    made = []
+
+    def of_epoch(epoch):
+        made.append(epoch)
+        return [epoch]
+
+    worker = Worker(0, lambda number: of_epoch, None)
+    for epoch in (0, 1, 0, 1, 2, 2, 1, 0):
+        assert worker.get(epoch, 0) == epoch
+    assert made == [0, 1, 2, 0]
+
+
+def ask(pipe, *request):
+    pipe.send(request)
+    return pickle.loads(pipe.recv_bytes())
+
+
+def test_a_worker_answers_until_its_consumer_is_gone(pipe, block):
+    ours, theirs = pipe
+    worker = Worker(1, cases.failing, cases.initialise)
+    thread = threading.Thread(target=serve, args=(worker, theirs, [block]))
+    thread.start()
+    ticket, fine, pickled, sizes = ask(ours, 7, 0, "get", (0, 3))
+    assert (ticket, fine, unpack(pickled, sizes, block)) == (7, True, 3)
+    ticket, fine, packed, _ = ask(ours, 8, 0, "get", (0, 6))
+    assert (ticket, fine) == (8, False)
+    assert "worker 1 was reading dataset[6]" in unpack_error(packed).__notes__[0]
+    ticket, fine, pickled, _ = ask(ours, 9, None, "call", (0, "__len__", ()))
+    assert (ticket, fine, pickle.loads(pickled)) == (9, True, 10)
+    worker._source = cases.unpicklable(0)
+    ticket, fine, packed, _ = ask(ours, 10, 0, "get", (0, 2))
+    assert not fine
+    assert "dataset[2] cannot be sent" in unpack_error(packed).__notes__[0]
+    ours.close()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_worker_stops_if_nobody_takes_its_answer(pipe):
+    ours, theirs = pipe
+    ours.send((1, None, "get", (0, 0)))
+    ours.close()
+    serve(Worker(0, [1], None), theirs, [])
+
+
+def test_the_life_of_a_process(pipe):
+    ours, theirs = pipe
+    before = signal.getsignal(signal.SIGINT)
+    ours.send_bytes(pickle.dumps((cases.failing, None)))
+    ours.send((1, None, "get", (0, 4)))
+
+    def consume():
+        assert ours.recv_bytes() == _worker.READY
+        replies.append(pickle.loads(ours.recv_bytes()))
+        ours.close()
+
+    replies = []
+    thread = threading.Thread(target=consume)
+    thread.start()
+    try:
+        main(0, theirs, [])
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    thread.join(10)
+    assert replies == [(1, True, pickle.dumps(4, protocol=5), [])]
+
+
+def test_a_process_that_was_given_up_before_it_began(pipe):
+    ours, theirs = pipe
+    before = signal.getsignal(signal.SIGINT)
+    ours.close()
+    try:
+        main(0, theirs, [])
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_closure_that_cannot_be_found_says_what_to_do():
+    payload = pickle.dumps((cases.gone, None)).replace(b"gone", b"goes")
+    closure, init = unpack_closure(payload)
+    assert init is None
+    with pytest.raises(AttributeError, match="travel by name"):
+        closure(0)
+
+
+class Ended:
+    def __init__(self, exitcode):
+        self.exitcode = exitcode
+
+    def join(self, timeout):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("exitcode", "ready", "text"),
+    [
+        (None, True, "worker 2 closed its pipe while it had nothing to do."),
+        (3, True, "worker 2 ended with exit code 3 while it had nothing to do."),
+        (-signal.SIGTERM, True, "was killed by SIGTERM while it had nothing to do."),
+        (-99, True, "worker 2 was killed by signal 99 while"),
+        (1, False, "exit code 1 before it was ready; what it wrote to stderr says why"),
+    ],
+)
+def test_how_a_process_died(exitcode, ready, text, pipe):
+    member = Member(2, Ended(exitcode), pipe[0], [], {}, ready)
+    assert text in str(_member.death(member))
+
+
+def test_what_a_process_was_at_when_it_died(pipe):
+    tasks = {4: Task(None, 0, "dataset[9]", 0), 5: Task(None, 1, "dataset[10]", 1)}
+    member = Member(0, Ended(-9), pipe[0], [], tasks, True)
+    assert "SIGKILL while it read dataset[9]. If nobody" in str(_member.death(member))
+    assert member.free_slot() is None
+    del tasks[4]
+    assert member.free_slot() == 0
+
+
+def test_a_copy_of_the_process_leaves_the_workers_alone(pipe):
+    member = Member(0, Ended(0), pipe[0], [])
+    _member.end([member], owner=os.getpid() + 1)
+    assert not pipe[0].closed

@@ -1,0 +1,163 @@
+"""How a whole program ends that has workers: no hang, no orphan, no noise."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 60  # seconds; far more than any of this takes
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups")
+
+READS = """
+import time
+import tntjax as tnt
+from tests.iterator import parallel_cases as cases
+
+def read(backend, num_workers=1):
+    iterator = tnt.ParallelDatasetIterator(cases.sleeping, num_workers, backend=backend)
+    run = iterator.run()
+    assert next(run) == 0
+    return run
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a script in a process group of its own, which must be empty in the end."""
+    started = []
+
+    def begin(script):
+        file = tmp_path / "script.py"
+        file.write_text(script)
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        process = subprocess.Popen(
+            [sys.executable, str(file)],
+            env=os.environ | {"PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+        if is_there(process):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def is_there(process):
+    """Says whether any of its group runs, but not those that wait to be reaped."""
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    files = list(Path("/proc").glob("[0-9]*/stat"))
+    return not files or any(runs(file, process.pid) for file in files)
+
+
+def runs(file, group):
+    try:
+        state, _, its_group = file.read_text().rpartition(")")[2].split()[:3]
+    except OSError:  # it ended just now
+        return False
+    return state != "Z" and int(its_group) == group
+
+
+def end_of(process):
+    """Waits for a program and all that it started."""
+    output, errors = process.communicate(timeout=PATIENCE)
+    deadline = time.monotonic() + 10
+    while is_there(process):
+        assert time.monotonic() < deadline, "a process is left"
+        time.sleep(0.02)
+    return process.returncode, output, errors
+
+
+def test_the_interpreter_ends_with_runs_under_way(start):
+    script = READS + "if __name__ == '__main__': a, b = read('thread'), read('process')"
+    assert end_of(start(script)) == (0, "", "")
+
+
+def test_an_error_ends_the_program(start):
+    script = READS + (
+        "if __name__ == '__main__':\n"
+        "    a, b = read('thread'), read('process')\n"
+        "    1 / 0"
+    )
+    code, output, errors = end_of(start(script))
+    assert (code, output) == (1, "")
+    assert errors.count("Traceback") == 1
+    assert errors.endswith("ZeroDivisionError: division by zero\n")
+
+
+@pytest.mark.parametrize("backend", ["thread", "process"])
+def test_ctrl_c(start, backend):
+    script = READS + (
+        f"if __name__ == '__main__':\n    run = read('{backend}', 2)\n"
+        "    print('reads', flush=True)\n    for _ in run: pass"
+    )
+    process = start(script)
+    assert process.stdout.readline() == "reads\n"
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    code, output, errors = end_of(process)
+    assert (code, output) == (-signal.SIGINT, "")
+    assert errors.count("Traceback") == 1
+    assert errors.endswith("KeyboardInterrupt\n")
+
+
+def test_ctrl_c_while_the_workers_start(start):
+    script = READS + (
+        "import threading, multiprocessing as mp, os, signal\n"
+        "def interrupt():\n"
+        "    while not mp.active_children(): time.sleep(0.001)\n"
+        "    time.sleep(0.1)\n"
+        "    os.killpg(0, signal.SIGINT)\n"
+        "if __name__ == '__main__':\n"
+        "    threading.Thread(target=interrupt).start()\n"
+        "    read('process')\n"
+    )
+    code, output, errors = end_of(start(script))
+    assert (code, output) == (-signal.SIGINT, "")
+    assert errors.count("Traceback") == 1
+    assert errors.endswith("KeyboardInterrupt\n")
+
+
+def test_workers_end_when_their_consumer_is_killed(start):
+    script = READS + (
+        "if __name__ == '__main__':\n    run = read('process')\n"
+        "    print('reads', flush=True)\n    for _ in run: pass"
+    )
+    process = start(script)
+    assert process.stdout.readline() == "reads\n"
+    process.kill()
+    code, _, errors = end_of(process)
+    assert (code, errors) == (-signal.SIGKILL, "")
+
+
+def test_a_script_without_guard_is_told_what_to_do(start):
+    code, _, errors = end_of(start(READS + "read('process')"))
+    assert code == 1
+    last = errors.rstrip().splitlines()[-1]
+    assert "ended with exit code 1 before it was ready" in last
+    assert "belongs under `if __name__ == '__main__':`" in last
+
+
+def test_functions_of_a_script_are_found(start):
+    script = READS + (
+        "def closure(worker):\n    return [worker, 7]\n"
+        "if __name__ == '__main__':\n"
+        "    it = tnt.ParallelDatasetIterator(closure, 1, backend='process')\n"
+        "    print(list(it), it.exec('count', 7))\n"
+    )
+    assert end_of(start(script)) == (0, "[0, 7] [1]\n", "")

@@ -1,0 +1,190 @@
+"""How a sample travels from one process to another: its arrays in shared memory."""
+
+import io
+import mmap
+import os
+import pickle
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from multiprocessing import reduction
+from typing import Any
+
+import numpy as np
+
+SMALL = 4096
+"""Bytes below which an array travels with the rest, through the pipe."""
+
+ALIGNMENT = 64
+
+
+class Block:
+    """Memory that two processes see, and that has no name.
+
+    Nothing of it can be left behind: it is gone with the last process that holds it,
+    whatever ended that process. It grows as needed and is not limited by the size of
+    `/dev/shm`, which containers keep small.
+
+    Args:
+      descriptor: of the memory, as a file; the block owns it.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._map: mmap.mmap | None = None
+
+    @classmethod
+    def create(cls) -> "Block":
+        """Makes an empty one."""
+        if hasattr(os, "memfd_create"):
+            return cls(os.memfd_create("tntjax"))
+        with tempfile.TemporaryFile() as file:  # has no name either
+            return cls(os.dup(file.fileno()))
+
+    def memory(self, size: int) -> memoryview:
+        """Returns its first bytes, which it has from then on.
+
+        Args:
+          size: how many, above 0.
+
+        Returns:
+          A view to release before the next call.
+        """
+        if self._map is None or len(self._map) < size:
+            if os.fstat(self._descriptor).st_size < size:
+                page = mmap.ALLOCATIONGRANULARITY
+                os.ftruncate(self._descriptor, -(-size * 5 // (4 * page)) * page)
+            self._unmap()
+            self._map = mmap.mmap(self._descriptor, 0)
+        return memoryview(self._map)[:size]
+
+    def close(self) -> None:
+        """Gives it back, as far as this process is concerned."""
+        self._unmap()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _unmap(self) -> None:
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+
+    def __reduce__(self) -> tuple:
+        return _received, (reduction.DupFd(self._descriptor),)
+
+
+def _received(descriptor: Any) -> Block:
+    return Block(descriptor.detach())
+
+
+class _SamplePickler(pickle.Pickler):
+    """Hands out the memory of arrays instead of copying it into the stream."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, np.ndarray):
+            flags = obj.flags
+            if type(obj) is not np.ndarray or flags.c_contiguous or flags.f_contiguous:
+                return NotImplemented
+            return np.ascontiguousarray(obj).__reduce_ex__(5)
+        if is_jax_array(obj):  # its consumer puts it where it belongs
+            return np.asarray(obj).__reduce_ex__(5)
+        return NotImplemented
+
+
+def is_jax_array(value: Any) -> bool:
+    """Says whether it is one, without importing JAX for the question."""
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(value, jax.Array)
+
+
+def pack(sample: Any, block: Block | None) -> tuple[bytes, list[int]]:
+    """Pickles a sample, its arrays of `SMALL` bytes and more into a block.
+
+    Args:
+      sample: anything picklable.
+      block: where to, or None to put all into the stream.
+
+    Returns:
+      The pickle, and the sizes of what is in the block.
+    """
+    large: list[memoryview] = []
+
+    def leave_out(buffer: pickle.PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes < SMALL:
+            return True
+        large.append(raw)
+        return False
+
+    stream = io.BytesIO()
+    callback = None if block is None else leave_out
+    _SamplePickler(stream, protocol=5, buffer_callback=callback).dump(sample)
+    sizes = [raw.nbytes for raw in large]
+    if block is not None and large:
+        places, total = _layout(sizes)
+        with block.memory(total) as memory:
+            for place, raw in zip(places, large, strict=True):
+                memory[place : place + raw.nbytes] = raw
+    return stream.getvalue(), sizes
+
+
+def unpack(pickled: bytes, sizes: Sequence[int], block: Block | None) -> Any:
+    """Undoes `pack`; what was in the block is copied out of it.
+
+    Args:
+      pickled: the stream.
+      sizes: of what is in the block.
+      block: where it is.
+
+    Returns:
+      The sample.
+    """
+    if block is None or not sizes:
+        return pickle.loads(pickled)
+    places, total = _layout(sizes)
+    with block.memory(total) as memory:
+        buffers = [
+            bytearray(memory[place : place + size])
+            for place, size in zip(places, sizes, strict=True)
+        ]
+    return pickle.loads(pickled, buffers=buffers)
+
+
+def _layout(sizes: Sequence[int]) -> tuple[list[int], int]:
+    """Where each of several arrays starts, and the length of all."""
+    places, end = [], 0
+    for size in sizes:
+        places.append(end)
+        end += -(-size // ALIGNMENT) * ALIGNMENT
+    return places, end
+
+
+def pack_error(error: BaseException) -> bytes:
+    """Pickles an error and its traceback, or what can be told of them."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        pickled = pickle.dumps(error)
+        pickle.loads(pickled)
+    except Exception:
+        pickled = pickle.dumps(_told(error))
+    return pickle.dumps((pickled, text))
+
+
+def unpack_error(packed: bytes) -> BaseException:
+    """Undoes `pack_error`; the cause of the error holds the worker's traceback."""
+    pickled, text = pickle.loads(packed)
+    try:
+        error = pickle.loads(pickled)
+    except Exception:  # of a kind that only the worker knows
+        return RuntimeError(f"A worker failed:\n\n{text}")
+    error.__cause__ = RuntimeError(f"in the worker:\n\n{text}")
+    return error
+
+
+def _told(error: BaseException) -> RuntimeError:
+    told = RuntimeError(f"{type(error).__name__}: {error}")
+    for note in getattr(error, "__notes__", ()):
+        told.add_note(note)
+    return told
