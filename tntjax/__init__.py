@@ -1,6 +1,6 @@
 """Torchnet's datasets, iterators, engines, meters and logs as a functional library."""
 
-from tntjax import dataset, log, transform, utils, vision
+from tntjax import checkpoint, dataset, log, network, transform, utils, vision
 from tntjax.dataset import (
     BatchDataset,
     ConcatDataset,
@@ -16,7 +16,16 @@ from tntjax.dataset import (
     TransformDataset,
     take,
 )
-from tntjax.engine import Hooks, SGDEngine, State, chain, every, watch
+from tntjax.engine import (
+    Hooks,
+    OptimEngine,
+    Seconds,
+    SGDEngine,
+    State,
+    chain,
+    every,
+    watch,
+)
 from tntjax.iterator import DatasetIterator, ParallelDatasetIterator
 from tntjax.log import Log
 from tntjax.meter import AverageValueMeter, ClassErrorMeter, TimeMeter
@@ -36,9 +45,11 @@ __all__ = [
     "IndexedDatasetWriter",
     "ListDataset",
     "Log",
+    "OptimEngine",
     "ParallelDatasetIterator",
     "ResampleDataset",
     "SGDEngine",
+    "Seconds",
     "ShuffleDataset",
     "SplitDataset",
     "State",
@@ -46,9 +57,11 @@ __all__ = [
     "TimeMeter",
     "TransformDataset",
     "chain",
+    "checkpoint",
     "dataset",
     "every",
     "log",
+    "network",
     "take",
     "transform",
     "utils",

@@ -22,8 +22,9 @@ MAY_IMPORT = {
     "dataset": GROUND | LEAVES,
     "iterator": GROUND | LEAVES | {"dataset"},
     "network": GROUND,
-    "engine": GROUND | {"network"},  # no dataset, no concrete meter, no log
-    "hooks": GROUND | {"engine", "meter", "log"},
+    "checkpoint": GROUND,
+    "engine": GROUND | {"network", "checkpoint"},  # no dataset, no meter, no log
+    "hooks": GROUND | {"engine", "meter", "log", "checkpoint"},
     "vision": DOMAIN,
     "text": DOMAIN,
     "speech": DOMAIN,

@@ -129,15 +129,18 @@ def test_an_epoch_never_waits_for_the_device(problem):
 
 
 def test_the_device_dataset_is_no_constant_of_the_program(problem):
+    from tntjax.engine._call import train_chunk
     from tntjax.engine._plan import make_plan
-    from tntjax.engine._state import State
-    from tntjax.engine._step import Program, split, train_chunk
+    from tntjax.engine._state import State, split
+    from tntjax.engine._step import Program
 
     iterator = problem.over(jax.device_put(problem.dataset()))
     plan = make_plan(4, ())
     chunk = next(iter(iterator.chunks(0, 0, plan.room)))
     job = problem.job()
-    program = Program(job["network"], job["criterion"], lambda s: s, tnt.Hooks())
+    program = Program(
+        job["network"], job["criterion"], lambda s, objective: s, tnt.Hooks()
+    )
     zero = jax.numpy.int32(0)
     state = State(params=job["params"], lr=zero, epoch=zero, t=zero, samples=zero)
     jaxpr = jax.make_jaxpr(train_chunk, static_argnums=0)(

@@ -205,5 +205,5 @@ def test_state_has_no_unknown_fields():
 
 def test_state_shows_what_is_there():
     state = tnt.State(params={"w": np.zeros((2, 3))}, t=4)
-    text = "State(params={'w': float64[2,3]}, meters={}, aux={}, epoch=0, t=4,"
+    text = "State(params={'w': float64[2,3]}, large={}, meters={}, aux={}, epoch=0, t=4"
     assert repr(state).startswith(text)

@@ -218,7 +218,7 @@ def test_an_empty_epoch_counts(problem):
         ({"lr": float("nan")}, ValueError, "lr must be at least 0"),
         ({"max_epoch": -1}, ValueError, "max_epoch must be at least 0"),
         ({"max_epoch": 1.5}, TypeError, "max_epoch must be an integer, got 1.5"),
-        ({"network": None}, TypeError, "network must be a function, got None"),
+        ({"network": None}, TypeError, "Stateful; got None"),
         ({"criterion": 3}, TypeError, "criterion must be a function"),
         ({"iterator": [1]}, TypeError, "Wrap it: tnt.DatasetIterator"),
         ({"params": {"w": np.arange(3)}}, TypeError, r"params\['w'\] is int64\[3\]"),

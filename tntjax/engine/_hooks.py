@@ -33,11 +33,31 @@ def check_hashable(name: str, function: Any) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Scheduled:
-    """A function that runs on the host whenever `n` more updates are done."""
+    """A function that runs on the host after some updates.
 
-    kind: Literal["every", "watch"]
-    n: int
+    Args:
+      kind: `"every"` may change the State, `"watch"` sees it late and without large
+        parts. `"save"` sees all of it, after all others, also at the end of each epoch
+        and before a program that was told to end does; it changes nothing.
+      n: after each `n` updates, None for never.
+      function: `State -> State`, or to anything.
+      steps: also after these updates.
+    """
+
+    kind: Literal["every", "watch", "save"]
+    n: int | None
     function: Callable[[Any], Any]
+    steps: tuple[int, ...] = ()
+
+    def is_due(self, t: int) -> bool:
+        """Says whether it runs when `t` updates are done."""
+        return t in self.steps or (self.n is not None and t % self.n == 0)
+
+    def wait(self, t: int) -> int | None:
+        """Returns in how many updates it runs next, None for never."""
+        waits = [step - t for step in self.steps if step > t]
+        waits += [] if self.n is None else [self.n - t % self.n]
+        return min(waits, default=None)
 
 
 @dataclasses.dataclass(frozen=True)

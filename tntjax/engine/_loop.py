@@ -1,191 +1,132 @@
-"""The loop on the host: calls the compiled step and never waits for it."""
+"""Training and testing: epochs, and the hooks of the host between them."""
 
-import functools
-from collections import deque
+import dataclasses
+import warnings
 from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from tntjax._types import Chunk
-from tntjax.engine._fire import as_carry, fire_on_host, run_on_host
-from tntjax.engine._hooks import Hooks, Scheduled
+from tntjax.engine._call import make_call
+from tntjax.engine._epoch import Epoch, Run
+from tntjax.engine._fire import as_carry, fire_on_host
+from tntjax.engine._hooks import Hooks
+from tntjax.engine._mesh import Placement
 from tntjax.engine._plan import Plan
-from tntjax.engine._state import HEAVY, State
-from tntjax.engine._step import (
-    Program,
-    run_eagerly,
-    split,
-    step_hooks,
-    test_chunk,
-    test_step,
-    train_chunk,
-    train_step,
-)
+from tntjax.engine._signals import Signals
+from tntjax.engine._state import CARRIED, State
+from tntjax.engine._step import Program, step_hooks
 
-AHEAD = 2  # chunks that may wait in the device's queue, so that memory stays bounded
+Load = Callable[[dict[str, Any]], dict[str, Any] | None]
+"""From the carried fields as they are at the start to those that were saved."""
 
 
-def run_training(
-    state: State,
-    hooks: Hooks,
-    update: Callable[[State], State],
-    plan: Plan,
-    jit: bool,
-) -> State:
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How to run.
+
+    Args:
+      plan: how many steps a call makes.
+      jit: compile, or run step by step in Python.
+      update: `(State, Objective) -> State`, applies `grads`; None in a test.
+      accumulate: in how many pieces the gradients are computed.
+      placement: where on a mesh things lie, or None.
+      load: where a run goes on from, or None.
+    """
+
+    plan: Plan
+    jit: bool
+    update: Any = None
+    accumulate: int = 1
+    placement: Placement | None = None
+    load: Load | None = None
+
+
+def run_training(start: list[State], hooks: Hooks, settings: Settings) -> State:
     """Trains until `max_epoch`, or until a hook sets `stop`.
 
     Args:
-      state: the State at the start.
+      start: a list of the State at the start, which is taken out of it.
       hooks: all hooks.
-      update: `State -> State`, applies `grads`.
-      plan: how many steps a call makes.
-      jit: compile, or run step by step in Python.
+      settings: how.
 
     Returns:
       The State after `on_end`.
     """
-    state = fire_on_host(hooks, "on_start", state)
-    while not state.stop and int(state.epoch) < _most_epochs(state):
-        state = fire_on_host(hooks, "on_start_epoch", state)
-        if state.stop:
-            break
-        program = Program(state.network, state.criterion, update, step_hooks(hooks))
-        call = (
-            functools.partial(train_chunk, program)
-            if jit
-            else functools.partial(run_eagerly, train_step, program)
-        )
-        state = _train_epoch(call, state, hooks, plan)
-        if state.stop:  # in the middle, so this epoch does not count as done
-            break
-        state = state.replace(epoch=np.int32(state.epoch + 1))
-        state = fire_on_host(hooks, "on_end_epoch", state)
+    state = start.pop()
+    saves = [s.function for s in hooks.scheduled if s.kind == "save"]
+    epoch, saved = None, None
+    with Signals(terminates=bool(saves)) as signals:
+        run = Run(hooks, settings.plan, settings.placement, signals)
+        try:
+            state = fire_on_host(hooks, "on_start", state)
+            if settings.load is not None:
+                saved = settings.load(_carried(state))
+                state = state.replace(**(saved or {}))
+            while not state.stop and int(state.epoch) < _most_epochs(state):
+                state = fire_on_host(hooks, "on_start_epoch", state)
+                if saved and int(saved["position"]):  # this was done before
+                    state = state.replace(**saved)
+                saved = None
+                if state.stop:
+                    break
+                epoch = Epoch(state, run, _call(state, hooks, settings), training=True)
+                del state  # or its parameters would be held for the whole epoch
+                state, epoch = epoch.finish(), None
+                if state.stop:  # in the middle, so this epoch does not count as done
+                    break
+                state = state.replace(epoch=state.epoch + 1, position=np.int32(0))
+                state = fire_on_host(hooks, "on_end_epoch", state)
+                for save in saves:
+                    save(state)
+        except KeyboardInterrupt:
+            state = (state if epoch is None else epoch.now()).replace(stop=True)
+            warnings.warn(_interrupted(state), RuntimeWarning, stacklevel=3)
     return fire_on_host(hooks, "on_end", state)
 
 
-def run_test(state: State, hooks: Hooks, plan: Plan, jit: bool) -> State:
+def run_test(state: State, hooks: Hooks, settings: Settings) -> State:
     """Measures all samples once.
 
     Args:
       state: the State at the start.
       hooks: all hooks; of the step's events three fire.
-      plan: how many batches a call takes.
-      jit: compile, or run step by step in Python.
+      settings: how.
 
     Returns:
       The State after `on_end`.
     """
+    signals = Signals(terminates=False)  # never entered: Ctrl-C ends a test
+    run = Run(hooks, settings.plan, settings.placement, signals)
     state = fire_on_host(hooks, "on_start", state)
-    program = Program(state.network, state.criterion, None, step_hooks(hooks))
-    call = (
-        functools.partial(test_chunk, program)
-        if jit
-        else functools.partial(run_eagerly, test_step, program)
+    call = _call(state, hooks, settings)
+    after = Epoch(state, run, call, training=False).finish()
+    return fire_on_host(hooks, "on_end", after)
+
+
+def _call(state: State, hooks: Hooks, settings: Settings) -> Callable[..., Any]:
+    program = Program(
+        network=state.network,
+        criterion=state.criterion,
+        update=settings.update,
+        hooks=step_hooks(hooks),
+        accumulate=settings.accumulate,
+        placement=settings.placement,
     )
-    heavy, light = split(as_carry(_for_device(state)))
-    t, epoch = int(state.t), int(state.epoch)
-    queue: deque[State] = deque()
-    for chunk in state.iterator.chunks(epoch, 0, plan.room):
-        _, light = call(heavy, light, *_fitted(chunk, plan))
-        t += len(chunk)
-        _wait(queue, light)
-    after = {name: getattr(light, name) for name in ("meters", "aux", "key", "samples")}
-    return fire_on_host(hooks, "on_end", state.replace(**after, t=np.int32(t)))
+    return make_call(program, state.training, settings.jit)
 
 
-def _train_epoch(
-    call: Callable[..., Any], state: State, hooks: Hooks, plan: Plan
-) -> State:
-    """One epoch: chunk after chunk, the hooks of the host at their updates."""
-    first, epoch = int(state.t), int(state.epoch)
-    heavy, light = _owned(state)
-    t, queue, late = first, deque(), _Late()
-
-    def room(position: int, sample_bytes: int) -> int:
-        return plan.room(first + position, sample_bytes)
-
-    for chunk in state.iterator.chunks(epoch, 0, room):
-        heavy, light = call(heavy, light, *_fitted(chunk, plan))
-        t += len(chunk)
-        late.show()  # what was watched before this call, now that the device is busy
-        _wait(queue, light)
-        for scheduled in hooks.scheduled:
-            if t % scheduled.n:
-                continue
-            if scheduled.kind == "watch":
-                late.keep(scheduled, light, state, t)
-                continue
-            late.show()
-            state = _on_host(state, heavy, light, t)
-            state = run_on_host(scheduled.function, f"every({scheduled.n})", state)
-            t = int(state.t)
-            heavy, light = _owned(state)
-        if state.stop:
-            break
-    late.show()
-    return _on_host(state, heavy, light, t)
+def _carried(state: State) -> dict[str, Any]:
+    state = as_carry(state)
+    return {name: getattr(state, name) for name in CARRIED}
 
 
-def _fitted(chunk: Chunk, plan: Plan) -> tuple[Chunk, np.int32 | None]:
-    """A chunk and how many of its samples count, None for all.
-
-    So there are three executables at most for one shape of sample: the usual length,
-    a single sample, and one for all lengths between, which are padded.
-    """
-    length = len(chunk)
-    leaves = jax.tree.leaves(chunk.xs)
-    usual = plan.usual(sum(leaf.nbytes for leaf in leaves) // length)
-    if length == 1 or length >= usual:
-        return chunk, None
-    return chunk.padded(usual), np.int32(length)
-
-
-class _Late:
-    """Watches that are due, and are shown once the device is busy again."""
-
-    def __init__(self) -> None:
-        self.due: list[tuple[Scheduled, State]] = []
-
-    def keep(self, scheduled: Scheduled, light: State, state: State, t: int) -> None:
-        """Takes note of the State as it is; nothing of it will be donated."""
-        seen = _on_host(state, dict.fromkeys(HEAVY), light, t).replace(key=None)
-        for leaf in jax.tree.leaves((seen.meters, seen.aux, seen.lr)):
-            leaf.copy_to_host_async()
-        self.due.append((scheduled, seen))
-
-    def show(self) -> None:
-        """Calls the functions, in order, with NumPy arrays."""
-        due, self.due = self.due, []
-        for scheduled, seen in due:
-            scheduled.function(jax.device_get(seen))
-
-
-def _owned(state: State) -> tuple[dict[str, Any], State]:
-    """The two parts of a State, the first in buffers that nobody else has seen."""
-    heavy, light = split(as_carry(_for_device(state)))
-    return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), heavy), light
-
-
-def _for_device(state: State) -> State:
-    """Leaves out what compiled code cannot use and should not be cached on."""
-    return state.replace(iterator=None, max_epoch=None)
-
-
-def _on_host(state: State, heavy: dict[str, Any], light: State, t: int) -> State:
-    """The State as hooks of the host see it; `t` and `epoch` need no waiting."""
-    names = ("lr", "meters", "aux", "key", "samples")
-    after = {name: getattr(light, name) for name in names}
-    return state.replace(**heavy, **after, t=np.int32(t), epoch=np.int32(state.epoch))
-
-
-def _wait(queue: deque[State], light: State) -> None:
-    """Waits for a call two back, never for the one in hand."""
-    queue.append(light)
-    if len(queue) > AHEAD:
-        jax.block_until_ready(queue.popleft().t)
+def _interrupted(state: State) -> str:
+    return (
+        f"training was interrupted in epoch {int(state.epoch)}, after"
+        f" {int(state.t)} updates. The State of that moment is returned, with"
+        " stop=True."
+    )
 
 
 def _most_epochs(state: State) -> int:

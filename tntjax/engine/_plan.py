@@ -1,10 +1,24 @@
 """How many steps one compiled call makes."""
 
 import dataclasses
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 LONGEST = 32
 CHUNK_BYTES = 64 * 2**20
+
+
+class Stop(Protocol):
+    """Something that happens on the host after some updates."""
+
+    @property
+    def n(self) -> int | None:
+        """How many updates lie between two times, None if that varies."""
+        ...
+
+    def wait(self, t: int) -> int | None:
+        """Returns in how many updates it happens next, None for never."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,12 +30,12 @@ class Plan:
 
     Args:
       longest: most steps in a call.
-      stops: numbers of updates; a call ends when `t` is a multiple of one of them.
+      stops: a call ends where one of these has something to do.
       most_bytes: most bytes of samples in a call, None for any number.
     """
 
     longest: int
-    stops: tuple[int, ...]
+    stops: tuple[Stop, ...]
     most_bytes: int | None
 
     def usual(self, sample_bytes: int) -> int:
@@ -32,18 +46,18 @@ class Plan:
 
     def room(self, t: int, sample_bytes: int) -> int:
         """Returns how many steps may be made at once when `t` updates are done."""
-        distances = (n - t % n for n in self.stops)
-        return min((self.usual(sample_bytes), *distances))
+        waits = (stop.wait(t) for stop in self.stops)
+        return min((self.usual(sample_bytes), *(w for w in waits if w is not None)))
 
 
-def make_plan(steps_per_call: int | Literal["auto"], stops: tuple[int, ...]) -> Plan:
+def make_plan(steps_per_call: int | Literal["auto"], stops: Sequence[Stop]) -> Plan:
     """Chooses the usual chunk length.
 
     Args:
       steps_per_call: most steps in a call, or `"auto"`: up to 32, as many as 64 MiB
         hold, and if possible a divisor of the shortest distance between stops, so
         that one length does.
-      stops: how many updates lie between the times when the host acts.
+      stops: what happens on the host, and when.
 
     Returns:
       The plan.
@@ -52,13 +66,13 @@ def make_plan(steps_per_call: int | Literal["auto"], stops: tuple[int, ...]) -> 
       ValueError: if `steps_per_call` is neither `"auto"` nor a positive integer.
     """
     if steps_per_call == "auto":
-        shortest = min(stops, default=LONGEST)
+        shortest = min((stop.n for stop in stops if stop.n), default=LONGEST)
         divisors = (k for k in range(LONGEST, LONGEST // 2, -1) if shortest % k == 0)
         longest = shortest if shortest <= LONGEST else next(divisors, LONGEST)
-        return Plan(longest, stops, CHUNK_BYTES)
+        return Plan(longest, tuple(stops), CHUNK_BYTES)
     valid = isinstance(steps_per_call, int) and not isinstance(steps_per_call, bool)
     if not valid or steps_per_call < 1:
         raise ValueError(
             f'steps_per_call must be "auto" or at least 1, got {steps_per_call!r}.'
         )
-    return Plan(steps_per_call, stops, None)
+    return Plan(steps_per_call, tuple(stops), None)

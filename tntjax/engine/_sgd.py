@@ -1,18 +1,28 @@
 """SGDEngine: plain stochastic gradient descent."""
 
 import dataclasses
+import os
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
+from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe
 from tntjax._types import Criterion, Network, SampleIterator
-from tntjax.engine._hooks import Hooks, check_hashable
-from tntjax.engine._loop import run_test, run_training
-from tntjax.engine._plan import make_plan
+from tntjax.engine._explain import explain
+from tntjax.engine._hooks import Hooks
+from tntjax.engine._job import (
+    check_hooks,
+    check_rate,
+    training_settings,
+    training_state,
+)
+from tntjax.engine._loop import run_training
+from tntjax.engine._measure import test
+from tntjax.engine._mesh import Shard, make_placement
 from tntjax.engine._state import State
+from tntjax.engine._update import sgd_update
+from tntjax.network import Stateful
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,33 +52,57 @@ class SGDEngine:
     hooks: Hooks = dataclasses.field(default_factory=Hooks)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.hooks, Hooks):
-            raise TypeError(f"SGDEngine needs Hooks, got {describe(self.hooks)}.")
+        check_hooks("SGDEngine", self.hooks)
 
     def train(
         self,
         *,
-        network: Network,
+        network: Network | Stateful,
         criterion: Criterion,
         iterator: SampleIterator,
         params: Any,
         lr: float | ArrayLike,
         max_epoch: int = 1000,
+        model_state: Any = None,
+        criterion_params: Any = None,
+        lr_criterion: float | ArrayLike | None = None,
         key: jax.Array | None = None,
+        accumulate: int = 1,
+        mesh: Mesh | None = None,
+        shard: Shard | None = None,
+        data_axis: str = "data",
+        resume: str | os.PathLike | None = None,
         jit: bool = True,
         steps_per_call: int | Literal["auto"] = "auto",
     ) -> State:
         """Trains for some epochs.
 
+        Ctrl-C returns the State after the last whole call, with `stop` set.
+
         Args:
-          network: `(params, input) -> output`.
+          network: `(params, input) -> output`, or a `tnt.network.Stateful`.
           criterion: `(output, target) -> loss`, [] or [B]; of [B] the mean is
             minimised, and with a field `mask` in the sample the mean of those rows.
           iterator: samples with the fields `input` and `target`.
           params: a pytree of float arrays. They are copied and stay valid.
           lr: the learning rate, at least 0; hooks may change `state.lr`.
           max_epoch: how many epochs.
-          key: a PRNG key for the hooks, by default `jax.random.key(0)`.
+          model_state: what a `Stateful` network keeps beside its parameters.
+          criterion_params: parameters of the criterion, which are then trained; it is
+            called with `(criterion_params, output, target)`.
+          lr_criterion: their learning rate, by default `lr`.
+          key: a PRNG key for the hooks and a `Stateful`, by default
+            `jax.random.key(0)`.
+          accumulate: in how many pieces, one after the other, the gradients of a batch
+            are computed, to need less memory. From `on_forward` to
+            `on_backward_criterion` events fire once a piece, the others once a batch.
+          mesh: devices to train on together; the rows of each batch are divided over
+            them. With several processes each iterates over all samples.
+          shard: `(path, leaf) -> PartitionSpec`, where on the mesh a parameter lies;
+            None for a copy on each device.
+          data_axis: the axis of the mesh over which batches are divided.
+          resume: a folder in which `tnt.hooks.checkpoint` saves; goes on from the last
+            State in there, or starts if there is none.
           jit: True to compile; False to run the same step by step in Python.
           steps_per_call: most steps in one compiled call, or `"auto"`.
 
@@ -77,108 +111,33 @@ class SGDEngine:
 
         Raises:
           TypeError: if an argument or what a hook returns is of the wrong kind.
-          ValueError: if `lr`, `max_epoch` or `steps_per_call` is out of range.
+          ValueError: if a number is out of range, or a checkpoint does not fit.
         """
-        check_functions(network=network, criterion=criterion)
-        check_iterator(iterator)
-        check_params(params)
-        if not float(jnp.asarray(lr)) >= 0:
-            raise ValueError(f"lr must be at least 0, got {lr}.")
-        if isinstance(max_epoch, bool) or not isinstance(max_epoch, int):
-            raise TypeError(f"max_epoch must be an integer, got {describe(max_epoch)}.")
-        if max_epoch < 0:
-            raise ValueError(f"max_epoch must be at least 0, got {max_epoch}.")
-        stops = tuple(scheduled.n for scheduled in self.hooks.scheduled)
-        plan = make_plan(steps_per_call, stops)
-        state = State(
-            params=params,
-            lr=jnp.asarray(lr, jnp.float32),
-            key=jax.random.key(0) if key is None else key,
+        lr = check_rate("lr", lr)
+        own = lr if lr_criterion is None else check_rate("lr_criterion", lr_criterion)
+        start = training_state(
             network=network,
             criterion=criterion,
             iterator=iterator,
+            params=params,
+            lr=lr,
             max_epoch=max_epoch,
+            model_state=model_state,
+            criterion_params=criterion_params,
+            lr_criterion=own,
+            key=key,
         )
-        return run_training(state, self.hooks, sgd_update, plan, jit)
-
-    def test(
-        self,
-        *,
-        network: Network,
-        iterator: SampleIterator,
-        params: Any,
-        criterion: Criterion | None = None,
-        key: jax.Array | None = None,
-        jit: bool = True,
-        steps_per_call: int | Literal["auto"] = "auto",
-    ) -> State:
-        """Measures a network on all samples once.
-
-        Of the events `on_start`, `on_sample`, `on_forward`, `on_forward_criterion`
-        and `on_end` fire; `every` and `watch` count updates, so they do not.
-
-        Args:
-          network: `(params, input) -> output`.
-          iterator: samples with the field `input`, and `target` with a criterion.
-          params: a pytree of arrays.
-          criterion: `(output, target) -> loss`, or None.
-          key: a PRNG key for the hooks, by default `jax.random.key(0)`.
-          jit: True to compile; False to run the same step by step in Python.
-          steps_per_call: most batches in one compiled call, or `"auto"`.
-
-        Returns:
-          The State after `on_end`, with what the hooks measured. `t` counts batches.
-
-        Raises:
-          TypeError: if an argument or what a hook returns is of the wrong kind.
-          ValueError: if `steps_per_call` is out of range.
-        """
-        check_functions(network=network)
-        if criterion is not None:
-            check_functions(criterion=criterion)
-        check_iterator(iterator)
-        state = State(
-            params=params,
-            key=jax.random.key(0) if key is None else key,
-            network=network,
-            criterion=criterion,
-            iterator=iterator,
-            training=False,
+        del params, model_state, criterion_params  # or they would be held all the time
+        settings = training_settings(
+            self.hooks,
+            sgd_update,
+            jit=jit,
+            steps_per_call=steps_per_call,
+            accumulate=accumulate,
+            resume=resume,
+            placement=make_placement(mesh, shard, data_axis),
         )
-        return run_test(state, self.hooks, make_plan(steps_per_call, ()), jit)
+        return run_training(start, self.hooks, settings)
 
-
-def sgd_update(state: State) -> State:
-    """Takes `lr` times the gradients off the parameters, whose dtypes stay."""
-    return state.replace(
-        params=jax.tree.map(
-            lambda p, g: p - (state.lr * g).astype(p.dtype), state.params, state.grads
-        )
-    )
-
-
-def check_functions(**functions: Any) -> None:
-    """Raises a TypeError if one of the arguments is not a function."""
-    for name, function in functions.items():
-        if not callable(function):
-            raise TypeError(f"{name} must be a function, got {describe(function)}.")
-        check_hashable(name, function)
-
-
-def check_iterator(iterator: Any) -> None:
-    """Raises a TypeError if an engine cannot iterate over it."""
-    if not isinstance(iterator, SampleIterator):
-        raise TypeError(
-            "iterator must have run and chunks, as tnt.DatasetIterator has; got"
-            f" {type(iterator).__name__}. Wrap it: tnt.DatasetIterator(dataset)."
-        )
-
-
-def check_params(params: Any) -> None:
-    """Raises a TypeError if something in there has no gradient."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
-            raise TypeError(
-                f"params{jax.tree_util.keystr(path)} is {describe(leaf)}, but"
-                " parameters must be floating point. Keep integers elsewhere."
-            )
+    test = test
+    explain = explain

@@ -1,15 +1,49 @@
 """State: everything a training run knows, in one frozen pytree."""
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 from tntjax._struct import describe, pytree, static
 
-COUNTERS = ("epoch", "t", "samples")
-HEAVY = ("params", "opt_state", "model_state")
-CARRIED = (*HEAVY, "lr", "meters", "aux", "key", *COUNTERS)
-STEP_ONLY = ("sample", "output", "loss", "grad_output", "grads")
-HOST_ONLY = ("network", "criterion", "iterator", "max_epoch", "training", "stop")
+COUNTERS = ("epoch", "t", "samples", "position")
+HEAVY = ("params", "opt_state", "model_state", "criterion_params", "large")
+CARRIED = (*HEAVY, "lr", "lr_criterion", "meters", "aux", "key", *COUNTERS)
+STEP_ONLY = (
+    "sample",
+    "output",
+    "loss",
+    "grad_output",
+    "grads",
+    "criterion_grads",
+    "skip",
+)
+HOST_ONLY = (
+    "network",
+    "criterion",
+    "iterator",
+    "max_epoch",
+    "training",
+    "stop",
+    "seconds",
+)
+
+
+class Seconds(NamedTuple):
+    """Where the time of a run went on the host, in seconds since its start.
+
+    Args:
+      data: waiting for samples.
+      compile: calls that traced and compiled.
+      dispatch: calls that did not, which hand work to the device.
+      device: waiting for the device.
+      hooks: in hooks of the host.
+    """
+
+    data: float = 0.0
+    compile: float = 0.0
+    dispatch: float = 0.0
+    device: float = 0.0
+    hooks: float = 0.0
 
 
 @pytree
@@ -18,18 +52,23 @@ class State:
 
     Carried from step to step, so of fixed structure, shapes and dtypes:
 
-    * `params`, `opt_state`, `model_state`: pytrees; `lr`: [] float32 or None.
-    * `meters`, `aux`: dicts that belong to the user and to plugins.
+    * `params`, `opt_state`, `model_state`, `criterion_params`: pytrees.
+    * `lr`, `lr_criterion`: [] float32 or None.
+    * `meters`, `aux`: dicts that belong to the user and to plugins; `large` is another
+      for what is as large as the parameters, which a `watch` does not see.
     * `key`: a typed PRNG key. Split it and put the rest back.
-    * `epoch`, `t`, `samples`: [] int32, what is done so far: epochs, updates (batches
-      in a test), examples. The engine counts them.
+    * `epoch`, `t`, `samples`, `position`: [] int32, what is done so far: epochs,
+      updates (batches in a test), examples, and batches of this epoch. The engine
+      counts them.
 
     Inside a step only, else None: `sample`, `output`, `loss` ([] or [B]),
-    `grad_output`, `grads`.
+    `grad_output`, `grads`, `criterion_grads`, and `skip`, a [] bool that
+    `on_backward` sets: True leaves all but `aux`, `key` and the counters as it was
+    before the step.
 
-    On the host: `network`, `criterion`, `iterator`, `max_epoch`, `training`, and
-    `stop`, which a host hook sets to True to end the run at the next border. Compiled
-    hooks see `training` and the functions too.
+    On the host: `network`, `criterion`, `iterator`, `max_epoch`, `training`,
+    `seconds`, and `stop`, which a host hook sets to True to end the run at the next
+    border. Compiled hooks see `training` and the functions too.
 
     Example:
       >>> state = State(params={"weight": 1.0}, aux={})
@@ -42,24 +81,31 @@ class State:
     params: Any = None
     opt_state: Any = None
     model_state: Any = None
+    criterion_params: Any = None
+    large: Any = dataclasses.field(default_factory=dict)
     lr: Any = None
+    lr_criterion: Any = None
     meters: Any = dataclasses.field(default_factory=dict)
     aux: Any = dataclasses.field(default_factory=dict)
     key: Any = None
     epoch: Any = 0
     t: Any = 0
     samples: Any = 0
+    position: Any = 0
     sample: Any = None
     output: Any = None
     loss: Any = None
     grad_output: Any = None
     grads: Any = None
+    criterion_grads: Any = None
+    skip: Any = None
     network: Any = static(default=None)
     criterion: Any = static(default=None)
     iterator: Any = static(default=None)
     max_epoch: int | None = static(default=None)
     training: bool = static(default=True)
     stop: bool = static(default=False)
+    seconds: Seconds | None = static(default=None)
 
     def replace(self, **changes: Any) -> "State":
         """Returns a State with some fields changed.
@@ -87,3 +133,14 @@ class State:
             f"{k}={describe(v)}" for k, v in self.__dict__.items() if v is not None
         )
         return f"State({', '.join(shown)})"
+
+
+def split(state: State) -> tuple[dict[str, Any], State]:
+    """Parts a State into what is donated and what is not."""
+    heavy = {name: getattr(state, name) for name in HEAVY}
+    return heavy, state.replace(**dict.fromkeys(HEAVY))
+
+
+def without_step_fields(state: State) -> State:
+    """Forgets what exists inside a step only."""
+    return state.replace(**dict.fromkeys(STEP_ONLY))

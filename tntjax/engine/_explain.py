@@ -1,0 +1,67 @@
+"""What an engine will do, in words."""
+
+from typing import Literal
+
+from tntjax._struct import describe
+from tntjax.engine._hooks import EVENTS, HOST_EVENTS, Hooks, Scheduled
+from tntjax.engine._measure import HasHooks
+from tntjax.engine._plan import Plan, make_plan
+
+HOW = {"every": "waits, may change", "watch": "late, read-only", "save": "saves"}
+
+
+def explain(engine: HasHooks, steps_per_call: int | Literal["auto"] = "auto") -> None:
+    """Prints the plan: what is compiled, how many steps a call makes, what fires when.
+
+    Args:
+      engine: whose plan.
+      steps_per_call: most steps in a compiled call, or `"auto"`, as in `train`.
+
+    Example:
+      >>> import tntjax as tnt
+      >>> def clip(state): return state
+      >>> hooks = tnt.chain(tnt.Hooks(on_backward=clip), tnt.watch(10, print))
+      >>> tnt.SGDEngine(hooks).explain()
+      A compiled call makes up to 10 steps, fewer if their samples exceed 64 MiB.
+      on_backward            compiled  clip
+      every 10 updates       host      print (late, read-only)
+    """
+    print("\n".join(_lines(engine.hooks, steps_per_call)))
+
+
+def _lines(hooks: Hooks, steps_per_call: int | Literal["auto"]) -> list[str]:
+    plan = make_plan(steps_per_call, hooks.scheduled)
+    lines = [f"A compiled call makes up to {plan.longest} steps"]
+    if plan.most_bytes is not None:
+        lines[0] += f", fewer if their samples exceed {plan.most_bytes >> 20} MiB"
+    lines[0] += "."
+    lengths = _first_lengths(plan)
+    if set(lengths) != {plan.longest}:
+        lines += [f"The first calls make {', '.join(map(str, lengths))} steps."]
+    for event in EVENTS:
+        if functions := hooks.functions(event):
+            where = "host" if event in HOST_EVENTS else "compiled"
+            lines.append(_line(event, where, ", ".join(map(describe, functions))))
+    for scheduled in hooks.scheduled:
+        what = f"{describe(scheduled.function)} ({HOW[scheduled.kind]})"
+        lines.append(_line(_when(scheduled), "host", what))
+    return lines
+
+
+def _line(when: str, where: str, what: str) -> str:
+    return f"{when:22} {where:9} {what}"
+
+
+def _when(scheduled: Scheduled) -> str:
+    times = [] if scheduled.n is None else [f"every {scheduled.n} updates"]
+    times += [f"after update {step}" for step in scheduled.steps]
+    times += ["each epoch"] if scheduled.kind == "save" else []
+    return ", ".join(times)
+
+
+def _first_lengths(plan: Plan) -> list[int]:
+    lengths, t = [], 0
+    while len(lengths) < 6:
+        lengths.append(plan.room(t, 0))
+        t += lengths[-1]
+    return lengths

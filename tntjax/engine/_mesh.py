@@ -1,0 +1,137 @@
+"""Where things lie on a mesh of devices: batches in parts, parameters as told."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from tntjax._struct import describe
+from tntjax._types import Chunk
+from tntjax.engine._state import State
+
+Shard = Callable[[str, jax.Array], PartitionSpec]
+"""`(path, leaf) -> PartitionSpec` of a parameter, the path as `['dense']['kernel']`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Puts a run on a mesh. The compiler adds the communication.
+
+    Args:
+      mesh: the devices; the rows of a batch are divided over the axis `data_axis`.
+      shard: where parameters lie, None for a copy on each device. What belongs to a
+        parameter in `opt_state` and `large`, as it has its path and shape, lies there
+        too. All else is copied.
+      data_axis: name of an axis of the mesh.
+    """
+
+    mesh: Mesh
+    shard: Shard | None
+    data_axis: str
+
+    def state(self, heavy: dict[str, Any], light: State) -> tuple[Any, State]:
+        """Puts both parts of a State where they belong."""
+        shardings = self._shardings(heavy)
+        return jax.tree.map(_put, heavy, shardings), self._copied(light)
+
+    def constrain(self, heavy: dict[str, Any], light: State) -> tuple[Any, State]:
+        """Says the same to the compiler, about what a call returns."""
+        constrain = jax.lax.with_sharding_constraint
+        heavy = jax.tree.map(constrain, heavy, self._shardings(heavy))
+        everywhere = self._everywhere
+        return heavy, jax.tree.map(lambda leaf: constrain(leaf, everywhere), light)
+
+    def chunk(self, chunk: Chunk) -> Chunk:
+        """Divides the rows of the batches over the devices, if they can be divided.
+
+        A batch that cannot, such as a shorter last one, is copied to each device.
+        """
+        devices = self.mesh.shape[self.data_axis]
+
+        def put(leaf: Any) -> Any:
+            divisible = leaf.ndim > 1 and leaf.shape[1] % devices == 0
+            spec = PartitionSpec(None, self.data_axis) if divisible else PartitionSpec()
+            return _put(leaf, NamedSharding(self.mesh, spec))
+
+        columns = {id(leaf) for leaf in jax.tree.leaves(chunk.xs)}
+        return jax.tree.map(
+            lambda leaf: put(leaf) if id(leaf) in columns else self._copied(leaf), chunk
+        )
+
+    @property
+    def _everywhere(self) -> NamedSharding:
+        return NamedSharding(self.mesh, PartitionSpec())
+
+    def _copied(self, tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: _put(leaf, self._everywhere), tree)
+
+    def _shardings(self, heavy: dict[str, Any]) -> dict[str, Any]:
+        """For each leaf its sharding."""
+        leaves = jax.tree_util.tree_leaves_with_path(heavy["params"])
+        places = {
+            (jax.tree_util.keystr(path), leaf.shape): self._place(path, leaf)
+            for path, leaf in leaves
+        }
+
+        def place(path: Any, leaf: Any) -> NamedSharding:
+            ends = (jax.tree_util.keystr(path[k:]) for k in range(len(path) + 1))
+            found = (places.get((end, leaf.shape)) for end in ends)
+            return next((p for p in found if p is not None), self._everywhere)
+
+        return jax.tree_util.tree_map_with_path(place, heavy)
+
+    def _place(self, path: Any, leaf: Any) -> NamedSharding:
+        if self.shard is None:
+            return self._everywhere
+        name = jax.tree_util.keystr(path)
+        spec = self.shard(name, leaf)
+        if not isinstance(spec, PartitionSpec):
+            raise TypeError(
+                f"shard must return a PartitionSpec, got {describe(spec)} for {name}."
+            )
+        return NamedSharding(self.mesh, spec)
+
+
+def make_placement(
+    mesh: Mesh | None, shard: Shard | None, data_axis: str
+) -> Placement | None:
+    """Checks what says where things lie.
+
+    Args:
+      mesh: the devices, None for the one that JAX chooses.
+      shard: where parameters lie, None for everywhere.
+      data_axis: the axis over which batches are divided.
+
+    Returns:
+      The placement, None without a mesh.
+
+    Raises:
+      TypeError: if `mesh` is no mesh.
+      ValueError: if it has no such axis, or there is something to place and no mesh.
+    """
+    if mesh is None:
+        if shard is not None:
+            raise ValueError("shard says where on a mesh: pass mesh=... as well.")
+        return None
+    if not isinstance(mesh, Mesh):
+        raise TypeError(f"mesh must be a jax.sharding.Mesh, got {describe(mesh)}.")
+    if data_axis not in mesh.axis_names:
+        raise ValueError(
+            f"data_axis must be one of the mesh's axes {mesh.axis_names}, got"
+            f" {data_axis!r}."
+        )
+    return Placement(mesh, shard, data_axis)
+
+
+def _put(leaf: Any, sharding: NamedSharding) -> jax.Array:
+    if jax.process_count() == 1 or not getattr(leaf, "is_fully_addressable", True):
+        return jax.device_put(leaf, sharding)
+    # Every process has the whole leaf, and hands its devices their parts of it.
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        data = _put(jax.random.key_data(leaf), sharding)
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+    host = jax.device_get(leaf)
+    return jax.make_array_from_callback(host.shape, sharding, lambda part: host[part])

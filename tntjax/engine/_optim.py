@@ -1,0 +1,150 @@
+"""OptimEngine: any optimizer of optax."""
+
+import dataclasses
+import os
+from typing import Any, Literal
+
+import jax
+import optax
+from jax.sharding import Mesh
+
+from tntjax._types import Criterion, Network, SampleIterator
+from tntjax.engine._explain import explain
+from tntjax.engine._hooks import Hooks
+from tntjax.engine._job import (
+    check_hooks,
+    check_optimizer,
+    training_settings,
+    training_state,
+)
+from tntjax.engine._loop import run_training
+from tntjax.engine._measure import test
+from tntjax.engine._mesh import Shard, make_placement
+from tntjax.engine._state import State
+from tntjax.engine._update import OptaxUpdate
+from tntjax.network import Stateful
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimEngine:
+    """Trains with an optimizer of optax, and tests.
+
+    Args:
+      hooks: what happens at which event; see `Hooks`, `chain`, `every`, `watch`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import optax
+      >>> import tntjax as tnt
+      >>> network = lambda params, input: input * params
+      >>> criterion = lambda output, target: (output - target) ** 2
+      >>> batch = {"input": jnp.ones(4), "target": jnp.full(4, 3.0)}
+      >>> state = OptimEngine().train(
+      ...     network=network, criterion=criterion, params=jnp.zeros(()),
+      ...     optimizer=optax.adam(0.1), iterator=tnt.DatasetIterator([batch] * 100),
+      ...     max_epoch=1,
+      ... )
+      >>> round(float(state.params), 1)
+      3.0
+
+    Torchnet: `engine/optimengine.lua`, whose optimizers get the gradient of the first
+    evaluation whenever they ask for another one. Here a line search evaluates anew.
+    """
+
+    hooks: Hooks = dataclasses.field(default_factory=Hooks)
+
+    def __post_init__(self) -> None:
+        check_hooks("OptimEngine", self.hooks)
+
+    def train(
+        self,
+        *,
+        network: Network | Stateful,
+        criterion: Criterion,
+        iterator: SampleIterator,
+        params: Any,
+        optimizer: optax.GradientTransformation,
+        max_epoch: int = 1000,
+        model_state: Any = None,
+        criterion_params: Any = None,
+        criterion_optimizer: optax.GradientTransformation | None = None,
+        key: jax.Array | None = None,
+        accumulate: int = 1,
+        mesh: Mesh | None = None,
+        shard: Shard | None = None,
+        data_axis: str = "data",
+        resume: str | os.PathLike | None = None,
+        jit: bool = True,
+        steps_per_call: int | Literal["auto"] = "auto",
+    ) -> State:
+        """Trains for some epochs.
+
+        Ctrl-C returns the State after the last whole call, with `stop` set.
+
+        Args:
+          network: `(params, input) -> output`, or a `tnt.network.Stateful`.
+          criterion: `(output, target) -> loss`, [] or [B]; of [B] the mean is
+            minimised, and with a field `mask` in the sample the mean of those rows.
+          iterator: samples with the fields `input` and `target`.
+          params: a pytree of float arrays. They are copied and stay valid.
+          optimizer: of optax. Make it once: what is compiled is cached on it. One that
+            needs `value`, `grad` or `value_fn`, as `optax.lbfgs` does, is given them;
+            `value_fn` evaluates the batch anew, without hooks. To have a hook change
+            its learning rate, wrap it in `optax.inject_hyperparams`. For groups of
+            parameters see `optax.partition`.
+          max_epoch: how many epochs.
+          model_state: what a `Stateful` network keeps beside its parameters.
+          criterion_params: parameters of the criterion, which are then trained; it is
+            called with `(criterion_params, output, target)`.
+          criterion_optimizer: of these parameters, by default `optimizer`.
+          key: a PRNG key for the hooks and a `Stateful`, by default
+            `jax.random.key(0)`.
+          accumulate: in how many pieces, one after the other, the gradients of a batch
+            are computed, to need less memory. From `on_forward` to
+            `on_backward_criterion` events fire once a piece, the others once a batch.
+          mesh: devices to train on together; the rows of each batch are divided over
+            them. With several processes each iterates over all samples.
+          shard: `(path, leaf) -> PartitionSpec`, where on the mesh a parameter lies;
+            None for a copy on each device.
+          data_axis: the axis of the mesh over which batches are divided.
+          resume: a folder in which `tnt.hooks.checkpoint` saves; goes on from the last
+            State in there, or starts if there is none.
+          jit: True to compile; False to run the same step by step in Python.
+          steps_per_call: most steps in one compiled call, or `"auto"`.
+
+        Returns:
+          The State after `on_end`, its `params` trained.
+
+        Raises:
+          TypeError: if an argument or what a hook returns is of the wrong kind.
+          ValueError: if a number is out of range, or a checkpoint does not fit.
+        """
+        check_optimizer("optimizer", optimizer)
+        other = optimizer if criterion_optimizer is None else criterion_optimizer
+        check_optimizer("criterion_optimizer", other)
+        update = OptaxUpdate(optimizer, other)
+        start = training_state(
+            network=network,
+            criterion=criterion,
+            iterator=iterator,
+            params=params,
+            opt_state=update.start(params, criterion_params),
+            max_epoch=max_epoch,
+            model_state=model_state,
+            criterion_params=criterion_params,
+            key=key,
+        )
+        del params, model_state, criterion_params  # or they would be held all the time
+        settings = training_settings(
+            self.hooks,
+            update,
+            jit=jit,
+            steps_per_call=steps_per_call,
+            accumulate=accumulate,
+            resume=resume,
+            placement=make_placement(mesh, shard, data_axis),
+        )
+        return run_training(start, self.hooks, settings)
+
+    test = test
+    explain = explain

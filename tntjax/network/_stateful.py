@@ -1,0 +1,78 @@
+"""Stateful: a network with statistics or randomness, and how any network is called."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from tntjax._struct import describe
+from tntjax._types import Network
+
+
+@dataclasses.dataclass(frozen=True)
+class Stateful:
+    """A network with running statistics, dropout, or a way to behave in training.
+
+    Args:
+      apply: `(params, model_state, input, *, key, training) -> (output, model_state)`.
+        `model_state` is a pytree that is not trained, `key` a PRNG key of this step
+        alone, `training` a bool that is known when compiling. The `model_state` that a
+        test returns is dropped.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> def apply(params, model_state, input, *, key, training):
+      ...     mean = input.mean(0) if training else model_state
+      ...     return params * (input - mean), 0.9 * model_state + 0.1 * mean
+      >>> output, mean = forward(Stateful(apply), 2.0, 0.0, jnp.ones(3), None, True)
+      >>> output.tolist(), round(float(mean), 1)
+      ([0.0, 0.0, 0.0], 0.1)
+
+    Torchnet: `network:training()` and `network:evaluate()`, which change the network.
+    """
+
+    apply: Callable[..., tuple[Any, Any]]
+
+    def __post_init__(self) -> None:
+        if not callable(self.apply):
+            raise TypeError(f"Stateful needs a function, got {describe(self.apply)}.")
+
+
+def forward(
+    network: Network | Stateful,
+    params: Any,
+    model_state: Any,
+    input: Any,
+    key: jax.Array | None,
+    training: bool,
+) -> tuple[Any, Any]:
+    """Calls a network, whichever kind it is.
+
+    Args:
+      network: `(params, input) -> output`, or a `Stateful`.
+      params: what is trained.
+      model_state: what is not; a plain function does not see it.
+      input: a batch.
+      key: for randomness; the key is consumed.
+      training: whether it is being trained.
+
+    Returns:
+      The output, and the model state after it.
+
+    Raises:
+      TypeError: if a `Stateful` does not return two things.
+
+    Example:
+      >>> forward(lambda params, input: params * input, 2, None, 3, None, True)
+      (6, None)
+    """
+    if not isinstance(network, Stateful):
+        return network(params, input), model_state
+    returned = network.apply(params, model_state, input, key=key, training=training)
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise TypeError(
+            "A Stateful network returns (output, model_state), got"
+            f" {describe(returned)} from {describe(network.apply)}."
+        )
+    return returned
