@@ -87,10 +87,11 @@ class Epoch:
         def room(position: int, sample_bytes: int) -> int:
             return run.plan.room(self._first + position, sample_bytes)
 
+        placed: dict[int, Any] = {}
         for chunk in self._iterator.chunks(self._epoch, self._start, room):
             chunk, count = _fitted(chunk, run.plan)
             if run.placement is not None:
-                chunk = run.placement.chunk(chunk)
+                chunk = run.placement.chunk(chunk, placed)
             run.clock.lap("data")
             yield chunk, count
 

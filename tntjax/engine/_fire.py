@@ -1,6 +1,6 @@
 """Running hooks: what they may return, and what is said if it is another thing."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,12 @@ carried from step to step and must keep its structure, shape and dtype.
         return state.replace({root}={{"new": jnp.zeros(...)}})
 
     hooks = Hooks(on_start=start, {event}={hook})   # and cast: value.astype(old.dtype)
+"""
+
+CHANGED_BY = """{hook} changed {field}, which is carried from step to step and must \
+keep its structure, shape and dtype.
+  before: {before}
+  after:  {after}
 """
 
 CHANGED_HOST = """the compiled hook {hook} of {event} changed state.{field}, which \
@@ -105,21 +111,51 @@ def _settled(hook: Hook, event: str, old: State, new: State) -> State:
     changes = {}
     for field in CARRIED:
         before, after = getattr(old, field), getattr(new, field)
-        if after is before:
-            continue
-        before_leaves, before_tree = jax.tree_util.tree_flatten_with_path(before)
-        after_leaves, after_tree = jax.tree.flatten(after)
-        if before_tree != after_tree:
-            _raise_changed(name, event, field, field, describe(before), describe(after))
-        leaves = []
-        for (path, a), b in zip(before_leaves, after_leaves, strict=True):
-            leaf = _strong(a, b)
-            if leaf is None:
-                where = field + jax.tree_util.keystr(path)
-                _raise_changed(name, event, field, where, describe(a), describe(b))
-            leaves.append(leaf)
-        changes[field] = after_tree.unflatten(leaves)
+        if after is not before:
+            changes[field] = _like(CHANGED_CARRY, name, event, field, before, after)
     return new.replace(**changes)
+
+
+def settled_by(what: str, field: str, old: State, new: State) -> State:
+    """The State with a field that something else than a hook computed, checked.
+
+    Args:
+      what: computed it, for the error.
+      field: its name.
+      old: the State with the field before.
+      new: the State with the field after.
+
+    Returns:
+      The new State, the leaves of the field strongly typed.
+
+    Raises:
+      TypeError: if its structure, shapes or dtypes have changed.
+    """
+    before, after = getattr(old, field), getattr(new, field)
+    leaves = _like(CHANGED_BY, what, "", field, before, after)
+    return new.replace(**{field: leaves})
+
+
+def _like(
+    message: str, who: str, event: str, field: str, before: Any, after: Any
+) -> Any:
+    """`after` with strong leaves, or an error if it is not a tree like `before`."""
+
+    def fail(where: str, a: Any, b: Any) -> NoReturn:
+        words = {"hook": who, "event": event, "root": field, "field": where}
+        raise TypeError(message.format(before=describe(a), after=describe(b), **words))
+
+    before_leaves, before_tree = jax.tree_util.tree_flatten_with_path(before)
+    after_leaves, after_tree = jax.tree.flatten(after)
+    if before_tree != after_tree:
+        fail(field, before, after)
+    leaves = []
+    for (path, a), b in zip(before_leaves, after_leaves, strict=True):
+        leaf = _strong(a, b)
+        if leaf is None:
+            fail(field + jax.tree_util.keystr(path), a, b)
+        leaves.append(leaf)
+    return after_tree.unflatten(leaves)
 
 
 def _strong(before: Any, after: Any) -> Any:
@@ -136,15 +172,6 @@ def _strong(before: Any, after: Any) -> Any:
 
 def _without_weak_type(leaf: Any) -> Any:
     return jnp.asarray(leaf, leaf.dtype) if getattr(leaf, "weak_type", False) else leaf
-
-
-def _raise_changed(
-    hook: str, event: str, root: str, field: str, before: str, after: str
-) -> None:
-    message = CHANGED_CARRY.format(
-        hook=hook, event=event, root=root, field=field, before=before, after=after
-    )
-    raise TypeError(message)
 
 
 def as_carry(state: State) -> State:

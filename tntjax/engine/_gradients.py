@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from tntjax._types import Sample
-from tntjax.engine._fire import fire
+from tntjax.engine._fire import fire, settled_by
 from tntjax.engine._phase import (
     loss_weight,
     rows,
@@ -47,7 +47,8 @@ def of_batch(program: Any, state: State, whole: Sample) -> tuple[State, Objectiv
     keyed, key = with_own_key(program.network, state)
     run = run_network(program.network, state, key, training=True)
     output, pull_network, model_state = jax.vjp(run, state.params, has_aux=True)
-    state = keyed.replace(output=output, model_state=model_state)
+    after = keyed.replace(output=output, model_state=model_state)
+    state = settled_by("the network", "model_state", state, after)
     state = fire(hooks, "on_forward", state)
 
     measure = run_criterion(program.criterion, state)
@@ -84,31 +85,37 @@ def of_pieces(program: Any, state: State) -> tuple[State, Objective]:
     Returns:
       As `of_batch`; `output` and `grad_output` are None, as no single one is left.
     """
-    whole = state.sample
+    whole, start = state.sample, state
     pieces, last = _cut(whole, -(-rows(whole) // program.accumulate))
 
-    def add(carry: tuple[State, Any], piece: Sample) -> tuple[tuple[State, Any], Any]:
-        state, sums = carry
+    def parts(state: State, piece: Sample) -> tuple[State, Any, jax.Array]:
         state, objective = of_batch(program, state.replace(sample=piece), whole)
-        parts = (objective.value, state.grads, state.criterion_grads)
-        loss = state.loss
-        return (without_step_fields(state), jax.tree.map(jnp.add, sums, parts)), loss
+        sums = (objective.value, state.grads, state.criterion_grads)
+        return without_step_fields(state), sums, state.loss
 
-    zeros = jax.tree.map(jnp.zeros_like, (state.params, state.criterion_params))
-    like = jax.eval_shape(add, (without_step_fields(state), (0.0, *zeros)), last)
-    value = jnp.zeros((), like[0][1][0].dtype)
-    carry, losses = jax.lax.scan(
-        add, (without_step_fields(state), (value, *zeros)), pieces
-    )
-    carry, loss = add(carry, last)
-    after, (value, grads, criterion_grads) = carry
-    if loss.ndim:
-        loss = jnp.concatenate([losses.reshape(-1), loss])
-    else:
-        loss = value
-    after = after.replace(sample=whole, loss=loss, grads=grads)
-    after = after.replace(criterion_grads=criterion_grads)
-    return after, Objective(value, _value_of_pieces(program, state, pieces, last))
+    def add(carry: tuple[State, Any], piece: Sample) -> tuple[tuple[State, Any], Any]:
+        state, sums, loss = parts(carry[0], piece)
+        return (state, jax.tree.map(jnp.add, carry[1], sums)), loss
+
+    # The last comes first, so that the others can be added to what it gives.
+    state, sums, loss = parts(state, last)
+    (state, sums), losses = _scan(add, (without_step_fields(state), sums), pieces)
+    value, grads, criterion_grads = sums
+    loss = jnp.concatenate([losses.reshape(-1), loss]) if loss.ndim else value
+    state = state.replace(sample=whole, loss=loss, grads=grads)
+    state = state.replace(criterion_grads=criterion_grads)
+    return state, Objective(value, _value_of_pieces(program, start, pieces, last))
+
+
+def _scan(step: Callable[[Any, Any], Any], carry: Any, xs: Any) -> tuple[Any, Any]:
+    """A scan inside compiled code, a loop outside, where `print` and `pdb` work."""
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((carry, xs))):
+        return jax.lax.scan(step, carry, xs)
+    ys = []
+    for k in range(len(jax.tree.leaves(xs)[0])):
+        carry, y = step(carry, jax.tree.map(lambda leaf: leaf[k], xs))  # noqa: B023
+        ys.append(y)
+    return carry, jnp.stack(ys)
 
 
 def _value_of_pieces(
@@ -118,13 +125,13 @@ def _value_of_pieces(
     _, key = with_own_key(program.network, state)
 
     def value_fn(params: Any) -> jax.Array:
-        def value(piece: Sample) -> jax.Array:
+        def value(nothing: None, piece: Sample) -> tuple[None, jax.Array]:
             at = state.replace(sample=piece)
             output, _ = run_network(program.network, at, key, training=True)(params)
             loss = run_criterion(program.criterion, at)(at.criterion_params, output)
-            return jnp.sum(loss * loss_weight(loss, piece, whole))
+            return nothing, jnp.sum(loss * loss_weight(loss, piece, whole))
 
-        return jax.lax.map(value, pieces).sum() + value(last)
+        return _scan(value, None, pieces)[1].sum() + value(None, last)[1]
 
     return value_fn
 

@@ -44,22 +44,35 @@ class Placement:
         everywhere = self._everywhere
         return heavy, jax.tree.map(lambda leaf: constrain(leaf, everywhere), light)
 
-    def chunk(self, chunk: Chunk) -> Chunk:
+    def chunk(self, chunk: Chunk, placed: dict[int, Any]) -> Chunk:
         """Divides the rows of the batches over the devices, if they can be divided.
 
         A batch that cannot, such as a shorter last one, is copied to each device.
+
+        Args:
+          chunk: the batches.
+          placed: of the chunks before it, by id, what was copied to all devices and
+            what became of it: the arrays of a dataset that compiled code gathers from.
+
+        Returns:
+          The chunk on the mesh.
         """
-        devices = self.mesh.shape[self.data_axis]
+        columns = {id(leaf) for leaf in jax.tree.leaves(chunk.xs)}
 
         def put(leaf: Any) -> Any:
-            divisible = leaf.ndim > 1 and leaf.shape[1] % devices == 0
-            spec = PartitionSpec(None, self.data_axis) if divisible else PartitionSpec()
-            return _put(leaf, NamedSharding(self.mesh, spec))
+            if id(leaf) in columns:
+                return _put(leaf, self._of_column(leaf))
+            if id(leaf) not in placed:  # with the leaf, or its id would be given away
+                placed[id(leaf)] = leaf, _put(leaf, self._everywhere)
+            return placed[id(leaf)][1]
 
-        columns = {id(leaf) for leaf in jax.tree.leaves(chunk.xs)}
-        return jax.tree.map(
-            lambda leaf: put(leaf) if id(leaf) in columns else self._copied(leaf), chunk
-        )
+        return jax.tree.map(put, chunk)
+
+    def _of_column(self, leaf: Any) -> NamedSharding:
+        devices = self.mesh.shape[self.data_axis]
+        if leaf.ndim < 2 or leaf.shape[1] % devices:
+            return self._everywhere
+        return NamedSharding(self.mesh, PartitionSpec(None, self.data_axis))
 
     @property
     def _everywhere(self) -> NamedSharding:
@@ -123,7 +136,8 @@ def make_placement(
             f"data_axis must be one of the mesh's axes {mesh.axis_names}, got"
             f" {data_axis!r}."
         )
-    return Placement(mesh, shard, data_axis)
+    # Whatever the axes were made for, here the compiler decides along all of them.
+    return Placement(Mesh(mesh.devices, mesh.axis_names), shard, data_axis)
 
 
 def _put(leaf: Any, sharding: NamedSharding) -> jax.Array:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from tntjax._struct import describe
 from tntjax._types import Sample
-from tntjax.engine._fire import fire
+from tntjax.engine._fire import fire, settled_by
 from tntjax.engine._gradients import of_batch, of_pieces
 from tntjax.engine._hooks import HOST_EVENTS, Hooks
 from tntjax.engine._phase import count, run_criterion, run_network, with_own_key
@@ -60,7 +60,10 @@ def train_step(program: Program, state: State, sample: Sample) -> State:
     else:
         state, objective = of_pieces(program, state)
     state = fire(hooks, "on_backward", state)
-    state = _unless_skipped(program.update(state, objective), before)
+    updated = settled_by(
+        "the optimizer", "opt_state", state, program.update(state, objective)
+    )
+    state = _unless_skipped(updated, before)
     state = _counted(state)
     return without_step_fields(fire(hooks, "on_update", state))
 
