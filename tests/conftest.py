@@ -1,9 +1,13 @@
-"""Settings that every test runs under: JAX on the CPU, repeatable hypothesis."""
+"""Settings that every test runs under: JAX on four CPUs, repeatable hypothesis."""
 
 import os
 
 # Before anything imports jax, and only where nobody chose: `JAX_PLATFORMS=cuda pytest`.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# One CPU as four devices, so that a mesh can be had; without one all runs on the first.
+os.environ["XLA_FLAGS"] = " ".join(
+    [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=4"]
+)
 
 from hypothesis import settings
 

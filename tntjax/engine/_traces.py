@@ -94,13 +94,13 @@ def _function(value: Any) -> str:
 
 
 def _changes(before: list[dict[str, str]], now: dict[str, str]) -> str:
-    """What differs from the most similar trace before."""
+    """What differs from the most similar trace before, the last of these."""
 
     def differences(other: dict[str, str]) -> list[str]:
         names = sorted(other.keys() | now.keys())
         return [name for name in names if other.get(name) != now.get(name)]
 
-    nearest = min(before, key=lambda other: len(differences(other)))
+    nearest = min(reversed(before), key=lambda other: len(differences(other)))
     lines = [
         f"  {name}: {nearest.get(name, 'not there')} became {now.get(name, 'nothing')}"
         for name in differences(nearest)

@@ -1,0 +1,217 @@
+"""Many devices: what lies where, what is wrong, and several processes."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import PartitionSpec
+
+import tntjax as tnt
+from tests.engine.conftest import network
+
+
+@pytest.fixture
+def mesh():
+    return jax.make_mesh((4,), ("data",))
+
+
+def test_batches_are_divided_and_rests_copied(problem, mesh):
+    seen = {}
+
+    def look(params, input):
+        jax.debug.inspect_array_sharding(
+            input, callback=lambda s: seen.update({input.shape: len(s.device_set)})
+        )
+        return network(params, input)
+
+    state = tnt.SGDEngine().train(**problem.job(network=look, mesh=mesh))
+    assert int(state.samples) == 106
+    assert {shape for shape in seen} == {(8, 5), (5, 5)}
+    assert state.params["weight"].sharding.is_fully_replicated
+    assert len(state.params["weight"].sharding.device_set) == 4
+
+
+def test_a_dataset_on_the_device_is_copied_to_all(problem, mesh):
+    iterator = problem.over(jax.device_put(problem.dataset()))
+    one = tnt.SGDEngine().train(**problem.job(iterator=iterator))
+    four = tnt.SGDEngine().train(**problem.job(iterator=iterator, mesh=mesh))
+    np.testing.assert_allclose(
+        one.params["weight"], four.params["weight"], rtol=1e-4, atol=1e-6
+    )
+
+
+def test_epochs_on_a_mesh_compile_nothing_new(problem, mesh, compiles):
+    after = []
+    hooks = tnt.chain(
+        tnt.Hooks(on_end_epoch=lambda s: after.append(len(compiles)) or s),
+        tnt.every(3, lambda s: s),
+    )
+    rows = lambda path, leaf: PartitionSpec()  # noqa: E731
+    job = problem.job(mesh=mesh, shard=rows, max_epoch=4)
+    tnt.SGDEngine(hooks).train(**job, steps_per_call=3)
+    assert after[2] == after[3]
+
+
+def test_a_test_on_a_mesh(problem, mesh):
+    def start(state):
+        return state.replace(meters={"error": tnt.ClassErrorMeter()})
+
+    def measure(state):
+        error = state.meters["error"].add(state.output, state.sample["target"])
+        return state.replace(meters={"error": error})
+
+    engine = tnt.SGDEngine(tnt.Hooks(on_start=start, on_forward=measure))
+    params = {"weight": jnp.eye(5, 3), "bias": jnp.zeros(3)}
+    job = {"network": network, "iterator": problem.iterator(), "params": params}
+    one, four = engine.test(**job), engine.test(**job, mesh=mesh)
+    assert one.meters["error"].value() == four.meters["error"].value()
+    assert int(four.samples) == 53
+
+
+def test_a_second_axis_divides_parameters_only(problem):
+    mesh = jax.make_mesh((2, 2), ("data", "model"))
+    seen = []
+
+    def shard(path, leaf):
+        seen.append((path, leaf.shape))
+        return PartitionSpec(None, "model") if path == "['weight']" else PartitionSpec()
+
+    params = {"weight": jnp.zeros((5, 2)), "bias": jnp.zeros(2)}
+    job = problem.job(params=params, mesh=mesh, shard=shard)
+    job["criterion"] = lambda output, target: (output.sum(1) - target) ** 2
+    state = tnt.SGDEngine().train(**job)
+    assert {*seen} == {("['weight']", (5, 2)), ("['bias']", (2,))}
+    assert state.params["weight"].sharding.spec == PartitionSpec(None, "model")
+    assert state.params["bias"].sharding.is_fully_replicated
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "words"),
+    [
+        ({"mesh": 4}, TypeError, "mesh must be a jax.sharding.Mesh, got 4"),
+        ({"shard": print}, ValueError, "pass mesh=... as well"),
+        ({"data_axis": "batch"}, ValueError, r"\('data',\), got 'batch'"),
+        ({"shard": lambda path, leaf: "data"}, TypeError, "'data' for .*'bias'"),
+    ],
+)
+def test_bad_arguments(problem, mesh, how, error, words):
+    given = how if words.startswith("pass") else {"mesh": mesh, **how}
+    with pytest.raises(error, match=words):
+        tnt.SGDEngine().train(**problem.job(**given))
+
+
+SCRIPT = """
+import os, signal, sys
+number, port, count, dies = (int(word) for word in sys.argv[1:])
+import jax
+if count > 1:
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    patience = {"heartbeat_timeout_seconds": 10} if dies else {}
+    try:
+        jax.distributed.initialize(f"localhost:{port}", count, number, **patience)
+    except TypeError:  # the name of an older JAX
+        jax.distributed.initialize(f"localhost:{port}", count, number)
+import numpy as np
+import optax
+import tntjax as tnt
+
+def network(params, input):
+    return input.reshape(-1, 784) / 255.0 @ params["weight"]
+
+def start(state):
+    meters = {"loss": tnt.AverageValueMeter(), "error": tnt.ClassErrorMeter()}
+    return state.replace(meters=meters)
+
+def measure(state):
+    loss, error = state.meters["loss"], state.meters["error"]
+    error = error.add(state.output, state.sample["target"])
+    return state.replace(meters={"loss": loss.add(state.loss), "error": error})
+
+def look(state):
+    if dies and number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+digits = tnt.vision.mnist_sample("train")
+hooks = tnt.Hooks(on_start=start, on_forward_criterion=measure)
+state = tnt.OptimEngine(tnt.chain(hooks, tnt.watch(20, look))).train(
+    network=network,
+    criterion=optax.softmax_cross_entropy_with_integer_labels,
+    iterator=tnt.DatasetIterator(
+        lambda epoch: tnt.BatchDataset(tnt.ShuffleDataset(digits, seed=epoch), 64)
+    ),
+    params={"weight": np.zeros((784, 10), np.float32)},
+    optimizer=optax.sgd(0.1, momentum=0.9),
+    max_epoch=2,
+    mesh=jax.make_mesh((count,), ("data",)),
+    shard=lambda path, leaf: jax.sharding.PartitionSpec("data"),
+)
+parts = state.params["weight"].addressable_shards
+weight = sum(float(abs(part.data).sum()) for part in parts)
+loss, error = state.meters["loss"].value().mean, state.meters["error"].value()[1]
+print("result", float(loss), float(error), int(state.samples), weight)
+"""
+
+
+def start_processes(count, dies=False):
+    with socket.socket() as sock:
+        sock.bind(("localhost", 0))
+        port = sock.getsockname()[1]
+    environment = {**os.environ, "XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
+    return [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                SCRIPT,
+                str(number),
+                str(port),
+                str(count),
+                str(int(dies)),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for number in range(count)
+    ]
+
+
+def results(processes):
+    found = []
+    for process in processes:
+        output, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, errors
+        line = re.search(r"result (.*)", output)
+        found.append([float(word) for word in line[1].split()])
+    return found
+
+
+def test_two_processes_end_with_the_result_of_one():
+    two, (one,) = start_processes(2), start_processes(1)
+    first, second = results(two)
+    alone = results([one])[0]
+    assert first[:3] == second[:3]
+    np.testing.assert_allclose(first[:3], alone[:3], rtol=1e-5)
+    np.testing.assert_allclose(first[3] + second[3], alone[3], rtol=1e-4)
+
+
+def test_if_one_process_dies_the_other_stops():
+    survivor, victim = start_processes(2, dies=True)
+    with survivor, victim:
+        try:
+            victim.communicate(timeout=240)
+            _, errors = survivor.communicate(timeout=240)
+        finally:
+            survivor.kill()
+            victim.kill()
+    assert victim.returncode == -signal.SIGKILL
+    assert survivor.returncode not in (0, -signal.SIGKILL)
+    assert "rror" in errors

@@ -1,0 +1,67 @@
+"""The compile guard: says once, and why, that a step was compiled too often."""
+
+import warnings
+
+import jax
+import numpy as np
+import pytest
+
+import tntjax as tnt
+from tests.engine.conftest import criterion, network
+from tntjax.engine._traces import BUDGET
+
+
+def ragged(problem, sizes):
+    """Batches of the sizes given, each another shape."""
+    data = problem.data
+    batches = [jax.tree.map(lambda column: column[:n], data) for n in sizes]  # noqa: B023
+    return tnt.DatasetIterator(batches)
+
+
+def test_too_many_shapes_are_told_once(problem):
+    job = problem.job(iterator=ragged(problem, range(1, 20)), max_epoch=1)
+    words = r"compiled 9 times(.|\n)*chunk\['input'\].*8,5\] became .*9,5\]"
+    with pytest.warns(UserWarning, match=words) as caught:
+        tnt.SGDEngine().train(**job)
+    assert len(caught) == 1
+
+
+def test_new_functions_each_epoch_are_told(problem):
+    def renew(state):
+        return state.replace(network=lambda params, input: network(params, input))
+
+    job = problem.job(max_epoch=BUDGET + 1)
+    hooks = tnt.Hooks(on_start_epoch=renew)
+    whole = tnt.DatasetIterator(tnt.BatchDataset(problem.dataset(), 53))
+    with pytest.warns(UserWarning, match=r"(state|the) ?.network: .*became .*lambda"):
+        tnt.SGDEngine(hooks).train(**{**job, "iterator": whole})
+
+
+def test_a_changed_static_value_is_told(problem):
+    kinds = [np.float16, np.float32]
+
+    def change(state):
+        kind = kinds[int(state.epoch) % 2]
+        aux = {"x": np.zeros(int(state.epoch), kind)}
+        return state.replace(aux=aux)
+
+    whole = tnt.DatasetIterator(tnt.BatchDataset(problem.dataset(), 53))
+    job = problem.job(iterator=whole, max_epoch=BUDGET + 1)
+    with pytest.warns(UserWarning, match=r"state.aux\['x'\].*\[7\] became .*\[8\]"):
+        tnt.SGDEngine(tnt.Hooks(on_start_epoch=change)).train(**job)
+
+
+def test_usual_training_is_within_the_budget(problem):
+    hooks = tnt.chain(tnt.every(3, lambda state: state), tnt.watch(4, lambda s: None))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tnt.SGDEngine(hooks).train(**problem.job(max_epoch=12), steps_per_call=5)
+
+
+def test_each_run_counts_for_itself(problem):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for size in range(1, BUDGET + 3):
+            job = problem.job(iterator=problem.iterator(size), max_epoch=1)
+            job["criterion"] = lambda output, target: criterion(output, target)
+            tnt.SGDEngine().train(**job)
