@@ -3,14 +3,14 @@
 Run: python benchmarks/engine.py [--repeats 15] [--skip-memory]
 
 Time: one epoch on arrays as large as Fashion-MNIST, of a small convolutional network
-and of logistic regression, loss and errors metered. Both make the same steps in the same
-chunks, turn by turn in one process; printed are the median time and the median of the
-ratios to the loop by hand in the same turn. Then what 20 hooks that do nothing add, and
-a watch every 10 steps.
+and of logistic regression, loss and errors metered. Both make the same steps in the
+same chunks, turn by turn in one process; printed are the median time and the median of
+the ratios to the loop by hand in the same turn. Then what 20 hooks that do nothing add,
+and a watch every 10 steps.
 
 Memory: parameters of 50 million floats with momentum, by hand and by the engine, each
-in a process of its own: what lives on the device in the middle of training, and the peak
-of the process. Then the process itself over 50 epochs.
+in a process of its own: what lives on the device in the middle of training, and the
+peak of the process. Then the process itself over 50 epochs.
 """
 
 import argparse

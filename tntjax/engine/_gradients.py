@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from tntjax._types import Sample
 from tntjax.engine._fire import fire, settled_by
@@ -109,7 +110,7 @@ def of_pieces(program: Any, state: State) -> tuple[State, Objective]:
 
 def _scan(step: Callable[[Any, Any], Any], carry: Any, xs: Any) -> tuple[Any, Any]:
     """A scan inside compiled code, a loop outside, where `print` and `pdb` work."""
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((carry, xs))):
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((carry, xs))):
         return jax.lax.scan(step, carry, xs)
     ys = []
     for k in range(len(jax.tree.leaves(xs)[0])):
