@@ -6,5 +6,5 @@ from importlib.util import find_spec
 PACKAGES = ("array_record", "datasets", "grain", "torch")
 MISSING = [name for name in PACKAGES if find_spec(name) is None]
 
-if MISSING and not os.environ.get("TNTJAX_INTEROP"):
+if MISSING and not os.environ.get("TNTJAX_REQUIRE_EXTRAS"):
     collect_ignore_glob = ["sources.py", "test_our_datasets.py", "test_their_*.py"]

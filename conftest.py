@@ -1,0 +1,39 @@
+"""What needs an optional package is tested where it is installed: `.[test,all]`.
+
+With TNTJAX_REQUIRE_EXTRAS=1, as in .ci/run, a missing package is an error instead.
+"""
+
+import importlib.util
+import os
+
+NEEDED_BY = {
+    "flax": [
+        "docs/networks.md",
+        "tests/examples/test_fashion_mnist_cnn.py",
+        "tests/network/test_linen.py",
+        "tests/network/test_nnx.py",
+        "tntjax/network/_linen.py",
+        "tntjax/network/_nnx.py",
+    ],
+    "equinox": [
+        "docs/networks.md",
+        "tests/examples/test_equinox_mlp.py",
+        "tests/network/test_equinox.py",
+        "tntjax/network/_equinox.py",
+    ],
+    "haiku": [
+        "docs/networks.md",
+        "tests/network/test_haiku.py",
+        "tntjax/network/_haiku.py",
+    ],
+}
+
+REQUIRED = os.environ.get("TNTJAX_REQUIRE_EXTRAS") == "1"
+MISSING = [n for n in NEEDED_BY if not REQUIRED and not importlib.util.find_spec(n)]
+
+collect_ignore = sorted({path for name in MISSING for path in NEEDED_BY[name]})
+
+
+def pytest_report_header() -> list[str]:
+    """Names what is left out, so that nobody takes it for tested."""
+    return [f"not installed, so not tested: {', '.join(MISSING)}"] if MISSING else []

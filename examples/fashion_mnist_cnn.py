@@ -1,0 +1,102 @@
+"""A convolutional network of flax on Fashion-MNIST: `pip install "tntjax[flax]"`."""
+
+import argparse
+
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+import tntjax as tnt
+
+parser = argparse.ArgumentParser(description=__doc__)
+for flag, default in (("--epochs", 10), ("--batch-size", 128), ("--lr", 2e-3)):
+    parser.add_argument(flag, type=type(default), default=default)
+parser.add_argument("--data-dir", help="a folder that has the files or will get them")
+parser.add_argument("--variant", choices=["fashion", "mnist"], default="fashion")
+parser.add_argument("--features", type=int, default=32, help="of the first layer")
+args = parser.parse_args()
+try:
+    data = {
+        name: tnt.vision.mnist(name, args.data_dir, variant=args.variant)
+        for name in ("train", "test")
+    }
+except FileNotFoundError:
+    print("No such files and none to be fetched: training on the 6,000 digits inside.")
+    data = {name: tnt.vision.mnist_sample(name) for name in ("train", "test")}
+
+
+class Block(nnx.Module):
+    def __init__(self, inputs, outputs, rngs):
+        self.conv = nnx.Conv(inputs, outputs, (3, 3), use_bias=False, rngs=rngs)
+        self.norm = nnx.BatchNorm(outputs, momentum=0.9, rngs=rngs)
+
+    def __call__(self, x):  # [B, H, W, inputs] -> [B, H/2, W/2, outputs]
+        x = nnx.relu(self.norm(self.conv(x)))
+        return nnx.max_pool(x, (2, 2), (2, 2))
+
+
+class CNN(nnx.Module):
+    def __init__(self, features, rngs):
+        self.block1 = Block(1, features, rngs)
+        self.block2 = Block(features, 2 * features, rngs)
+        self.dense1 = nnx.Linear(7 * 7 * 2 * features, 128, rngs=rngs)
+        self.dropout = nnx.Dropout(0.4, rngs=rngs)
+        self.dense2 = nnx.Linear(128, 10, rngs=rngs)
+
+    def __call__(self, x):  # [B, 28, 28, 1] -> [B, 10]
+        x = self.block2(self.block1(x))
+        x = nnx.relu(self.dense1(x.reshape(len(x), -1)))
+        return self.dense2(self.dropout(x))
+
+
+def batches(epoch):  # each epoch in an order of its own
+    return tnt.BatchDataset(
+        tnt.ShuffleDataset(data["train"], seed=epoch), args.batch_size
+    )
+
+
+def criterion(output, target):  # [B, 10], [B] -> [B]
+    return optax.softmax_cross_entropy_with_integer_labels(output, target)
+
+
+def reset(state):  # on the host
+    meters = {"loss": tnt.AverageValueMeter(), "error": tnt.ClassErrorMeter()}
+    return state.replace(meters=meters)
+
+
+def prepare(state):  # compiled: uint8 travels, floats are made on the device
+    input = state.sample["input"][..., None].astype(jnp.float32) / 255
+    return state.replace(sample={**state.sample, "input": input})
+
+
+def measure(state):  # compiled
+    loss = state.meters["loss"].add(state.loss)
+    error = state.meters["error"].add(state.output, state.sample["target"])
+    return state.replace(meters={"loss": loss, "error": error})
+
+
+def show(state, when):
+    loss, error = state.meters["loss"].value(), state.meters["error"].value()
+    print(f"{when:10} loss {loss.mean:.4f}  accuracy {100 - error[1]:5.2f} %")
+    return state
+
+
+hooks = tnt.Hooks(on_start=reset, on_sample=prepare, on_forward_criterion=measure)
+end = tnt.Hooks(
+    on_start_epoch=reset, on_end_epoch=lambda s: show(s, f"epoch {s.epoch}:")
+)
+engine = tnt.OptimEngine(tnt.chain(hooks, end))
+steps = args.epochs * len(batches(0))
+network, params, model_state = tnt.network.nnx(CNN(args.features, nnx.Rngs(0)))
+job = {"network": network, "criterion": criterion}
+state = engine.train(
+    **job,
+    iterator=tnt.DatasetIterator(batches),
+    params=params,
+    model_state=model_state,
+    optimizer=optax.adam(optax.cosine_decay_schedule(args.lr, steps)),
+    max_epoch=args.epochs,
+)
+job |= {"params": state.params, "model_state": state.model_state}
+test = tnt.DatasetIterator(tnt.BatchDataset(data["test"], 500))
+show(engine.test(**job, iterator=test), "test:")

@@ -1,0 +1,83 @@
+"""Modules of equinox."""
+
+import dataclasses
+import inspect
+from typing import Any
+
+import jax
+
+from tntjax.network._adapted import Adapted, library
+from tntjax.network._stateful import Stateful
+
+
+def equinox(model: Any, state: Any = None) -> Adapted:
+    """Adapts a module of equinox, which is written for one example.
+
+    It is mapped over the batch, whose axis is called `"batch"` as `BatchNorm` expects,
+    with a key for each example if it takes a `key`. Floating-point arrays are trained;
+    the model state is `(other arrays, state)`. In a test it is in inference mode.
+    Trained, it is `eqx.combine(state.params, model)` with `state.model_state[1]`.
+
+    Args:
+      model: called as `model(x)`, or as `model(x, state)` if there is a state, which
+        it then returns beside its output.
+      state: what `eqx.nn.make_with_state` returned beside the model, if anything.
+
+    Returns:
+      The network, parameters and model state for an engine.
+
+    Raises:
+      ImportError: if equinox is not installed.
+
+    Example:
+      >>> import equinox as eqx
+      >>> model = eqx.nn.Linear(3, 2, key=jax.random.key(0))
+      >>> network, params, model_state = equinox(model)
+      >>> params.weight.shape
+      (2, 3)
+      >>> trained = jax.tree.map(lambda leaf: 0 * leaf, params)
+      >>> float(eqx.combine(trained, model).weight.sum())
+      0.0
+    """
+    eqx = library("equinox", "equinox", "equinox")
+    params, rest = eqx.partition(model, eqx.is_inexact_array)
+    arrays, static = eqx.partition(rest, eqx.is_array)
+    return Adapted(Stateful(Equinox(static)), params, (arrays, state))
+
+
+@dataclasses.dataclass(frozen=True)
+class Equinox:
+    """Applies a module; see `Stateful`.
+
+    Args:
+      static: the module without its arrays.
+    """
+
+    static: Any
+
+    def __call__(
+        self,
+        params: Any,
+        model_state: Any,
+        input: Any,
+        *,
+        key: jax.Array,
+        training: bool,
+    ) -> tuple[Any, Any]:
+        """Returns the output and the new model state."""
+        eqx = library("equinox", "equinox", "equinox")
+        arrays, state = model_state
+        model = eqx.combine(params, arrays, self.static)
+        model = eqx.nn.inference_mode(model, value=not training)
+        takes_key = "key" in inspect.signature(type(model).__call__).parameters
+
+        def one(x: Any, state: Any, key: jax.Array) -> tuple[Any, Any]:
+            keys = {"key": key} if takes_key else {}
+            return (
+                (model(x, **keys), None) if state is None else model(x, state, **keys)
+            )
+
+        keys = jax.random.split(key, len(jax.tree.leaves(input)[0]))
+        many = jax.vmap(one, (0, None, 0), (0, None), axis_name="batch")
+        output, state = many(input, state, keys)
+        return output, (arrays, state)

@@ -1,0 +1,81 @@
+"""Functions that haiku transformed."""
+
+import dataclasses
+from typing import Any
+
+import jax
+
+from tntjax.network._adapted import Adapted, flag_values, library, training_flags
+from tntjax.network._stateful import Stateful
+
+
+def haiku(
+    transformed: Any, params: Any, state: Any = None, *, training: str | None = None
+) -> Adapted:
+    """Adapts a function that haiku transformed.
+
+    Trained, `state.params` and `state.model_state` are what its `apply` takes.
+
+    Args:
+      transformed: what `hk.transform` or `hk.transform_with_state` returned.
+      params: what its `init` returned.
+      state: what its `init` returned beside them, with `hk.transform_with_state`.
+      training: the keyword argument of the function that says whether it is in
+        training, by default whichever of `is_training`, `train`, `training`, and their
+        opposites `deterministic`, `use_running_average`, `inference` it has.
+
+    Returns:
+      The network, parameters and model state for an engine.
+
+    Raises:
+      ImportError: if haiku is not installed.
+      TypeError: if there is a state without `hk.transform_with_state`, or none with it.
+
+    Example:
+      >>> import haiku as hk
+      >>> import jax.numpy as jnp
+      >>> linear = hk.transform(lambda input: hk.Linear(2)(input))
+      >>> params = linear.init(jax.random.key(0), jnp.ones((1, 3)))
+      >>> network, params, model_state = haiku(linear, params)
+      >>> params["linear"]["w"].shape
+      (3, 2)
+    """
+    hk = library("haiku", "haiku", "haiku")
+    stateful = isinstance(transformed, hk.TransformedWithState)
+    if stateful != (state is not None):
+        raise TypeError(
+            "tnt.network.haiku needs the state that hk.transform_with_state's init"
+            " returned, and none with hk.transform: (transformed, *init(key, input))."
+        )
+    flags = training_flags(transformed.apply, training)
+    return Adapted(Stateful(Haiku(transformed.apply, stateful, flags)), params, state)
+
+
+@dataclasses.dataclass(frozen=True)
+class Haiku:
+    """Applies a transformed function; see `Stateful`.
+
+    Args:
+      function: its `apply`.
+      stateful: whether that takes and returns a state.
+      flags: which keywords say whether it is in training.
+    """
+
+    function: Any
+    stateful: bool
+    flags: tuple[str, ...]
+
+    def __call__(
+        self,
+        params: Any,
+        model_state: Any,
+        input: Any,
+        *,
+        key: jax.Array,
+        training: bool,
+    ) -> tuple[Any, Any]:
+        """Returns the output and the new model state."""
+        flags = flag_values(self.flags, training)
+        if self.stateful:
+            return self.function(params, model_state, key, input, **flags)
+        return self.function(params, key, input, **flags), model_state

@@ -1,0 +1,84 @@
+"""Networks that compute in a smaller floating-point type than they are kept in."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from tntjax._types import Network
+from tntjax.network._stateful import Stateful, forward
+
+
+def mixed_precision(
+    network: Network | Stateful, compute: DTypeLike = jnp.bfloat16
+) -> Stateful:
+    """Makes a network compute in another floating-point type.
+
+    Parameters and input are cast to it where they are floating point, and the output
+    back to float32. The parameters themselves and the model state keep their types, so
+    gradients and updates have theirs. With float16 scale the loss, or small gradients
+    vanish; bfloat16 has the range of float32 and needs nothing.
+
+    Args:
+      network: `(params, input) -> output`, or a `Stateful`.
+      compute: a floating-point dtype.
+
+    Returns:
+      A network that takes the same parameters and model state.
+
+    Raises:
+      TypeError: if `compute` is not a floating-point dtype.
+
+    Example:
+      >>> network = mixed_precision(lambda params, input: params * input)
+      >>> output, _ = forward(network, 1 / 3, None, jnp.ones(1), None, True)
+      >>> print(output.dtype, float(output[0]))
+      float32 0.333984375
+
+    Torchnet: has one type for all, that of the network.
+    """
+    if not jnp.issubdtype(compute, jnp.floating):
+        raise TypeError(f"compute must be a floating-point dtype, got {compute!r}.")
+    return Stateful(MixedPrecision(network, jnp.dtype(compute)))
+
+
+@dataclasses.dataclass(frozen=True)
+class MixedPrecision:
+    """Applies a network in another type; see `Stateful`.
+
+    Args:
+      network: the network.
+      compute: the type.
+    """
+
+    network: Network | Stateful
+    compute: DTypeLike
+
+    def __call__(
+        self,
+        params: Any,
+        model_state: Any,
+        input: Any,
+        *,
+        key: jax.Array,
+        training: bool,
+    ) -> tuple[Any, Any]:
+        """Returns the output in float32, and the new model state in its own types."""
+        params, input = _cast(params, self.compute), _cast(input, self.compute)
+        output, after = forward(self.network, params, model_state, input, key, training)
+        after = jax.tree.map(
+            lambda new, old: _cast(new, jnp.result_type(old)), after, model_state
+        )
+        return _cast(output, jnp.float32), after
+
+
+def _cast(tree: Any, dtype: DTypeLike) -> Any:
+    """The tree with its floating-point leaves in another type."""
+
+    def cast(leaf: Any) -> Any:
+        floating = jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
+        return jnp.asarray(leaf, dtype) if floating else leaf
+
+    return jax.tree.map(cast, tree)

@@ -1,0 +1,84 @@
+"""Modules of flax.nnx."""
+
+import dataclasses
+from typing import Any
+
+import jax
+
+from tntjax.network._adapted import Adapted, library
+from tntjax.network._stateful import Stateful
+
+
+def nnx(model: Any) -> Adapted:
+    """Adapts a module of flax.nnx, which itself does not change.
+
+    Variables of type `nnx.Param` are trained, all others are the model state. The
+    module is in `train()` in training and in `eval()` in a test. Its streams of random
+    numbers are seeded from the key of the step, and their own keys stay as they are.
+    `nnx.update(model, state.params, state.model_state)` makes it the trained one.
+
+    Args:
+      model: the module; it is called with a batch.
+
+    Returns:
+      The network, parameters and model state for an engine.
+
+    Raises:
+      ImportError: if flax is not installed.
+
+    Example:
+      >>> from flax.nnx import Linear, Rngs, update
+      >>> model = Linear(3, 2, rngs=Rngs(0))
+      >>> network, params, model_state = nnx(model)
+      >>> params["kernel"].shape
+      (3, 2)
+      >>> update(model, jax.tree.map(lambda leaf: 0 * leaf, params), model_state)
+      >>> float(model.kernel.sum())
+      0.0
+    """
+    flax = library("flax.nnx", "nnx", "flax")
+    graph, params, model_state = flax.split(model, flax.Param, ...)
+    return Adapted(Stateful(Nnx(graph)), params, model_state)
+
+
+@dataclasses.dataclass(frozen=True)
+class Nnx:
+    """Applies a module; see `Stateful`.
+
+    Args:
+      graph: the module without its variables.
+    """
+
+    graph: Any
+
+    def __call__(
+        self,
+        params: Any,
+        model_state: Any,
+        input: Any,
+        *,
+        key: jax.Array,
+        training: bool,
+    ) -> tuple[Any, Any]:
+        """Returns the output and the new model state."""
+        flax = library("flax.nnx", "nnx", "flax")
+        # Variables may be changed only where they were made: these are made here.
+        own = jax.tree.map(lambda leaf: leaf, (params, model_state))
+        model = flax.merge(self.graph, *own)
+        if training:
+            model.train()
+        else:
+            model.eval()
+        random, structure = jax.tree.flatten(flax.state(model, flax.RngState))
+        flax.update(model, _seeded(flax.state(model, flax.RngKey), key))
+        output = model(input)
+        flax.update(model, jax.tree.unflatten(structure, random))
+        return output, flax.state(model, flax.Not(flax.Param))
+
+
+def _seeded(keys: Any, key: jax.Array) -> Any:
+    """Another key for each of these, of the same shape."""
+    leaves, structure = jax.tree.flatten(keys)
+    own = jax.random.split(key, len(leaves))
+    fresh = [jax.random.split(k, old.shape) for k, old in zip(own, leaves, strict=True)]
+    return jax.tree.unflatten(structure, fresh)
