@@ -11,7 +11,7 @@ def test_learns_the_embedded_digits_and_saves_the_module(
     run_example, offline, tmp_path
 ):
     path = str(tmp_path / "mlp.eqx")
-    settings = ["--epochs=2", "--width=32", f"--save={path}"]
+    settings = ["--epochs=2", "--width=32", "--lr=0.01", f"--save={path}"]
     lines = run_example("equinox_mlp.py", *settings)
     assert lines[0].startswith("No MNIST here")
     errors = [float(re.search(r"error +([\d.]+) %", line)[1]) for line in lines[1:]]
