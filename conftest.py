@@ -10,7 +10,9 @@ NEEDED_BY = {
     "flax": [
         "docs/networks.md",
         "tests/examples/test_fashion_mnist_cnn.py",
+        "tests/network/linen_network.py",
         "tests/network/test_linen.py",
+        "tests/network/nnx_network.py",
         "tests/network/test_nnx.py",
         "tntjax/network/_linen.py",
         "tntjax/network/_nnx.py",
@@ -18,11 +20,13 @@ NEEDED_BY = {
     "equinox": [
         "docs/networks.md",
         "tests/examples/test_equinox_mlp.py",
+        "tests/network/equinox_network.py",
         "tests/network/test_equinox.py",
         "tntjax/network/_equinox.py",
     ],
     "haiku": [
         "docs/networks.md",
+        "tests/network/haiku_network.py",
         "tests/network/test_haiku.py",
         "tntjax/network/_haiku.py",
     ],
