@@ -28,13 +28,30 @@ from tntjax.engine import (
 )
 from tntjax.iterator import DatasetIterator, ParallelDatasetIterator
 from tntjax.log import Log
-from tntjax.meter import AverageValueMeter, ClassErrorMeter, TimeMeter
+from tntjax.meter import (
+    APMeter,
+    AUCMeter,
+    AverageValueMeter,
+    BinnedAPMeter,
+    BinnedAUCMeter,
+    ClassErrorMeter,
+    NDCGMeter,
+    PrecisionAtKMeter,
+    PrecisionRecallCurveMeter,
+    ROCCurveMeter,
+    TimeMeter,
+    mAPMeter,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "APMeter",
+    "AUCMeter",
     "AverageValueMeter",
     "BatchDataset",
+    "BinnedAPMeter",
+    "BinnedAUCMeter",
     "ClassErrorMeter",
     "ConcatDataset",
     "CoroutineBatchDataset",
@@ -45,8 +62,12 @@ __all__ = [
     "IndexedDatasetWriter",
     "ListDataset",
     "Log",
+    "NDCGMeter",
     "OptimEngine",
     "ParallelDatasetIterator",
+    "PrecisionAtKMeter",
+    "PrecisionRecallCurveMeter",
+    "ROCCurveMeter",
     "ResampleDataset",
     "SGDEngine",
     "Seconds",
@@ -61,6 +82,7 @@ __all__ = [
     "dataset",
     "every",
     "log",
+    "mAPMeter",
     "network",
     "take",
     "transform",

@@ -11,7 +11,19 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from tntjax.meter import AverageValueMeter, ClassErrorMeter
+from tntjax.meter import (
+    APMeter,
+    AUCMeter,
+    AverageValueMeter,
+    BinnedAPMeter,
+    BinnedAUCMeter,
+    ClassErrorMeter,
+    NDCGMeter,
+    PrecisionAtKMeter,
+    PrecisionRecallCurveMeter,
+    ROCCurveMeter,
+    mAPMeter,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +31,8 @@ class Case:
     make: Callable[[], Any]
     batch: Callable[[np.random.Generator, int], tuple]
     """Arguments of one `add`, each with the rows first."""
+    reads_on_host: bool = False
+    """Whether `value` is NumPy's wherever the leaves are, unless it's traced."""
 
 
 def values(rng, size):
@@ -38,7 +52,57 @@ def classes(rng, size):
     return scores, rng.integers(-1, 7, size, np.int32)  # some without a class
 
 
+def ranked(rng, size):
+    scores = rng.integers(0, 4, size).astype(np.float32)  # many ties
+    return scores, rng.integers(0, 2, size, np.int32)
+
+
+def ranked_weighted(rng, size):
+    return (*ranked(rng, size), *weights_of(rng, size))
+
+
+def weights_of(rng, size):
+    return (rng.integers(0, 3, size).astype(np.float32),)
+
+
+def ranked_classes(rng, size):
+    scores = rng.integers(0, 4, (size, 3)).astype(np.float32)
+    return scores, rng.integers(0, 2, (size, 3), np.int32), *weights_of(rng, size)
+
+
+def queries(rng, size):
+    scores = rng.integers(0, 4, (size, 6)).astype(np.float32)
+    return scores, rng.integers(0, 3, (size, 6), np.int32)
+
+
+def candidates(rng, size):
+    scores = rng.normal(size=(size, 2)).astype(np.float32)  # the first of ties stays
+    return scores, rng.integers(0, 2, (size, 2), np.int32)
+
+
+def online():
+    return PrecisionAtKMeter((1, 4), dim=0, online=True, num_queries=2)
+
+
 CASES = {
+    "APMeter": Case(lambda: APMeter(40, 3), ranked_classes, True),
+    "APMeter, torchnet": Case(lambda: APMeter(40, 3, "torchnet"), ranked_classes, True),
+    "mAPMeter": Case(lambda: mAPMeter(40, 3), ranked_classes, True),
+    "mAPMeter, torchnet": Case(
+        lambda: mAPMeter(40, 3, "torchnet"), ranked_classes, True
+    ),
+    "ROCCurveMeter": Case(lambda: ROCCurveMeter(40), ranked_weighted, True),
+    "PrecisionRecallCurveMeter": Case(
+        lambda: PrecisionRecallCurveMeter(40), ranked_weighted, True
+    ),
+    "BinnedAUCMeter": Case(lambda: BinnedAUCMeter(8, 0.0, 3.5), ranked),
+    "BinnedAPMeter": Case(lambda: BinnedAPMeter(8, 0.0, 2.0), ranked),
+    "NDCGMeter": Case(lambda: NDCGMeter((1, 3, 6)), queries),
+    "NDCGMeter, torchnet": Case(lambda: NDCGMeter((2, 5), "torchnet"), queries),
+    "PrecisionAtKMeter": Case(lambda: PrecisionAtKMeter((1, 4)), queries),
+    "PrecisionAtKMeter, online": Case(online, candidates),
+    "AUCMeter": Case(lambda: AUCMeter(40), ranked, True),
+    "AUCMeter, weighted": Case(lambda: AUCMeter(40), ranked_weighted, True),
     "AverageValueMeter": Case(AverageValueMeter, values),
     "AverageValueMeter, weighted": Case(AverageValueMeter, weighted),
     "AverageValueMeter, [B, T]": Case(AverageValueMeter, tokens),

@@ -139,7 +139,7 @@ def test_value_is_computed_where_the_leaves_are(case):
     for leaf in jax.tree.leaves(host_value):
         assert not isinstance(leaf, jax.Array)
     for leaf in jax.tree.leaves(meter.value()):
-        assert isinstance(leaf, jax.Array)
+        assert isinstance(leaf, jax.Array) != case.reads_on_host
     for a, b in zip(numbers(on_host), numbers(meter), strict=True):
         assert a.dtype == b.dtype == np.float32
         np.testing.assert_allclose(a, b, rtol=1e-6)

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import describe, pytree, static
 from tntjax.meter._show import show
+from tntjax.meter._topk import check_topk
 from tntjax.utils import as_array, as_mask, host_or_device, host_zeros
 
 
@@ -55,7 +56,7 @@ class ClassErrorMeter:
     n: ArrayLike = np.int32(0)
 
     def __post_init__(self) -> None:
-        topk = _check_topk(self.topk)
+        topk = check_topk(self.topk, "ClassErrorMeter")
         object.__setattr__(self, "topk", topk)
         if self.wrong is None:
             object.__setattr__(self, "wrong", np.zeros(len(topk), np.int32))
@@ -170,23 +171,6 @@ def _percent(xp: ModuleType, wrong: Any, n: Any, accuracy: Any) -> list:
 def _measured(meter: ClassErrorMeter) -> dict[str, Any]:
     shown = {f"top{k}": f"{percent:.6g}" for k, percent in meter.value().items()}
     return {**shown, "n": meter.n}
-
-
-def _check_topk(topk: Any) -> tuple[int, ...]:
-    """Returns topk sorted, each k once."""
-    integers = isinstance(topk, list | tuple) and all(
-        isinstance(k, int | np.integer) and not isinstance(k, bool) for k in topk
-    )
-    if not integers:
-        raise TypeError(
-            "ClassErrorMeter needs topk to be a tuple of integers, such as (1, 5), got"
-            f" {describe(topk)}."
-        )
-    if len(topk) == 0 or min(topk) < 1:
-        raise ValueError(
-            f"ClassErrorMeter needs one or more k >= 1 in topk, got {describe(topk)}."
-        )
-    return tuple(sorted({int(k) for k in topk}))
 
 
 def _check_pair(output: Any, target: Any) -> tuple[Any, Any]:

@@ -1,0 +1,212 @@
+"""The normalized discounted cumulative gain of rankings."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._struct import describe, pytree, static
+from tntjax.meter import _rows, _scores
+from tntjax.meter._average_value import AverageValueMeter
+from tntjax.meter._show import show
+from tntjax.meter._topk import check_topk
+from tntjax.utils import as_mask, host_zeros
+
+
+@pytree
+class NDCGMeter:
+    """Measures how good rankings are against the best ones possible.
+
+    The gain of a ranking among the k first is the sum of the relevances of their
+    documents, each divided by a discount that grows with its rank; it's normalized by
+    that of the best ranking. Documents of equal score share their ranks' discounts, so
+    that their order doesn't matter. A query without relevant documents has 0. A NaN
+    score has no rank: the value is NaN then.
+
+    A monoid: `add` and `merge` return a new meter, so rebind the result.
+
+    Args:
+      topk: among how many of the first to count; one value is kept for each k.
+      convention: how rank i, from 1, is discounted: "standard" by log2(i + 1),
+        "torchnet" by log2(i), and by 1 at rank 1.
+      means: an `AverageValueMeter` over queries for each k.
+
+    Raises:
+      TypeError: if `topk` isn't a sequence of integers.
+      ValueError: if `topk` is empty or has a number below 1, or there's no such
+        convention.
+
+    Example:
+      >>> meter = NDCGMeter(topk=(1, 3)).add([[0.9, 0.5, 0.1]], [[0, 1, 0]])
+      >>> meter
+      NDCGMeter(top1=0, top3=0.63093, n=1)
+
+    Torchnet: `meter/ndcgmeter.lua`, where `topk` is called K. It discounted the second
+    rank by 1 as the first, failed on queries without relevant documents, and changed
+    the shape of what it was given.
+    """
+
+    topk: Sequence[int] = static(default=(1,))
+    convention: str = static(default="standard")
+    means: Any = None
+
+    def __post_init__(self) -> None:
+        topk = check_topk(self.topk, "NDCGMeter")
+        _scores.check_convention(self.convention, "NDCGMeter")
+        object.__setattr__(self, "topk", topk)
+        if self.means is None:
+            object.__setattr__(self, "means", (AverageValueMeter(),) * len(topk))
+
+    @property
+    def n(self) -> Any:
+        """[] int32, how many queries were counted."""
+        return self.means[0].n
+
+    def add(
+        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
+    ) -> "NDCGMeter":
+        """Counts queries in.
+
+        Args:
+          output: [B, C] real scores of the C documents of each query, higher comes
+            first; [C] for one query. C is at least the largest k.
+          target: the same shape, real and at least 0: how relevant each one is.
+          mask: [B] bool; False leaves the query out.
+
+        Returns:
+          The new meter, of the same structure, shapes and dtypes.
+
+        Raises:
+          TypeError: if an array isn't real, or `mask` not bool.
+          ValueError: if shapes don't fit, or there are too few documents.
+
+        Example:
+          >>> NDCGMeter().add([0.1, 0.9], [0, 3]).add([0.9, 0.1], [0, 3])
+          NDCGMeter(top1=0.5, n=2)
+        """
+        scores, relevance = _scores.check_pair(output, target, "NDCGMeter.add")
+        if scores.ndim == 1 and scores.shape == relevance.shape:
+            scores, relevance = scores[None], relevance[None]
+        if scores.shape != relevance.shape or scores.ndim != 2:
+            raise ValueError(
+                "NDCGMeter.add needs output [B, C], a score for each document, and"
+                f" target of the same shape; got output {describe(scores)} and target"
+                f" {describe(relevance)}."
+            )
+        if max(self.topk) > scores.shape[1]:
+            raise ValueError(
+                f"NDCGMeter(topk={self.topk}) needs {max(self.topk)} documents or more"
+                f" for each query, but output has {scores.shape[1]}."
+            )
+        if mask is not None:
+            mask = as_mask(mask, scores.shape[:1], "NDCGMeter.add: mask")
+        gains = _ndcg(scores, relevance, topk=self.topk, convention=self.convention)
+        pairs = zip(self.means, gains, strict=True)
+        means = tuple(mean.add(gain, mask=mask) for mean, gain in pairs)
+        return dataclasses.replace(self, means=means)
+
+    def merge(self, other: "NDCGMeter") -> "NDCGMeter":
+        """Returns one meter for the queries of both.
+
+        Args:
+          other: another such meter made with the same arguments.
+
+        Returns:
+          The merged meter; computed on the host if both lie there.
+
+        Raises:
+          TypeError: if `other` is no NDCGMeter.
+          ValueError: if it was made with other arguments.
+
+        Example:
+          >>> meter = NDCGMeter().add([0.1, 0.9], [0, 3])
+          >>> meter.merge(meter.reset().add([0.9, 0.1], [0, 3]))
+          NDCGMeter(top1=0.5, n=2)
+        """
+        _rows.check_same(self, other, ("topk", "convention"))
+        pairs = zip(self.means, other.means, strict=True)
+        means = tuple(mine.merge(others) for mine, others in pairs)
+        return dataclasses.replace(self, means=means)
+
+    def reset(self) -> "NDCGMeter":
+        """Returns the meter that has seen nothing, on the host.
+
+        Returns:
+          A meter made with the same arguments.
+
+        Example:
+          >>> NDCGMeter().add([0.1, 0.9], [0, 3]).reset()
+          NDCGMeter(top1=nan, n=0)
+        """
+        return host_zeros(self)
+
+    def value(self) -> dict[int, Any]:
+        """Returns the mean over queries for each k.
+
+        Returns:
+          `{k: gain}` in ascending order, [] float32 from 0 to 1, NaN if nothing was
+          counted. NumPy numbers if the meter lies on the host.
+
+        Example:
+          >>> NDCGMeter((2,)).add([0.1, 0.9], [0, 3]).value()[2].item()
+          1.0
+        """
+        means = (meter.value().mean for meter in self.means)
+        return dict(zip(self.topk, means, strict=True))
+
+    def __repr__(self) -> str:
+        return show(self, _measured)
+
+
+def _measured(meter: NDCGMeter) -> dict[str, Any]:
+    shown = {f"top{k}": f"{gain:.6g}" for k, gain in meter.value().items()}
+    return {**shown, "n": meter.n}
+
+
+@functools.partial(jax.jit, static_argnames=("topk", "convention"), inline=True)
+def _ndcg(
+    scores: Any, relevance: Any, *, topk: tuple[int, ...], convention: str
+) -> list[Any]:
+    """Returns for each k the gains [B] of the queries."""
+    scores, relevance = _rows.gathered((scores, relevance))
+    scores, relevance = scores.astype(jnp.float32), relevance.astype(jnp.float32)
+    falling, found = jax.lax.sort((-scores, relevance), num_keys=1)
+    best = jnp.sort(relevance, descending=True)
+    first, last = _ties(falling)
+    unknown = jnp.isnan(scores).any(-1)
+    gains = []
+    for k in topk:
+        factors, sums = _discounts(k, scores.shape[1], convention)
+        shared = (sums[last + 1] - sums[first]) / (last + 1 - first)
+        # a difference of sums is less exact than the factor itself
+        factor = jnp.where(first == last, factors, shared)
+        ideal = (factors * best).sum(-1)
+        gain = (factor * found).sum(-1) / jnp.where(ideal == 0, 1, ideal)
+        gains.append(jnp.where(unknown, jnp.nan, gain))
+    return gains
+
+
+def _ties(falling: Any) -> tuple[Any, Any]:
+    """Returns where those that equal each score begin and end, [B, C] int32."""
+    documents = falling.shape[1]
+    position = jnp.arange(documents, dtype=jnp.int32)
+    new = falling[:, 1:] != falling[:, :-1]
+    edge = jnp.ones((len(falling), 1), bool)
+    starts = jnp.where(jnp.concatenate([edge, new], 1), position, 0)
+    ends = jnp.where(jnp.concatenate([new, edge], 1), position, documents)
+    first = jax.lax.cummax(starts, axis=1)
+    return first, jax.lax.cummin(ends, axis=1, reverse=True)
+
+
+def _discounts(k: int, documents: int, convention: str) -> tuple[Any, Any]:
+    """Returns factors of ranks [C], 0 behind k, and sums of the first ones [C + 1]."""
+    rank = np.arange(1, documents + 1)
+    base = rank + 1 if convention == "standard" else np.maximum(rank, 2)
+    factors = np.where(rank <= k, 1 / np.log2(base), 0)
+    sums = np.append(0, np.cumsum(factors))
+    return jnp.asarray(factors, jnp.float32), jnp.asarray(sums, jnp.float32)

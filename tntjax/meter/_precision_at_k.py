@@ -1,0 +1,281 @@
+"""The share of relevant candidates among the k best scored."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._struct import describe, pytree, static
+from tntjax.meter import _rows, _scores
+from tntjax.meter._show import show
+from tntjax.meter._topk import check_topk
+from tntjax.utils import as_mask, host_or_device, host_zeros, namespace
+
+NOTHING = np.int32(-(2**31))
+"""The rank of a place without a candidate, below that of any score."""
+
+
+@pytree
+class PrecisionAtKMeter:
+    """Measures the share of relevant ones among the k best candidates, in percent.
+
+    Each `add` brings new queries with all their candidates or, if `online`, more
+    candidates for the same queries, of which the best are kept. Among equal scores the
+    first comes first. A NaN score comes before all others and counts as a miss.
+
+    A monoid: `add` and `merge` return a new meter, so rebind the result.
+
+    Args:
+      topk: for which k to measure; one value is kept for each.
+      dim: the axis of candidates in what `add` gets: 1 for [B, C], 0 for [C, B].
+      online: whether each `add` brings candidates for the same queries.
+      num_queries: B, if `online`. If None the first `add` says it, and then that can't
+        be in a `scan`, which keeps shapes.
+      hits: [len(topk)] int32, how many were relevant; () if `online`.
+      best: [B, max(topk)] int32, ranks of the best candidates so far, in the order of
+        their scores; () if not `online`.
+      relevant: [B, max(topk)] bool, whether those are relevant; () if not `online`.
+      n: [] int32, how many queries were counted.
+
+    Raises:
+      TypeError: if `topk` isn't a sequence of integers.
+      ValueError: if `topk` is empty or has a number below 1, or another argument isn't
+        one of the above.
+
+    Example:
+      >>> meter = PrecisionAtKMeter((1, 2)).add([[0.9, 0.1, 0.5]], [[1, 1, 0]])
+      >>> meter
+      PrecisionAtKMeter(top1=100, top2=50, n=1)
+
+    Torchnet: `meter/precisionatkmeter.lua`, where `dim` is from 1. Its online mode kept
+    candidates over a reset, mixed them up if their number changed, and counted places
+    without a candidate at random; here they are misses.
+    """
+
+    topk: Sequence[int] = static(default=(10,))
+    dim: int = static(default=1)
+    online: bool = static(default=False)
+    num_queries: int | None = static(default=None)
+    hits: Any = None
+    best: Any = None
+    relevant: Any = None
+    n: ArrayLike = np.int32(0)
+
+    def __post_init__(self) -> None:
+        topk = check_topk(self.topk, "PrecisionAtKMeter")
+        object.__setattr__(self, "topk", topk)
+        if self.dim not in (0, 1):
+            raise ValueError(
+                f"PrecisionAtKMeter needs dim 1 for output [B, C], or 0 for [C, B], got"
+                f" {self.dim!r}."
+            )
+        _rows.check_count(self.num_queries, "PrecisionAtKMeter needs num_queries")
+        if self.num_queries is not None and not self.online:
+            raise ValueError("PrecisionAtKMeter needs num_queries only if online=True.")
+        places, online = (self.num_queries or 0, max(topk)), self.online
+        for name, empty in {
+            "hits": () if online else np.zeros(len(topk), np.int32),
+            "best": np.full(places, NOTHING) if online else (),
+            "relevant": np.zeros(places, bool) if online else (),
+        }.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, empty)
+
+    def add(
+        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
+    ) -> "PrecisionAtKMeter":
+        """Counts queries, or candidates if `online`, in.
+
+        Args:
+          output: [B, C] real scores of C candidates for each of B queries, or [C, B]
+            if `dim` is 0; without the first axis if that is 1. C is at least the
+            largest k, unless `online`.
+          target: the same shape, real: relevant where above 0.
+          mask: bool, the leading axes of `output`; False leaves the candidates out,
+            and a query without candidates isn't counted.
+
+        Returns:
+          The new meter, of the same structure, shapes and dtypes.
+
+        Raises:
+          TypeError: if an array isn't real, or `mask` not bool.
+          ValueError: if shapes don't fit, there are too few candidates, or other
+            queries than before.
+
+        Example:
+          >>> meter = PrecisionAtKMeter((2,), online=True)
+          >>> meter.add([[0.9, 0.1]], [[1, 0]]).add([[0.3]], [[1]])
+          PrecisionAtKMeter(top2=100, n=1)
+        """
+        scores, targets = _scores.check_pair(output, target, "PrecisionAtKMeter.add")
+        if scores.ndim == 1 and scores.shape == targets.shape:
+            scores, targets = scores[None], targets[None]
+        _check_shapes(self, scores, targets)
+        if mask is not None:
+            mask = as_mask(mask, scores.shape, "PrecisionAtKMeter.add: mask")
+        batch = _best(scores, targets, mask, dim=self.dim, k=max(self.topk))
+        if self.online:
+            return _with_best(self, *batch)
+        best, relevant = batch
+        hits, n = _count(relevant, best, topk=self.topk)
+        return dataclasses.replace(self, hits=self.hits + hits, n=self.n + n)
+
+    def merge(self, other: "PrecisionAtKMeter") -> "PrecisionAtKMeter":
+        """Returns one meter for the queries, or the candidates if `online`, of both.
+
+        Args:
+          other: another such meter made with the same arguments.
+
+        Returns:
+          The merged meter; computed on the host if both lie there.
+
+        Raises:
+          TypeError: if `other` is no PrecisionAtKMeter.
+          ValueError: if it was made with other arguments.
+
+        Example:
+          >>> meter = PrecisionAtKMeter((1,)).add([[0.9, 0.1]], [[1, 0]])
+          >>> meter.merge(meter.reset().add([[0.9, 0.1]], [[0, 1]]))
+          PrecisionAtKMeter(top1=50, n=2)
+        """
+        _rows.check_same(self, other, ("topk", "dim", "online", "num_queries"))
+        if self.online:
+            return _with_best(self, other.best, other.relevant)
+        hits, n = self.hits + other.hits, self.n + other.n
+        return dataclasses.replace(self, hits=hits, n=n)
+
+    def reset(self) -> "PrecisionAtKMeter":
+        """Returns the meter that has seen nothing, on the host.
+
+        Returns:
+          A meter made with the same arguments, of the same shapes.
+
+        Example:
+          >>> PrecisionAtKMeter((1,)).add([[0.9, 0.1]], [[1, 0]]).reset()
+          PrecisionAtKMeter(top1=nan, n=0)
+        """
+        empty = host_zeros(self)
+        best = np.full(empty.best.shape, NOTHING) if self.online else ()
+        return dataclasses.replace(empty, best=best)
+
+    def value(self) -> dict[int, Any]:
+        """Returns the precision for each k, in percent.
+
+        Returns:
+          `{k: percent}` in ascending order, [] float32, NaN if nothing was counted. A
+          query with fewer than k relevant candidates can't reach 100. NumPy numbers if
+          the meter lies on the host.
+
+        Example:
+          >>> meter = PrecisionAtKMeter((2,)).add([[0.9, 0.1, 0.5]], [[1, 1, 0]])
+          >>> meter.value()[2].item()
+          50.0
+        """
+        hits = self.hits
+        if self.online:
+            hits = _hits(self.relevant, self.topk)
+        return dict(zip(self.topk, _percent(hits, self.n, self.topk), strict=True))
+
+    def __repr__(self) -> str:
+        return show(self, _measured)
+
+
+def _measured(meter: PrecisionAtKMeter) -> dict[str, Any]:
+    shown = {f"top{k}": f"{percent:.6g}" for k, percent in meter.value().items()}
+    return {**shown, "n": meter.n}
+
+
+def _check_shapes(meter: PrecisionAtKMeter, scores: Any, targets: Any) -> None:
+    """Raises a ValueError unless there are scores and targets of enough candidates."""
+    if scores.shape != targets.shape or scores.ndim != 2:
+        raise ValueError(
+            "PrecisionAtKMeter.add needs output [B, C], a score for each candidate, and"
+            f" target of the same shape; got output {describe(scores)} and target"
+            f" {describe(targets)}."
+        )
+    candidates = scores.shape[meter.dim]
+    if not meter.online and candidates < max(meter.topk):
+        raise ValueError(
+            f"PrecisionAtKMeter(topk={meter.topk}) needs {max(meter.topk)} candidates"
+            f" or more for each query, but output has {candidates}."
+        )
+
+
+@functools.partial(jax.jit, static_argnames=("dim", "k"), inline=True)
+def _best(scores: Any, targets: Any, mask: Any, *, dim: int, k: int) -> tuple[Any, Any]:
+    """Returns the ranks of the k best candidates [B, k], and whether relevant."""
+    scores, targets, mask = _rows.gathered((scores, targets, mask))
+    scores = scores.astype(jnp.float32)
+    bits = jax.lax.bitcast_convert_type(jnp.where(scores == 0, 0, scores), jnp.int32)
+    rank = jnp.where(bits < 0, bits ^ np.int32(2**31 - 1), bits)  # as scores are
+    rank = jnp.where(jnp.isnan(scores), np.int32(2**31 - 1), rank)
+    relevant = (targets > 0) & ~jnp.isnan(scores)
+    if mask is not None:
+        rank, relevant = jnp.where(mask, rank, NOTHING), relevant & mask
+    if dim == 0:
+        rank, relevant = rank.T, relevant.T
+    missing = ((0, 0), (0, max(0, k - rank.shape[1])))
+    rank = jnp.pad(rank, missing, constant_values=NOTHING)
+    return _first(rank, jnp.pad(relevant, missing), k)
+
+
+def _first(rank: Any, relevant: Any, k: int) -> tuple[Any, Any]:
+    best, place = jax.lax.top_k(rank, k)  # keeps the lower index
+    return best, jnp.take_along_axis(relevant, place, axis=1)
+
+
+def _with_best(meter: PrecisionAtKMeter, best: Any, relevant: Any) -> PrecisionAtKMeter:
+    """Returns the meter with more candidates for the same queries."""
+    if len(best) == 0:
+        return meter
+    if len(meter.best) not in (0, len(best)):
+        raise ValueError(
+            f"PrecisionAtKMeter(online=True) has candidates for {len(meter.best)}"
+            f" queries, but here are some for {len(best)}. To begin with other queries,"
+            " make a new one."
+        )
+    if len(meter.best) > 0:
+        arrays = (meter.best, meter.relevant, best, relevant)
+        best, relevant = _best_of_both(*arrays)
+    n = (best[:, 0] != NOTHING).sum(dtype=np.int32)
+    return dataclasses.replace(meter, best=best, relevant=relevant, n=n)
+
+
+@host_or_device
+def _best_of_both(
+    xp: ModuleType, mine: Any, hits: Any, others: Any, others_hits: Any
+) -> tuple[Any, Any]:
+    k = mine.shape[1]
+    rank = xp.concatenate([mine, others], 1)
+    relevant = xp.concatenate([hits, others_hits], 1)
+    if xp is jnp:
+        return _first(rank, relevant, k)
+    place = np.argsort(~rank, axis=1, kind="stable")[:, :k]
+    best = np.take_along_axis(rank, place, 1)
+    return best, np.take_along_axis(relevant, place, 1)
+
+
+def _hits(relevant: Any, topk: Sequence[int]) -> Any:
+    """Counts for each k the relevant ones among the first k of all queries."""
+    counts = [relevant[..., :k].sum((-2, -1), dtype=np.int32) for k in topk]
+    return namespace(relevant).stack(counts, -1)
+
+
+@functools.partial(jax.jit, static_argnames="topk", inline=True)
+def _count(relevant: Any, best: Any, *, topk: tuple[int, ...]) -> tuple[Any, Any]:
+    return _hits(relevant, topk), (best[:, 0] != NOTHING).sum(dtype=jnp.int32)
+
+
+def _percent(hits: Any, n: Any, topk: Sequence[int]) -> list[Any]:
+    """One percentage for each k; NaN where nothing was counted."""
+    xp = namespace(hits, n)
+    total = xp.where(n > 0, n, np.nan).astype(np.float32)
+    counts = [hits[..., place].astype(np.float32) for place in range(len(topk))]
+    pairs = zip(counts, topk, strict=True)
+    return [np.float32(100) * count / (total * np.float32(k)) for count, k in pairs]

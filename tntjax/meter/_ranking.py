@@ -1,0 +1,226 @@
+"""Scores of two kinds of rows, sorted: what is above each threshold.
+
+The host sorts with NumPy, several times faster than XLA on a CPU, and sums in
+float64. Compiled code does the same over a fixed number of slots, with counts that are
+exact up to 2**24 and sums in pairs, whose error grows with the logarithm of the rows.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax
+import jax.core
+import jax.numpy as jnp
+import numpy as np
+
+from tntjax.meter import _rows, _scores
+
+
+class Points(NamedTuple):
+    """What is above each of a falling row of thresholds, rows of one score together.
+
+    On the host there is a point for each distinct score, in compiled code one for each
+    slot: rows of one score have the same, as have free slots that of the last row.
+    """
+
+    hits: Any
+    """[P] float, how many rows above are positive."""
+    true: Any
+    """[P] float, the weight of the positive rows above."""
+    false: Any
+    """[P] float, the weight of the negative rows above."""
+    threshold: Any
+    """[P] float32, the lowest score above."""
+    repeats: Any
+    """[P] how many slots of the meter a point stands for; None if one each."""
+
+    def along(self, first: Any, values: Any) -> Any:
+        """Returns a curve [slots + 1] float32: its first value, then one a slot."""
+        xp = np if self.repeats is not None else jnp
+        if self.repeats is not None and len(values) != self.repeats.sum():
+            values = np.repeat(values, self.repeats)
+        return xp.concatenate([xp.full(1, first), values]).astype(np.float32)
+
+    def thresholds(self) -> Any:
+        """Returns the curve of thresholds, the first above all scores."""
+        xp = np if self.repeats is not None else jnp
+        first = xp.where(xp.isnan(self.threshold[-1]), np.nan, np.inf)
+        return self.along(first, self.threshold)
+
+
+def measure(
+    meter: Any,
+    compute: Callable[[ModuleType, Points], Any],
+    columns_form: _rows.Form | None = None,
+) -> Any:
+    """Computes from a meter's points, on the host unless it's traced.
+
+    Args:
+      meter: a meter of scores, or a stack of them by `vmap`.
+      compute: `(xp, points) -> value`.
+      columns_form: the meter's columns, if they are not those of one class.
+
+    Returns:
+      The value, float32 arrays: NumPy's, or traced ones. With an axis of classes, or
+      of a stack, if the meter has one.
+
+    Raises:
+      ValueError: if the meter overflows; traced values are NaN then.
+    """
+    columns, n = _rows.held(meter, columns_form or _scores.form())
+    leaves = (*(columns[name] for name in _scores.COLUMNS), n)
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+
+        def one(*leaves: Any) -> Any:
+            return _measure_traced(compute, *leaves)
+
+        for _ in range(np.ndim(n)):
+            one = jax.vmap(one)
+        return one(*leaves)
+    _rows.check_room(meter)
+    with np.errstate(all="ignore"):
+        return _measure_on_host(compute, *map(np.asarray, leaves))
+
+
+def _measure_on_host(
+    compute: Callable, scores: Any, targets: Any, weights: Any, n: Any
+) -> Any:
+    if n.ndim:
+        stack = zip(scores, targets, weights, n, strict=True)
+        return _stacked([_measure_on_host(compute, *each) for each in stack])
+    if scores.ndim == 2:
+        classes = zip(scores.T, targets.T, strict=True)
+        each = [_measure_on_host(compute, *pair, weights, n) for pair in classes]
+        return _stacked(each)
+    rows = scores[:n], targets[:n], weights[:n]
+    return compute(np, _points_on_host(*rows, slots=len(scores)))
+
+
+def _stacked(trees: list) -> Any:
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+
+
+def _points_on_host(scores: Any, targets: Any, weights: Any, slots: int) -> Points:
+    kept = weights != 0
+    if not kept.all():
+        scores, targets, weights = scores[kept], targets[kept], weights[kept]
+    if len(scores) == 0:
+        nan, rows = np.full(1, np.nan), np.array([slots])
+        return Points(nan, nan, nan, nan, rows)
+    order, ends = _descending(scores)
+    hits = np.cumsum(targets[order], dtype=np.float64)[ends]
+    if (weights == 1).all():
+        true, false = hits, ends + 1 - hits
+    else:
+        weights, above = weights[order].astype(np.float64), targets[order]
+        true = np.cumsum(np.where(above, weights, 0))[ends]
+        false = np.cumsum(np.where(above, 0, weights))[ends]
+    nan = np.float32(np.nan if np.isnan(scores).any() else 0)
+    repeats = np.diff(ends, prepend=-1)
+    repeats[-1] += slots - len(scores)
+    sums = (hits + nan, true + nan, false + nan)
+    return Points(*sums, scores[order[ends]] + nan, repeats)
+
+
+def _descending(scores: Any) -> tuple[Any, Any]:
+    """Where each score is in falling order, the first of equals first, and the ends.
+
+    Sorts one integer for each score, its bits before its position: NumPy sorts plain
+    numbers several times faster than it finds the order of an array.
+    """
+    bits = (scores + np.float32(0)).view(np.int32)  # + 0 makes one zero of two
+    rising = np.where(bits < 0, bits ^ np.int32(2**31 - 1), bits)
+    keys = (~rising).astype(np.int64) << 32
+    keys |= np.arange(len(scores))
+    keys.sort()
+    falling = keys >> 32
+    ends = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))
+    return keys & (2**32 - 1), ends
+
+
+def _measure_traced(
+    compute: Callable, scores: Any, targets: Any, weights: Any, n: Any
+) -> Any:
+    def one(scores: Any, targets: Any) -> Any:
+        return compute(jnp, _points_traced(scores, targets, weights, n))
+
+    if scores.ndim == 2:
+        one = jax.vmap(one, in_axes=1)
+    return one(scores, targets)
+
+
+def _points_traced(scores: Any, targets: Any, weights: Any, n: Any) -> Points:
+    slots = scores.shape[0]
+    # Rows without weight, as those of free slots, go to the end and count for nothing.
+    kept = weights != 0
+    lowest = jnp.min(scores, initial=jnp.inf, where=kept)
+    spoiled = (n > slots) | jnp.any(kept & jnp.isnan(scores)) | ~kept.any()
+    signed = jnp.where(targets, weights, -weights)
+    falling, signed = jax.lax.sort(
+        (jnp.where(kept, -scores, jnp.inf), signed), num_keys=1
+    )
+    last = jnp.append(falling[1:] != falling[:-1], True)
+    position = jnp.arange(slots, dtype=jnp.int32)
+    ends = jax.lax.cummin(jnp.where(last, position, slots), reverse=True)
+    nan = jnp.where(spoiled, jnp.nan, 0).astype(jnp.float32)
+    hits, true, false = (
+        jnp.cumsum(part.astype(jnp.float32))[ends] + nan
+        for part in (signed > 0, jnp.maximum(signed, 0), jnp.maximum(-signed, 0))
+    )
+    return Points(hits, true, false, jnp.maximum(-falling, lowest) + nan, None)
+
+
+def steps(xp: ModuleType, values: Any) -> Any:
+    """Returns by how much each value is above the one before it, the first above 0."""
+    return values - before(xp, values)
+
+
+def before(xp: ModuleType, values: Any) -> Any:
+    """Returns the value before each, 0 before the first."""
+    return xp.concatenate([xp.zeros(1, values.dtype), values[:-1]])
+
+
+def total(xp: ModuleType, values: Any) -> Any:
+    """Sums over the last axis in pairs, pairs of pairs, and so on, as NumPy does."""
+    if xp is np:
+        return values.sum(-1)
+    while values.shape[-1] > 1:
+        half = values.shape[-1] // 2
+        pairs = values[..., :half] + values[..., half : 2 * half]
+        values = jnp.concatenate([pairs, values[..., 2 * half :]], axis=-1)
+    return values[..., 0]
+
+
+def area(xp: ModuleType, points: Points) -> Any:
+    """Returns the area under the ROC curve, [] float32.
+
+    By trapezia, as rows of equal scores are passed along a straight line.
+    """
+    true, false = points.true, points.false
+    heights = (true + before(xp, true)) / 2
+    # divided before they are summed, as the products are large
+    parts = (steps(xp, false) / false[-1]) * (heights / true[-1])
+    return total(xp, parts).astype(np.float32)
+
+
+def precision(points: Points) -> Any:
+    """Returns the share of positive weight above each threshold, [P] float."""
+    return points.true / (points.true + points.false)
+
+
+def average_precision(
+    xp: ModuleType, points: Points, convention: str = "standard"
+) -> Any:
+    """Returns the mean precision at the positive rows, [] float32."""
+    counted = points.true if convention == "standard" else points.hits
+    of = counted[-1] if convention == "standard" else xp.maximum(counted[-1], 1)
+    parts = (steps(xp, counted) / of) * precision(points)
+    return total(xp, parts).astype(np.float32)
+
+
+def shown(meter: Any, key: str, compute: Callable) -> dict[str, Any]:
+    """Returns what a meter on the host shows of itself: one number, and `n`."""
+    if _rows.overflows(meter):
+        return {key: "overflow", "capacity": meter.capacity, "n": meter.n}
+    return {key: f"{measure(meter, compute):.6g}", "n": meter.n}

@@ -1,0 +1,172 @@
+"""The ROC curve."""
+
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._struct import pytree, static
+from tntjax.meter import _plot, _ranking, _rows, _scores
+from tntjax.meter._show import show
+
+
+class ROCCurve(NamedTuple):
+    """Rates above each threshold, from the highest down; each [slots + 1] float32."""
+
+    fpr: Any
+    tpr: Any
+    thresholds: Any
+
+
+@pytree
+class ROCCurveMeter:
+    """Measures the true and the false positive rate above every threshold, exactly.
+
+    It keeps every score as `AUCMeter` does, which also gives the area: in `capacity`
+    slots, or without a capacity on the host. A monoid: `add` and `merge` return a new
+    meter, so rebind the result. A NaN score has no rank: the value is NaN then.
+
+    Args:
+      capacity: how many examples there is room for, such as `len(dataset)`, or None.
+      scores: [capacity] float32, or a tuple of arrays.
+      targets: [capacity] bool, or a tuple of arrays.
+      weights: [capacity] float32, or a tuple of arrays; 0 in free slots.
+      n: [] int32, how many examples came.
+
+    Raises:
+      TypeError: if `capacity` isn't an integer.
+      ValueError: if it is below 1.
+
+    Example:
+      >>> meter = ROCCurveMeter().add([0.9, 0.4, 0.4, 0.1], [1, 1, 0, 0])
+      >>> fpr, tpr, thresholds = meter.value()
+      >>> fpr.tolist(), tpr.tolist()
+      ([0.0, 0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 1.0, 1.0, 1.0])
+
+    Torchnet: the curve of `meter/aucmeter.lua`, with a threshold to each point.
+    """
+
+    capacity: int | None = static(default=None)
+    scores: Any = None
+    targets: Any = None
+    weights: Any = None
+    n: ArrayLike = np.int32(0)
+
+    def __post_init__(self) -> None:
+        _rows.start(self, _scores.form())
+
+    def add(
+        self,
+        output: ArrayLike,
+        target: ArrayLike,
+        weight: ArrayLike | None = None,
+        *,
+        mask: ArrayLike | None = None,
+    ) -> "ROCCurveMeter":
+        """Counts examples in.
+
+        Args:
+          output: [B] or [B, 1] real scores, higher is more positive; [] for one.
+          target: the same shape, real: positive where above 0.
+          weight: [B] or [], real and at least 0, how much each example counts.
+          mask: [B] bool; False leaves the example out, and takes no slot.
+
+        Returns:
+          The new meter; of the same structure, shapes and dtypes with a capacity.
+
+        Raises:
+          TypeError: if an array isn't real, `mask` not bool, or there is no capacity
+            in compiled code.
+          ValueError: if shapes don't fit.
+
+        Example:
+          >>> ROCCurveMeter().add([0.2, 0.9], [0, 1]).add(0.7, 0)
+          ROCCurveMeter(area=1, n=3)
+        """
+        return _scores.add(self, output, target, weight, mask)
+
+    def merge(self, other: "ROCCurveMeter") -> "ROCCurveMeter":
+        """Returns one meter for the examples of both.
+
+        Args:
+          other: another such meter with the same capacity, which is that of the
+            result too.
+
+        Returns:
+          The merged meter; computed on the host if both lie there.
+
+        Raises:
+          TypeError: if `other` is no ROCCurveMeter.
+          ValueError: if it has another capacity.
+
+        Example:
+          >>> ROCCurveMeter().add(0.9, 1).merge(ROCCurveMeter().add(0.2, 0))
+          ROCCurveMeter(area=1, n=2)
+        """
+        return _rows.merge(self, other, _scores.COLUMNS)
+
+    def reset(self) -> "ROCCurveMeter":
+        """Returns the meter that has seen nothing, on the host.
+
+        Returns:
+          A meter with the same capacity.
+
+        Example:
+          >>> ROCCurveMeter().add([0.2, 0.9], [0, 1]).reset()
+          ROCCurveMeter(area=nan, n=0)
+        """
+        return _rows.reset(self, _scores.COLUMNS)
+
+    def value(self) -> ROCCurve:
+        """Returns the curve, from (0, 0) to (1, 1).
+
+        There is a point for each example in falling order of scores, after a first one
+        at an infinite threshold. Examples of equal score have the same point, free
+        slots the last.
+
+        Returns:
+          `(fpr, tpr, thresholds)`; NaN if a class is missing. Computed by NumPy, unless
+          the meter is traced; then rates are NaN if the meter overflows.
+
+        Raises:
+          ValueError: if more examples came than there is capacity.
+
+        Example:
+          >>> ROCCurveMeter().add([0.25, 0.75], [0, 1]).value().thresholds.tolist()
+          [inf, 0.75, 0.25]
+        """
+        return _ranking.measure(self, _curve)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draws the curve with matplotlib.
+
+        Args:
+          ax: the Axes to draw on; on a new figure if None.
+
+        Returns:
+          The Axes.
+
+        Raises:
+          ImportError: if `ax` is None and matplotlib isn't installed.
+
+        Example:
+          >>> ROCCurveMeter().add([0.2, 0.9], [0, 1]).plot()  # doctest: +SKIP
+        """
+        axes, curve = _plot.axes_of(ax, "ROCCurveMeter"), self.value()
+        names = ("false positive rate", "true positive rate", repr(self))
+        _plot.draw(axes, curve.fpr, curve.tpr, names, "default")
+        return axes
+
+    def __repr__(self) -> str:
+        return show(self, _measured)
+
+
+def _curve(xp: ModuleType, points: _ranking.Points) -> ROCCurve:
+    tpr, fpr = points.true / points.true[-1], points.false / points.false[-1]
+    rates = points.along(0 * fpr[-1], fpr), points.along(0 * tpr[-1], tpr)
+    return ROCCurve(*rates, points.thresholds())
+
+
+def _measured(meter: ROCCurveMeter) -> dict[str, Any]:
+    return _ranking.shown(meter, "area", _ranking.area)
