@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "transform": GROUND,
     "meter": GROUND,
     "log": GROUND,
+    "testing": GROUND,  # the laws, for whatever follows the protocols
     "dataset": GROUND | LEAVES,
     "iterator": GROUND | LEAVES | {"dataset"},
     "network": GROUND,

@@ -17,10 +17,25 @@ from tntjax.meter import (
     AverageValueMeter,
     BinnedAPMeter,
     BinnedAUCMeter,
+    CalibrationErrorMeter,
     ClassErrorMeter,
+    ConfusionMeter,
+    CorrelationMeter,
+    FScoreMeter,
+    HistogramMeter,
+    LogLossMeter,
+    MeanAbsoluteErrorMeter,
+    MeterDict,
+    MovingAverageValueMeter,
+    MSEMeter,
+    MultiLabelConfusionMeter,
     NDCGMeter,
     PrecisionAtKMeter,
+    PrecisionMeter,
     PrecisionRecallCurveMeter,
+    QuantileMeter,
+    R2Meter,
+    RecallMeter,
     ROCCurveMeter,
     mAPMeter,
 )
@@ -33,6 +48,10 @@ class Case:
     """Arguments of one `add`, each with the rows first."""
     reads_on_host: bool = False
     """Whether `value` is NumPy's wherever the leaves are, unless it's traced."""
+    empty: float = np.nan
+    """What is measured before anything was counted."""
+    ordered: bool = False
+    """What was added last matters."""
 
 
 def values(rng, size):
@@ -84,6 +103,39 @@ def online():
     return PrecisionAtKMeter((1, 4), dim=0, online=True, num_queries=2)
 
 
+def labels(rng, size):
+    scores = rng.integers(0, 4, (size, 6)).astype(np.float32) / 4
+    return scores, rng.integers(0, 2, (size, 6), np.int32)
+
+
+def one_hot(rng, size):
+    scores, number = rng.normal(size=(size, 6)), rng.integers(0, 7, size)
+    return scores.astype(np.float32), np.eye(7, 6, dtype=np.int32)[number]
+
+
+def pairs(rng, size):
+    target = rng.normal(3.0, 2.0, size)
+    output = target + rng.normal(0.5, 1.0, size)
+    return output.astype(np.float32), target.astype(np.float32)
+
+
+def probabilities(rng, size):
+    scores = rng.dirichlet(np.ones(4), size).astype(np.float32)
+    return scores, rng.integers(0, 4, size, np.int32)
+
+
+def chances(rng, size):
+    return rng.random(size).astype(np.float32), rng.integers(0, 2, size, np.int32)
+
+
+def group():
+    meters = {"error": ClassErrorMeter((1, 2)), "precision": PrecisionMeter()}
+    inner = MeterDict({"best": RecallMeter(None)})
+    return MeterDict({**meters, "inner": inner})
+
+
+TORCHNET = {"convention": "torchnet"}
+
 CASES = {
     "APMeter": Case(lambda: APMeter(40, 3), ranked_classes, True),
     "APMeter, torchnet": Case(lambda: APMeter(40, 3, "torchnet"), ranked_classes, True),
@@ -106,22 +158,68 @@ CASES = {
     "AverageValueMeter": Case(AverageValueMeter, values),
     "AverageValueMeter, weighted": Case(AverageValueMeter, weighted),
     "AverageValueMeter, [B, T]": Case(AverageValueMeter, tokens),
+    "CalibrationErrorMeter": Case(CalibrationErrorMeter, probabilities),
+    "CalibrationErrorMeter, two": Case(lambda: CalibrationErrorMeter(4), chances),
     "ClassErrorMeter": Case(ClassErrorMeter, classes),
     "ClassErrorMeter, top 1, 3, 6": Case(lambda: ClassErrorMeter((1, 3, 6)), classes),
     "ClassErrorMeter, accuracy": Case(
         lambda: ClassErrorMeter((2,), accuracy=True), classes
     ),
+    "ConfusionMeter": Case(lambda: ConfusionMeter(6), classes, empty=0),
+    "ConfusionMeter, normalized": Case(
+        lambda: ConfusionMeter(6, normalized=True), classes, empty=0
+    ),
+    "ConfusionMeter, one-hot": Case(lambda: ConfusionMeter(6), one_hot, empty=0),
+    "CorrelationMeter": Case(CorrelationMeter, pairs),
+    "FScoreMeter": Case(FScoreMeter, labels),
+    "FScoreMeter, of classes": Case(lambda: FScoreMeter(None, 6, beta=2.0), classes),
+    "HistogramMeter": Case(
+        lambda: HistogramMeter(0.0, 4.0, num_bins=4), weighted, empty=0
+    ),
+    "LogLossMeter": Case(LogLossMeter, probabilities),
+    "LogLossMeter, logits": Case(lambda: LogLossMeter(logits=True), probabilities),
+    "LogLossMeter, two": Case(LogLossMeter, chances),
+    "MSEMeter": Case(MSEMeter, pairs),
+    "MSEMeter, Torchnet": Case(lambda: MSEMeter(True, **TORCHNET), pairs, empty=0),
+    "MeanAbsoluteErrorMeter": Case(MeanAbsoluteErrorMeter, pairs),
+    "MeterDict": Case(group, classes),
+    "MovingAverageValueMeter": Case(
+        lambda: MovingAverageValueMeter(7), values, ordered=True
+    ),
+    "MovingAverageValueMeter, Torchnet": Case(
+        lambda: MovingAverageValueMeter(3, **TORCHNET), tokens, empty=0, ordered=True
+    ),
+    "MultiLabelConfusionMeter": Case(
+        lambda: MultiLabelConfusionMeter(6), labels, empty=0
+    ),
+    "MultiLabelConfusionMeter, normalized": Case(
+        lambda: MultiLabelConfusionMeter(6, normalized=True), labels, empty=0
+    ),
+    "PrecisionMeter": Case(lambda: PrecisionMeter((0.3, 0.5)), labels),
+    "PrecisionMeter, Torchnet, by class": Case(
+        lambda: PrecisionMeter((0.7,), 6, **TORCHNET), labels, empty=100
+    ),
+    "QuantileMeter": Case(lambda: QuantileMeter((0.5, 0.9), bits=3), weighted),
+    "R2Meter": Case(R2Meter, pairs),
+    "RecallMeter": Case(lambda: RecallMeter((0.3, 0.6)), classes),
+    "RecallMeter, Torchnet, by class": Case(
+        lambda: RecallMeter((0.7,), 6, **TORCHNET), labels, empty=100
+    ),
 }
-ON_THE_HOST = {"TimeMeter"}  # no pytree; its laws are in tests/meter/test_time_meter.py
+ON_THE_HOST = {"RateMeter", "TimeMeter"}  # no pytrees; their laws are in tests/meter
 
 every_meter = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-many_examples = settings(max_examples=25)
+many_examples = settings(max_examples=8)
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.sampled_from([1, 2, 5, 8])  # each compiles once
 
 
 def filled(case, size=5, seed=0):
     return case.make().add(*case.batch(np.random.default_rng(seed), size))
+
+
+def on_host(meter):
+    return jax.tree.map(np.asarray, meter)
 
 
 def rows(batch, index):

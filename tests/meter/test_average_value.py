@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tntjax.meter import AverageValueMeter
+from tntjax.meter._count import Count
 
 many_examples = settings(max_examples=30)
 finite = st.floats(-1e4, 1e4, width=32)
@@ -176,7 +177,7 @@ def test_is_stable_in_merging_many():
 
 def test_a_long_run_does_not_stick():
     """float32 alone would stop to move: 1e-8 is below half an ulp of 0.5."""
-    meter = AverageValueMeter(n=np.int32(100_000_000), mean=np.float32(0.5))
+    meter = AverageValueMeter(n=Count.of(100_000_000), mean=np.float32(0.5))
     steps = jnp.full(1_000_000, 1.5)
     add = lambda meter, value: (meter.add(value), None)  # noqa: E731
     meter, _ = jax.jit(lambda m, s: jax.lax.scan(add, m, s))(meter, steps)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import top_k_accuracy_score
 
 from tntjax.meter import ClassErrorMeter
+from tntjax.meter._count import Count
 
 OUTPUT = [[0.2, 0.5, 0.3], [0.1, 0.2, 0.7], [0.6, 0.3, 0.1], [0.4, 0.1, 0.5]]
 TARGET = [1, 1, 0, 1]
@@ -20,7 +21,7 @@ def measured(meter):
 
 def wrong(output, target, topk=(1,)):
     meter = ClassErrorMeter(topk).add(np.asarray(output, np.float32), target)
-    return [int(count) for count in meter.wrong]
+    return [count for count in meter.wrong.integers().tolist()]
 
 
 def test_golden_values_of_torchnet():
@@ -132,15 +133,15 @@ def test_topk_is_sorted_and_each_once():
     meter = ClassErrorMeter(topk=[5, 1, np.int64(5)])
     assert meter.topk == (1, 5)
     assert list(meter.value()) == [1, 5]
-    assert meter.wrong.shape == (2,)
+    assert meter.wrong.low.shape == (2,)
 
 
-def test_counts_are_exact_beyond_float32():
-    count = 2**24 + 1
-    meter = ClassErrorMeter(wrong=np.array([count], np.int32), n=np.int32(count))
-    meter = meter.add([[0.0, 1.0]], [0])
-    assert int(meter.wrong[0]) == int(meter.n) == count + 1
-    assert measured(meter) == {1: 100.0}
+def test_counts_are_exact_beyond_32_bits():
+    for count in (2**24, 2**31 - 1, 2**32 - 1, 2**40):
+        meter = ClassErrorMeter(wrong=Count.of([count]), n=Count.of(count))
+        meter = meter.add([[0.0, 1.0]], [0])
+        assert int(meter.wrong[0]) == int(meter.n) == count + 1
+        assert measured(meter) == {1: 100.0}
 
 
 @pytest.mark.parametrize("topk", [5, "15", (1, 2.0), (True,), None])

@@ -5,11 +5,27 @@ from tntjax.meter._auc import AUCMeter
 from tntjax.meter._average_value import AverageValueMeter
 from tntjax.meter._binned_ap import BinnedAPMeter
 from tntjax.meter._binned_auc import BinnedAUCMeter
+from tntjax.meter._calibration_error import CalibrationErrorMeter
 from tntjax.meter._class_error import ClassErrorMeter
+from tntjax.meter._confusion import ConfusionMeter
+from tntjax.meter._correlation import CorrelationMeter
+from tntjax.meter._f_score import FScoreMeter
+from tntjax.meter._histogram import HistogramMeter
+from tntjax.meter._log_loss import LogLossMeter
 from tntjax.meter._map import mAPMeter
+from tntjax.meter._mean_absolute_error import MeanAbsoluteErrorMeter
+from tntjax.meter._meter_dict import MeterDict
+from tntjax.meter._moving_average_value import MovingAverageValueMeter
+from tntjax.meter._mse import MSEMeter
+from tntjax.meter._multi_label_confusion import MultiLabelConfusionMeter
 from tntjax.meter._ndcg import NDCGMeter
+from tntjax.meter._precision import PrecisionMeter
 from tntjax.meter._precision_at_k import PrecisionAtKMeter
 from tntjax.meter._precision_recall_curve import PrecisionRecallCurveMeter
+from tntjax.meter._quantile import QuantileMeter
+from tntjax.meter._r2 import R2Meter
+from tntjax.meter._rate import RateMeter
+from tntjax.meter._recall import RecallMeter
 from tntjax.meter._roc_curve import ROCCurveMeter
 from tntjax.meter._time import TimeMeter
 
@@ -19,11 +35,27 @@ __all__ = [
     "AverageValueMeter",
     "BinnedAPMeter",
     "BinnedAUCMeter",
+    "CalibrationErrorMeter",
     "ClassErrorMeter",
+    "ConfusionMeter",
+    "CorrelationMeter",
+    "FScoreMeter",
+    "HistogramMeter",
+    "LogLossMeter",
+    "MSEMeter",
+    "MeanAbsoluteErrorMeter",
+    "MeterDict",
+    "MovingAverageValueMeter",
+    "MultiLabelConfusionMeter",
     "NDCGMeter",
     "PrecisionAtKMeter",
+    "PrecisionMeter",
     "PrecisionRecallCurveMeter",
+    "QuantileMeter",
+    "R2Meter",
     "ROCCurveMeter",
+    "RateMeter",
+    "RecallMeter",
     "TimeMeter",
     "mAPMeter",
 ]

@@ -1,7 +1,6 @@
 """The mean and the standard deviation of a stream of values."""
 
 import functools
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
@@ -9,9 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, pytree
+from tntjax._struct import pytree
+from tntjax.meter import _moments
+from tntjax.meter._count import Count
+from tntjax.meter._inputs import as_counts, as_floats, check_mate
+from tntjax.meter._moments import Moments
 from tntjax.meter._show import show
-from tntjax.utils import as_array, as_mask, host_or_device, host_zeros, over_rows
+from tntjax.utils import as_mask, host_zeros
 
 
 class MeanStd(NamedTuple):
@@ -26,12 +29,12 @@ class AverageValueMeter:
     """Measures the mean and the standard deviation of values.
 
     A monoid: `add` and `merge` return a new meter, so rebind the result. Counts are
-    exact up to 2**31 - 1. The mean is kept to twice the digits of its dtype and the
+    exact up to 2**63 - 1. The mean is kept to twice the digits of its dtype and the
     deviation about it (Chan's rule), so values that are large against their spread
     are measured well.
 
     Args:
-      n: [] int32, how many values were counted.
+      n: [] a pair of uint32, how many values were counted; `int(meter.n)` is exact.
       mean: [] float32, their mean.
       m2: [] float32, the sum of their squared distances from the mean.
       rest: [] float32, what rounding took off the mean.
@@ -48,7 +51,7 @@ class AverageValueMeter:
     give the root of a negative number.
     """
 
-    n: ArrayLike = np.int32(0)
+    n: Count = Count()
     mean: ArrayLike = np.float32(0)
     m2: ArrayLike = np.float32(0)
     rest: ArrayLike = np.float32(0)
@@ -77,11 +80,12 @@ class AverageValueMeter:
           >>> AverageValueMeter().add([1.0, 5.0, 9.0], mask=[True, True, False])
           AverageValueMeter(mean=3, std=2.82843, n=2)
         """
-        values = _as_values(value, np.dtype(jnp.result_type(self.mean)))
-        weight = over_rows(_as_counts(n), values.shape, "AverageValueMeter.add: n")
+        name, dtype = "AverageValueMeter.add", np.dtype(jnp.result_type(self.mean))
+        values = as_floats(value, dtype, name)
+        weight = as_counts(n, values.shape, name)
         if mask is not None:
-            mask = as_mask(mask, values.shape, "AverageValueMeter.add: mask")
-        return AverageValueMeter(*_add(self._moments(), values, weight, mask))
+            mask = as_mask(mask, values.shape, f"{name}: mask")
+        return AverageValueMeter(*_add(self.moments(), values, weight, mask))
 
     def merge(self, other: "AverageValueMeter") -> "AverageValueMeter":
         """Returns one meter for the values of both.
@@ -99,12 +103,8 @@ class AverageValueMeter:
           >>> AverageValueMeter().add(1.0).merge(AverageValueMeter().add(5.0))
           AverageValueMeter(mean=3, std=2.82843, n=2)
         """
-        if not isinstance(other, AverageValueMeter):
-            raise TypeError(
-                "AverageValueMeter.merge needs an AverageValueMeter, got"
-                f" {describe(other)}. To count a value in, use add."
-            )
-        return AverageValueMeter(*_merge(self._moments(), other._moments()))
+        check_mate(self, other)
+        return AverageValueMeter(*_moments.merge(self.moments(), other.moments()))
 
     def reset(self) -> "AverageValueMeter":
         """Returns the meter that has seen nothing, on the host.
@@ -129,10 +129,16 @@ class AverageValueMeter:
           >>> AverageValueMeter().add([1.0, 3.0]).value().mean.item()
           2.0
         """
-        return MeanStd(*_mean_std(self.n, self.mean, self.m2))
+        return MeanStd(*_moments.mean_std(self.n, self.mean, self.m2))
 
-    def _moments(self) -> tuple:
-        return self.n, self.mean, self.m2, self.rest
+    def moments(self) -> Moments:
+        """Returns the fields as a tuple, which parts of other meters compute with.
+
+        Example:
+          >>> int(AverageValueMeter().add(1.0).moments().n)
+          1
+        """
+        return Moments(self.n, self.mean, self.m2, self.rest)
 
     def __repr__(self) -> str:
         return show(self, _measured)
@@ -140,90 +146,12 @@ class AverageValueMeter:
 
 def _measured(meter: AverageValueMeter) -> dict[str, Any]:
     mean, std = meter.value()
-    return {"mean": f"{mean:.6g}", "std": f"{std:.6g}", "n": meter.n}
-
-
-def _as_values(value: Any, dtype: np.dtype) -> Any:
-    """Returns real numbers as an array, one that lies on the host in the dtype."""
-    value = as_array(value)
-    if not (jnp.issubdtype(value.dtype, jnp.floating) or value.dtype.kind in "biu"):
-        raise TypeError(
-            "AverageValueMeter.add needs real numbers, got"
-            f" {describe(value)}. Give it an array or a number."
-        )
-    if isinstance(value, jax.Array):
-        return value
-    with np.errstate(over="ignore"):
-        return value.astype(dtype)  # here, since JAX would cut a large int64 to int32
-
-
-def _as_counts(n: Any) -> Any:
-    """Returns the weights as an integer array."""
-    if isinstance(n, int) and not 0 <= n < 2**31:
-        raise ValueError(f"AverageValueMeter.add needs 0 <= n < 2**31, got {n}.")
-    n = as_array(n)
-    if n.dtype.kind not in "iu":
-        raise TypeError(
-            f"AverageValueMeter.add needs integer n, got {describe(n)}: it says how"
-            " often a value counts. To leave values out, pass mask=."
-        )
-    return n
+    return {"mean": f"{mean:.6g}", "std": f"{std:.6g}", "n": int(meter.n)}
 
 
 @functools.partial(jax.jit, inline=True)
-def _add(moments: tuple, value: Any, weight: Any, mask: Any) -> tuple:
+def _add(moments: Moments, value: Any, weight: Any, mask: Any) -> Moments:
     """Merges in the moments of a batch of values."""
-    dtype = moments[1].dtype
-    weight = jnp.broadcast_to(weight.astype(jnp.int32), value.shape)
-    if mask is not None:
-        weight = jnp.where(mask, weight, 0)
-    # Measured from one of the values: products of large numbers, like the mean of the
-    # batch itself, may be rounded once or not at all, as the compiler likes, and the
-    # difference would be as large as the spread that is to be measured.
-    value, counts = value.astype(dtype), weight > 0
-    center = jnp.max(value, initial=-jnp.inf, where=counts)
-    center = jnp.where(jnp.isfinite(center), center, 0)
-    # a value that counts zero times may be anything, and NaN * 0 would be NaN
-    offset = jnp.where(counts, value - center, 0)
-    count, factor = weight.sum(dtype=jnp.int32), weight.astype(dtype)
-    rest = (factor * offset).sum() / jnp.maximum(count, 1).astype(dtype)
-    m2 = (factor * (offset - rest) ** 2).sum()
-    return _combine(jnp, moments, (count, center, m2, rest))
-
-
-def _combine(xp: ModuleType, mine: tuple, others: tuple) -> tuple:
-    """Chan's rule, with the mean as an unevaluated sum of two floats."""
-    (n, mean, m2, rest), (n_other, mean_other, m2_other, rest_other) = mine, others
-    dtype = mean.dtype
-    total = n + n_other
-    divisor = xp.maximum(total, 1).astype(dtype)
-    share = xp.asarray(n_other).astype(dtype) / divisor
-    # an empty side must change nothing, not even beside an infinite mean
-    distance = xp.where(n_other > 0, mean_other - mean, 0).astype(dtype)
-    distance_rest = xp.where(n_other > 0, rest_other - rest, 0).astype(dtype)
-    merged, lost = _two_sum(xp, mean, distance * share)
-    merged, lost = _two_sum(xp, merged, lost + (rest + distance_rest * share))
-    distance = distance + distance_rest
-    between = xp.where(n > 0, distance * (xp.asarray(n).astype(dtype) * share), 0)
-    spread = m2 + m2_other + between * xp.where(n > 0, distance, 0)
-    parts = (merged, spread, lost)
-    return total, *(xp.asarray(part).astype(dtype) for part in parts)
-
-
-def _two_sum(xp: ModuleType, a: Any, b: Any) -> tuple[Any, Any]:
-    """Returns the rounded sum, and what rounding took off it, exactly (Knuth)."""
-    total = a + b
-    added = total - a
-    lost = (a - (total - added)) + (b - added)
-    return total, xp.where(xp.isfinite(total), lost, 0)  # not NaN beside infinity
-
-
-_merge = host_or_device(_combine)
-
-
-@host_or_device
-def _mean_std(xp: ModuleType, n: Any, mean: Any, m2: Any) -> tuple[Any, Any]:
-    """NaN for what too few values leave open."""
-    nan = np.array(np.nan, mean.dtype)
-    variance = m2 / xp.maximum(n - 1, 1).astype(mean.dtype)
-    return xp.where(n > 0, mean, nan), xp.sqrt(xp.where(n > 1, variance, nan))
+    weight = _moments.weights(weight, mask, value.shape)
+    batch = _moments.of_batch(value.astype(moments.mean.dtype), weight)
+    return _moments.combine(jnp, moments, batch)

@@ -7,7 +7,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
-from tntjax.meter import _histogram, _ranking
+from tntjax.meter import _ranking, _score_bins
 from tntjax.meter._show import show
 from tntjax.utils import host_or_device, host_zeros
 
@@ -70,7 +70,7 @@ class BinnedAPMeter:
     n: ArrayLike = np.int32(0)
 
     def __post_init__(self) -> None:
-        _histogram.start(self)
+        _score_bins.start(self)
 
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
@@ -93,7 +93,7 @@ class BinnedAPMeter:
           >>> BinnedAPMeter().add([0.2, 0.9], [0, 1]).add(0.7, 0).n.item()
           3
         """
-        return _histogram.add(self, output, target, mask)
+        return _score_bins.add(self, output, target, mask)
 
     def merge(self, other: "BinnedAPMeter") -> "BinnedAPMeter":
         """Returns one meter for the examples of both.
@@ -112,7 +112,7 @@ class BinnedAPMeter:
           >>> BinnedAPMeter().add(0.9, 1).merge(BinnedAPMeter().add(0.2, 0)).n.item()
           2
         """
-        return _histogram.merge(self, other)
+        return _score_bins.merge(self, other)
 
     def reset(self) -> "BinnedAPMeter":
         """Returns the meter that has seen nothing, on the host.
@@ -146,7 +146,7 @@ class BinnedAPMeter:
 
 @host_or_device
 def _bounds(xp: ModuleType, counts: Any) -> tuple[Any, Any]:
-    inside, above = _histogram.falling(xp, counts)
+    inside, above = _score_bins.falling(xp, counts)
     (false, true), (false_above, true_above) = inside, above
     reached = true_above + true
     most = true * (reached / xp.maximum(reached + false_above, 1))
@@ -158,7 +158,7 @@ def _bounds(xp: ModuleType, counts: Any) -> tuple[Any, Any]:
     positives = true.sum(-1, keepdims=True)
     average = _ranking.total(xp, (most + least) / 2 / positives)
     error = _ranking.total(xp, (most - least) / 2 / positives)
-    return _histogram.rounded(xp, average, error, counts)
+    return _score_bins.rounded(xp, average, error, counts)
 
 
 def _measured(meter: BinnedAPMeter) -> dict[str, Any]:

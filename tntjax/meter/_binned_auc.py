@@ -7,7 +7,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
-from tntjax.meter import _histogram, _ranking
+from tntjax.meter import _ranking, _score_bins
 from tntjax.meter._show import show
 from tntjax.utils import host_or_device, host_zeros
 
@@ -64,7 +64,7 @@ class BinnedAUCMeter:
     n: ArrayLike = np.int32(0)
 
     def __post_init__(self) -> None:
-        _histogram.start(self)
+        _score_bins.start(self)
 
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
@@ -87,7 +87,7 @@ class BinnedAUCMeter:
           >>> BinnedAUCMeter().add([0.2, 0.9], [0, 1]).add(0.7, 0).n.item()
           3
         """
-        return _histogram.add(self, output, target, mask)
+        return _score_bins.add(self, output, target, mask)
 
     def merge(self, other: "BinnedAUCMeter") -> "BinnedAUCMeter":
         """Returns one meter for the examples of both.
@@ -106,7 +106,7 @@ class BinnedAUCMeter:
           >>> BinnedAUCMeter().add(0.9, 1).merge(BinnedAUCMeter().add(0.2, 0)).n.item()
           2
         """
-        return _histogram.merge(self, other)
+        return _score_bins.merge(self, other)
 
     def reset(self) -> "BinnedAUCMeter":
         """Returns the meter that has seen nothing, on the host.
@@ -140,13 +140,13 @@ class BinnedAUCMeter:
 
 @host_or_device
 def _bounds(xp: ModuleType, counts: Any) -> tuple[Any, Any]:
-    inside, above = _histogram.falling(xp, counts)
+    inside, above = _score_bins.falling(xp, counts)
     (false, true), (_, true_above) = inside, above
     positives, negatives = (part.sum(-1, keepdims=True) for part in (true, false))
     chance, ties = false / negatives, true / positives
     area = _ranking.total(xp, chance * (true_above / positives + ties / 2))
     error = _ranking.total(xp, chance * ties / 2)
-    return _histogram.rounded(xp, area, error, counts)
+    return _score_bins.rounded(xp, area, error, counts)
 
 
 def _measured(meter: BinnedAUCMeter) -> dict[str, Any]:

@@ -11,9 +11,11 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._struct import describe, pytree, static
+from tntjax.meter._count import Count
+from tntjax.meter._inputs import as_classes, check_mate
 from tntjax.meter._show import show
 from tntjax.meter._topk import check_topk
-from tntjax.utils import as_array, as_mask, host_or_device, host_zeros
+from tntjax.utils import as_mask, host_or_device, host_zeros
 
 
 @pytree
@@ -21,7 +23,7 @@ class ClassErrorMeter:
     """Measures the classification error, in percent, among the k best scores.
 
     A monoid: `add` and `merge` return a new meter, so rebind the result. Counts are
-    exact up to 2**31 - 1 examples.
+    exact up to 2**63 - 1 examples.
 
     Among equal scores the lower class number comes first. A target without a place is
     an error for every k: one whose score is NaN (any other NaN comes before it), or
@@ -31,8 +33,8 @@ class ClassErrorMeter:
     Args:
       topk: for which k to measure, each at least 1; one error is kept for each.
       accuracy: measure 100 minus the error.
-      wrong: [len(topk)] int32, how many examples were wrong for each k.
-      n: [] int32, how many examples were counted.
+      wrong: [len(topk)] pairs of uint32, how many examples were wrong for each k.
+      n: [] a pair of uint32, how many examples were counted; `int(meter.n)` is exact.
 
     Raises:
       TypeError: if `topk` isn't a sequence of integers.
@@ -53,13 +55,13 @@ class ClassErrorMeter:
     topk: Sequence[int] = static(default=(1,))
     accuracy: bool = static(default=False)
     wrong: Any = None
-    n: ArrayLike = np.int32(0)
+    n: Count = Count()
 
     def __post_init__(self) -> None:
         topk = check_topk(self.topk, "ClassErrorMeter")
         object.__setattr__(self, "topk", topk)
         if self.wrong is None:
-            object.__setattr__(self, "wrong", np.zeros(len(topk), np.int32))
+            object.__setattr__(self, "wrong", Count.zeros((len(topk),)))
 
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
@@ -86,7 +88,7 @@ class ClassErrorMeter:
           >>> ClassErrorMeter().add([0.1, 0.9], 1)
           ClassErrorMeter(top1=0, n=1)
         """
-        scores, labels = _check_pair(as_array(output), as_array(target))
+        scores, labels = as_classes(output, target, "ClassErrorMeter.add")
         if max(self.topk) > scores.shape[-1]:
             raise ValueError(
                 f"ClassErrorMeter(topk={self.topk}) needs {max(self.topk)} classes or"
@@ -115,17 +117,8 @@ class ClassErrorMeter:
           >>> meter.merge(meter.reset().add([0.1, 0.9], 0))
           ClassErrorMeter(top1=50, n=2)
         """
-        if not isinstance(other, ClassErrorMeter):
-            raise TypeError(
-                f"ClassErrorMeter.merge needs a ClassErrorMeter, got {describe(other)}."
-                " To count examples in, use add."
-            )
-        mine, others = (self.topk, self.accuracy), (other.topk, other.accuracy)
-        if mine != others:
-            raise ValueError(
-                "ClassErrorMeter.merge needs two meters with the same (topk, accuracy),"
-                f" got {mine} and {others}."
-            )
+        check_mate(self, other)
+        mine = self.topk, self.accuracy
         return ClassErrorMeter(*mine, self.wrong + other.wrong, self.n + other.n)
 
     def reset(self) -> "ClassErrorMeter":
@@ -159,52 +152,36 @@ class ClassErrorMeter:
 
 
 @host_or_device
-def _percent(xp: ModuleType, wrong: Any, n: Any, accuracy: Any) -> list:
+def _percent(xp: ModuleType, wrong: Count, n: Count, accuracy: Any) -> list:
     """One percentage for each k; NaN where nothing was counted."""
-    total = xp.maximum(n, 1).astype(np.float32)
-    kept = [wrong[..., place] for place in range(wrong.shape[-1])]
-    shown = [xp.where(accuracy, n - count, count).astype(np.float32) for count in kept]
-    percent = [np.float32(100) * count / total for count in shown]
-    return [xp.where(n > 0, value, np.float32(np.nan)) for value in percent]
+    total, percent = n.floats(), []
+    for place in range(wrong.low.shape[-1]):
+        count = wrong[..., place]
+        shown = xp.where(accuracy, (n - count).floats(), count.floats())
+        share = np.float32(100) * shown / xp.maximum(total, 1)
+        percent.append(xp.where(total > 0, share, np.float32(np.nan)))
+    return percent
 
 
 def _measured(meter: ClassErrorMeter) -> dict[str, Any]:
     shown = {f"top{k}": f"{percent:.6g}" for k, percent in meter.value().items()}
-    return {**shown, "n": meter.n}
-
-
-def _check_pair(output: Any, target: Any) -> tuple[Any, Any]:
-    """Returns scores [..., K] and class numbers [...], if they are that."""
-    if not (jnp.issubdtype(output.dtype, jnp.floating) or output.dtype.kind in "biu"):
-        raise TypeError(
-            f"ClassErrorMeter.add needs real scores, got output {describe(output)}."
-        )
-    rows = output.shape[:-1]
-    if output.ndim == 0 or target.shape not in (rows, (*rows, 1)):
-        hint = "Give output a row of scores for each target."
-        if output.ndim > 0 and target.shape == output.shape:
-            hint = "If target is one-hot, pass target.argmax(-1)."
-        raise ValueError(
-            "ClassErrorMeter.add needs output [B, K], a score for each class, and"
-            f" target [B], class numbers; got output {describe(output)} and target"
-            f" {describe(target)}. {hint}"
-        )
-    if target.dtype.kind not in "iu":
-        raise TypeError(
-            "ClassErrorMeter.add needs integer class numbers, got target"
-            f" {describe(target)}. Pass target.astype('int32') if they are whole."
-        )
-    return output, target if target.shape == rows else target.reshape(rows)
+    return {**shown, "n": int(meter.n)}
 
 
 @functools.partial(jax.jit, static_argnames="topk", inline=True)
 def _add(
-    wrong: Any, n: Any, output: Any, target: Any, mask: Any, *, topk: tuple[int, ...]
-) -> tuple[Any, Any]:
+    wrong: Count,
+    n: Count,
+    output: Any,
+    target: Any,
+    mask: Any,
+    *,
+    topk: tuple[int, ...],
+) -> tuple[Count, Count]:
     """Counts how many targets are not among the k best."""
     missed = _rank(output, target)[..., None] >= jnp.array(topk)  # [..., len(topk)]
     if mask is None:
-        seen = np.int32(target.size)
+        seen = Count.of(target.size)
     else:
         mask = jnp.broadcast_to(mask, target.shape)
         missed, seen = missed & mask[..., None], mask.sum(dtype=jnp.int32)

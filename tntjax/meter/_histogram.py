@@ -1,90 +1,183 @@
-"""Positive and negative examples counted in bins of their scores."""
+"""How values are spread over bins of equal width."""
 
 import dataclasses
 import functools
-from types import ModuleType
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
-from tntjax.meter import _rows, _scores
-from tntjax.utils import as_mask
+from tntjax._struct import pytree, static
+from tntjax.meter._count import Count, tally
+from tntjax.meter._inputs import as_counts, as_floats, as_rows, check_mate, check_size
+from tntjax.meter._moments import weights
+from tntjax.meter._show import show
+from tntjax.utils import host_zeros, namespace
 
 
-def start(meter: Any) -> None:
-    """Checks the bins of a meter that is being made and gives it its counts."""
-    name = type(meter).__name__
-    _rows.check_count(meter.bins, f"{name} needs bins")
-    if not meter.low < meter.high:
-        raise ValueError(
-            f"{name} needs low < high, got low={meter.low} and high={meter.high}."
+class Histogram(NamedTuple):
+    """Counts [num_bins], the edges of the bins [num_bins + 1], and what lay outside.
+
+    Counts are int64 and exact on the host, and int32 on a device, where they stop at
+    2**31 - 1. `below` and `above` are [], `edges` is float32.
+    """
+
+    counts: Any
+    edges: Any
+    below: Any
+    above: Any
+
+
+@pytree
+class HistogramMeter:
+    """Counts values in bins of equal width.
+
+    A monoid of fixed size: `add` and `merge` return a new meter, so rebind the result.
+    Counts are exact up to 2**63 - 1. So a quantile that is read off is wrong by less
+    than the width of a bin, if it lies within the bins.
+
+    A bin has its lower edge and not its upper one, but for the last, which has both. A
+    value that is NaN is left out.
+
+    Args:
+      low: the lower edge of the first bin.
+      high: the upper edge of the last, above `low`.
+      num_bins: how many bins there are, at least 1.
+      cells: [num_bins + 2] pairs of uint32: what was below, the bins, what was above.
+
+    Raises:
+      TypeError: if `num_bins` is no integer.
+      ValueError: if it is below 1, or `low` and `high` are not finite or in order.
+
+    Example:
+      >>> meter = HistogramMeter(0.0, 1.0, num_bins=2).add([0.1, 0.2, 0.9, 7.0])
+      >>> meter
+      HistogramMeter(below=0, above=1, n=4)
+      >>> meter.value().counts.tolist()
+      [2, 1]
+
+    Torchnet: not there.
+    """
+
+    low: float = static()
+    high: float = static()
+    num_bins: int = static(default=100)
+    cells: Any = None
+
+    def __post_init__(self) -> None:
+        size = check_size(self.num_bins, "HistogramMeter needs num_bins")
+        object.__setattr__(self, "num_bins", size)
+        if not (math.isfinite(self.low) and math.isfinite(self.high - self.low)) or (
+            self.low >= self.high
+        ):
+            raise ValueError(
+                "HistogramMeter needs finite low < high, got"
+                f" low={self.low} and high={self.high}."
+            )
+        if self.cells is None:
+            object.__setattr__(self, "cells", Count.zeros((size + 2,)))
+
+    @property
+    def n(self) -> Count:
+        """How many values were counted; `int(meter.n)` is exact."""
+        return self.cells.cumsum()[..., -1]
+
+    def add(
+        self, value: ArrayLike, n: ArrayLike = 1, *, mask: ArrayLike | None = None
+    ) -> "HistogramMeter":
+        """Counts values in.
+
+        Args:
+          value: [] or any shape, real; each element is one value.
+          n: how often each value counts, an integer >= 0: [], or the leading axes.
+          mask: bool, the leading axes of `value`; False leaves the values out.
+
+        Returns:
+          The new meter, of the same structure, shapes and dtypes.
+
+        Raises:
+          TypeError: if `value` isn't real, `n` not integer, or `mask` not bool.
+          ValueError: if shapes don't fit.
+
+        Example:
+          >>> HistogramMeter(0, 4, num_bins=2).add([1, 3], n=[5, 2]).value().counts
+          Array([5, 2], dtype=int32)
+        """
+        values = as_floats(value, np.float32, "HistogramMeter.add")
+        weight = as_counts(n, values.shape, "HistogramMeter.add")
+        mask = as_rows(mask, values.shape, "HistogramMeter.add")
+        return dataclasses.replace(
+            self, cells=_add(self.cells, self._edges(), values, weight, mask)
         )
-    if meter.counts is None:
-        counts = np.zeros((meter.bins + 1, 2), np.int32)
-        object.__setattr__(meter, "counts", counts)
+
+    def merge(self, other: "HistogramMeter") -> "HistogramMeter":
+        """Returns one meter for the values of both.
+
+        Args:
+          other: another such meter, made with the same arguments.
+
+        Returns:
+          The merged meter; computed on the host if both lie there.
+
+        Raises:
+          TypeError: if `other` is no HistogramMeter.
+          ValueError: if it was made with other arguments.
+
+        Example:
+          >>> meter = HistogramMeter(0.0, 1.0).add(0.5)
+          >>> meter.merge(meter.reset().add(2.0))
+          HistogramMeter(below=0, above=1, n=2)
+        """
+        check_mate(self, other)
+        return dataclasses.replace(self, cells=self.cells + other.cells)
+
+    def reset(self) -> "HistogramMeter":
+        """Returns the meter that has seen nothing, on the host.
+
+        Returns:
+          A meter with the same arguments.
+
+        Example:
+          >>> HistogramMeter(0.0, 1.0).add(0.5).reset()
+          HistogramMeter(below=0, above=0, n=0)
+        """
+        return host_zeros(self)
+
+    def value(self) -> Histogram:
+        """Returns the counts and the edges.
+
+        Returns:
+          A `Histogram`; NumPy arrays if the meter lies on the host.
+
+        Example:
+          >>> HistogramMeter(0.0, 1.0, num_bins=2).value().edges.tolist()
+          [0.0, 0.5, 1.0]
+        """
+        cells, edges = self.cells.integers(), self._edges()
+        shape = (*cells.shape[:-1], edges.size)
+        edges = namespace(cells).broadcast_to(edges, shape)
+        return Histogram(cells[..., 1:-1], edges, cells[..., 0], cells[..., -1])
+
+    def _edges(self) -> np.ndarray:
+        return np.linspace(self.low, self.high, self.num_bins + 1, dtype=np.float32)
+
+    def __repr__(self) -> str:
+        return show(self, _measured)
 
 
-def add(meter: _rows.Meter, output: Any, target: Any, mask: Any) -> _rows.Meter:
-    """Counts examples in."""
-    scores, targets = _scores.check_examples(meter, output, target)
-    if mask is not None:
-        mask = as_mask(mask, scores.shape, f"{type(meter).__name__}.add: mask")
-    # Found by comparing, which rounds nothing: higher scores never get a lower bin.
-    edges = np.linspace(meter.low, meter.high, meter.bins + 1).astype(np.float32)
-    counted = _count(meter.counts, meter.n, scores, targets, mask, edges[1:-1])
-    return dataclasses.replace(meter, counts=counted[0], n=counted[1])
+def _measured(meter: HistogramMeter) -> dict[str, Any]:
+    found = meter.value()
+    return {"below": found.below, "above": found.above, "n": int(meter.n)}
 
 
 @functools.partial(jax.jit, inline=True)
-def _count(
-    counts: Any, n: Any, scores: Any, targets: Any, mask: Any, edges: Any
-) -> tuple[Any, Any]:
-    leaves = (counts, n, scores.astype(jnp.float32), targets, mask)
-    counts, n, scores, targets, mask = _rows.gathered(leaves)
-    place = jnp.searchsorted(edges, scores, side="right")
-    place = jnp.where(jnp.isnan(scores), counts.shape[0] - 1, place)
-    seen = jnp.ones(scores.shape, jnp.int32)
-    if mask is not None:
-        seen = seen * mask
-    counts = counts.at[place, targets.astype(jnp.int32)].add(seen)
-    return counts, n + seen.sum(dtype=jnp.int32)
-
-
-def merge(meter: _rows.Meter, other: Any) -> _rows.Meter:
-    """Returns one meter for the examples of both."""
-    _rows.check_same(meter, other, ("bins", "low", "high"))
-    counts, n = meter.counts + other.counts, meter.n + other.n
-    return dataclasses.replace(meter, counts=counts, n=n)
-
-
-def falling(xp: ModuleType, counts: Any) -> tuple[list, list]:
-    """Counts in each bin and in those above it, from the highest bin down.
-
-    Args:
-      xp: `numpy` or `jax.numpy`.
-      counts: [..., bins + 1, 2] int32.
-
-    Returns:
-      `([false, true], [false, true])`, each [..., bins]: float64 of NumPy, else
-      float32.
-    """
-    dtype = np.float64 if xp is np else np.float32
-    kinds = [counts[..., -2::-1, kind] for kind in (0, 1)]
-    above = [xp.cumsum(kind, -1) - kind for kind in kinds]  # counted, so exact
-    return [kind.astype(dtype) for kind in kinds], [a.astype(dtype) for a in above]
-
-
-def rounded(xp: ModuleType, value: Any, error: Any, counts: Any) -> tuple[Any, Any]:
-    """Returns value and error as float32, with what rounding adds to the error.
-
-    Each term is some ten roundings from exact, and sums in pairs add one a level. NaN
-    if a score was.
-    """
-    roundings = 16 + int(counts.shape[-2]).bit_length()
-    error = error + roundings * 2.0**-24
-    spoiled = counts[..., -1, :].sum(-1) > 0
-    return tuple(
-        xp.where(spoiled, np.nan, part).astype(np.float32) for part in (value, error)
-    )
+def _add(cells: Count, edges: Any, value: Any, weight: Any, mask: Any) -> Count:
+    """Puts each value into its bin."""
+    weight = weights(weight, mask, value.shape)
+    value = value.astype(jnp.float32)
+    place = jnp.searchsorted(jnp.asarray(edges), value, side="right")
+    place = jnp.where(value == edges[-1], edges.size - 1, place).astype(jnp.int32)
+    return tally(cells, jnp.where(jnp.isnan(value), edges.size + 1, place), weight)

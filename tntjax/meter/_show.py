@@ -25,7 +25,7 @@ def show(meter: Any, measured: Callable[[Any], dict[str, Any]]) -> str:
     """
     name = type(meter).__name__
     leaves = jax.tree.leaves(meter, is_leaf=lambda leaf: leaf is None)
-    if all(map(_readable, leaves)) and np.ndim(meter.n) == 0:
+    if all(map(_readable, leaves)) and np.ndim(jax.tree.leaves(meter.n)[0]) == 0:
         shown = measured(jax.tree.map(np.asarray, meter))
         return f"{name}({', '.join(f'{key}={value}' for key, value in shown.items())})"
     fields = ", ".join(

@@ -1,0 +1,179 @@
+"""Calibration and log loss."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import log_loss
+
+from tntjax.meter import CalibrationErrorMeter, LogLossMeter
+
+
+class Axes:
+    """Stands in for matplotlib's, and notes what is drawn."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __getattr__(self, name):
+        return lambda *args, **kwargs: self.calls.append((name, args, kwargs))
+
+
+seeds = st.integers(0, 2**32 - 1)
+both_meters = pytest.mark.parametrize("make", [CalibrationErrorMeter, LogLossMeter])
+
+
+def softmax(logits):
+    odds = np.exp(logits - logits.max(-1, keepdims=True))
+    return odds / odds.sum(-1, keepdims=True)
+
+
+def expected_error(confidence, right, bins):
+    """The definition, bin by bin."""
+    place = np.clip(np.floor(confidence * bins), 0, bins - 1)
+    error = 0.0
+    for number in np.unique(place):
+        inside = place == number
+        gap = abs(confidence[inside].mean() - right[inside].mean())
+        error += inside.mean() * gap
+    return error
+
+
+@settings(max_examples=30)
+@given(seed=seeds)
+def test_the_curve_is_scikit_learns(seed):
+    rng = np.random.default_rng(seed)
+    chance, target = rng.random(64).astype(np.float32), rng.integers(0, 2, 64)
+    mask = rng.random(64) < 0.8
+    meter = CalibrationErrorMeter(8).add(chance, target, mask=mask)
+    found = meter.value()
+    accuracy, confidence = calibration_curve(target[mask], chance[mask], n_bins=8)
+    some = np.asarray(found.share) > 0
+    np.testing.assert_allclose(found.accuracy[some], accuracy, atol=1e-6)
+    np.testing.assert_allclose(found.confidence[some], confidence, atol=1e-6)
+    error = expected_error(chance[mask].astype(np.float64), target[mask], 8)
+    assert float(found.expected) == pytest.approx(error, abs=1e-6)
+    largest = np.abs(accuracy - confidence).max()
+    assert float(found.largest) == pytest.approx(largest, abs=1e-6)
+
+
+@settings(max_examples=30)
+@given(seed=seeds)
+def test_of_classes_the_best_is_the_confidence(seed):
+    rng = np.random.default_rng(seed)
+    output = softmax(rng.normal(size=(64, 5))).astype(np.float32)
+    target = rng.integers(0, 5, 64)
+    found = CalibrationErrorMeter().add(output, target).value()
+    best, right = output.max(1).astype(np.float64), output.argmax(1) == target
+    assert float(found.expected) == pytest.approx(
+        expected_error(best, right, 15), abs=1e-6
+    )
+
+
+TORCHMETRICS = (0.20730473, 0.50019819)
+
+
+def test_is_torchmetrics():
+    """MulticlassCalibrationError(4, n_bins=5, norm="l1" and "max") gave these."""
+    rng = np.random.default_rng(0)
+    output = softmax(rng.normal(size=(50, 4))).astype(np.float32)
+    found = CalibrationErrorMeter(5).add(output, rng.integers(0, 4, 50)).value()
+    assert float(found.expected) == pytest.approx(TORCHMETRICS[0], abs=1e-6)
+    assert float(found.largest) == pytest.approx(TORCHMETRICS[1], abs=1e-6)
+
+
+def test_a_bin_has_its_lower_edge():
+    found = CalibrationErrorMeter(2).add([0.0, 0.5, 1.0], [0, 1, 1]).value()
+    np.testing.assert_allclose(found.share, [1 / 3, 2 / 3], rtol=1e-6)
+
+
+def test_what_is_outside_goes_into_the_outer_bins_and_nan_nowhere():
+    meter = CalibrationErrorMeter(2).add([-0.5, 1.5, np.nan], [0, 1, 1])
+    assert int(meter.n) == 2
+    assert np.asarray(meter.value().share).tolist() == [0.5, 0.5]
+
+
+def test_a_target_that_is_no_class_counts_as_wrong():
+    meter = CalibrationErrorMeter(1).add([[0.7, 0.3], [0.7, 0.3]], [0, -1])
+    assert np.asarray(meter.value().accuracy).tolist() == [0.5]
+
+
+def test_plot_draws_the_bins_and_the_diagonal():
+    ax = Axes()
+    meter = CalibrationErrorMeter(2).add([0.25, 0.75], [0, 1])
+    assert meter.plot(ax) is ax
+    names = [name for name, _, _ in ax.calls]
+    assert names == ["bar", "plot", "plot", "set", "set_title", "legend"]
+    assert ax.calls[0][1][1].tolist() == [0.0, 1.0]
+    assert ax.calls[4][1] == ("expected calibration error 0.2500",)
+
+
+def test_plots_with_matplotlib():
+    pytest.importorskip("matplotlib").use("Agg")
+    ax = CalibrationErrorMeter(4).add([0.25, 0.8], [0, 1]).plot()
+    ax.figure.canvas.draw()
+    assert len(ax.patches) == 4
+
+
+@settings(max_examples=30)
+@given(seed=seeds)
+@pytest.mark.parametrize("logits", [False, True])
+def test_log_loss_is_scikit_learn(seed, logits):
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(0, 3, (24, 4)).astype(np.float32)
+    target, weight = rng.integers(0, 4, 24), rng.integers(1, 4, 24)
+    mask = rng.random(24) < 0.8
+    mask[0] = True
+    chances = softmax(scores.astype(np.float64))
+    meter = LogLossMeter(logits).add(
+        scores if logits else chances.astype(np.float32), target, weight, mask=mask
+    )
+    expected = log_loss(
+        target[mask], chances[mask], labels=range(4), sample_weight=weight[mask]
+    )
+    assert float(meter.value()) == pytest.approx(expected, rel=2e-6)
+
+
+@settings(max_examples=30)
+@given(seed=seeds)
+@pytest.mark.parametrize("logits", [False, True])
+def test_log_loss_of_two_classes_is_scikit_learn(seed, logits):
+    rng = np.random.default_rng(seed)
+    score = rng.normal(0, 3, 24).astype(np.float32)
+    chance = 1 / (1 + np.exp(-score.astype(np.float64)))
+    if not logits:
+        score = chance = chance.astype(np.float32)
+    target = rng.integers(0, 2, 24)
+    expected = log_loss(target, chance.astype(np.float64), labels=[0, 1])
+    meter = LogLossMeter(logits).add(score, target)
+    assert float(meter.value()) == pytest.approx(expected, rel=2e-6)
+
+
+def test_a_certain_mistake_costs_what_it_costs_in_scikit_learn():
+    output = np.array([[1, 0], [0, 1]], np.float32)
+    expected = log_loss([1, 1], output, labels=[0, 1])
+    assert float(LogLossMeter().add(output, [1, 1]).value()) == pytest.approx(expected)
+    assert float(LogLossMeter().add(1.0, 0).value()) == pytest.approx(15.942385)
+
+
+@pytest.mark.parametrize("output", [0.5, [0.2, 0.3, 0.5]])
+def test_a_target_that_is_no_class_has_no_loss(output):
+    assert np.isnan(LogLossMeter().add(output, 3).value())
+    assert np.isnan(LogLossMeter(logits=True).add(output, -1).value())
+
+
+@both_meters
+def test_arguments_are_checked(make):
+    with pytest.raises(TypeError, match=r"integer class numbers, got target float64"):
+        make().add(np.zeros(3), np.zeros(3))
+    with pytest.raises(TypeError, match=r"real numbers, got output complex"):
+        make().add(np.zeros(3, complex), np.zeros(3, int))
+    with pytest.raises(ValueError, match=r"add needs output \[B, K\]"):
+        make().add(np.zeros((4, 3)), np.zeros(3, int))
+    assert int(make().add(np.ones((4, 1)), np.zeros(4, int)).n) == 4
+
+
+def test_bins_are_checked():
+    with pytest.raises(ValueError, match="num_bins >= 1, got 0"):
+        CalibrationErrorMeter(0)

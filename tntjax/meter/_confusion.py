@@ -1,0 +1,228 @@
+"""Which class is taken for which."""
+
+import dataclasses
+import functools
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._struct import describe, pytree, static
+from tntjax.meter._count import Count, tally
+from tntjax.meter._inputs import (
+    as_classes,
+    as_real,
+    as_rows,
+    best_class,
+    check_mate,
+    check_size,
+)
+from tntjax.meter._plot import axes_of
+from tntjax.meter._show import show
+from tntjax.utils import as_array, host_or_device, host_zeros
+
+
+@pytree
+class ConfusionMeter:
+    """Counts how often each class was taken for each: rows are targets.
+
+    A monoid: `add` and `merge` return a new meter, so rebind the result. Counts are
+    exact up to 2**63 - 1. Of equal scores the lower class number is predicted.
+
+    An example that has no place in the matrix is counted in `left_out` instead: one
+    whose target isn't a class number or isn't one-hot, or with a score that is NaN.
+
+    Args:
+      num_classes: how many classes there are, at least 1.
+      normalized: measure shares of each row, fractions from 0 to 1, and not counts.
+      counts: [num_classes, num_classes] pairs of uint32.
+      n: [] a pair of uint32, how many examples are in the matrix.
+      left_out: [] a pair of uint32, how many had no place there.
+
+    Raises:
+      TypeError: if `num_classes` is no integer.
+      ValueError: if it is below 1.
+
+    Example:
+      >>> meter = ConfusionMeter(2).add([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]], [0, 1, 1])
+      >>> meter
+      ConfusionMeter(accuracy=66.6667, left_out=0, n=3)
+      >>> jax.device_get(meter).value()
+      array([[1, 0],
+             [1, 1]])
+
+    Torchnet: `meter/confusionmeter.lua`, labels from 1. There the matrix that was
+    given out changed with later adds, a batch of one failed, and a wrong label was an
+    index error. Its text speaks of percentages where it gives fractions, as here.
+    """
+
+    num_classes: int = static()
+    normalized: bool = static(default=False)
+    counts: Any = None
+    n: Count = Count()
+    left_out: Count = Count()
+
+    def __post_init__(self) -> None:
+        size = check_size(self.num_classes, "ConfusionMeter needs num_classes")
+        object.__setattr__(self, "num_classes", size)
+        if self.counts is None:
+            object.__setattr__(self, "counts", Count.zeros((size, size)))
+
+    def add(
+        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
+    ) -> "ConfusionMeter":
+        """Counts examples in.
+
+        `B` is the number of examples, `K` the number of classes.
+
+        Args:
+          output: [B, K] real scores, higher is better, or [K] for one example. There
+            may be more axes of examples than one: [..., K].
+          target: [B] or [B, 1] integers, the class numbers from 0, or [B, K] one-hot.
+          mask: [B] bool; False leaves the example out.
+
+        Returns:
+          The new meter, of the same structure, shapes and dtypes.
+
+        Raises:
+          TypeError: if scores aren't real, targets not integer, or `mask` not bool.
+          ValueError: if shapes don't fit.
+
+        Example:
+          >>> ConfusionMeter(2).add([0.1, 0.9], [0, 1])  # one example, one-hot
+          ConfusionMeter(accuracy=100, left_out=0, n=1)
+        """
+        name = "ConfusionMeter.add"
+        scores, labels = _as_labels(as_array(output), as_array(target), name)
+        if scores.shape[-1] != self.num_classes:
+            raise ValueError(
+                f"ConfusionMeter(num_classes={self.num_classes}) needs a score for"
+                f" each class, but output has {scores.shape[-1]}: {describe(scores)}."
+            )
+        mask = as_rows(mask, labels.shape, name)
+        parts = _add((self.counts, self.n, self.left_out), scores, labels, mask)
+        return ConfusionMeter(self.num_classes, self.normalized, *parts)
+
+    def merge(self, other: "ConfusionMeter") -> "ConfusionMeter":
+        """Returns one meter for the examples of both.
+
+        Args:
+          other: another such meter, made with the same arguments.
+
+        Returns:
+          The merged meter; computed on the host if both lie there.
+
+        Raises:
+          TypeError: if `other` is no ConfusionMeter.
+          ValueError: if it was made with other arguments.
+
+        Example:
+          >>> meter = ConfusionMeter(2).add([0.1, 0.9], 1)
+          >>> meter.merge(meter.reset().add([0.1, 0.9], 0))
+          ConfusionMeter(accuracy=50, left_out=0, n=2)
+        """
+        check_mate(self, other)
+        return dataclasses.replace(
+            self,
+            counts=self.counts + other.counts,
+            n=self.n + other.n,
+            left_out=self.left_out + other.left_out,
+        )
+
+    def reset(self) -> "ConfusionMeter":
+        """Returns the meter that has seen nothing, on the host.
+
+        Returns:
+          A meter with the same arguments.
+
+        Example:
+          >>> ConfusionMeter(2).add([0.1, 0.9], 1).reset()
+          ConfusionMeter(accuracy=nan, left_out=0, n=0)
+        """
+        return host_zeros(self)
+
+    def value(self) -> Any:
+        """Returns the matrix.
+
+        Returns:
+          [num_classes, num_classes], row t and column p for examples of class t that
+          were predicted to be p. Counts are int64 and exact on the host, and int32 on
+          a device, where they stop at 2**31 - 1. If `normalized`, float32 shares of
+          the row; a row without examples is 0.
+
+        Example:
+          >>> ConfusionMeter(2, normalized=True).add([0.1, 0.9], 1).value().tolist()
+          [[0.0, 0.0], [0.0, 1.0]]
+        """
+        return _shares(self.counts) if self.normalized else self.counts.integers()
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draws the matrix, each row scaled to its sum.
+
+        Args:
+          ax: matplotlib's axes to draw into; those of a new figure if None.
+
+        Returns:
+          The axes.
+
+        Raises:
+          ImportError: without matplotlib, if `ax` is None.
+        """
+        ax, meter = axes_of(ax, type(self).__name__), jax.device_get(self)
+        image = ax.imshow(_shares(meter.counts), cmap="Blues", vmin=0, vmax=1)
+        ax.figure.colorbar(image, ax=ax, label="share of the target's examples")
+        if self.num_classes <= 20:
+            for (row, column), cell in np.ndenumerate(meter.value()):
+                text = f"{cell:.2f}" if self.normalized else f"{cell:,}"
+                ax.text(column, row, text, ha="center", va="center")
+        ax.set(xlabel="predicted class", ylabel="target class")
+        return ax
+
+    def __repr__(self) -> str:
+        return show(self, _measured)
+
+
+def _measured(meter: ConfusionMeter) -> dict[str, Any]:
+    right, n = int(np.trace(meter.counts.integers())), int(meter.n)
+    accuracy = f"{100 * right / n:.6g}" if n else "nan"
+    return {"accuracy": accuracy, "left_out": int(meter.left_out), "n": n}
+
+
+def _as_labels(output: Any, target: Any, name: str) -> tuple[Any, Any]:
+    """Returns scores [..., K] and class numbers [...], -1 for what is not one-hot."""
+    if output.ndim == 0 or target.shape != output.shape or output.shape[-1] == 1:
+        return as_classes(output, target, name)
+    target = as_real(target, f"{name} needs class numbers or one-hot", "target ")
+    return as_real(output, f"{name} needs real scores", "output "), _which(target)
+
+
+@jax.jit
+def _which(target: jax.Array) -> jax.Array:
+    """The place of the only entry above 0, or -1."""
+    hot = target > 0
+    label = jnp.argmax(hot, -1).astype(jnp.int32)
+    return jnp.where(hot.sum(-1, dtype=jnp.int32) == 1, label, -1)
+
+
+@functools.partial(jax.jit, inline=True)
+def _add(parts: tuple, output: Any, target: Any, mask: Any) -> tuple:
+    """Counts each example into its cell."""
+    counts, n, left_out = parts
+    classes = output.shape[-1]
+    seen = jnp.broadcast_to(True if mask is None else mask, target.shape)
+    best = best_class(output)
+    has_place = (target >= 0) & (target < classes) & (best >= 0)
+    counted = seen & has_place
+    cell = target.astype(jnp.int32) * classes + best
+    counts = tally(counts, jnp.where(counted, cell, classes * classes))
+    n = n + counted.sum(dtype=jnp.int32)
+    return counts, n, left_out + (seen & ~has_place).sum(dtype=jnp.int32)
+
+
+@host_or_device
+def _shares(xp: ModuleType, counts: Count) -> Any:
+    cells = counts.floats()
+    return cells / xp.maximum(cells.sum(-1, keepdims=True), np.float32(1e-12))

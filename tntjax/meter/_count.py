@@ -1,0 +1,138 @@
+"""Counts that stay exact although JAX has integers of 32 bits: two of them each."""
+
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tntjax._struct import describe, pytree
+from tntjax.utils import host_or_device
+
+
+@pytree
+class Count:
+    """Counts of any shape, exact up to 2**63 - 1, as int64 has: `high * 2**32 + low`.
+
+    `+` and `-` work word by word with a carry, on the host, on a device and traced.
+
+    Args:
+      low: [...] uint32.
+      high: [...] uint32.
+
+    Example:
+      >>> count = Count.of(2**32 - 1) + np.int32(2)
+      >>> int(count)
+      4294967297
+    """
+
+    low: Any = np.uint32(0)
+    high: Any = np.uint32(0)
+
+    @staticmethod
+    def of(number: Any) -> "Count":
+        """Makes counts of integers >= 0: int32 arrays or tracers, or Python's own."""
+        if isinstance(number, jax.Array):
+            low = number.astype(jnp.uint32)
+            return Count(low, jnp.zeros_like(low))
+        number = np.asarray(number, np.uint64)
+        words = number & np.uint64(0xFFFFFFFF), number >> np.uint64(32)
+        return Count(*(np.asarray(word, np.uint32) for word in words))
+
+    @staticmethod
+    def zeros(shape: tuple[int, ...]) -> "Count":
+        """Returns counts of nothing, on the host."""
+        return Count(np.zeros(shape, np.uint32), np.zeros(shape, np.uint32))
+
+    def __add__(self, other: Any) -> "Count":
+        return Count(*_plus(_words(self), _words(other)))
+
+    def __sub__(self, other: Any) -> "Count":
+        """Takes away what is no more than there is."""
+        return Count(*_minus(_words(self), _words(other)))
+
+    def __int__(self) -> int:
+        return int(jax.tree.map(np.asarray, self).integers())
+
+    def __getitem__(self, index: Any) -> "Count":
+        return Count(self.low[index], self.high[index])
+
+    def integers(self) -> Any:
+        """Returns int64 on the host, else int32 that stop at 2**31 - 1."""
+        return _integers(self.low, self.high)
+
+    def floats(self) -> Any:
+        """Returns float32, rounded."""
+        return _floats(self.low, self.high)
+
+    def cumsum(self) -> "Count":
+        """Returns the sums up to each place of the last axis."""
+        return Count(*_cumsum(self.low, self.high))
+
+    def __repr__(self) -> str:
+        return f"Count({describe(self.low)})"
+
+
+def tally(counts: Count, cells: jax.Array, amount: Any = 1) -> Count:
+    """Counts things into cells, in time of the things and not of the cells.
+
+    Args:
+      counts: counts of any shape.
+      cells: int32 of any shape, places in the flattened counts; one at or past the
+        end is left out.
+      amount: int32 >= 0, how much each thing counts; broadcast to `cells`. One add
+        puts less than 2**32 into a cell.
+
+    Returns:
+      The new counts.
+    """
+    shape, cells = counts.low.shape, cells.reshape(-1)
+    low, high = (jnp.asarray(word).reshape(-1) for word in (counts.low, counts.high))
+    amount = jnp.broadcast_to(jnp.asarray(amount, jnp.uint32).reshape(-1), cells.shape)
+    total = low.at[cells].add(amount, mode="drop")
+    # A cell that became smaller ran over. All things in a cell agree on what to set.
+    over = _at(total, cells) < _at(low, cells)
+    high = high.at[cells].set(_at(high, cells) + over.astype(jnp.uint32), mode="drop")
+    return Count(total.reshape(shape), high.reshape(shape))
+
+
+def _at(words: jax.Array, cells: jax.Array) -> jax.Array:
+    return words.at[cells].get(mode="fill", fill_value=0)
+
+
+def _words(count: Any) -> tuple[Any, Any]:
+    count = count if isinstance(count, Count) else Count.of(count)
+    return count.low, count.high
+
+
+@host_or_device
+def _plus(xp: ModuleType, mine: tuple, others: tuple) -> tuple[Any, Any]:
+    low = mine[0] + others[0]
+    return low, mine[1] + others[1] + (low < others[0]).astype(np.uint32)
+
+
+@host_or_device
+def _minus(xp: ModuleType, mine: tuple, others: tuple) -> tuple[Any, Any]:
+    borrowed = (mine[0] < others[0]).astype(np.uint32)
+    return mine[0] - others[0], mine[1] - others[1] - borrowed
+
+
+@host_or_device
+def _cumsum(xp: ModuleType, low: Any, high: Any) -> tuple[Any, Any]:
+    total = xp.cumsum(low, -1, dtype=np.uint32)
+    over = (total < low).astype(np.uint32)
+    return total, xp.cumsum(high + over, -1, dtype=np.uint32)
+
+
+@host_or_device
+def _integers(xp: ModuleType, low: Any, high: Any) -> Any:
+    if xp is np:
+        return low.astype(np.int64) + (high.astype(np.int64) << 32)
+    most = np.uint32(2**31 - 1)
+    return xp.where(high > 0, most, xp.minimum(low, most)).astype(np.int32)
+
+
+@host_or_device
+def _floats(xp: ModuleType, low: Any, high: Any) -> Any:
+    return low.astype(np.float32) + high.astype(np.float32) * np.float32(2**32)

@@ -1,0 +1,162 @@
+"""How surprised a model is by what happened."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from tntjax._struct import pytree, static
+from tntjax.meter._average_value import AverageValueMeter
+from tntjax.meter._calibration_error import as_probabilities
+from tntjax.meter._count import Count
+from tntjax.meter._inputs import as_counts, as_rows, check_mate
+from tntjax.meter._show import show
+from tntjax.utils import as_array, host_zeros
+
+
+@pytree
+class LogLossMeter:
+    """Measures the mean of -log of the probability of what happened.
+
+    A monoid: `add` and `merge` return a new meter, so rebind the result. Probabilities
+    are held between 1.2e-7 and 1 less that, so that a certain mistake costs 16 and not
+    infinity. A target that is no class number has a loss of NaN: leave it out with
+    `mask=target >= 0`.
+
+    Args:
+      logits: what is added are logits, as criteria take them, and not probabilities.
+      losses: the meter of the losses.
+
+    Example:
+      >>> LogLossMeter().add([[0.5, 0.5], [0.25, 0.75]], [0, 1])
+      LogLossMeter(loss=0.490415, n=2)
+
+    Torchnet: not there.
+    """
+
+    logits: bool = static(default=False)
+    losses: AverageValueMeter = AverageValueMeter()
+
+    @property
+    def n(self) -> Count:
+        """How many examples were counted; `int(meter.n)` is exact."""
+        return self.losses.n
+
+    def add(
+        self,
+        output: ArrayLike,
+        target: ArrayLike,
+        n: ArrayLike = 1,
+        *,
+        mask: ArrayLike | None = None,
+    ) -> "LogLossMeter":
+        """Counts examples in.
+
+        `B` is the number of examples, `K` the number of classes.
+
+        Args:
+          output: [B, K] real, a probability or logit for each class; or [B], that of
+            class 1 of two. It may be [K] or [] for one example.
+          target: [B] integers, the class numbers from 0.
+          n: how often each example counts, an integer >= 0: [] or [B].
+          mask: [B] bool; False leaves the example out.
+
+        Returns:
+          The new meter, of the same structure, shapes and dtypes.
+
+        Raises:
+          TypeError: if numbers aren't real, targets or `n` not integer, or `mask` not
+            bool.
+          ValueError: if shapes don't fit.
+
+        Example:
+          >>> LogLossMeter(logits=True).add([0.0, 0.0], [1, 0])
+          LogLossMeter(loss=0.693147, n=2)
+        """
+        name = "LogLossMeter.add"
+        scores, labels = as_probabilities(as_array(output), as_array(target), name)
+        weight = as_counts(n, labels.shape, name)
+        mask = as_rows(mask, labels.shape, name)
+        losses = _losses(scores, labels, logits=self.logits)
+        added = self.losses.add(losses, weight, mask=mask)
+        return dataclasses.replace(self, losses=added)
+
+    def merge(self, other: "LogLossMeter") -> "LogLossMeter":
+        """Returns one meter for the examples of both.
+
+        Args:
+          other: another such meter, made with the same arguments.
+
+        Returns:
+          The merged meter; computed on the host if both lie there.
+
+        Raises:
+          TypeError: if `other` is no LogLossMeter.
+          ValueError: if it was made with other arguments.
+
+        Example:
+          >>> LogLossMeter().add(0.5, 0).merge(LogLossMeter().add(0.5, 1))
+          LogLossMeter(loss=0.693147, n=2)
+        """
+        check_mate(self, other)
+        return dataclasses.replace(self, losses=self.losses.merge(other.losses))
+
+    def reset(self) -> "LogLossMeter":
+        """Returns the meter that has seen nothing, on the host.
+
+        Returns:
+          A meter with the same arguments.
+
+        Example:
+          >>> LogLossMeter().add(0.5, 0).reset()
+          LogLossMeter(loss=nan, n=0)
+        """
+        return host_zeros(self)
+
+    def value(self) -> Any:
+        """Returns the mean loss, in nats.
+
+        Returns:
+          [] float32, NaN if nothing was counted. A NumPy number if the meter lies on
+          the host.
+
+        Example:
+          >>> round(LogLossMeter().add(0.25, 1).value().item(), 4)
+          1.3863
+        """
+        return self.losses.value().mean
+
+    def __repr__(self) -> str:
+        return show(self, _measured)
+
+
+def _measured(meter: LogLossMeter) -> dict[str, Any]:
+    return {"loss": f"{meter.value():.6g}", "n": int(meter.n)}
+
+
+@functools.partial(jax.jit, static_argnames="logits")
+def _losses(output: Any, target: Any, *, logits: bool) -> jax.Array:
+    """The loss of each example, NaN where the target is no class number."""
+    output = output.astype(jnp.float32)
+    binary = output.shape == target.shape
+    known = (target >= 0) & (target < (2 if binary else output.shape[-1]))
+    target = jnp.where(known, target, 0)
+    if logits and binary:
+        loss = jax.nn.softplus(jnp.where(target > 0, -output, output))
+    elif logits:
+        loss = -_of_target(jax.nn.log_softmax(output), target)
+    else:
+        if binary:
+            happened = jnp.where(target > 0, output, 1 - output)
+        else:
+            happened = _of_target(output, target)
+        least = jnp.finfo(jnp.float32).eps
+        loss = -jnp.log(jnp.clip(happened, least, 1 - least))
+    return jnp.where(known, loss, jnp.nan)
+
+
+def _of_target(output: jax.Array, target: jax.Array) -> jax.Array:
+    return jnp.take_along_axis(output, target[..., None].astype(jnp.int32), -1)[..., 0]

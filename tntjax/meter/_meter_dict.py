@@ -1,0 +1,169 @@
+"""Several meters as one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from jax.typing import ArrayLike
+
+from tntjax._struct import describe, pytree
+from tntjax._types import Meter
+from tntjax.meter._inputs import check_mate
+
+
+@pytree
+class MeterDict:
+    """A group of meters, each under a name, that is a meter itself.
+
+    `add`, `merge`, `value` and `reset` go to all of them; like any meter it is a
+    monoid, so rebind the result. `group["name"]` is the meter of that name.
+
+    Args:
+      meters: `{name: meter}`, pytrees of arrays, groups included; so no `TimeMeter`.
+        Names are identifiers, as they are arguments of `add`, and not `mask`. They
+        are kept in alphabetical order, as JAX keeps them.
+
+    Raises:
+      TypeError: if it is no dict of meters.
+      ValueError: if a name can't be an argument.
+
+    Example:
+      >>> from tntjax.meter import AverageValueMeter, ClassErrorMeter, LogLossMeter
+      >>> group = MeterDict(
+      ...     {
+      ...         "error": ClassErrorMeter(),
+      ...         "log_loss": LogLossMeter(),
+      ...         "loss": AverageValueMeter(),
+      ...     }
+      ... )
+      >>> group = group.add([[0.5, 0.5], [0.2, 0.8]], [1, 1], loss=0.25)
+      >>> group
+      MeterDict(
+        error=ClassErrorMeter(top1=50, n=2),
+        log_loss=LogLossMeter(loss=0.458145, n=2),
+        loss=AverageValueMeter(mean=0.25, std=nan, n=1),
+      )
+      >>> group.value()["loss"].mean.item()
+      0.25
+
+    Torchnet: not there; hooks named each meter.
+    """
+
+    meters: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.meters, Mapping):
+            raise TypeError(
+                f"MeterDict needs a dict of meters, got {describe(self.meters)}."
+            )
+        for name, meter in self.meters.items():
+            if not isinstance(name, str) or not name.isidentifier() or name == "mask":
+                raise ValueError(
+                    "MeterDict needs names that can be arguments of add, and not"
+                    f" 'mask', got {name!r}."
+                )
+            if not isinstance(meter, Meter) or jax.tree_util.all_leaves([meter]):
+                raise TypeError(
+                    f"MeterDict needs meters that are pytrees, but {name!r} is"
+                    f" {describe(meter)}."
+                )
+        object.__setattr__(self, "meters", dict(sorted(self.meters.items())))
+
+    def __getitem__(self, name: str) -> Any:
+        return self.meters[name]
+
+    def add(
+        self, *args: Any, mask: ArrayLike | None = None, **named: Any
+    ) -> "MeterDict":
+        """Counts a batch in.
+
+        Args:
+          *args: what each meter gets that isn't named; without any, those stay as
+            they are.
+          mask: [B] bool, for all meters that get something.
+          **named: `name=argument` or `name=(argument, ...)` for that meter alone.
+
+        Returns:
+          The new group, of the same structure, shapes and dtypes.
+
+        Raises:
+          KeyError: if there is no meter of that name.
+
+        Example:
+          >>> from tntjax.meter import AverageValueMeter
+          >>> group = MeterDict({"a": AverageValueMeter(), "b": AverageValueMeter()})
+          >>> group.add([1.0, 2.0], b=([1.0, 2.0], [3, 1]))["b"]
+          AverageValueMeter(mean=1.25, std=0.5, n=4)
+        """
+        if unknown := sorted(named.keys() - self.meters.keys()):
+            raise KeyError(
+                f"MeterDict.add got {', '.join(unknown)}, but its meters are"
+                f" {', '.join(self.meters)}."
+            )
+        given = {
+            name: arguments if isinstance(arguments, tuple) else (arguments,)
+            for name, arguments in named.items()
+        }
+        added = {}
+        for name, meter in self.meters.items():
+            arguments = given.get(name, args)
+            added[name] = meter.add(*arguments, mask=mask) if arguments else meter
+        return MeterDict(added)
+
+    def merge(self, other: "MeterDict") -> "MeterDict":
+        """Returns one group for what both have seen.
+
+        Args:
+          other: another group of such meters under the same names.
+
+        Returns:
+          The merged group; computed on the host if both lie there.
+
+        Raises:
+          TypeError: if `other` is no MeterDict.
+          ValueError: if names or the arguments of meters differ.
+
+        Example:
+          >>> from tntjax.meter import AverageValueMeter
+          >>> group = MeterDict({"a": AverageValueMeter().add(1.0)})
+          >>> group.merge(group)["a"]
+          AverageValueMeter(mean=1, std=0, n=2)
+        """
+        check_mate(self, other)
+        if self.meters.keys() != other.meters.keys():
+            raise ValueError(
+                "MeterDict.merge needs two groups with the same names, got"
+                f" {', '.join(self.meters)} and {', '.join(other.meters)}."
+            )
+        both = {name: m.merge(other.meters[name]) for name, m in self.meters.items()}
+        return MeterDict(both)
+
+    def reset(self) -> "MeterDict":
+        """Returns the group of the meters that have seen nothing.
+
+        Returns:
+          A group of the same meters.
+
+        Example:
+          >>> from tntjax.meter import AverageValueMeter
+          >>> int(MeterDict({"a": AverageValueMeter().add(1.0)}).reset()["a"].n)
+          0
+        """
+        return MeterDict({name: meter.reset() for name, meter in self.meters.items()})
+
+    def value(self) -> dict[str, Any]:
+        """Returns what each has measured.
+
+        Returns:
+          `{name: value}`.
+
+        Example:
+          >>> from tntjax.meter import AverageValueMeter
+          >>> MeterDict({"a": AverageValueMeter().add(1.0)}).value()["a"].mean.item()
+          1.0
+        """
+        return {name: meter.value() for name, meter in self.meters.items()}
+
+    def __repr__(self) -> str:
+        lines = "".join(f"\n  {name}={m}," for name, m in self.meters.items())
+        return f"MeterDict({lines}\n)"

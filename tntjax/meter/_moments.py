@@ -1,0 +1,87 @@
+"""Means and squared distances from them, of which parts can be put together."""
+
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tntjax.meter._count import Count
+from tntjax.utils import host_or_device
+
+
+class Moments(NamedTuple):
+    """How many values, their mean, the squared distances from it, and the rest.
+
+    The mean is `mean + rest`, an unevaluated sum of two floats.
+    """
+
+    n: Count
+    mean: Any
+    m2: Any
+    rest: Any
+
+
+def weights(weight: Any, mask: Any, shape: tuple[int, ...]) -> jax.Array:
+    """Returns how often each value counts, int32 of the shape."""
+    weight = jnp.broadcast_to(weight.astype(jnp.int32), shape)
+    return weight if mask is None else jnp.where(mask, weight, 0)
+
+
+def offsets(value: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns one of the values, and the distances from it.
+
+    Products of large numbers, like the mean of a batch itself, may be rounded once or
+    not at all, as the compiler likes, and the difference would be as large as the
+    spread that is to be measured. So all is measured from one of the values.
+    """
+    counts = weight > 0
+    center = jnp.max(value, initial=-jnp.inf, where=counts)
+    center = jnp.where(jnp.isfinite(center), center, 0)
+    # a value that counts zero times may be anything, and NaN * 0 would be NaN
+    return center, jnp.where(counts, value - center, 0)
+
+
+def of_batch(value: jax.Array, weight: jax.Array) -> Moments:
+    """Returns the moments of values that count so often."""
+    center, offset = offsets(value, weight)
+    count, factor = weight.sum(dtype=jnp.int32), weight.astype(value.dtype)
+    rest = (factor * offset).sum() / jnp.maximum(count, 1).astype(value.dtype)
+    return Moments(Count.of(count), center, (factor * (offset - rest) ** 2).sum(), rest)
+
+
+def combine(xp: ModuleType, mine: Moments, others: Moments) -> Moments:
+    """Chan's rule."""
+    dtype = mine.mean.dtype
+    n, n_other = mine.n.floats().astype(dtype), others.n.floats().astype(dtype)
+    share = n_other / xp.maximum(n + n_other, 1).astype(dtype)
+    # an empty side must change nothing, not even beside an infinite mean
+    distance = xp.where(n_other > 0, others.mean - mine.mean, 0).astype(dtype)
+    distance_rest = xp.where(n_other > 0, others.rest - mine.rest, 0).astype(dtype)
+    merged, lost = two_sum(xp, mine.mean, distance * share)
+    merged, lost = two_sum(xp, merged, lost + (mine.rest + distance_rest * share))
+    distance = distance + distance_rest
+    between = xp.where(n > 0, distance * (n * share), 0)
+    spread = mine.m2 + others.m2 + between * xp.where(n > 0, distance, 0)
+    parts = (xp.asarray(part).astype(dtype) for part in (merged, spread, lost))
+    return Moments(mine.n + others.n, *parts)
+
+
+def two_sum(xp: ModuleType, a: Any, b: Any) -> tuple[Any, Any]:
+    """Returns the rounded sum, and what rounding took off it, exactly (Knuth)."""
+    total = a + b
+    added = total - a
+    lost = (a - (total - added)) + (b - added)
+    return total, xp.where(xp.isfinite(total), lost, 0)  # not NaN beside infinity
+
+
+merge = host_or_device(combine)
+
+
+@host_or_device
+def mean_std(xp: ModuleType, n: Count, mean: Any, m2: Any) -> tuple[Any, Any]:
+    """NaN for what too few values leave open."""
+    nan, count = np.array(np.nan, mean.dtype), n.floats().astype(mean.dtype)
+    variance = m2 / xp.maximum(count - 1, 1).astype(mean.dtype)
+    return xp.where(count > 0, mean, nan), xp.sqrt(xp.where(count > 1, variance, nan))

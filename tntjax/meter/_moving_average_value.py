@@ -1,0 +1,189 @@
+"""The mean and the standard deviation of the last values of a stream."""
+
+from types import ModuleType
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._struct import pytree, static
+from tntjax.meter._average_value import MeanStd
+from tntjax.meter._inputs import (
+    as_floats,
+    as_rows,
+    check_convention,
+    check_mate,
+    check_size,
+)
+from tntjax.meter._show import show
+from tntjax.utils import host_or_device, host_zeros
+
+
+@pytree
+class MovingAverageValueMeter:
+    """Measures the mean and the standard deviation of the last values.
+
+    A monoid: `add` and `merge` return a new meter, so rebind the result. What `merge`
+    is given came later: merging is associative, and its order matters.
+
+    Both are computed from the values that are there, so nothing drifts.
+
+    Args:
+      window_size: how many values are looked at, at least 1.
+      convention: "standard" as `AverageValueMeter`: NaN if there is no value, and no
+        deviation of a single one. "torchnet": 0 for both.
+      values: [window_size] float32, the oldest first, filled from the end.
+      n: [] int32, how many are there.
+
+    Raises:
+      TypeError: if `window_size` is no integer.
+      ValueError: if it is below 1, or `convention` is another.
+
+    Example:
+      >>> MovingAverageValueMeter(2).add([9.0, 1.0]).add(3.0)
+      MovingAverageValueMeter(mean=2, std=1.41421, n=2)
+
+    Torchnet: `meter/movingaveragevaluemeter.lua`. Its running sums drifted, and could
+    give the root of a negative number.
+    """
+
+    window_size: int = static()
+    convention: str = static(default="standard", kw_only=True)
+    values: Any = None
+    n: ArrayLike = np.int32(0)
+
+    def __post_init__(self) -> None:
+        check_convention(self)
+        size = check_size(self.window_size, "MovingAverageValueMeter needs window_size")
+        object.__setattr__(self, "window_size", size)
+        if self.values is None:
+            object.__setattr__(self, "values", np.zeros(size, np.float32))
+
+    def add(
+        self, value: ArrayLike, *, mask: ArrayLike | None = None
+    ) -> "MovingAverageValueMeter":
+        """Counts values in.
+
+        Args:
+          value: [] or any shape, real; each element is one value, the first ones came
+            first.
+          mask: bool, the leading axes of `value`; False leaves the values out.
+
+        Returns:
+          The new meter, of the same structure, shapes and dtypes.
+
+        Raises:
+          TypeError: if `value` isn't real, or `mask` not bool.
+          ValueError: if shapes don't fit.
+
+        Example:
+          >>> MovingAverageValueMeter(2).add([1.0, 2.0, 3.0], mask=[True, True, False])
+          MovingAverageValueMeter(mean=1.5, std=0.707107, n=2)
+        """
+        name = "MovingAverageValueMeter.add"
+        values = as_floats(value, np.float32, name)
+        valid = as_rows(True if mask is None else mask, values.shape, name)
+        return self._holding(*_push(self.values, self.n, jnp.asarray(values), valid))
+
+    def merge(self, other: "MovingAverageValueMeter") -> "MovingAverageValueMeter":
+        """Returns one meter for the values of both.
+
+        Args:
+          other: another such meter, made with the same arguments, of later values.
+
+        Returns:
+          The merged meter; computed on the host if both lie there.
+
+        Raises:
+          TypeError: if `other` is no MovingAverageValueMeter.
+          ValueError: if it was made with other arguments.
+
+        Example:
+          >>> early = MovingAverageValueMeter(2).add([1.0, 2.0])
+          >>> early.merge(early.reset().add(4.0))
+          MovingAverageValueMeter(mean=3, std=1.41421, n=2)
+        """
+        check_mate(self, other)
+        return self._holding(*_chain(self.values, self.n, other.values, other.n))
+
+    def reset(self) -> "MovingAverageValueMeter":
+        """Returns the meter that has seen nothing, on the host.
+
+        Returns:
+          A meter with the same arguments.
+
+        Example:
+          >>> MovingAverageValueMeter(2).add(1.0).reset()
+          MovingAverageValueMeter(mean=nan, std=nan, n=0)
+        """
+        return host_zeros(self)
+
+    def value(self) -> MeanStd:
+        """Returns the mean and the standard deviation (with n - 1 in its divisor).
+
+        Returns:
+          `(mean, std)`, each [] float32. NumPy numbers if the meter lies on the host.
+
+        Example:
+          >>> MovingAverageValueMeter(3, convention="torchnet").add(2.0).value().std
+          Array(0., dtype=float32)
+        """
+        few = np.float32(0 if self.convention == "torchnet" else np.nan)
+        return MeanStd(*_mean_std(self.values, self.n, few))
+
+    def _holding(self, values: Any, n: Any) -> "MovingAverageValueMeter":
+        return MovingAverageValueMeter(
+            self.window_size, values, n, convention=self.convention
+        )
+
+    def __repr__(self) -> str:
+        return show(self, _measured)
+
+
+def _measured(meter: MovingAverageValueMeter) -> dict[str, Any]:
+    mean, std = meter.value()
+    return {"mean": f"{mean:.6g}", "std": f"{std:.6g}", "n": meter.n}
+
+
+def _there(xp: ModuleType, size: int, n: Any) -> Any:
+    """Which of the places hold a value."""
+    return xp.arange(size, dtype=np.int32) >= size - n
+
+
+def _last(xp: ModuleType, values: Any, valid: Any, size: int) -> tuple[Any, Any]:
+    """Returns the last valid values, and how many they are."""
+    places = xp.argsort(valid, stable=True)[-size:]
+    kept = xp.where(valid[places], values[places], 0).astype(np.float32)
+    count = xp.minimum(valid.sum(dtype=np.int32), np.int32(size))
+    return kept, xp.asarray(count, np.int32)
+
+
+@host_or_device
+def _push(xp: ModuleType, values: Any, n: Any, new: Any, valid: Any) -> tuple[Any, Any]:
+    size, valid = values.shape[-1], xp.broadcast_to(valid, new.shape).reshape(-1)
+    both = xp.concatenate([values, new.reshape(-1).astype(np.float32)])
+    return _last(xp, both, xp.concatenate([_there(xp, size, n), valid]), size)
+
+
+@host_or_device
+def _chain(
+    xp: ModuleType, values: Any, n: Any, later: Any, n_later: Any
+) -> tuple[Any, Any]:
+    size = values.shape[-1]
+    valid = [_there(xp, size, count) for count in (n, n_later)]
+    return _last(xp, xp.concatenate([values, later]), xp.concatenate(valid), size)
+
+
+@host_or_device
+def _mean_std(xp: ModuleType, values: Any, n: Any, few: Any) -> tuple[Any, Any]:
+    count = xp.asarray(n)
+    valid = _there(xp, values.shape[-1], count[..., None])
+    center = values[..., -1:]  # as in the other meters: measured from one of them
+    center = xp.where(xp.isfinite(center), center, 0)
+    offset = xp.where(valid, values - center, 0)
+    rest = offset.sum(-1) / xp.maximum(count, 1).astype(np.float32)
+    spread = xp.where(valid, (offset - rest[..., None]) ** 2, 0).sum(-1)
+    variance = spread / xp.maximum(count - 1, 1).astype(np.float32)
+    mean = xp.where(count > 0, center[..., 0] + rest, few)
+    return mean, xp.where(count > 1, xp.sqrt(variance), few)

@@ -1,0 +1,188 @@
+"""Which label is taken for which, where an example may have several."""
+
+import dataclasses
+import functools
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._struct import describe, pytree, static
+from tntjax.meter._count import Count
+from tntjax.meter._inputs import as_real, as_rows, check_mate, check_size
+from tntjax.meter._show import show
+from tntjax.meter._total import Total
+from tntjax.utils import host_or_device, host_zeros
+
+
+@pytree
+class MultiLabelConfusionMeter:
+    """Counts how often each label was taken for each: rows are targets.
+
+    Of an example with p labels the p best scores are the predictions. A label that is
+    among them counts 1 on the diagonal. The labels that are left and the predictions
+    that are left, m of each, count 1/m for every pair of them. So each label adds 1 to
+    its row and each prediction 1 to its column. An example without labels adds nothing.
+
+    A monoid: `add` and `merge` return a new meter, so rebind the result. The parts are
+    summed to twice the digits of float32. Of equal scores the lower label is
+    predicted, one that is NaN last.
+
+    Args:
+      num_classes: how many labels there are, at least 1.
+      normalized: measure shares of each row, fractions from 0 to 1, and not sums.
+      cells: [num_classes, num_classes] pairs of float32.
+      n: [] a pair of uint32, how many examples were counted.
+
+    Raises:
+      TypeError: if `num_classes` is no integer.
+      ValueError: if it is below 1.
+
+    Example:
+      >>> meter = MultiLabelConfusionMeter(3).add([0.9, 0.8, 0.1], [1, 0, 1])
+      >>> meter
+      MultiLabelConfusionMeter(found=50, n=1)
+      >>> meter.value().tolist()
+      [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+
+    Torchnet: `meter/multilabelconfusionmeter.lua`, whose text and code disagreed on
+    the default of `normalized`; here it is the text's, False.
+    """
+
+    num_classes: int = static()
+    normalized: bool = static(default=False)
+    cells: Any = None
+    n: Count = Count()
+
+    def __post_init__(self) -> None:
+        size = check_size(
+            self.num_classes, "MultiLabelConfusionMeter needs num_classes"
+        )
+        object.__setattr__(self, "num_classes", size)
+        if self.cells is None:
+            object.__setattr__(self, "cells", Total.zeros((size, size)))
+
+    def add(
+        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
+    ) -> "MultiLabelConfusionMeter":
+        """Counts examples in.
+
+        `B` is the number of examples, `K` the number of labels.
+
+        Args:
+          output: [B, K] real scores, higher is better, or [K] for one example.
+          target: [B, K] real, above 0 where the example has the label.
+          mask: [B] bool; False leaves the example out.
+
+        Returns:
+          The new meter, of the same structure, shapes and dtypes.
+
+        Raises:
+          TypeError: if numbers aren't real, or `mask` not bool.
+          ValueError: if shapes don't fit.
+
+        Example:
+          >>> MultiLabelConfusionMeter(2).add([[3, 1], [2, 1]], [[1, 1], [1, 0]])
+          MultiLabelConfusionMeter(found=100, n=2)
+        """
+        name = "MultiLabelConfusionMeter.add"
+        scores = as_real(output, f"{name} needs real scores", "output ")
+        labels = as_real(target, f"{name} needs labels that are 0 or 1", "target ")
+        if scores.shape != labels.shape or scores.shape[-1:] != (self.num_classes,):
+            raise ValueError(
+                f"MultiLabelConfusionMeter(num_classes={self.num_classes}).add needs"
+                f" output and target [B, {self.num_classes}], got output"
+                f" {describe(scores)} and target {describe(labels)}."
+            )
+        rows = scores.shape[:-1]
+        seen = as_rows(True if mask is None else mask, rows, name)
+        cells, n = _add(self.cells, self.n, scores, labels, seen)
+        return dataclasses.replace(self, cells=cells, n=n)
+
+    def merge(self, other: "MultiLabelConfusionMeter") -> "MultiLabelConfusionMeter":
+        """Returns one meter for the examples of both.
+
+        Args:
+          other: another such meter, made with the same arguments.
+
+        Returns:
+          The merged meter; computed on the host if both lie there.
+
+        Raises:
+          TypeError: if `other` is no MultiLabelConfusionMeter.
+          ValueError: if it was made with other arguments.
+
+        Example:
+          >>> meter = MultiLabelConfusionMeter(2).add([0.1, 0.9], [0, 1])
+          >>> meter.merge(meter.reset().add([0.1, 0.9], [1, 0]))
+          MultiLabelConfusionMeter(found=50, n=2)
+        """
+        check_mate(self, other)
+        cells, n = self.cells + other.cells, self.n + other.n
+        return dataclasses.replace(self, cells=cells, n=n)
+
+    def reset(self) -> "MultiLabelConfusionMeter":
+        """Returns the meter that has seen nothing, on the host.
+
+        Returns:
+          A meter with the same arguments.
+
+        Example:
+          >>> MultiLabelConfusionMeter(2).add([0.1, 0.9], [0, 1]).reset()
+          MultiLabelConfusionMeter(found=nan, n=0)
+        """
+        return host_zeros(self)
+
+    def value(self) -> Any:
+        """Returns the matrix.
+
+        Returns:
+          [num_classes, num_classes] float32, rows are targets, columns predictions. If
+          `normalized`, shares of the row; a row without labels is 0. A NumPy array if
+          the meter lies on the host.
+
+        Example:
+          >>> meter = MultiLabelConfusionMeter(2, normalized=True)
+          >>> meter.add([0.1, 0.9], [0, 1]).value().tolist()
+          [[0.0, 0.0], [0.0, 1.0]]
+        """
+        return _value(self.cells, self.normalized)
+
+    def __repr__(self) -> str:
+        return show(self, _measured)
+
+
+def _measured(meter: MultiLabelConfusionMeter) -> dict[str, Any]:
+    cells = meter.cells.floats().astype(np.float64)
+    found = f"{100 * np.trace(cells) / cells.sum():.6g}" if cells.any() else "nan"
+    return {"found": found, "n": int(meter.n)}
+
+
+@functools.partial(jax.jit, inline=True)
+def _add(
+    cells: Total, n: Count, output: Any, target: Any, seen: Any
+) -> tuple[Total, Count]:
+    """Shares out the labels of each example among its predictions."""
+    classes = output.shape[-1]
+    seen = jnp.broadcast_to(seen, output.shape[:-1]).reshape(-1)
+    scores = output.reshape(-1, classes).astype(jnp.float32)
+    labels = (target.reshape(-1, classes) > 0) & seen[:, None]
+    worst_last = jnp.argsort(jnp.where(jnp.isnan(scores), jnp.inf, -scores), -1)
+    ranks = jnp.argsort(worst_last, -1)  # stable: of equal scores the lower label
+    predicted = ranks < labels.sum(-1, keepdims=True, dtype=jnp.int32)
+    found = (labels & predicted).sum(0, dtype=jnp.int32).astype(jnp.float32)
+    missed = (labels & ~predicted).astype(jnp.float32)
+    mistaken = (predicted & ~labels).astype(jnp.float32)
+    share = missed / jnp.maximum(missed.sum(-1, keepdims=True), 1)
+    pairs = jnp.matmul(share.T, mistaken, precision=jax.lax.Precision.HIGHEST)
+    return cells + (pairs + jnp.diag(found)), n + seen.sum(dtype=jnp.int32)
+
+
+@host_or_device
+def _value(xp: ModuleType, cells: Total, normalized: Any) -> Any:
+    shown = cells.floats()
+    rows = xp.maximum(shown.sum(-1, keepdims=True), np.float32(1e-12))
+    return xp.where(normalized, shown / rows, shown)

@@ -1,0 +1,90 @@
+"""Positive and negative examples counted in bins of their scores."""
+
+import dataclasses
+import functools
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tntjax.meter import _rows, _scores
+from tntjax.utils import as_mask
+
+
+def start(meter: Any) -> None:
+    """Checks the bins of a meter that is being made and gives it its counts."""
+    name = type(meter).__name__
+    _rows.check_count(meter.bins, f"{name} needs bins")
+    if not meter.low < meter.high:
+        raise ValueError(
+            f"{name} needs low < high, got low={meter.low} and high={meter.high}."
+        )
+    if meter.counts is None:
+        counts = np.zeros((meter.bins + 1, 2), np.int32)
+        object.__setattr__(meter, "counts", counts)
+
+
+def add(meter: _rows.Meter, output: Any, target: Any, mask: Any) -> _rows.Meter:
+    """Counts examples in."""
+    scores, targets = _scores.check_examples(meter, output, target)
+    if mask is not None:
+        mask = as_mask(mask, scores.shape, f"{type(meter).__name__}.add: mask")
+    # Found by comparing, which rounds nothing: higher scores never get a lower bin.
+    edges = np.linspace(meter.low, meter.high, meter.bins + 1).astype(np.float32)
+    counted = _count(meter.counts, meter.n, scores, targets, mask, edges[1:-1])
+    return dataclasses.replace(meter, counts=counted[0], n=counted[1])
+
+
+@functools.partial(jax.jit, inline=True)
+def _count(
+    counts: Any, n: Any, scores: Any, targets: Any, mask: Any, edges: Any
+) -> tuple[Any, Any]:
+    leaves = (counts, n, scores.astype(jnp.float32), targets, mask)
+    counts, n, scores, targets, mask = _rows.gathered(leaves)
+    place = jnp.searchsorted(edges, scores, side="right")
+    place = jnp.where(jnp.isnan(scores), counts.shape[0] - 1, place)
+    seen = jnp.ones(scores.shape, jnp.int32)
+    if mask is not None:
+        seen = seen * mask
+    counts = counts.at[place, targets.astype(jnp.int32)].add(seen)
+    return counts, n + seen.sum(dtype=jnp.int32)
+
+
+def merge(meter: _rows.Meter, other: Any) -> _rows.Meter:
+    """Returns one meter for the examples of both."""
+    _rows.check_same(meter, other, ("bins", "low", "high"))
+    counts, n = meter.counts + other.counts, meter.n + other.n
+    return dataclasses.replace(meter, counts=counts, n=n)
+
+
+def falling(xp: ModuleType, counts: Any) -> tuple[list, list]:
+    """Counts in each bin and in those above it, from the highest bin down.
+
+    Args:
+      xp: `numpy` or `jax.numpy`.
+      counts: [..., bins + 1, 2] int32.
+
+    Returns:
+      `([false, true], [false, true])`, each [..., bins]: float64 of NumPy, else
+      float32.
+    """
+    dtype = np.float64 if xp is np else np.float32
+    kinds = [counts[..., -2::-1, kind] for kind in (0, 1)]
+    above = [xp.cumsum(kind, -1) - kind for kind in kinds]  # counted, so exact
+    return [kind.astype(dtype) for kind in kinds], [a.astype(dtype) for a in above]
+
+
+def rounded(xp: ModuleType, value: Any, error: Any, counts: Any) -> tuple[Any, Any]:
+    """Returns value and error as float32, with what rounding adds to the error.
+
+    Each term is some ten roundings from exact, and sums in pairs add one a level. NaN
+    if a score was.
+    """
+    roundings = 16 + int(counts.shape[-2]).bit_length()
+    error = error + roundings * 2.0**-24
+    spoiled = counts[..., -1, :].sum(-1) > 0
+    return tuple(
+        xp.where(spoiled, np.nan, part).astype(np.float32) for part in (value, error)
+    )
