@@ -1,6 +1,16 @@
 """Torchnet's datasets, iterators, engines, meters and logs as a functional library."""
 
-from tntjax import checkpoint, dataset, log, network, testing, transform, utils, vision
+from tntjax import (
+    checkpoint,
+    dataset,
+    hooks,
+    log,
+    network,
+    testing,
+    transform,
+    utils,
+    vision,
+)
 from tntjax.dataset import (
     BatchDataset,
     ConcatDataset,
@@ -113,6 +123,7 @@ __all__ = [
     "checkpoint",
     "dataset",
     "every",
+    "hooks",
     "log",
     "mAPMeter",
     "network",

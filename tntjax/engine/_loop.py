@@ -70,6 +70,7 @@ def run_training(start: list[State], hooks: Hooks, settings: Settings) -> State:
                 saved = None
                 if state.stop:
                     break
+                run.clock.lap("hooks")  # those since the last epoch's end
                 epoch = Epoch(state, run, _call(state, hooks, settings), training=True)
                 del state  # or its parameters would be held for the whole epoch
                 state, epoch = epoch.finish(), None

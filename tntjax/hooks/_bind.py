@@ -1,0 +1,65 @@
+"""What plugins are made of: hooks that compare by value, and entries of the State."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from tntjax._struct import describe
+from tntjax.engine import State
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Bound:
+    """A function of the State and of some values, as a function of the State.
+
+    It compares by these values, so two plugins made alike are compiled once.
+
+    Args:
+      function: `(state, *arguments) -> State`, on the top level of a module.
+      arguments: what it gets besides; hashable.
+    """
+
+    function: Callable[..., State]
+    arguments: tuple
+
+    def __call__(self, state: State) -> State:
+        """Returns what the function makes of the State."""
+        return self.function(state, *self.arguments)
+
+    def __repr__(self) -> str:
+        name = describe(self.function).removeprefix("_")
+        return f"{name}({', '.join(map(describe, self.arguments))})"
+
+
+def bind(function: Callable[..., State], *arguments: Any) -> Bound:
+    """Returns a hook that calls the function with these arguments."""
+    return Bound(function, arguments)
+
+
+def put(state: State, field: str, name: str, value: Any) -> State:
+    """Returns the State with an entry of `aux`, `large` or `meters` set."""
+    return state.replace(**{field: {**getattr(state, field), name: value}})
+
+
+def claim(state: State, field: str, name: str, value: Any) -> State:
+    """Makes an entry that nobody has, or raises a ValueError."""
+    if name in getattr(state, field):
+        raise ValueError(
+            f"state.{field}[{name!r}] is there already: two plugins, or a plugin and a"
+            " hook, want that name. Take out one, or give it another name."
+        )
+    return put(state, field, name, value)
+
+
+def skip_if(state: State, condition: Any) -> State:
+    """Returns the State with `skip` set if the condition holds or it was set before."""
+    skip = condition if state.skip is None else state.skip | condition
+    return state.replace(skip=skip)
+
+
+def check_score(plugin: str, score: Any) -> None:
+    """Raises a TypeError if a score is no function."""
+    if not callable(score):
+        raise TypeError(
+            f"{plugin} needs a function score(state) -> number, got {describe(score)}."
+        )

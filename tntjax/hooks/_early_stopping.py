@@ -1,0 +1,105 @@
+"""Stopping when nothing gets better any more."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tntjax.engine import Hooks, State
+from tntjax.hooks._best import check_judging, judged, nothing_seen
+from tntjax.hooks._bind import bind, claim, put
+
+NAME = "early_stopping"
+KEPT = ("params", "model_state", "criterion_params")
+
+
+def early_stopping(
+    score: Callable[[State], Any],
+    patience: int,
+    *,
+    maximize: bool = False,
+    min_delta: float = 0.0,
+    every: int = 1,
+    restore: bool = False,
+) -> Hooks:
+    """Ends the run when a score was not better for a while.
+
+    It looks at the end of an epoch. What it knows is `state.aux["early_stopping"]`:
+    the score that was `best`, the `epoch` after which it came, and the `count` of
+    scores since. A score of NaN is not better than any.
+
+    Args:
+      score: from the State to a number, such as `lambda s: s.aux["validate"]` chained
+        after `validate`, or the value of a meter.
+      patience: after how many scores in a row that were not better it stops.
+      maximize: whether a higher score is better.
+      min_delta: by how much more than this a score must be better.
+      every: how many epochs apart it looks; what `validate` has.
+      restore: whether the run ends with `params`, `model_state` and `criterion_params`
+        as they were after the best epoch. They are kept in `state.large`.
+
+    Returns:
+      A Hooks value, to be chained with others.
+
+    Raises:
+      TypeError: if `score` is no function, or a number is none.
+      ValueError: if a number is out of range, or, when it runs, if there are two.
+
+    Example:
+      >>> import tntjax as tnt
+      >>> hooks = tnt.hooks.early_stopping(lambda s: s.aux["validate"], patience=2)
+      >>> state = hooks.on_start(tnt.State(aux={"validate": 0.5}))
+      >>> for epoch in (1, 2, 3):
+      ...     state = hooks.on_end_epoch(state.replace(epoch=epoch))
+      ...     print(epoch, state.stop)
+      1 False
+      2 False
+      3 True
+    """
+    check_judging(NAME, score, patience, min_delta, every)
+    return Hooks(
+        on_start=bind(_start, maximize, restore),
+        on_start_epoch=bind(_stop, patience),  # a stopped run that is resumed
+        on_end_epoch=bind(_look, score, patience, maximize, min_delta, every, restore),
+        on_end=bind(_restore) if restore else None,
+    )
+
+
+def _start(state: State, maximize: bool, restore: bool) -> State:
+    if not state.training:
+        return state
+    if restore:
+        state = claim(state, "large", NAME, _kept(state))
+    return claim(state, "aux", NAME, nothing_seen(maximize))
+
+
+def _kept(state: State) -> dict[str, Any]:
+    return {name: getattr(state, name) for name in KEPT}
+
+
+def _stop(state: State, patience: int) -> State:
+    stop = int(state.aux[NAME]["count"]) >= patience
+    return state.replace(stop=state.stop or stop)
+
+
+def _look(
+    state: State,
+    score: Callable[[State], Any],
+    patience: int,
+    maximize: bool,
+    min_delta: float,
+    every: int,
+    restore: bool,
+) -> State:
+    if int(state.epoch) % every:
+        return state
+    record, better = judged(
+        state.aux[NAME], score(state), state.epoch, maximize, min_delta
+    )
+    if better and restore:
+        state = put(state, "large", NAME, _kept(state))
+    return _stop(put(state, "aux", NAME, record), patience)
+
+
+def _restore(state: State) -> State:
+    if not state.training or not int(state.aux[NAME]["epoch"]):  # none was better
+        return state
+    return state.replace(**state.large[NAME])

@@ -1,0 +1,94 @@
+"""Training in float16 without losing small gradients."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tntjax.engine import Hooks, State
+from tntjax.engine._job import check_at_least
+from tntjax.hooks._bind import bind, claim, put, skip_if
+
+NAME = "loss_scaling"
+SMALLEST, LARGEST = 2.0**-14, 2.0**24
+"""Between these the scale stays. A gradient that the smallest does not help is bad."""
+
+
+def loss_scaling(
+    initial: float = 2.0**15, factor: float = 2.0, interval: int = 2000
+) -> Hooks:
+    """Scales the gradient so that it fits into float16, as much as it bears.
+
+    For a network that computes in float16 with parameters in float32. The gradient
+    with respect to the output is multiplied, the gradients of the parameters are
+    divided by the same, in float32. If one is not finite, the step is skipped and the
+    scale lowered; after some good steps it is raised. Parameters of a criterion get
+    their gradients from before the multiplication.
+
+    Chain it before what reads or changes gradients: clipping, `nan_guard`. What it
+    knows is `state.aux["loss_scaling"]`: `scale`, and how many steps were `good` since
+    it was changed. If a gradient is not finite with the smallest scale, 2**-14, the
+    step is not skipped; `nan_guard` then finds it.
+
+    Args:
+      initial: the first scale, 2**-14 <= initial <= 2**24.
+      factor: what the scale is multiplied or divided by, above 1.
+      interval: after how many good steps in a row it is raised.
+
+    Returns:
+      A Hooks value, to be chained with others.
+
+    Raises:
+      TypeError: if `interval` is no integer.
+      ValueError: if a number is out of range, or, when it runs, if there are two.
+
+    Example:
+      >>> import tntjax as tnt
+      >>> hooks = tnt.hooks.loss_scaling(initial=8.0)
+      >>> state = hooks.on_start(tnt.State(grads={"weight": jnp.array([16.0, 8.0])}))
+      >>> hooks.on_backward(state).grads["weight"].tolist()
+      [2.0, 1.0]
+    """
+    if not SMALLEST <= initial <= LARGEST:
+        raise ValueError(
+            f"loss_scaling needs 2**-14 <= initial <= 2**24, got {initial}."
+        )
+    if not factor > 1:
+        raise ValueError(f"loss_scaling needs factor > 1, got {factor}.")
+    check_at_least("loss_scaling: interval", interval, 1)
+    return Hooks(
+        on_start=bind(_start, float(initial)),
+        on_backward_criterion=bind(_scale),
+        on_backward=bind(_unscale, float(factor), interval),
+    )
+
+
+def _start(state: State, initial: float) -> State:
+    if not state.training:
+        return state
+    record = {"scale": np.float32(initial), "good": np.int32(0)}
+    return claim(state, "aux", NAME, record)
+
+
+def _scale(state: State) -> State:
+    scale = state.aux[NAME]["scale"]
+    return state.replace(grad_output=_times(state.grad_output, scale))
+
+
+def _unscale(state: State, factor: float, interval: int) -> State:
+    scale, good = state.aux[NAME]["scale"], state.aux[NAME]["good"]
+    leaves = jax.tree.leaves((state.grads, state.criterion_grads))
+    finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
+    state = state.replace(grads=_times(state.grads, 1 / scale))
+
+    good = jnp.where(finite, good + 1, 0)
+    change = jnp.where(good == interval, factor, 1.0)
+    new = jnp.clip(scale * jnp.where(finite, change, 1 / factor), SMALLEST, LARGEST)
+    state = put(state, "aux", NAME, {"scale": new, "good": good % interval})
+    return skip_if(state, ~finite & (scale > SMALLEST))
+
+
+def _times(tree: Any, number: jax.Array) -> Any:
+    """The leaves times a float32 number, in their dtypes but computed in float32."""
+    return jax.tree.map(lambda leaf: (leaf * number).astype(leaf.dtype), tree)

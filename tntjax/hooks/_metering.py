@@ -1,0 +1,109 @@
+"""Meters in the step, reset where they should be."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+
+from tntjax._struct import describe
+from tntjax._types import Meter
+from tntjax.engine import Hooks, State
+from tntjax.hooks._bind import bind, claim
+
+Metered = tuple[Meter, Callable[[State], Any]]
+
+
+def metering(meters: Mapping[str, Metered] | None = None, /, **named: Metered) -> Hooks:
+    """Measures in each step, in training and in a test.
+
+    Each meter is `state.meters[name]`, and is reset at the start and before each
+    epoch. It adds what its function reads in `on_forward_criterion`, or in
+    `on_forward` of a test without criterion. There a function that reads
+    `state.loss` gets None, and a meter that is given None adds nothing. If the sample
+    has a `mask` and the meter takes one, it is passed on, but for single numbers.
+
+    Other meters in the State are left alone, so several of these can be chained.
+
+    Args:
+      meters: `{name: (meter, function)}`, for names that aren't identifiers. The
+        function is `State -> arguments of add`, a tuple or the only one. Make it once:
+        what is compiled is cached on it.
+      **named: the same by keyword.
+
+    Returns:
+      A Hooks value, to be chained with others.
+
+    Raises:
+      TypeError: if an entry is no pair of a meter and a function.
+      ValueError: when it runs, if another plugin has a meter of the name.
+
+    Example:
+      >>> import tntjax as tnt
+      >>> hooks = tnt.hooks.metering(
+      ...     loss=(tnt.AverageValueMeter(), lambda s: s.loss),
+      ...     error=(tnt.ClassErrorMeter(), lambda s: (s.output, s.sample["target"])),
+      ... )
+      >>> sorted(hooks.on_start(tnt.State()).meters)
+      ['error', 'loss']
+
+    Torchnet: the hooks that each example of Torchnet has anew.
+    """
+    entries = {**(meters or {}), **named}
+    for name, entry in entries.items():
+        _check(name, entry)
+    fresh = tuple((name, meter) for name, (meter, _) in entries.items())
+    reads = tuple((name, read) for name, (_, read) in entries.items())
+    return Hooks(
+        on_start=bind(_start, fresh),
+        on_start_epoch=bind(_reset, fresh),
+        on_forward=bind(_measure_without_criterion, reads),
+        on_forward_criterion=bind(_measure, reads),
+    )
+
+
+def _check(name: str, entry: Any) -> None:
+    pair = isinstance(entry, tuple) and len(entry) == 2
+    if not (pair and isinstance(entry[0], Meter) and callable(entry[1])):
+        raise TypeError(
+            f"metering({name}=...) needs (meter, function), such as"
+            " (tnt.AverageValueMeter(), lambda state: state.loss); got"
+            f" {describe(entry)}."
+        )
+
+
+def _start(state: State, fresh: tuple) -> State:
+    for name, meter in fresh:
+        state = claim(state, "meters", name, meter.reset())
+    return state
+
+
+def _reset(state: State, fresh: tuple) -> State:
+    reset = {name: meter.reset() for name, meter in fresh}
+    return state.replace(meters={**state.meters, **reset})
+
+
+def _measure_without_criterion(state: State, reads: tuple) -> State:
+    return state if state.criterion is not None else _measure(state, reads)
+
+
+def _measure(state: State, reads: tuple) -> State:
+    meters = dict(state.meters)
+    for name, read in reads:
+        try:
+            meters[name] = _added(meters[name], read(state), state.sample)
+        except Exception as error:
+            error.add_note(f"This happened in metering, for the meter {name!r}.")
+            raise
+    return state.replace(meters=meters)
+
+
+def _added(meter: Any, read: Any, sample: Any) -> Any:
+    arguments = read if isinstance(read, tuple) else (read,)
+    if any(argument is None for argument in arguments):
+        return meter
+    mask = sample.get("mask") if isinstance(sample, dict) else None
+    takes_mask = "mask" in inspect.signature(meter.add).parameters
+    if mask is None or not takes_mask or not jnp.ndim(arguments[0]):
+        return meter.add(*arguments)
+    return meter.add(*arguments, mask=mask)

@@ -1,0 +1,120 @@
+"""What is not finite stops the run, before it has done harm."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tntjax.engine import Hooks, State, chain, every
+from tntjax.hooks._bind import bind, claim, put, skip_if
+
+NAME = "nan_guard"
+
+
+class NonFiniteError(FloatingPointError):
+    """A loss or a gradient was NaN or infinite.
+
+    Args:
+      step: which update, from 1 on.
+      loss: the mean loss of its batch.
+      leaf: what was not finite first: `loss`, or a gradient such as
+        `grads['weight']`.
+      state: the State when it was noticed, with `params`, `opt_state`, `model_state`
+        and `meters` as they were after the last good step. `aux`, `key` and the
+        counters went on.
+
+    Example:
+      >>> import tntjax as tnt
+      >>> raise tnt.hooks.NonFiniteError(7, 0.5, "grads['weight']", tnt.State())
+      Traceback (most recent call last):
+      ...
+      tntjax.hooks._nan_guard.NonFiniteError: in update 7 grads['weight'] was not \
+finite; the loss was 0.5. error.state has the parameters from before.
+    """
+
+    def __init__(self, step: int, loss: float, leaf: str, state: State) -> None:
+        super().__init__(step, loss, leaf, state)
+        self.step, self.loss, self.leaf, self.state = step, loss, leaf, state
+
+    def __str__(self) -> str:
+        return (
+            f"in update {self.step} {self.leaf} was not finite; the loss was"
+            f" {self.loss:.6g}. error.state has the parameters from before."
+        )
+
+
+def nan_guard(n: int = 100) -> Hooks:
+    """Raises an error if a loss or a gradient is not finite.
+
+    Each step is looked at, compiled. The first bad one and all after it are skipped,
+    so parameters and meters stay those of the last good step. On the host the error
+    is raised after `n` updates, at the end of an epoch and at the end.
+
+    Chained after `loss_scaling` it leaves alone what that skips, but for a loss that
+    is not finite, of which no scale is the cause. Rows that a `mask` hides may be
+    anything.
+
+    Args:
+      n: how many updates apart the host looks. It waits for the device then.
+
+    Returns:
+      A Hooks value, to be chained with others.
+
+    Raises:
+      NonFiniteError: when it runs, a FloatingPointError that says which step and what.
+      TypeError: if `n` is no integer.
+      ValueError: if `n` is below 1, or, when it runs, if there are two.
+
+    Example:
+      >>> import tntjax as tnt
+      >>> tnt.SGDEngine(tnt.hooks.nan_guard()).explain()
+      A compiled call makes up to 25 steps, fewer if their samples exceed 64 MiB.
+      on_start               host      start()
+      on_backward            compiled  guard()
+      on_end_epoch           host      look()
+      on_end                 host      look()
+      every 100 updates      host      look() (waits, may change)
+    """
+    look = bind(_look)
+    hooks = Hooks(on_start=bind(_start), on_backward=bind(_guard))
+    return chain(hooks, Hooks(on_end_epoch=look, on_end=look), every(n, look))
+
+
+def _start(state: State) -> State:
+    if not state.training:
+        return state
+    nothing = {"step": np.int32(0), "loss": np.float32(0), "leaf": np.int32(0)}
+    return claim(state, "aux", NAME, nothing)
+
+
+def _guard(state: State) -> State:
+    loss, mask = jnp.asarray(state.loss), jnp.asarray(True)
+    if loss.ndim and isinstance(state.sample, dict) and "mask" in state.sample:
+        mask = state.sample["mask"]
+    counted = jnp.where(mask, loss, 0)
+    leaves = jax.tree.leaves((counted, state.grads, state.criterion_grads))
+    finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves])
+    handled = jnp.asarray(False if state.skip is None else state.skip)
+    bad = ~finite[0] | (~finite.all() & ~handled)
+
+    seen = state.aux[NAME]
+    mean = jnp.mean(loss.astype(jnp.float32), where=mask)
+    now = {"step": state.t + 1, "loss": mean, "leaf": jnp.argmin(finite)}
+    first = bad & (seen["step"] == 0)
+    seen = {k: jnp.where(first, now[k].astype(v.dtype), v) for k, v in seen.items()}
+    return skip_if(put(state, "aux", NAME, seen), seen["step"] > 0)
+
+
+def _look(state: State) -> State:
+    if not state.training:
+        return state
+    seen = state.aux[NAME]
+    if not int(seen["step"]):
+        return state
+    named = {"grads": state.params, "criterion_grads": state.criterion_params}
+    paths = [
+        f"{name}{jax.tree_util.keystr(path)}"
+        for name, tree in named.items()
+        for path, _ in jax.tree_util.tree_leaves_with_path(tree)
+    ]
+    leaf = ["the loss", *paths][int(seen["leaf"])]
+    raise NonFiniteError(int(seen["step"]), float(seen["loss"]), leaf, state)

@@ -1,0 +1,92 @@
+"""A learning rate that falls when nothing gets better any more."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tntjax.engine import Hooks, State
+from tntjax.hooks._best import check_judging, judged, nothing_seen
+from tntjax.hooks._bind import bind, claim, put
+from tntjax.hooks._rate import claim_rate, read_rate, write_rate
+
+NAME = "plateau"
+
+
+def plateau(
+    score: Callable[[State], Any],
+    factor: float = 0.1,
+    patience: int = 10,
+    *,
+    maximize: bool = False,
+    min_delta: float = 0.0,
+    every: int = 1,
+    smallest: float = 0.0,
+) -> Hooks:
+    """Lowers the learning rate when a score was not better for a while.
+
+    It looks at the end of an epoch, and begins to count anew when it has lowered the
+    rate. What it knows is `state.aux["plateau"]`, as for `early_stopping`. Which rate
+    it changes is said at `learning_rate`; of the two a run has one.
+
+    Args:
+      score: from the State to a number, such as `lambda s: s.aux["validate"]` chained
+        after `validate`, or the value of a meter.
+      factor: what the rate is multiplied by.
+      patience: after how many scores in a row that were not better.
+      maximize: whether a higher score is better.
+      min_delta: by how much more than this a score must be better.
+      every: how many epochs apart it looks; what `validate` has.
+      smallest: the rate does not fall below.
+
+    Returns:
+      A Hooks value, to be chained with others.
+
+    Raises:
+      TypeError: if `score` is no function, or a number is none.
+      ValueError: if a number is out of range; when it runs, if there is no rate that
+        can be changed, or another plugin changes it.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import tntjax as tnt
+      >>> hooks = tnt.hooks.plateau(lambda s: 0.5, factor=0.5, patience=1)
+      >>> state = hooks.on_start(tnt.State(lr=jnp.float32(1)))
+      >>> for epoch in (1, 2, 3):
+      ...     state = hooks.on_end_epoch(state.replace(epoch=epoch))
+      ...     print(epoch, state.lr)
+      1 1.0
+      2 0.5
+      3 0.25
+    """
+    check_judging(NAME, score, patience, min_delta, every)
+    if not 0 < factor < 1:
+        raise ValueError(f"plateau needs 0 < factor < 1, got {factor}.")
+    look = bind(_look, score, factor, patience, maximize, min_delta, every, smallest)
+    return Hooks(on_start=bind(_start, maximize), on_end_epoch=look)
+
+
+def _start(state: State, maximize: bool) -> State:
+    if not state.training:
+        return state
+    return claim(claim_rate(state), "aux", NAME, nothing_seen(maximize))
+
+
+def _look(
+    state: State,
+    score: Callable[[State], Any],
+    factor: float,
+    patience: int,
+    maximize: bool,
+    min_delta: float,
+    every: int,
+    smallest: float,
+) -> State:
+    if int(state.epoch) % every:
+        return state
+    record, _ = judged(state.aux[NAME], score(state), state.epoch, maximize, min_delta)
+    if int(record["count"]) >= patience:
+        record = {**record, "count": np.int32(0)}
+        rate = float(read_rate(state))
+        state = write_rate(state, max(rate * factor, min(rate, smallest)))
+    return put(state, "aux", NAME, record)

@@ -1,0 +1,62 @@
+"""A trace of some steps."""
+
+import os
+
+import jax
+
+from tntjax.engine import Hooks, State
+from tntjax.engine._hooks import Scheduled
+from tntjax.engine._job import check_at_least
+
+
+def profile(directory: str | os.PathLike, first: int = 10, steps: int = 10) -> Hooks:
+    """Writes a trace of some steps, for TensorBoard, XProf or Perfetto.
+
+    Calls end exactly where the trace starts and stops; there the host waits for the
+    device. A run that ends before, or is interrupted, stops the trace at its end.
+
+    Args:
+      directory: where the trace goes.
+      first: how many updates are made before it starts; some, so that it does not show
+        compilation.
+      steps: how many updates it shows.
+
+    Returns:
+      A Hooks value, to be chained with others. It serves one run at a time.
+
+    Raises:
+      TypeError: if a number is no integer.
+      ValueError: if `first` is below 0 or `steps` below 1.
+
+    Example:
+      >>> import tntjax as tnt
+      >>> tnt.hooks.profile("trace", first=100, steps=20).scheduled[0].steps
+      (100,)
+    """
+    check_at_least("profile: first", first, 0)
+    check_at_least("profile: steps", steps, 1)
+    running = False
+
+    def start(state: State) -> State:
+        nonlocal running
+        if int(state.t) == first and not running:
+            jax.profiler.start_trace(os.fspath(directory))
+            running = True
+        return state
+
+    def stop(state: State) -> State:
+        nonlocal running
+        if running:
+            running = False
+            jax.profiler.stop_trace()
+        return state
+
+    return Hooks(
+        on_start=stop,  # that of a run that an error ended
+        on_start_epoch=start,  # for the first updates of all
+        on_end=stop,
+        scheduled=(
+            Scheduled("every", None, start, (first,)),
+            Scheduled("every", None, stop, (first + steps,)),
+        ),
+    )

@@ -1,0 +1,93 @@
+"""Where the time of an epoch went."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tntjax._struct import describe
+from tntjax.engine import Hooks, Seconds, State
+
+
+class Timing(NamedTuple):
+    """Where the time of one epoch went.
+
+    Args:
+      epoch: how many epochs are done.
+      seconds: what the host spent it on.
+      updates: how many were made.
+      samples: how many examples they saw.
+
+    Example:
+      >>> print(Timing(1, Seconds(data=0.5, dispatch=0.5, device=1.0), 100, 6400))
+      epoch 1: 2.00 s, data 25 %, compile 0 %, dispatch 25 %, device 50 %, hooks 0 %; \
+3,200 samples/s
+    """
+
+    epoch: int
+    seconds: Seconds
+    updates: int
+    samples: int
+
+    @property
+    def total(self) -> float:
+        """How many seconds went by."""
+        return sum(self.seconds)
+
+    @property
+    def samples_per_second(self) -> float:
+        """How many examples a second were seen, compilation included."""
+        return self.samples / self.total
+
+    def __str__(self) -> str:
+        shares = ", ".join(
+            f"{name} {100 * spent / self.total:.0f} %"
+            for name, spent in self.seconds._asdict().items()
+        )
+        return (
+            f"epoch {self.epoch}: {self.total:.2f} s, {shares};"
+            f" {self.samples_per_second:,.0f} samples/s"
+        )
+
+
+def timing(report: Callable[[Timing], Any]) -> Hooks:
+    """Says at the end of each epoch where its time went, without waiting in between.
+
+    Waiting for samples, tracing and compiling, handing work to the device, waiting for
+    it, and hooks of the host. Those that run at the end of an epoch count for the next.
+
+    Args:
+      report: called with a `Timing`; `timing(print)` prints a line.
+
+    Returns:
+      A Hooks value, to be chained with others. It serves one run at a time.
+
+    Raises:
+      TypeError: if `report` is no function.
+
+    Example:
+      >>> import tntjax as tnt
+      >>> engine = tnt.SGDEngine(tnt.hooks.timing(print))
+    """
+    if not callable(report):
+        raise TypeError(
+            f"timing needs a function of a record, got {describe(report)}."
+            " timing(print) prints a line for each epoch."
+        )
+    before = State()
+
+    def start(state: State) -> State:
+        # Not in `aux`: in a run that is resumed the clock starts anew.
+        nonlocal before
+        before = state
+        return state
+
+    def end(state: State) -> State:
+        spent, earlier = state.seconds or Seconds(), before.seconds or Seconds()
+        seconds = Seconds(*(b - a for a, b in zip(earlier, spent, strict=True)))
+        updates, samples = (
+            int(getattr(state, name)) - int(getattr(before, name))
+            for name in ("t", "samples")
+        )
+        report(Timing(int(state.epoch), seconds, updates, samples))
+        return state
+
+    return Hooks(on_start_epoch=start, on_end_epoch=end)

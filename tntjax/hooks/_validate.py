@@ -1,0 +1,100 @@
+"""A test after each epoch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tntjax._struct import describe
+from tntjax.engine import Hooks, OptimEngine, SGDEngine, State
+from tntjax.engine._job import check_at_least
+from tntjax.hooks._bind import bind, claim, put
+
+
+def validate(
+    engine: SGDEngine | OptimEngine,
+    iterator: Any,
+    *,
+    score: Callable[[State], Any] | None = None,
+    report: Callable[[State, State], None] | None = None,
+    params: Callable[[State], Any] | None = None,
+    every: int = 1,
+    name: str = "validate",
+    **arguments: Any,
+) -> Hooks:
+    """Tests at the end of an epoch, with what is being trained.
+
+    The engine is another one, with hooks of its own: what they measure is theirs, and
+    the State of the training run stays as it is, but for the score. That is
+    `state.aux[name]`, a [] float32, NaN before the first test: `early_stopping` and
+    `plateau`, chained after this, read it there.
+
+    Args:
+      engine: whose `test` is called.
+      iterator: samples to test on.
+      score: from the State that `test` returns to a number; None to keep none.
+      report: called with the State of the training run and the one `test` returned.
+      params: from the State to the parameters to test, by default `state.params`; for
+        averaged ones `tnt.hooks.ema_params`.
+      every: how many epochs apart.
+      name: of the score in `state.aux`.
+      **arguments: passed on to `test`, such as `mesh`.
+
+    Returns:
+      A Hooks value, to be chained with others.
+
+    Raises:
+      TypeError: if `engine` cannot test, or a number or function is none.
+      ValueError: if `every` is below 1, or, when it runs, if the name is taken.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import tntjax as tnt
+      >>> loss = tnt.hooks.metering(loss=(tnt.AverageValueMeter(), lambda s: s.loss))
+      >>> batches = tnt.DatasetIterator([{"input": jnp.ones(4), "target": jnp.ones(4)}])
+      >>> hooks = tnt.hooks.validate(
+      ...     tnt.SGDEngine(loss), batches,
+      ...     score=lambda result: result.meters["loss"].value().mean,
+      ... )
+      >>> state = tnt.SGDEngine(hooks).train(
+      ...     network=lambda params, input: params * input, params=jnp.zeros(()),
+      ...     criterion=lambda output, target: (output - target) ** 2, lr=0.25,
+      ...     iterator=batches, max_epoch=1,
+      ... )
+      >>> float(state.aux["validate"])
+      0.25
+
+    Torchnet: `engine:test` in a hook `onEndEpoch`.
+    """
+    if not callable(getattr(engine, "test", None)):
+        raise TypeError(
+            "validate needs an engine, such as tnt.SGDEngine(hooks), got"
+            f" {describe(engine)}."
+        )
+    for what, function in {"score": score, "report": report, "params": params}.items():
+        if function is not None and not callable(function):
+            raise TypeError(
+                f"validate needs a function for {what}, got {describe(function)}."
+            )
+    check_at_least("validate: every", every, 1)
+
+    def test(state: State) -> State:
+        if int(state.epoch) % every:
+            return state
+        result = engine.test(
+            network=state.network,
+            criterion=state.criterion,
+            iterator=iterator,
+            params=state.params if params is None else params(state),
+            model_state=state.model_state,
+            criterion_params=state.criterion_params,
+            **arguments,
+        )
+        if score is not None:
+            state = put(state, "aux", name, np.float32(score(result)))
+        if report is not None:
+            report(state, result)
+        return state
+
+    start = None if score is None else bind(claim, "aux", name, np.float32(np.nan))
+    return Hooks(on_start=start, on_end_epoch=test)
