@@ -47,7 +47,9 @@ ENGINES = pytest.mark.parametrize(
 @ENGINES
 @pytest.mark.parametrize("jit", [True, False])
 def test_a_schedule_by_step(problem, engine, arguments, jit):
-    rates, state = rates_of(problem, engine, learning_rate(HALVING), **arguments, jit=jit)
+    rates, state = rates_of(
+        problem, engine, learning_rate(HALVING), **arguments, jit=jit
+    )
     np.testing.assert_allclose(rates, 0.5 ** np.arange(1, 13), rtol=1e-3)
     np.testing.assert_allclose(state.aux["learning_rate"], 0.5**12)
 
@@ -171,7 +173,10 @@ def test_plateau_never_raises_the_rate(problem):
 def test_plateau_looks_every_so_many_epochs(problem):
     hooks = plateau(following(1, 2, 1, 4, 1), 0.5, 1, maximize=True, every=2)
     _, state = rates_of(problem, tnt.SGDEngine, hooks, lr=0.3, max_epoch=5)
-    assert (float(state.aux["plateau"]["best"]), float(state.lr)) == (4, np.float32(0.3))
+    assert (float(state.aux["plateau"]["best"]), float(state.lr)) == (
+        4,
+        np.float32(0.3),
+    )
 
 
 def test_schedule_and_plateau_exclude_each_other(problem):

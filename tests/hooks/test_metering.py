@@ -23,12 +23,9 @@ METERS = {
 }
 
 
-def test_job(problem, **changes):
+def without_training(problem, **changes):
     job = problem.job(**changes)
     return {k: v for k, v in job.items() if k not in ("lr", "max_epoch")}
-
-
-test_job.__test__ = False
 
 
 @pytest.mark.parametrize("policy", ["include-last", "pad-last"])
@@ -36,7 +33,7 @@ def test_a_test_measures_every_row_once(problem, policy):
     iterator = problem.iterator(policy=policy)
     engine = tnt.SGDEngine(metering(METERS))
     params = {"weight": jnp.eye(5, 3), "bias": jnp.arange(3.0)}
-    state = engine.test(**test_job(problem, iterator=iterator, params=params))
+    state = engine.test(**without_training(problem, iterator=iterator, params=params))
     output = problem.data["input"] @ np.eye(5, 3) + np.arange(3.0)
     target = problem.data["target"]
     losses = np.log(np.exp(output).sum(1)) - output[np.arange(53), target]
@@ -59,14 +56,14 @@ def test_training_measures_the_last_epoch(problem):
 def test_meters_that_have_seen_something_begin_anew(problem):
     full = tnt.AverageValueMeter().add(jnp.arange(5.0))
     engine = tnt.SGDEngine(metering(loss=(full, read_loss)))
-    assert engine.test(**test_job(problem)).meters["loss"].n == 53
+    assert engine.test(**without_training(problem)).meters["loss"].n == 53
 
 
 @pytest.mark.parametrize("jit", [True, False])
 def test_without_criterion_what_needs_no_loss_is_measured(problem, jit):
-    job = test_job(problem, criterion=None)
+    job = without_training(problem, criterion=None)
     state = tnt.SGDEngine(metering(METERS)).test(**job, jit=jit)
-    full = tnt.SGDEngine(metering(METERS)).test(**test_job(problem), jit=jit)
+    full = tnt.SGDEngine(metering(METERS)).test(**without_training(problem), jit=jit)
     assert state.meters["loss"].n == 0
     assert state.meters["error"].n == 53
     assert state.meters["error"].value() == full.meters["error"].value()

@@ -41,7 +41,9 @@ def test_the_score_is_that_of_the_parameters_then(problem):
 def test_training_goes_on_as_without(problem, same):
     job = problem.job(max_epoch=3)
     with_it = tnt.SGDEngine(
-        tnt.chain(metering(METERS), validate(TESTER, problem.iterator(), score=mean_loss))
+        tnt.chain(
+            metering(METERS), validate(TESTER, problem.iterator(), score=mean_loss)
+        )
     ).train(**job)
     without = tnt.SGDEngine(metering(METERS)).train(**job)
     assert set(with_it.aux) == {"validate"}
@@ -69,7 +71,10 @@ def test_it_runs_every_so_many_epochs_and_reports_both_states(problem):
         jit=False,
     )
     state = tnt.SGDEngine(hooks).train(**problem.job(max_epoch=5))
-    assert [(epoch, training) for epoch, _, training in seen] == [(2, False), (4, False)]
+    assert [(epoch, training) for epoch, _, training in seen] == [
+        (2, False),
+        (4, False),
+    ]
     assert float(state.aux["own"]) == seen[-1][1] < seen[0][1]
 
 
