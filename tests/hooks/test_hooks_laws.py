@@ -3,6 +3,8 @@
 import functools
 import itertools
 import pickle
+import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,8 @@ import pytest
 import tntjax as tnt
 from tests.engine.conftest import criterion, network
 from tntjax.engine._hooks import STEP_EVENTS
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def read_loss(state):
@@ -64,6 +68,25 @@ every_plugin = pytest.mark.parametrize("name", PLUGINS)
 
 def test_every_plugin_is_in_the_table():
     assert set(tnt.hooks.__all__) == set(PLUGINS) | OTHERS
+
+
+def test_the_page_about_them_names_each():
+    page = (ROOT / "docs" / "hooks.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)\(", page, re.MULTILINE)) == set(PLUGINS)
+
+
+def test_the_first_example_of_the_page_runs(problem, capsys):
+    page = (ROOT / "docs" / "hooks.md").read_text()
+    example = re.search(r"```python\n(METERS = .*?)```", page, re.DOTALL)[1]
+    job = problem.job()
+    params = job.pop("params")
+    del job["lr"], job["max_epoch"]
+    names = {"tnt": tnt, "job": job, "params": params, "valid": problem.iterator(16)}
+    exec(example, names)
+    state = names["state"]
+    assert state.stop
+    assert state.epoch == state.aux["early_stopping"]["epoch"] + 3
+    assert f"{state.epoch} {{'error': ClassErrorMeter(top1=" in capsys.readouterr().out
 
 
 @every_plugin
