@@ -12,7 +12,7 @@ HALVING = optax.exponential_decay(0.5, 1, 0.5)
 INJECTED = {
     "plain": optax.inject_hyperparams(optax.sgd)(0.3),
     "in a chain": optax.chain(
-        optax.clip(1e9), optax.inject_hyperparams(optax.sgd)(0.3), optax.scale(1.0)
+        optax.clip(1e9), optax.inject_hyperparams(optax.sgd)(0.3), optax.trace(0.0)
     ),
 }
 
