@@ -9,7 +9,8 @@ theirs in tensors and arrays of the same memory. Printed are medians, the least 
 to that of tntjax. The last cases put a meter into a small compiled training
 step: what it costs there is the difference to the step without it.
 
-A new case is a function that returns a `Case`, and a line in `CASES`.
+A new case is a function that returns a `Case`, and a line in `CASES`. The ranking meters
+keep their scores, so `ranking.py` has cases of its own, which run here too.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ranking import rank
 
 import tntjax as tnt
 
@@ -235,6 +237,8 @@ def main():
     for name, make in CASES.items():
         if options.only in name:
             compare(name, make(), options.repeats)
+    if options.only in "ranking":
+        rank(options.repeats)
     if options.only in "in the step":
         in_the_step(options.repeats)
 

@@ -143,11 +143,7 @@ def compare(title, scores, targets, repeats):
         print(f"the faster peer takes {min(peers):.2f} times as long, {BAR}: {held}")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=9)
-    repeats = parser.parse_args().repeats
-    print(f"{platform.machine()}, {os.cpu_count()} CPUs, NumPy {np.__version__}")
+def rank(repeats):
     rng = np.random.default_rng(0)
     for title, shape in {
         "AUC of 200,000": (200_000,),
@@ -156,6 +152,14 @@ def main():
         scores = rng.random(shape, np.float32)
         targets = (rng.random(shape) < 0.3 + 0.4 * scores).astype(np.int32)
         compare(title, scores, targets, repeats)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=9)
+    repeats = parser.parse_args().repeats
+    print(f"{platform.machine()}, {os.cpu_count()} CPUs, NumPy {np.__version__}")
+    rank(repeats)
 
 
 if __name__ == "__main__":
