@@ -9,7 +9,7 @@ theirs in tensors and arrays of the same memory. Printed are medians, the least 
 to that of tntjax. The last cases put a meter into a small compiled training
 step: what it costs there is the difference to the step without it.
 
-A new case is a function that returns a `Case`, and a line in `CASES`. The ranking meters
+A new case is a function that returns a `Case`, and a line in `CASES`. Ranking meters
 keep their scores, so `ranking.py` has cases of its own, which run here too.
 """
 
