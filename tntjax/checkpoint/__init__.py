@@ -1,5 +1,6 @@
-"""Checkpoints: saving and restoring a tree of arrays."""
+"""Checkpoints: folders from which a run goes on as if it had never stopped."""
 
-from tntjax.checkpoint._restore import restore
+from tntjax.checkpoint._folder import steps
+from tntjax.checkpoint._restore import best, restore
 
-__all__ = ["restore"]
+__all__ = ["best", "restore", "steps"]

@@ -1,18 +1,124 @@
 """Reading checkpoints."""
 
+import math
 import os
+import warnings
+from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
 
-def restore(directory: str | os.PathLike, like: Any) -> Any:
-    """Restores the last checkpoint in a folder.
+from tntjax.checkpoint._folder import Entry, entries, steps
+from tntjax.checkpoint._leaves import (
+    Kind,
+    check_same,
+    kind_of,
+    named_leaves,
+    placed,
+)
+from tntjax.checkpoint._orbax import BrokenError, read_arrays, read_notes
+
+
+def restore(
+    directory: str | os.PathLike,
+    like: dict[str, Any],
+    *,
+    step: int | None = None,
+    skip_broken: bool = False,
+) -> dict[str, Any] | None:
+    """Restores a checkpoint.
+
+    `engine.train(..., resume=directory)` calls it with all that is to be restored. To
+    choose the checkpoint, pass a function as `resume`:
+    `lambda like: tnt.checkpoint.restore(directory, like, step=300)`. Parameters alone
+    come back with `like={"params": params}`.
 
     Args:
-      directory: where checkpoints are.
-      like: a pytree with the structure, shapes, dtypes and places wanted.
+      directory: where `tnt.hooks.checkpoint` saves.
+      like: a dict of some fields of the State, each with the structure, shapes,
+        dtypes and places on devices that are wanted. Its values are not used.
+      step: after how many updates it was saved, None for the newest.
+      skip_broken: where a checkpoint cannot be read, take the one before, with a
+        warning.
 
     Returns:
-      The tree, or None if there is no checkpoint.
+      The fields, or None if there is no checkpoint and no `step` was asked for.
+
+    Raises:
+      ValueError: if a checkpoint cannot be read, or is of something else; which leaves
+        differ is said, and how.
+      ImportError: if there is one to read and Orbax is not installed.
+
+    Example:
+      >>> restore("a folder that is not there yet", {"params": np.zeros(3)}) is None
+      True
     """
-    del directory, like
+    found = entries(directory)
+    if step is not None:
+        found = [entry for entry in found if entry.t == step]
+        if not found:
+            raise ValueError(
+                f"{directory} has no checkpoint after {step} updates, but after"
+                f" {steps(directory)}."
+            )
+    broken = None
+    for entry in reversed(found):
+        try:
+            return _restore(entry.path, like)
+        except BrokenError as error:
+            if not skip_broken:
+                raise
+            broken = error
+            warnings.warn(f"skipped: {error}", RuntimeWarning, stacklevel=2)
+    if broken is not None:  # to start anew is for the user to decide
+        raise broken
     return None
+
+
+def best(directory: str | os.PathLike) -> int | None:
+    """Finds the checkpoint with the highest score.
+
+    Args:
+      directory: where `tnt.hooks.checkpoint(..., best=...)` saves.
+
+    Returns:
+      After how many updates it was saved, for `restore(..., step=...)`; of equals the
+      first. None if no checkpoint has a score.
+
+    Raises:
+      ValueError: if a checkpoint cannot be read.
+      ImportError: if Orbax is not installed.
+
+    Example:
+      >>> best("a folder that is not there yet") is None
+      True
+    """
+    found = best_of([(e, read_notes(e.path)["score"]) for e in entries(directory)])
+    return found[0].t if found else None
+
+
+def best_of(scored: list[tuple[Entry, float | None]]) -> list[Entry]:
+    """Returns the entry with the highest score in a list, empty if none has one."""
+    known = [(e, s) for e, s in scored if s is not None and not math.isnan(s)]
+    return [max(known, key=lambda pair: pair[1])[0]] if known else []
+
+
+def _restore(path: Path, like: dict[str, Any]) -> dict[str, Any]:
+    leaves = named_leaves(like)
+    notes = read_notes(path)
+    saved = {
+        name: Kind(dtype, tuple(shape))
+        for name, (field, dtype, shape) in notes["leaves"].items()
+        if field in like
+    }
+    check_same(saved, {n: kind_of(leaf) for n, leaf in leaves.items()}, path)
+    numbers = {name: str(k) for k, name in enumerate(notes["leaves"])}
+    filled = {n: leaf for n, leaf in leaves.items() if math.prod(np.shape(leaf))}
+    arrays = read_arrays(path, {numbers[n]: leaf for n, leaf in filled.items()})
+    values = [
+        placed(arrays[numbers[name]], leaf) if name in filled else leaf
+        for name, leaf in leaves.items()
+    ]
+    order = jax.tree.structure(list(like.values())).unflatten(values)
+    return dict(zip(like, order, strict=True))

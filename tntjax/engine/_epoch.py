@@ -15,7 +15,7 @@ from tntjax.engine._fire import as_carry, run_on_host
 from tntjax.engine._hooks import Hooks, Scheduled
 from tntjax.engine._mesh import Placement
 from tntjax.engine._plan import Plan
-from tntjax.engine._signals import Signals
+from tntjax.engine._signals import TERMINATED, Signals
 from tntjax.engine._state import CARRIED, COUNTERS, HEAVY, State, split
 from tntjax.engine._traces import Traces
 
@@ -130,7 +130,7 @@ class Epoch:
                 scheduled.function(self.now())
             run.clock.lap("hooks")
         if run.signals.terminated:
-            raise SystemExit(128 + 15)
+            raise SystemExit(TERMINATED)
         return stop
 
     def _let_change(self, scheduled: Scheduled) -> bool:

@@ -43,6 +43,8 @@ def _lines(hooks: Hooks, steps_per_call: int | Literal["auto"]) -> list[str]:
             where = "host" if event in HOST_EVENTS else "compiled"
             lines.append(_line(event, where, ", ".join(map(describe, functions))))
     for scheduled in hooks.scheduled:
+        if scheduled.kind not in HOW:
+            continue
         what = f"{describe(scheduled.function)} ({HOW[scheduled.kind]})"
         lines.append(_line(_when(scheduled), "host", what))
     return lines

@@ -38,15 +38,18 @@ class Scheduled:
     Args:
       kind: `"every"` may change the State, `"watch"` sees it late and without large
         parts. `"save"` sees all of it, after all others, also at the end of each epoch
-        and before a program that was told to end does; it changes nothing.
+        and before a program that was told to end does; it changes nothing. `"load"`
+        sees a State that was restored, as soon as all that the hooks did before it was
+        saved has been done again. `"close"` is called without an argument when the run
+        is over or left by an error.
       n: after each `n` updates, None for never.
       function: `State -> State`, or to anything.
       steps: also after these updates.
     """
 
-    kind: Literal["every", "watch", "save"]
+    kind: Literal["every", "watch", "save", "load", "close"]
     n: int | None
-    function: Callable[[Any], Any]
+    function: Callable[..., Any]
     steps: tuple[int, ...] = ()
 
     def is_due(self, t: int) -> bool:
@@ -145,7 +148,11 @@ class Hooks:
 
     def __repr__(self) -> str:
         shown = [f"{e}={describe(h)}" for e in EVENTS if (h := getattr(self, e))]
-        shown += [f"{s.kind}({s.n}, {describe(s.function)})" for s in self.scheduled]
+        shown += [
+            f"{s.kind}({s.n}, {describe(s.function)})"
+            for s in self.scheduled
+            if s.kind not in ("load", "close")
+        ]
         return f"Hooks({', '.join(shown)})"
 
     def functions(self, event: str) -> tuple[Hook, ...]:

@@ -11,11 +11,14 @@ from tntjax._struct import describe
 from tntjax._types import SampleIterator
 from tntjax.checkpoint import restore
 from tntjax.engine._hooks import Hooks, check_hashable
-from tntjax.engine._loop import Settings
+from tntjax.engine._loop import Load, Settings
 from tntjax.engine._mesh import Placement
 from tntjax.engine._plan import make_plan
 from tntjax.engine._state import State
 from tntjax.network import Stateful
+
+Resume = str | os.PathLike | Load
+"""A folder of checkpoints, or a function that reads one."""
 
 
 def training_state(
@@ -67,7 +70,7 @@ def training_settings(
     jit: bool,
     steps_per_call: int | Literal["auto"],
     accumulate: int,
-    resume: str | os.PathLike | None,
+    resume: Resume | None,
     placement: Placement | None,
 ) -> Settings:
     """Decides how to train.
@@ -78,20 +81,22 @@ def training_settings(
       jit: compile, or run step by step.
       steps_per_call: most steps in a compiled call.
       accumulate: in how many pieces the gradients are computed.
-      resume: where checkpoints are, or None.
+      resume: where checkpoints are, or what reads them, or None.
       placement: where on a mesh things lie, or None.
 
     Returns:
       The settings.
     """
     check_at_least("accumulate", accumulate, 1)
+    if resume is not None and not callable(resume):
+        resume = functools.partial(restore, resume)
     return Settings(
         plan=make_plan(steps_per_call, hooks.scheduled),
         jit=jit,
         update=update,
         accumulate=accumulate,
         placement=placement,
-        load=None if resume is None else functools.partial(restore, resume),
+        load=resume,
     )
 
 

@@ -14,11 +14,11 @@ from tntjax.engine._hooks import Hooks
 from tntjax.engine._mesh import Placement
 from tntjax.engine._plan import Plan
 from tntjax.engine._signals import Signals
-from tntjax.engine._state import CARRIED, State
+from tntjax.engine._state import State, saved_fields
 from tntjax.engine._step import Program, step_hooks
 
 Load = Callable[[dict[str, Any]], dict[str, Any] | None]
-"""From the carried fields as they are at the start to those that were saved."""
+"""From the saved fields as they are at the start to those to go on with, if any."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +84,11 @@ def run_training(start: list[State], hooks: Hooks, settings: Settings) -> State:
             state = (state if epoch is None else epoch.now()).replace(stop=True)
             warnings.warn(_interrupted(state), RuntimeWarning, stacklevel=3)
     return fire_on_host(hooks, "on_end", state)
+    try:
+        return _train(start, hooks, settings)
+    finally:
+        for close in _functions(hooks, "close"):
+            close()
 
 
 def run_test(state: State, hooks: Hooks, settings: Settings) -> State:
@@ -105,6 +110,39 @@ def run_test(state: State, hooks: Hooks, settings: Settings) -> State:
     return fire_on_host(hooks, "on_end", after)
 
 
+def _train(start: list[State], hooks: Hooks, settings: Settings) -> State:
+    state, saves = start.pop(), _functions(hooks, "save")
+    epoch, saved = None, None
+    with Signals(terminates=bool(saves)) as signals:
+        run = Run(hooks, settings.plan, settings.placement, signals)
+        try:
+            state = fire_on_host(hooks, "on_start", state)
+            if settings.load is not None:
+                saved = settings.load(_as_saved(state))
+                state = state if saved is None else _loaded(state, saved, hooks)
+            while not _is_over(state, signals):
+                state = fire_on_host(hooks, "on_start_epoch", state)
+                if saved and int(saved["position"]):  # this was done before
+                    state = _loaded(state, saved, hooks)
+                saved = None
+                if state.stop:
+                    break
+                epoch = Epoch(state, run, _call(state, hooks, settings), training=True)
+                del state  # or its parameters would be held for the whole epoch
+                state, epoch = epoch.finish(), None
+                if state.stop:  # in the middle, so this epoch does not count as done
+                    break
+                state = state.replace(epoch=state.epoch + 1, position=np.int32(0))
+                # As it would be restored, so that going on makes no difference.
+                state = as_carry(fire_on_host(hooks, "on_end_epoch", state))
+                for save in saves:
+                    save(state)
+        except KeyboardInterrupt:
+            state = (state if epoch is None else epoch.now()).replace(stop=True)
+            warnings.warn(_interrupted(state), RuntimeWarning, stacklevel=3)
+    return fire_on_host(hooks, "on_end", state)
+
+
 def _call(state: State, hooks: Hooks, settings: Settings) -> Callable[..., Any]:
     program = Program(
         network=state.network,
@@ -117,9 +155,19 @@ def _call(state: State, hooks: Hooks, settings: Settings) -> Callable[..., Any]:
     return make_call(program, state.training, settings.jit)
 
 
-def _carried(state: State) -> dict[str, Any]:
-    state = as_carry(state)
-    return {name: getattr(state, name) for name in CARRIED}
+def _functions(hooks: Hooks, kind: str) -> list[Callable[..., Any]]:
+    return [s.function for s in hooks.scheduled if s.kind == kind]
+
+
+def _as_saved(state: State) -> dict[str, Any]:
+    return saved_fields(as_carry(state))
+
+
+def _loaded(state: State, saved: dict[str, Any], hooks: Hooks) -> State:
+    state = state.replace(**{**saved, "stop": state.stop or bool(saved["stop"])})
+    for load in _functions(hooks, "load"):
+        load(state)
+    return state
 
 
 def _interrupted(state: State) -> str:
@@ -130,7 +178,7 @@ def _interrupted(state: State) -> str:
     )
 
 
-def _most_epochs(state: State) -> int:
+def _is_over(state: State, signals: Signals) -> bool:
     if state.max_epoch is None:
         raise ValueError("max_epoch must be an integer, got None.")
-    return state.max_epoch
+    return state.stop or signals.terminated or int(state.epoch) >= state.max_epoch

@@ -1,7 +1,6 @@
 """OptimEngine: any optimizer of optax."""
 
 import dataclasses
-import os
 from typing import Any, Literal
 
 import jax
@@ -12,6 +11,7 @@ from tntjax._types import Criterion, Network, SampleIterator
 from tntjax.engine._explain import explain
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._job import (
+    Resume,
     check_hooks,
     check_optimizer,
     training_settings,
@@ -73,7 +73,7 @@ class OptimEngine:
         mesh: Mesh | None = None,
         shard: Shard | None = None,
         data_axis: str = "data",
-        resume: str | os.PathLike | None = None,
+        resume: Resume | None = None,
         jit: bool = True,
         steps_per_call: int | Literal["auto"] = "auto",
     ) -> State:
@@ -108,7 +108,9 @@ class OptimEngine:
             None for a copy on each device.
           data_axis: the axis of the mesh over which batches are divided.
           resume: a folder in which `tnt.hooks.checkpoint` saves; goes on from the last
-            State in there, or starts if there is none.
+            State in there, or starts if there is none. What was saved counts, and not
+            `params`, `lr` and `key`. Or a function from the fields as they are at the
+            start to those to go on with; see `tnt.checkpoint.restore`.
           jit: True to compile; False to run the same step by step in Python.
           steps_per_call: most steps in one compiled call, or `"auto"`.
 

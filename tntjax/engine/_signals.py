@@ -6,12 +6,16 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+TERMINATED = 128 + signal.SIGTERM
+"""What a program exits with after SIGTERM, by convention."""
+
 
 class Signals:
     """Handles signals while a run is under way, in the main thread only.
 
     Ctrl-C raises KeyboardInterrupt, but not while the State is half changed: then it
-    waits. SIGTERM is taken note of. A handler that somebody else installed stays.
+    waits. SIGTERM is taken note of, and ends the program when the block does. A handler
+    that somebody else installed stays.
 
     Args:
       terminates: whether to take note of SIGTERM; else it ends the program as usual.
@@ -37,6 +41,8 @@ class Signals:
     def __exit__(self, *error: object) -> None:
         for number, handler in self._old.items():
             signal.signal(number, handler)
+        if self.terminated and error[0] is None:
+            raise SystemExit(TERMINATED)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tntjax._struct import describe, pytree, static
 
 COUNTERS = ("epoch", "t", "samples", "position")
@@ -133,6 +135,12 @@ class State:
             f"{k}={describe(v)}" for k, v in self.__dict__.items() if v is not None
         )
         return f"State({', '.join(shown)})"
+
+
+def saved_fields(state: State) -> dict[str, Any]:
+    """Returns what a run needs to go on from here: what is carried, and `stop`."""
+    carried = {name: getattr(state, name) for name in CARRIED}
+    return {**carried, "stop": np.asarray(state.stop)}
 
 
 def split(state: State) -> tuple[dict[str, Any], State]:

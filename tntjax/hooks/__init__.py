@@ -1,5 +1,6 @@
 """Ready-made plugins: each a function that returns a Hooks value."""
 
+from tntjax.hooks._checkpoint import checkpoint
 from tntjax.hooks._early_stopping import early_stopping
 from tntjax.hooks._ema import ema, ema_params
 from tntjax.hooks._learning_rate import learning_rate
@@ -14,6 +15,7 @@ from tntjax.hooks._validate import validate
 __all__ = [
     "NonFiniteError",
     "Timing",
+    "checkpoint",
     "early_stopping",
     "ema",
     "ema_params",

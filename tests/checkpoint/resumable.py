@@ -1,0 +1,156 @@
+"""Runs that can be killed and started again: python -m tests.checkpoint.resumable DIR.
+
+Each configuration trains into folders of its own, one after the other, so that a
+program that is killed and started again goes through those that are done at once.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import tntjax as tnt
+
+EVERY, WATCH, EPOCHS = 4, 3, 3
+ADAM = optax.adam(0.1)
+
+
+def make_data(length: int) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(0)
+    target = generator.integers(3, size=length, dtype=np.int32)
+    input = target[:, None] + generator.normal(size=(length, 5))
+    return {"input": input.astype(np.float32), "target": target}
+
+
+def shuffled(dataset, **kwargs) -> tnt.DatasetIterator:
+    return tnt.DatasetIterator(
+        lambda e: tnt.BatchDataset(tnt.ShuffleDataset(dataset, seed=e), 8, **kwargs)
+    )
+
+
+def one_by_one() -> tnt.DatasetIterator:
+    """Batches that are loaded in Python, of which a filter drops some."""
+    data = make_data(66)
+    batches = tnt.ListDataset(
+        list(range(0, 66, 6)), lambda k: {n: a[k : k + 6] for n, a in data.items()}
+    )
+    return tnt.DatasetIterator(batches, filter=lambda s: s["target"][0] < 2)
+
+
+ROWS, WHOLE = tnt.TableDataset(make_data(53)), tnt.TableDataset(make_data(48))
+CONFIGURATIONS = {
+    "include-last, adam, auto": (shuffled(ROWS), "adam", "auto"),
+    "include-last, sgd, 1": (shuffled(ROWS), "sgd", 1),
+    "skip-last, adam, 3": (shuffled(ROWS, policy="skip-last"), "adam", 3),
+    "divisible-only, sgd, 3": (shuffled(WHOLE, policy="divisible-only"), "sgd", 3),
+    "pad-last, adam, auto": (shuffled(ROWS, policy="pad-last"), "adam", "auto"),
+    "pad-last, sgd, 3": (shuffled(ROWS, policy="pad-last"), "sgd", 3),
+    "one by one, filtered": (one_by_one(), "adam", 3),
+    "on the device": (shuffled(jax.device_put(ROWS)), "adam", "auto"),
+    # ParallelDatasetIterator: one row for each number of workers, once it is there.
+}
+
+
+def network(params, input):
+    return jnp.tanh(input @ params["weight"] + params["bias"])
+
+
+def criterion(output, target):
+    return optax.softmax_cross_entropy_with_integer_labels(output, target)
+
+
+def begin(state):
+    none = jnp.zeros((0, 2))
+    return reset(state).replace(aux={"noise": 0.0, "none": none, "nested": {}})
+
+
+def reset(state):
+    meters = {"loss": tnt.AverageValueMeter(), "error": tnt.ClassErrorMeter()}
+    return state.replace(meters=meters)
+
+
+def disturb(state):  # compiled; what comes after depends on the key
+    key, own = jax.random.split(state.key)
+    noise = jax.random.normal(own, state.sample["input"].shape)
+    sample = {**state.sample, "input": state.sample["input"] + 0.1 * noise}
+    aux = {**state.aux, "noise": state.aux["noise"] + noise.sum()}
+    return state.replace(sample=sample, aux=aux, key=key)
+
+
+def measure(state):  # compiled
+    mask = state.sample.get("mask")
+    loss = state.meters["loss"].add(state.loss, mask=mask)
+    error = state.meters["error"].add(state.output, state.sample["target"], mask=mask)
+    return state.replace(meters={"loss": loss, "error": error})
+
+
+def slower(state):  # a rate that is carried, and lost if it were not saved
+    return state if state.lr is None else state.replace(lr=state.lr * 0.9)
+
+
+COMPILED = tnt.Hooks(
+    on_start=begin,
+    on_start_epoch=reset,
+    on_sample=disturb,
+    on_forward_criterion=measure,
+    on_end_epoch=slower,
+)
+
+
+def logged(path: Path, pause: float = 0.0) -> tnt.Hooks:
+    """Writes a line of JSON for each event of the host."""
+
+    def write(event: str):
+        def hook(state):
+            meters = {n: str(m.value()) for n, m in state.meters.items()}
+            line = {"event": event, "t": int(state.t), "epoch": int(state.epoch)}
+            with path.open("a") as file:
+                file.write(json.dumps({**line, **meters}) + "\n")
+            time.sleep(pause)
+            return state
+
+        return hook
+
+    events = ("on_start", "on_start_epoch", "on_end_epoch", "on_end")
+    hooks = tnt.Hooks(**{event: write(event) for event in events})
+    return tnt.chain(hooks, tnt.watch(WATCH, write("watch")))
+
+
+def train(name: str, hooks: tnt.Hooks, **kwargs: Any) -> tnt.State:
+    iterator, update, steps = CONFIGURATIONS[name]
+    params = {"weight": jnp.full((5, 3), 0.1), "bias": jnp.zeros(3)}
+    job = {"network": network, "criterion": criterion, "iterator": iterator}
+    job |= {"params": params, "steps_per_call": steps, "key": jax.random.key(7)}
+    job |= {"max_epoch": EPOCHS, **kwargs}
+    hooks = tnt.chain(COMPILED, hooks)
+    if update == "sgd":
+        return tnt.SGDEngine(hooks).train(lr=0.1, **job)
+    return tnt.OptimEngine(hooks).train(optimizer=ADAM, **job)
+
+
+def leaves(state: tnt.State) -> dict[str, str]:
+    """All that is carried, bit for bit."""
+    state = state.replace(key=jax.random.key_data(state.key), seconds=None)
+    found = jax.tree_util.tree_leaves_with_path(state)
+    return {jax.tree_util.keystr(p): tnt.utils.md5(np.asarray(x)) for p, x in found}
+
+
+def main(folder: Path) -> None:
+    for name in CONFIGURATIONS:
+        place = folder / name
+        place.mkdir(parents=True, exist_ok=True)
+        log = place / "log.jsonl"
+        save = tnt.hooks.checkpoint(place / "saved", EVERY, keep=2, files=[log])
+        hooks = tnt.chain(logged(log, pause=0.01), save)
+        state = train(name, hooks, resume=place / "saved")
+        (place / "end.json").write_text(json.dumps(leaves(state), indent=1))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

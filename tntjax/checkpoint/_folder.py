@@ -1,0 +1,104 @@
+"""A folder of checkpoints: what is in it, and what does not belong there."""
+
+import contextlib
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+NAME = re.compile(r"update-(\d+)-epoch-(\d+)")
+"""Both counters, as an epoch ends without an update: `t` alone is not unique."""
+
+FOREIGN = """{directory} holds {name!r}, which is no checkpoint of tntjax. Give the \
+checkpoints of each run a folder of their own, with nothing else in it."""
+
+
+class Entry(NamedTuple):
+    """A checkpoint in a folder.
+
+    Args:
+      t: how many updates were done.
+      epoch: how many epochs were done.
+      path: where it is.
+    """
+
+    t: int
+    epoch: int
+    path: Path
+
+
+def entries(directory: str | os.PathLike) -> list[Entry]:
+    """Lists the checkpoints in a folder, oldest first.
+
+    Args:
+      directory: the folder, which need not exist. Rests of checkpoints that were being
+        written or deleted when the program was killed are not listed.
+
+    Returns:
+      The checkpoints. One that has its name was written to its end.
+
+    Raises:
+      ValueError: if there is something else in it.
+    """
+    return [Entry(*counts, path) for path, counts in _named(directory) if counts]
+
+
+def discard(path: Path) -> None:
+    """Deletes a checkpoint, such that what a kill leaves of it is known as a rest.
+
+    Args:
+      path: the checkpoint. That it is gone already, as another process was faster, is
+        no error.
+    """
+    rest = path.with_name(f"{path.name}.discarded")
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(rest)
+    shutil.rmtree(rest, ignore_errors=True)
+
+
+def sweep(directory: Path) -> None:
+    """Deletes the rests of checkpoints.
+
+    Args:
+      directory: a folder that nobody is writing to.
+    """
+    for path, counts in _named(directory):
+        if not counts:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def steps(directory: str | os.PathLike) -> list[int]:
+    """Lists after how many updates there is a checkpoint.
+
+    Args:
+      directory: where `tnt.hooks.checkpoint` saves.
+
+    Returns:
+      Numbers of updates, `t`, in ascending order; none if there is no such folder.
+
+    Raises:
+      ValueError: if there is something else in the folder.
+
+    Example:
+      >>> steps("a folder that is not there yet")
+      []
+    """
+    return sorted({entry.t for entry in entries(directory)})
+
+
+def _named(directory: str | os.PathLike) -> list[tuple[Path, tuple[int, int] | None]]:
+    """What is in a folder, with the counters of whole checkpoints, oldest first."""
+    if not os.path.lexists(directory):
+        return []
+    if not os.path.isdir(directory):
+        raise ValueError(f"Checkpoints need a folder, but {directory} is a file.")
+    found = []
+    for path in Path(directory).iterdir():
+        match = NAME.match(path.name)
+        if match and path.name[match.end() :][:1] in ("", "."):
+            whole = match.end() == len(path.name)
+            found.append((path, (int(match[1]), int(match[2])) if whole else None))
+        elif not path.name.startswith("."):
+            raise ValueError(FOREIGN.format(directory=directory, name=path.name))
+    return sorted(found, key=lambda pair: (pair[1] or (0, 0), pair[0].name))

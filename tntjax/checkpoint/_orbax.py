@@ -1,0 +1,101 @@
+"""Orbax, which writes and reads the files of a checkpoint."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from tntjax.checkpoint._leaves import is_spread, plain
+
+
+class BrokenError(ValueError):
+    """A checkpoint cannot be read."""
+
+
+def orbax() -> Any:
+    """Returns Orbax's module, or says how to get it.
+
+    Raises:
+      ImportError: if it is not installed.
+    """
+    try:
+        import orbax.checkpoint
+    except ImportError as error:
+        raise ImportError(
+            'Checkpoints need Orbax: pip install "tntjax[checkpoint]"'
+        ) from error
+    return orbax.checkpoint
+
+
+def make_writer() -> Any:
+    """Returns Orbax's writer, which works in the background."""
+    return orbax().AsyncCheckpointer(_handler())
+
+
+def write(writer: Any, path: Path, arrays: dict[str, Any], notes: Any) -> None:
+    """Begins to write; the checkpoint has its name once it is whole.
+
+    Args:
+      writer: of `make_writer`.
+      path: where, which must not exist.
+      arrays: by name; none is empty, and none changes any more.
+      notes: what goes into a JSON file beside them.
+    """
+    args = orbax().args
+    writer.save(
+        path,
+        args=args.Composite(arrays=args.PyTreeSave(arrays), notes=args.JsonSave(notes)),
+    )
+
+
+def read_notes(path: Path) -> Any:
+    """Reads what was written beside the arrays, or raises a BrokenError."""
+    args = orbax().args
+    return _read(path, args.Composite(notes=args.JsonRestore())).notes
+
+
+def read_arrays(path: Path, likes: dict[str, Any]) -> dict[str, Any]:
+    """Reads some of the arrays of a checkpoint.
+
+    Args:
+      path: the checkpoint.
+      likes: leaves by name. Where one is spread over devices, each reads its part.
+
+    Returns:
+      NumPy arrays, and JAX arrays for what is spread.
+
+    Raises:
+      BrokenError: if something cannot be read.
+    """
+    args, places = orbax().args, {name: _place(like) for name, like in likes.items()}
+    wanted = args.PyTreeRestore(item=likes, restore_args=places, partial_restore=True)
+    return _read(path, args.Composite(arrays=wanted)).arrays
+
+
+def _read(path: Path, args: Any) -> Any:
+    try:
+        with orbax().Checkpointer(_handler()) as reader:
+            return reader.restore(path, args=args)
+    except Exception as error:  # whatever Orbax says of files that are not its own
+        raise BrokenError(
+            f"the checkpoint {path} cannot be read: {type(error).__name__}:"
+            f" {str(error).splitlines()[:1]}. To go on from the one before, delete it,"
+            " or resume with tnt.checkpoint.restore(directory, like, skip_broken=True)."
+        ) from error
+
+
+def _handler() -> Any:
+    module = orbax()
+    return module.CompositeCheckpointHandler(
+        arrays=module.PyTreeCheckpointHandler(), notes=module.JsonCheckpointHandler()
+    )
+
+
+def _place(like: Any) -> Any:
+    if not is_spread(like):
+        return orbax().RestoreArgs(restore_type=np.ndarray)
+    like = plain(like)
+    return orbax().ArrayRestoreArgs(
+        restore_type=jax.Array, sharding=like.sharding, global_shape=like.shape
+    )

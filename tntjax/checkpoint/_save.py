@@ -1,0 +1,116 @@
+"""Writing checkpoints."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from tntjax.checkpoint._folder import Entry, discard, entries, sweep
+from tntjax.checkpoint._leaves import copies, kind_of, named_leaves
+from tntjax.checkpoint._orbax import make_writer, read_notes, write
+from tntjax.checkpoint._restore import best_of
+
+
+class Saver:
+    """Writes checkpoints of a run into a folder, and deletes old ones.
+
+    Args:
+      directory: the folder, which is made if it is not there.
+      keep: how many of the last ones to keep, None for all.
+      keep_best: whether to keep the one with the highest score as well.
+    """
+
+    def __init__(self, directory: Path, keep: int | None, keep_best: bool) -> None:
+        entries(directory)  # nothing foreign in it?
+        self._directory, self._keep, self._keep_best = directory, keep, keep_best
+        self._scores: dict[Path, float | None] = {}
+        self._writer, self._pending = make_writer(), False
+
+    def save(
+        self, t: int, epoch: int, tree: dict[str, Any], score: Any, files: Any
+    ) -> None:
+        """Copies a tree, and writes it while the caller goes on.
+
+        Args:
+          t: how many updates are done.
+          epoch: how many epochs are done.
+          tree: fields of the State.
+          score: a number, the higher the better, or None.
+          files: lengths of files by name.
+
+        Raises:
+          OSError: and whatever else went wrong with the save before.
+        """
+        self.wait()
+        leaves = named_leaves(tree)
+        fields = [f for f in tree for _ in jax.tree.leaves(tree[f])]
+        kinds = {
+            name: (field, *kind_of(leaf))
+            for field, (name, leaf) in zip(fields, leaves.items(), strict=True)
+        }
+        score = None if score is None else float(score)
+        notes = {"leaves": kinds, "score": score, "files": files}
+        numbered = {str(k): leaf for k, leaf in enumerate(leaves.values())}
+        filled = {k: leaf for k, leaf in numbered.items() if leaf.size}
+        path = self._directory / f"update-{t}-epoch-{epoch}"
+        self._directory.mkdir(parents=True, exist_ok=True)
+        sweep(self._directory)
+        write(self._writer, path, copies(filled), notes)
+        self._pending = True
+
+    def go_on(self, t: int, epoch: int) -> dict[str, int] | None:
+        """Discards what a run that goes on from a checkpoint is about to write again.
+
+        Args:
+          t: how many updates were done.
+          epoch: how many epochs were done.
+
+        Returns:
+          The lengths of files when that checkpoint was saved, None if the folder does
+          not have it.
+        """
+        found = entries(self._directory)
+        here = [entry for entry in found if entry[:2] == (t, epoch)]
+        if not here:
+            return None
+        for entry in found[found.index(here[0]) + 1 :]:
+            discard(entry.path)
+        return read_notes(here[0].path)["files"]
+
+    def steps(self) -> list[int]:
+        """Returns after how many updates there are checkpoints."""
+        return [entry.t for entry in entries(self._directory)]
+
+    def wait(self) -> None:
+        """Waits until nothing is being written, and deletes what is not to be kept.
+
+        Nothing is deleted before there is something newer.
+        """
+        pending, self._pending = self._pending, False
+        self._writer.wait_until_finished()
+        if pending:
+            self._prune()
+
+    def close(self) -> None:
+        """Waits, and gives back what the writer holds."""
+        try:
+            self.wait()
+        finally:
+            self._writer.close()
+
+    def _prune(self) -> None:
+        found = entries(self._directory)
+        if self._keep is None:
+            return
+        last = {entry.t: entry for entry in found}  # of one update the later epoch
+        kept = [*last.values()][-self._keep :]
+        if self._keep_best:
+            kept += best_of([(e, self._score(e)) for e in last.values()])
+        for entry in found:
+            if entry not in kept:
+                discard(entry.path)
+
+    def _score(self, entry: Entry) -> float | None:
+        if entry.path not in self._scores:
+            self._scores[entry.path] = read_notes(entry.path)["score"]
+        return self._scores[entry.path]

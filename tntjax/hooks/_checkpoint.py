@@ -1,0 +1,151 @@
+"""A plugin that saves the State, so that a run can be killed and started again."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tntjax._struct import describe
+from tntjax.checkpoint._save import Saver
+from tntjax.engine._hooks import Hooks, Scheduled
+from tntjax.engine._state import State, saved_fields
+from tntjax.utils import check_function
+
+NOT_EMPTY = """{directory} has checkpoints already, after {steps} updates, but this \
+run starts from the beginning. Go on from the last one with train(..., \
+resume={directory!r}), or save into another folder."""
+
+SHORTER = """{path} has {size} bytes, but had {length} when the checkpoint was saved \
+that this run goes on from. Put the file back, or leave it out of files=."""
+
+
+def checkpoint(
+    directory: str | os.PathLike,
+    every: int | None = None,
+    *,
+    keep: int | None = 3,
+    best: Callable[[State], Any] | None = None,
+    files: Sequence[str | os.PathLike] = (),
+) -> Hooks:
+    """Saves the State at the end of each epoch, and before SIGTERM ends the program.
+
+    `engine.train(..., resume=directory)` goes on from the newest checkpoint, bit for
+    bit as if the run had never stopped, or starts where there is none. Going on from an
+    older one discards those that come after. What is saved is copied to the host; the
+    files are written while training goes on, by Orbax (`pip install
+    "tntjax[checkpoint]"`), and a checkpoint is there as a whole or not at all.
+
+    Args:
+      directory: a folder that belongs to the checkpoints of one run.
+      every: also after each so many updates.
+      keep: how many of the last checkpoints to keep, None for all.
+      best: `State -> score`, the higher the better, or None for no score. The
+        checkpoint with the highest is kept as well; `tnt.checkpoint.best` finds it.
+      files: files that grow while training goes on, such as logs. When a run goes on
+        from a checkpoint they are cut to the length they had then. Write to the end of
+        a file (mode `"a"`) and flush what an epoch or `every` has written.
+
+    Returns:
+      Hooks, to be chained with others; put them last.
+
+    Raises:
+      TypeError: if an argument is of the wrong kind.
+      ValueError: if a number is below 1; and from `train`, if the folder holds
+        something else, or checkpoints and the run does not go on from one of them.
+      ImportError: from `train`, if Orbax is not installed.
+
+    Example:
+      >>> import tntjax as tnt
+      >>> engine = tnt.SGDEngine(tnt.hooks.checkpoint("checkpoints", every=1000))
+      >>> engine.explain()
+      A compiled call makes up to 25 steps, fewer if their samples exceed 64 MiB.
+      on_start               host      _Checkpoint.start
+      on_start_epoch         host      _Checkpoint.check
+      every 1000 updates, each epoch host      _Checkpoint.save (saves)
+
+    Torchnet leaves saving to a hook on `onEndEpoch` and cannot go on within an epoch.
+    """
+    for name, number in (("every", every), ("keep", keep)):
+        if number is None:
+            continue
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise TypeError(
+                f"checkpoint({name}=...) must be an integer, got {describe(number)}."
+            )
+        if number < 1:
+            raise ValueError(f"checkpoint({name}=...) must be at least 1, got {number}")
+    if best is not None:
+        check_function(best, "checkpoint needs a function State -> score, but best")
+    if isinstance(files, str | os.PathLike):
+        raise TypeError(f"files must be a list, such as [{str(files)!r}].")
+    plugin = _Checkpoint(directory, keep, best, files)
+    scheduled = (
+        Scheduled("save", every, plugin.save),
+        Scheduled("load", None, plugin.load),
+        Scheduled("close", None, plugin.close),
+    )
+    return Hooks(
+        on_start=plugin.start, on_start_epoch=plugin.check, scheduled=scheduled
+    )
+
+
+class _Checkpoint:
+    """What happens when; between `start` and `close` there is a `Saver`."""
+
+    def __init__(self, directory: Any, keep: Any, best: Any, files: Any) -> None:
+        self._directory = Path(os.path.abspath(directory))
+        self._files = [Path(os.path.abspath(file)) for file in files]
+        self._keep, self._best = keep, best
+        self._saver: Saver | None = None
+        self._goes_on = False
+
+    def start(self, state: State) -> State:
+        if state.training:  # hooks may be shared with a test
+            self._saver = Saver(self._directory, self._keep, self._best is not None)
+            self._goes_on = False
+        return state
+
+    def load(self, state: State) -> None:
+        lengths = self._open().go_on(int(state.t), int(state.epoch))
+        if lengths is None:
+            return
+        self._goes_on = True
+        for file in self._files:
+            if self._name(file) in lengths:
+                _cut(file, lengths[self._name(file)])
+
+    def check(self, state: State) -> State:
+        if not self._goes_on and (steps := self._open().steps()):
+            directory = str(self._directory)
+            raise ValueError(NOT_EMPTY.format(directory=directory, steps=steps))
+        self._goes_on = True
+        return state
+
+    def save(self, state: State) -> None:
+        score = None if self._best is None else self._best(state)
+        lengths = {
+            self._name(f): f.stat().st_size if f.exists() else 0 for f in self._files
+        }
+        t, epoch = int(state.t), int(state.epoch)
+        self._open().save(t, epoch, saved_fields(state), score, lengths)
+
+    def close(self) -> None:
+        saver, self._saver = self._saver, None
+        if saver is not None:
+            saver.close()
+
+    def _open(self) -> Saver:
+        assert self._saver is not None, "on_start comes first"
+        return self._saver
+
+    def _name(self, file: Path) -> str:
+        """A name that stays right where the folder and the file move together."""
+        return os.path.relpath(file, self._directory)
+
+
+def _cut(path: Path, length: int) -> None:
+    size = path.stat().st_size if path.exists() else 0
+    if size < length:
+        raise ValueError(SHORTER.format(path=path, size=size, length=length))
+    if size > length:
+        os.truncate(path, length)
