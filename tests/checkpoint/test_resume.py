@@ -25,7 +25,7 @@ def test_from_every_saved_step(name, tmp_path):
     last = int(end.t)
     expected = {
         *range(EVERY, last + 1, EVERY),
-        *(last * e // EPOCHS for e in (1, 2, 3)),
+        *(last * e // EPOCHS for e in (1, 2)),
     }
     assert {entry.t for entry in found} == expected
     assert len(found) == EPOCHS + last // EVERY
@@ -56,18 +56,18 @@ def test_going_on_from_an_older_one_discards_what_came_after(tmp_path):
         tnt.chain(logged(log), hooks, look),
         resume=lambda like: tnt.checkpoint.restore(a, like, step=6),
     )
-    assert seen == [[6], [6, 12]] or seen == [[6], [6]]  # the last is being written
-    assert tnt.checkpoint.steps(a) == [6, 12, 18]
+    assert seen == [[6]]
+    assert tnt.checkpoint.steps(a) == [6, 12]
     assert leaves(again) == leaves(end) and log.read_text() == lines
 
 
 def test_what_stopped_a_run_stops_it_again(tmp_path):
     name = "skip-last, adam, 3"
-    stop = tnt.Hooks(on_end_epoch=lambda s: s.replace(stop=int(s.epoch) == 2))
+    stop = tnt.Hooks(on_end_epoch=lambda s: s.replace(stop=int(s.epoch) == 1))
     hooks = tnt.chain(stop, tnt.hooks.checkpoint(tmp_path))
     end = train(name, hooks)
     again = train(name, hooks, resume=tmp_path)
-    assert int(again.epoch) == 2 and again.stop
+    assert int(again.epoch) == 1 and again.stop
     assert leaves(again) == leaves(end)
 
 

@@ -1,0 +1,270 @@
+"""The plugin that saves: when, what it keeps, what it refuses."""
+
+import os
+import signal
+
+import jax.numpy as jnp
+import pytest
+
+import tntjax as tnt
+from tests.checkpoint.conftest import orbax  # noqa: F401
+from tests.checkpoint.resumable import leaves, logged, train
+from tntjax.checkpoint import _save
+
+NAME = "skip-last, adam, 3"
+"""6 updates an epoch, 2 epochs."""
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_saves_each_epoch_and_every_so_many_updates(tmp_path):
+    train(NAME, tnt.hooks.checkpoint(tmp_path / "a" / "b", keep=None))
+    assert tnt.checkpoint.steps(tmp_path / "a" / "b") == [6, 12]
+    train(NAME, tnt.hooks.checkpoint(tmp_path / "c", 5, keep=None))
+    assert tnt.checkpoint.steps(tmp_path / "c") == [5, 6, 10, 12]
+
+
+def test_keeps_the_last_ones(tmp_path):
+    train(NAME, tnt.hooks.checkpoint(tmp_path, 2, keep=2))
+    assert names(tmp_path) == ["update-10-epoch-1", "update-12-epoch-2"]
+
+
+def test_keeps_the_best_one_too(tmp_path):
+    scores = {2: 1.0, 4: 5.0, 6: None, 8: 5.0, 10: float("nan"), 12: 2.0}
+    best = lambda state: scores[int(state.t)]  # noqa: E731
+    train(NAME, tnt.hooks.checkpoint(tmp_path, 2, keep=1, best=best))
+    assert tnt.checkpoint.steps(tmp_path) == [4, 12]
+    assert tnt.checkpoint.best(tmp_path) == 4
+
+
+def test_the_best_is_remembered_by_a_run_that_goes_on(tmp_path):
+    hooks = tnt.hooks.checkpoint(tmp_path, keep=1, best=lambda s: -int(s.epoch))
+    train(NAME, hooks, max_epoch=1)
+    train(NAME, hooks, resume=tmp_path, max_epoch=3)
+    assert tnt.checkpoint.steps(tmp_path) == [6, 18]
+    assert tnt.checkpoint.best(tmp_path) == 6
+
+
+def test_without_scores_there_is_no_best(tmp_path):
+    train(NAME, tnt.hooks.checkpoint(tmp_path))
+    assert tnt.checkpoint.best(tmp_path) is None
+
+
+def test_is_quiet_in_a_test(tmp_path):
+    hooks = tnt.hooks.checkpoint(tmp_path / "new")
+    batch = {"input": jnp.ones((2, 1))}
+    tnt.SGDEngine(hooks).test(
+        network=lambda params, input: input * params,
+        iterator=tnt.DatasetIterator([batch]),
+        params=jnp.ones(()),
+    )
+    assert not (tmp_path / "new").exists()
+
+
+def test_shows_what_it_does(capsys):
+    hooks = tnt.hooks.checkpoint("folder", 10)
+    assert repr(hooks) == (
+        "Hooks(on_start=_Checkpoint.start, on_start_epoch=_Checkpoint.check,"
+        " save(10, _Checkpoint.save))"
+    )
+    tnt.SGDEngine(hooks).explain()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("A compiled call makes up to 10 steps")
+    assert [line.split()[-2:] for line in lines[3:]] == [
+        ["_Checkpoint.save", "(saves)"]
+    ]
+
+
+# ---- ends -------------------------------------------------------------------------
+
+
+def terminate(state):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("hooks", "steps"),
+    [
+        (tnt.watch(2, terminate), [4]),  # it looks late, when the next call is made
+        (tnt.every(2, terminate), [2]),
+        (tnt.Hooks(on_start_epoch=terminate), [3]),
+        (tnt.Hooks(on_end_epoch=terminate), [6]),
+        (
+            tnt.Hooks(on_end_epoch=lambda s: terminate(s) if s.epoch == 2 else s),
+            [6, 12],
+        ),
+    ],
+)
+def test_sigterm_saves_and_exits(tmp_path, hooks, steps):
+    end = train(NAME, tnt.hooks.checkpoint(tmp_path / "whole"))
+    save = tnt.hooks.checkpoint(tmp_path / "a")
+    with pytest.raises(SystemExit) as caught:
+        train(NAME, tnt.chain(hooks, save))
+    assert caught.value.code == 143
+    assert tnt.checkpoint.steps(tmp_path / "a") == steps
+    assert leaves(train(NAME, save, resume=tmp_path / "a")) == leaves(end)
+
+
+def test_sigterm_while_restoring_exits(tmp_path):
+    save = tnt.hooks.checkpoint(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        train(NAME, save, resume=terminate)
+    assert caught.value.code == 143
+
+
+def test_an_error_does_not_lose_the_save_before_it(tmp_path):
+    def fail(state):
+        raise ValueError("a mistake")
+
+    hooks = tnt.chain(tnt.hooks.checkpoint(tmp_path, 4), tnt.every(5, fail))
+    with pytest.raises(ValueError, match="a mistake"):
+        train(NAME, hooks)
+    assert names(tmp_path) == ["update-4-epoch-0"]
+
+
+def test_an_interrupted_run_goes_on(tmp_path):
+    def interrupt(state):
+        raise KeyboardInterrupt
+
+    def run(name, hook, **kwargs):
+        save = tnt.hooks.checkpoint(tmp_path / name, 4)
+        return train(NAME, tnt.chain(save, tnt.every(5, hook)), **kwargs)
+
+    with pytest.warns(RuntimeWarning, match="was interrupted in epoch 0, after 5"):
+        state = run("a", interrupt)
+    assert int(state.t) == 5 and state.stop
+    again = run("a", lambda s: s, resume=tmp_path / "a")
+    assert leaves(again) == leaves(run("b", lambda s: s))
+
+
+class FullDisk:
+    def save(self, *args, **kwargs):
+        pass
+
+    def wait_until_finished(self):
+        self.tries = getattr(self, "tries", 0) + 1
+        if self.tries > 1:
+            raise OSError("the disk is full")
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("every", "after"), [(None, "at the end"), (2, "at the next save")]
+)
+def test_an_error_in_the_background_is_raised(tmp_path, monkeypatch, every, after):
+    monkeypatch.setattr(_save, "make_writer", FullDisk)
+    seen = []
+    hooks = tnt.chain(
+        tnt.hooks.checkpoint(tmp_path, every),
+        tnt.Hooks(on_end=lambda s: seen.append("at the end") or s),
+    )
+    with pytest.raises(OSError, match="the disk is full"):
+        train(NAME, hooks, max_epoch=1)
+    assert seen == (["at the end"] if after == "at the end" else [])
+
+
+# ---- folders ----------------------------------------------------------------------
+
+
+def test_a_run_from_the_beginning_does_not_mix_with_another(tmp_path):
+    save = tnt.hooks.checkpoint(tmp_path, keep=None)
+    train(NAME, save)
+    before = names(tmp_path)
+    words = (
+        r"has checkpoints already, after \[6, 12\] updates, .*resume='.*'\), or save"
+    )
+    with pytest.raises(ValueError, match=words):
+        train(NAME, tnt.hooks.checkpoint(tmp_path, keep=1))
+    assert names(tmp_path) == before
+    other = tmp_path.with_name(f"{tmp_path.name}-other")
+    train(NAME, tnt.hooks.checkpoint(other, 4))
+    with pytest.raises(ValueError, match="has checkpoints already"):
+        train(NAME, save, resume=lambda x: tnt.checkpoint.restore(other, x, step=4))
+    assert names(tmp_path) == before
+
+
+def test_a_run_may_go_on_in_another_folder(tmp_path):
+    train(NAME, tnt.hooks.checkpoint(tmp_path / "a"), max_epoch=1)
+    end = train(NAME, tnt.hooks.checkpoint(tmp_path / "b"), resume=tmp_path / "a")
+    assert tnt.checkpoint.steps(tmp_path / "a") == [6]
+    assert tnt.checkpoint.steps(tmp_path / "b") == [12]
+    assert leaves(end) == leaves(train(NAME, tnt.hooks.checkpoint(tmp_path / "c")))
+
+
+def test_foreign_files_are_refused_at_the_start(tmp_path):
+    (tmp_path / "thesis.txt").write_text("all of it")
+    with pytest.raises(ValueError, match="holds 'thesis.txt', which is no checkpoint"):
+        train(NAME, tnt.hooks.checkpoint(tmp_path))
+    assert names(tmp_path) == ["thesis.txt"]
+
+
+def test_rests_of_a_killed_run_are_cleared_away(tmp_path):
+    (tmp_path / "update-6-epoch-1.orbax-checkpoint-tmp").mkdir()
+    train(NAME, tnt.hooks.checkpoint(tmp_path), max_epoch=1)
+    assert names(tmp_path) == ["update-6-epoch-1"]
+
+
+def test_a_changed_network_is_named(tmp_path):
+    save = tnt.hooks.checkpoint(tmp_path)
+    train(NAME, save)
+    params = {"weight": jnp.zeros((5, 4)), "bias": jnp.zeros(4)}
+    with pytest.raises(ValueError, match="is of something else") as caught:
+        train(NAME, save, params=params, resume=tmp_path)
+    text = "params['weight'] is float32[5,3] there, and float32[5,4] here"
+    assert text in str(caught.value)
+    assert tnt.checkpoint.steps(tmp_path) == [6, 12]
+
+
+# ---- files ------------------------------------------------------------------------
+
+
+def test_a_file_may_move_along_with_the_folder(tmp_path):
+    old, new, whole = tmp_path / "old", tmp_path / "new", tmp_path / "whole"
+
+    def run(place, **kwargs):
+        place.mkdir(exist_ok=True)
+        save = tnt.hooks.checkpoint(place / "saved", files=[place / "log"])
+        train(NAME, tnt.chain(logged(place / "log"), save), **kwargs)
+        return (place / "log").read_text()
+
+    run(old, max_epoch=1)
+    old.rename(new)
+    assert run(new, resume=new / "saved") == run(whole)
+
+
+def test_a_file_that_was_cut_is_an_error(tmp_path):
+    log = tmp_path / "log"
+    save = tnt.hooks.checkpoint(tmp_path / "saved", files=[log])
+    train(NAME, tnt.chain(logged(log), save), max_epoch=1)
+    log.write_text("")
+    with pytest.raises(
+        ValueError, match="log has .* bytes, but had .* Put the file ba"
+    ):
+        train(NAME, save, resume=tmp_path / "saved")
+
+
+def test_a_file_that_is_new_is_left_alone(tmp_path):
+    train(NAME, tnt.hooks.checkpoint(tmp_path / "saved"), max_epoch=1)
+    (tmp_path / "notes").write_text("kept\n")
+    save = tnt.hooks.checkpoint(tmp_path / "saved", files=[tmp_path / "notes"])
+    train(NAME, save, resume=tmp_path / "saved")
+    assert (tmp_path / "notes").read_text() == "kept\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"every": 0}, ValueError, r"every=...\) must be at least 1, got 0"),
+        ({"keep": True}, TypeError, r"keep=...\) must be an integer, got True"),
+        ({"best": "loss"}, TypeError, "needs a function State -> score, but best is"),
+        ({"files": "log"}, TypeError, r"files must be a list, such as \['log'\]"),
+    ],
+)
+def test_bad_arguments(arguments, error, words):
+    with pytest.raises(error, match=words):
+        tnt.hooks.checkpoint("folder", **arguments)
