@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tntjax as tnt
+from tntjax.checkpoint import _leaves, _orbax
 from tntjax.checkpoint._save import Saver
 
 TREE = {
@@ -91,6 +92,14 @@ def test_a_leaf_stays_where_it_was_put(save):
     like = {"a": jax.device_put(jnp.zeros(2), place), "b": jnp.zeros(2)}
     back = tnt.checkpoint.restore(save(like), like)
     assert back["a"].committed and not back["b"].committed
+
+
+def test_what_is_spread_over_devices_is_read_to_its_place(save, monkeypatch):
+    """One device stands for several here; for four of them see test_mesh.py."""
+    for module in (_leaves, _orbax):
+        is_array = lambda leaf: isinstance(leaf, jax.Array)  # noqa: E731
+        monkeypatch.setattr(module, "is_spread", is_array)
+    test_every_kind_of_leaf_comes_back(save)
 
 
 def test_the_newest_or_the_one_asked_for(save):

@@ -184,7 +184,7 @@ def test_a_run_from_the_beginning_does_not_mix_with_another(tmp_path):
     other = tmp_path.with_name(f"{tmp_path.name}-other")
     train(NAME, tnt.hooks.checkpoint(other, 4))
     with pytest.raises(ValueError, match="has checkpoints already"):
-        train(NAME, save, resume=lambda x: tnt.checkpoint.restore(other, x, step=4))
+        train(NAME, save, resume=lambda x: tnt.checkpoint.restore(other, x, step=8))
     assert names(tmp_path) == before
 
 
@@ -235,6 +235,33 @@ def test_a_file_may_move_along_with_the_folder(tmp_path):
     run(old, max_epoch=1)
     old.rename(new)
     assert run(new, resume=new / "saved") == run(whole)
+
+
+def test_a_run_killed_before_it_saved_begins_its_file_again(tmp_path):
+    log, saved = tmp_path / "log", tmp_path / "saved"
+    log.write_text("of a run before\n")
+    save = tnt.hooks.checkpoint(saved, files=[log])
+
+    def run(max_epoch=2):
+        train(NAME, tnt.chain(logged(log), save), resume=saved, max_epoch=max_epoch)
+        return log.read_text()
+
+    run(0)
+    log.write_text(log.read_text() + "written, then killed\n")
+    lines = run()
+    assert lines.startswith("of a run before\n")
+    assert lines.count("on_start_epoch") == 2 and "killed" not in lines
+    assert tnt.checkpoint.steps(saved) == [6, 12]
+
+
+def test_a_file_that_was_deleted_begins_anew(tmp_path):
+    log, saved = tmp_path / "log", tmp_path / "saved"
+    log.write_text("long " * 1000)
+    for text in ("", "killed"):  # started, and started again with the file gone
+        train(NAME, tnt.hooks.checkpoint(saved, files=[log]), max_epoch=0)
+        log.write_text(text)
+    train(NAME, tnt.hooks.checkpoint(saved, files=[log]), max_epoch=0)
+    assert log.read_text() == ""
 
 
 def test_a_file_that_was_cut_is_an_error(tmp_path):

@@ -1,6 +1,7 @@
 """A folder of checkpoints: what is in it, and what does not belong there."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,9 @@ from typing import NamedTuple
 
 NAME = re.compile(r"update-(\d+)-epoch-(\d+)")
 """Both counters, as an epoch ends without an update: `t` alone is not unique."""
+
+START = ".start.json"
+"""Where the lengths of files are that they had before the run's first start."""
 
 FOREIGN = """{directory} holds {name!r}, which is no checkpoint of tntjax. Give the \
 checkpoints of each run a folder of their own, with nothing else in it."""
@@ -66,6 +70,26 @@ def sweep(directory: Path) -> None:
     for path, counts in _named(directory):
         if not counts:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def start_lengths(directory: Path, now: dict[str, int]) -> dict[str, int]:
+    """Notes how long files were before a run wrote to them.
+
+    Args:
+      directory: the folder of the run, which is made if it is not there.
+      now: their lengths by name.
+
+    Returns:
+      Their lengths when the run was started for the first time; of files that are new
+      or were replaced since, as they are now.
+    """
+    path, rest = directory / START, directory / f"{START}.new"
+    noted = json.loads(path.read_text()) if path.exists() else {}
+    lengths = {name: min(size, noted.get(name, size)) for name, size in now.items()}
+    directory.mkdir(parents=True, exist_ok=True)
+    rest.write_text(json.dumps(lengths))
+    rest.replace(path)
+    return lengths
 
 
 def steps(directory: str | os.PathLike) -> list[int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tntjax._struct import describe
+from tntjax.checkpoint._folder import start_lengths
 from tntjax.checkpoint._save import Saver
 from tntjax.engine._hooks import Hooks, Scheduled
 from tntjax.engine._state import State, saved_fields
@@ -42,11 +43,12 @@ def checkpoint(
       best: `State -> score`, the higher the better, or None for no score. The
         checkpoint with the highest is kept as well; `tnt.checkpoint.best` finds it.
       files: files that grow while training goes on, such as logs. When a run goes on
-        from a checkpoint they are cut to the length they had then. Write to the end of
-        a file (mode `"a"`) and flush what an epoch or `every` has written.
+        from a checkpoint they are cut to the length they had then, and to the one they
+        had before its first start if it was killed before the first checkpoint. Write
+        to the end of a file (mode `"a"`) and flush each line.
 
     Returns:
-      Hooks, to be chained with others; put them last.
+      Hooks, to be chained with others, in any place.
 
     Raises:
       TypeError: if an argument is of the wrong kind.
@@ -94,7 +96,10 @@ class _Checkpoint:
 
     def __init__(self, directory: Any, keep: Any, best: Any, files: Any) -> None:
         self._directory = Path(os.path.abspath(directory))
-        self._files = [Path(os.path.abspath(file)) for file in files]
+        self._files = {
+            os.path.relpath(file, self._directory): Path(os.path.abspath(file))
+            for file in files
+        }
         self._keep, self._best = keep, best
         self._saver: Saver | None = None
         self._goes_on = False
@@ -103,6 +108,8 @@ class _Checkpoint:
         if state.training:  # hooks may be shared with a test
             self._saver = Saver(self._directory, self._keep, self._best is not None)
             self._goes_on = False
+            if self._files and not self._saver.steps():  # else `load` knows better
+                self._cut(start_lengths(self._directory, self._lengths()))
         return state
 
     def load(self, state: State) -> None:
@@ -110,9 +117,7 @@ class _Checkpoint:
         if lengths is None:
             return
         self._goes_on = True
-        for file in self._files:
-            if self._name(file) in lengths:
-                _cut(file, lengths[self._name(file)])
+        self._cut(lengths)
 
     def check(self, state: State) -> State:
         if not self._goes_on and (steps := self._open().steps()):
@@ -123,11 +128,8 @@ class _Checkpoint:
 
     def save(self, state: State) -> None:
         score = None if self._best is None else self._best(state)
-        lengths = {
-            self._name(f): f.stat().st_size if f.exists() else 0 for f in self._files
-        }
         t, epoch = int(state.t), int(state.epoch)
-        self._open().save(t, epoch, saved_fields(state), score, lengths)
+        self._open().save(t, epoch, saved_fields(state), score, self._lengths())
 
     def close(self) -> None:
         saver, self._saver = self._saver, None
@@ -138,14 +140,18 @@ class _Checkpoint:
         assert self._saver is not None, "on_start comes first"
         return self._saver
 
-    def _name(self, file: Path) -> str:
-        """A name that stays right where the folder and the file move together."""
-        return os.path.relpath(file, self._directory)
+    def _lengths(self) -> dict[str, int]:
+        """Lengths by names that stay right where folder and file move together."""
+        return {name: _size(file) for name, file in self._files.items()}
+
+    def _cut(self, lengths: dict[str, int]) -> None:
+        for name in self._files.keys() & lengths.keys():
+            path, length = self._files[name], lengths[name]
+            if (size := _size(path)) < length:
+                raise ValueError(SHORTER.format(path=path, size=size, length=length))
+            if size > length:
+                os.truncate(path, length)
 
 
-def _cut(path: Path, length: int) -> None:
-    size = path.stat().st_size if path.exists() else 0
-    if size < length:
-        raise ValueError(SHORTER.format(path=path, size=size, length=length))
-    if size > length:
-        os.truncate(path, length)
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
