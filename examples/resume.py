@@ -25,7 +25,7 @@ args.folder.mkdir(parents=True, exist_ok=True)
 
 
 def batches(name, epoch):  # each epoch in an order of its own
-    return tnt.BatchDataset(tnt.ShuffleDataset(digits[name], seed=epoch), 128)
+    return tnt.BatchDataset(tnt.ShuffleDataset(digits[name], seed=epoch), 100)
 
 
 def network(params, input):  # [B, 784] -> [B, 10]

@@ -77,7 +77,13 @@ def test_some_of_the_fields_come_back(save):
     assert back["params"]["a/b"].tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
-def test_what_is_donated_afterwards_was_copied(save, tmp_path):
+def test_what_is_written_shares_no_memory_with_what_may_be_donated():
+    leaf = jnp.arange(1000.0)
+    copied = _leaves.copies({"a": leaf})["a"]
+    assert not np.shares_memory(copied, np.asarray(leaf))
+
+
+def test_what_is_donated_while_it_is_written_comes_back(tmp_path):
     saver = Saver(tmp_path, None, False)
     leaf = jnp.full(1_000_000, 7.0)
     saver.save(1, 0, {"params": leaf}, None, {})

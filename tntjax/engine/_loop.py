@@ -139,7 +139,7 @@ def _train(start: list[State], hooks: Hooks, settings: Settings) -> State:
                     save(state)
         except KeyboardInterrupt:
             state = (state if epoch is None else epoch.now()).replace(stop=True)
-            warnings.warn(_interrupted(state), RuntimeWarning, stacklevel=3)
+            warnings.warn(_interrupted(state), RuntimeWarning, stacklevel=4)
     return fire_on_host(hooks, "on_end", state)
 
 
