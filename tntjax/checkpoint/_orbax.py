@@ -1,5 +1,6 @@
 """Orbax, which writes and reads the files of a checkpoint."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,11 @@ def orbax() -> Any:
       ImportError: if it is not installed.
     """
     try:
-        import orbax.checkpoint
+        return importlib.import_module("orbax.checkpoint")
     except ImportError as error:
         raise ImportError(
             'Checkpoints need Orbax: pip install "tntjax[checkpoint]"'
         ) from error
-    return orbax.checkpoint
 
 
 def make_writer() -> Any:
