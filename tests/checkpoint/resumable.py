@@ -43,6 +43,20 @@ def one_by_one() -> tnt.DatasetIterator:
     return tnt.DatasetIterator(batches, filter=lambda s: s["target"][0] < 2)
 
 
+def parallel(num_workers, backend="thread") -> tnt.ParallelDatasetIterator:
+    """Workers that read ahead what a dead run has not used."""
+    return tnt.ParallelDatasetIterator(batches_of, num_workers, backend=backend)
+
+
+def batches_of(worker):
+    del worker
+    return batches_of_epoch
+
+
+def batches_of_epoch(epoch):
+    return tnt.BatchDataset(tnt.ShuffleDataset(ROWS, seed=epoch), 8)
+
+
 ROWS, WHOLE = tnt.TableDataset(make_data(53)), tnt.TableDataset(make_data(48))
 CONFIGURATIONS = {
     "include-last, adam, auto": (shuffled(ROWS), "adam", "auto"),
@@ -53,7 +67,9 @@ CONFIGURATIONS = {
     "pad-last, sgd, 3": (shuffled(ROWS, policy="pad-last"), "sgd", 3),
     "one by one, filtered": (one_by_one(), "adam", 3),
     "on the device": (shuffled(jax.device_put(ROWS)), "adam", "auto"),
-    # ParallelDatasetIterator: one row for each number of workers, once it is there.
+    "one thread": (parallel(1), "adam", "auto"),
+    "three threads": (parallel(3), "sgd", 3),
+    "two processes": (parallel(2, "process"), "adam", 3),
 }
 
 

@@ -53,37 +53,6 @@ def run_training(start: list[State], hooks: Hooks, settings: Settings) -> State:
     Returns:
       The State after `on_end`.
     """
-    state = start.pop()
-    saves = [s.function for s in hooks.scheduled if s.kind == "save"]
-    epoch, saved = None, None
-    with Signals(terminates=bool(saves)) as signals:
-        run = Run(hooks, settings.plan, settings.placement, signals)
-        try:
-            state = fire_on_host(hooks, "on_start", state)
-            if settings.load is not None:
-                saved = settings.load(_carried(state))
-                state = state.replace(**(saved or {}))
-            while not state.stop and int(state.epoch) < _most_epochs(state):
-                state = fire_on_host(hooks, "on_start_epoch", state)
-                if saved and int(saved["position"]):  # this was done before
-                    state = state.replace(**saved)
-                saved = None
-                if state.stop:
-                    break
-                run.clock.lap("hooks")  # those since the last epoch's end
-                epoch = Epoch(state, run, _call(state, hooks, settings), training=True)
-                del state  # or its parameters would be held for the whole epoch
-                state, epoch = epoch.finish(), None
-                if state.stop:  # in the middle, so this epoch does not count as done
-                    break
-                state = state.replace(epoch=state.epoch + 1, position=np.int32(0))
-                state = fire_on_host(hooks, "on_end_epoch", state)
-                for save in saves:
-                    save(state)
-        except KeyboardInterrupt:
-            state = (state if epoch is None else epoch.now()).replace(stop=True)
-            warnings.warn(_interrupted(state), RuntimeWarning, stacklevel=3)
-    return fire_on_host(hooks, "on_end", state)
     try:
         return _train(start, hooks, settings)
     finally:
@@ -127,6 +96,7 @@ def _train(start: list[State], hooks: Hooks, settings: Settings) -> State:
                 saved = None
                 if state.stop:
                     break
+                run.clock.lap("hooks")  # those since the last epoch's end
                 epoch = Epoch(state, run, _call(state, hooks, settings), training=True)
                 del state  # or its parameters would be held for the whole epoch
                 state, epoch = epoch.finish(), None
