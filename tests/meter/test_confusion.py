@@ -133,9 +133,8 @@ def test_plot_draws_into_the_axes_it_is_given():
 
 def test_plot_makes_a_figure(monkeypatch):
     made = Axes()
-    figure = types.SimpleNamespace(add_subplot=lambda: made)
     pyplot = types.ModuleType("matplotlib.pyplot")
-    pyplot.figure = lambda: figure
+    pyplot.subplots = lambda: (None, made)
     monkeypatch.setitem(sys.modules, "matplotlib", types.ModuleType("matplotlib"))
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", pyplot)
     assert ConfusionMeter(2).plot() is made
