@@ -54,6 +54,10 @@ class Chunk(Protocol):
         """Returns the sample that one slice of `xs` stands for."""
         ...
 
+    def part(self, number: int) -> "Chunk":
+        """Returns the chunk that holds one of the samples alone."""
+        ...
+
     def padded(self, length: int) -> "Chunk":
         """Returns the chunk with anything behind, so that `xs` has `length` rows."""
         ...

@@ -1,5 +1,6 @@
 """Many steps in one call: compiled, or one by one in Python."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -80,6 +81,8 @@ def _steps(
     A number of steps that is known when compiling makes the better loop, above all on
     a GPU. One that is not serves all lengths with a single executable.
     """
+    if len(chunk) == 1:  # no loop, in which XLA does worse on a CPU
+        return step(state, chunk.read(jax.tree.map(lambda leaf: leaf[0], chunk.xs)))
     if count is None:
         body = lambda state, x: (step(state, chunk.read(x)), None)  # noqa: E731
         return jax.lax.scan(body, state, chunk.xs)[0]
@@ -107,14 +110,67 @@ def _eagerly(
     return split(state)
 
 
-def make_call(program: Program, training: bool, jit: bool) -> Callable[..., Any]:
+def _stepwise(
+    compiled: Any,
+    program: Program,
+    heavy: dict[str, Any],
+    light: State,
+    chunk: Chunk,
+    count: Any,
+) -> tuple[dict[str, Any], State]:
+    """Makes the same steps one by one, each compiled."""
+    after = heavy
+    for k in range(len(chunk) if count is None else int(count)):
+        after, light = compiled(program, heavy, light, chunk.part(k), None)
+        heavy = after or heavy  # a test gives nothing back
+    return after, light
+
+
+@dataclasses.dataclass
+class Compiled:
+    """Calls a compiled function, for all steps of a chunk or for one after the other.
+
+    XLA takes many times as long for a convolution in a loop as for one outside on a
+    CPU. So there, if nobody has chosen a number of steps, a step that has one is a call
+    of its own.
+
+    Args:
+      function: `train_chunk` or `test_chunk`.
+      program: the functions.
+      stepwise: whether steps are calls of their own; None to find out.
+    """
+
+    function: Any
+    program: Program
+    stepwise: bool | None
+
+    def __call__(
+        self, heavy: dict[str, Any], light: State, chunk: Chunk, count: Any
+    ) -> tuple[dict[str, Any], State]:
+        """Returns both parts after the steps of a chunk."""
+        arguments = self.program, heavy, light, chunk, count
+        if self.stepwise is None and len(chunk) > 1:
+            on_cpu = all(d.platform == "cpu" for d in light.t.devices())
+            # Its trace is kept for the call that follows.
+            self.stepwise = on_cpu and "conv_general_dilated" in str(
+                self.function.trace(*arguments).jaxpr
+            )
+        if self.stepwise and len(chunk) > 1:
+            return _stepwise(self.function, *arguments)
+        return self.function(*arguments)
+
+
+def make_call(
+    program: Program, training: bool, jit: bool, stepwise: bool | None
+) -> Callable[..., Any]:
     """Returns `(heavy, light, chunk, count) -> (heavy, light)`.
 
     Args:
       program: the functions.
       training: whether to make updates or to measure.
       jit: compile, or run step by step in Python.
+      stepwise: see `Compiled`.
     """
     if jit:
-        return functools.partial(train_chunk if training else test_chunk, program)
+        return Compiled(train_chunk if training else test_chunk, program, stepwise)
     return functools.partial(_eagerly, train_step if training else test_step, program)

@@ -122,7 +122,8 @@ def _call(state: State, hooks: Hooks, settings: Settings) -> Callable[..., Any]:
         accumulate=settings.accumulate,
         placement=settings.placement,
     )
-    return make_call(program, state.training, settings.jit)
+    stepwise = None if settings.plan.most_bytes is not None else False
+    return make_call(program, state.training, settings.jit, stepwise)
 
 
 def _functions(hooks: Hooks, kind: str) -> list[Callable[..., Any]]:

@@ -36,6 +36,11 @@ class StackedChunk:
         """Returns the slice: it is the sample."""
         return x
 
+    def part(self, number: int) -> "StackedChunk":
+        """Returns the chunk that holds one of the samples alone."""
+        rows = slice(number, number + 1)
+        return StackedChunk(jax.tree.map(lambda leaf: leaf[rows], self.samples))
+
     def padded(self, length: int) -> "StackedChunk":
         """Returns the chunk with other rows behind, `length` samples in all."""
         return StackedChunk(jax.tree.map(lambda a: _padded(a, length), self.samples))
@@ -69,6 +74,11 @@ class IndexedChunk:
         """Returns sample `x`, gathered where the dataset lies."""
         sample = take(self.dataset, x)
         return sample if self.transform is None else self.transform(sample)
+
+    def part(self, number: int) -> "IndexedChunk":
+        """Returns the chunk that holds one of the samples alone."""
+        index = self.indices[number : number + 1]
+        return IndexedChunk(self.dataset, index, self.transform)
 
     def padded(self, length: int) -> "IndexedChunk":
         """Returns the chunk with more indices behind, `length` in all."""
