@@ -24,6 +24,14 @@ NEEDED_BY = {
         "tests/network/test_equinox.py",
         "tntjax/network/_equinox.py",
     ],
+    "orbax": [
+        "tests/checkpoint/test_kill.py",
+        "tests/checkpoint/test_mesh.py",
+        "tests/checkpoint/test_restore.py",
+        "tests/checkpoint/test_resume.py",
+        "tests/examples/test_resume.py",
+        "tests/hooks/test_checkpoint.py",
+    ],
     "haiku": [
         "docs/networks.md",
         "tests/network/haiku_network.py",

@@ -9,9 +9,18 @@ os.environ["XLA_FLAGS"] = " ".join(
     [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=4"]
 )
 
+import jax
+import pytest
 from hypothesis import settings
 
 # The first example of a property pays for compiling, so a deadline measures nothing.
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_compiled_is_kept():
+    """Gives memory back: some thousand programs are more than a process may map."""
+    yield
+    jax.clear_caches()

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkpoint.conftest import orbax  # noqa: F401
-
 SCRIPT = Path(__file__).parents[2] / "examples" / "resume.py"
 
 

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import pytest
 
 import tntjax as tnt
-from tests.checkpoint.conftest import orbax  # noqa: F401
 from tests.checkpoint.resumable import leaves, logged, train
 from tntjax.checkpoint import _save
 
