@@ -13,7 +13,7 @@ for flag, default in (("--epochs", 10), ("--batch-size", 128), ("--lr", 2e-3)):
     parser.add_argument(flag, type=type(default), default=default)
 parser.add_argument("--data-dir", help="a folder that has the files or will get them")
 parser.add_argument("--variant", choices=["fashion", "mnist"], default="fashion")
-parser.add_argument("--features", type=int, default=32, help="of the first layer")
+parser.add_argument("--features", type=int, default=16, help="of the first layer")
 args = parser.parse_args()
 try:
     data = {

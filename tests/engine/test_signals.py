@@ -15,6 +15,14 @@ from tntjax.engine._hooks import Scheduled
 from tntjax.engine._signals import Signals
 
 
+@pytest.fixture(autouse=True)
+def as_in_a_terminal():
+    """A program in the background of a shell is started with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def press_at(t, number=signal.SIGINT):
     def hook(state):
         if int(state.t) == t:
@@ -164,6 +172,8 @@ SCRIPT = """
 import os, signal, sys, threading, time
 import numpy as np
 import tntjax as tnt
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def load(index):
     if index == 100:
