@@ -42,7 +42,7 @@ def test_a_step_with_a_convolution_is_a_call(problem, lengths):
     looped = tnt.SGDEngine().train(**job, steps_per_call=4)
     assert lengths[7:] == [4, 4, 1]  # the second of them padded
     np.testing.assert_allclose(
-        stepwise.params["weight"], looped.params["weight"], rtol=1e-5, atol=1e-6
+        stepwise.params["weight"], looped.params["weight"], rtol=1e-4, atol=1e-5
     )
     assert int(stepwise.t) == int(looped.t) == 7
 
