@@ -96,8 +96,8 @@ def test_scores_out_of_range_keep_the_bound(make):
 @every_binned
 def test_a_score_on_an_edge_counts_above_it(make):
     meter = make(4).add([0.25, 0.5, 0.0, 1.0, 0.24], [1, 1, 0, 0, 0])
-    assert np.asarray(meter.counts)[:, 1].tolist() == [0, 1, 1, 0, 0]
-    assert np.asarray(meter.counts)[:, 0].tolist() == [2, 0, 0, 1, 0]
+    assert meter.counts.integers()[:, 1].tolist() == [0, 1, 1, 0, 0]
+    assert meter.counts.integers()[:, 0].tolist() == [2, 0, 0, 1, 0]
 
 
 @every_binned
@@ -131,3 +131,15 @@ def test_arguments_are_checked(make):
         make(4).merge(make(4, high=2.0))
     with pytest.raises(ValueError, match=r"needs output \[B\]"):
         make(4).add([0.1, 0.2], [1])
+
+
+@every_binned
+def test_a_stream_beyond_32_bits(make):
+    """Doubled again and again, it measures what it did."""
+    meters = [make(bins=4).add([0.9, 0.3, 0.3, 0.1], [1, 1, 0, 0])]
+    for _ in range(40):
+        meters.append(meters[-1].merge(meters[-1]))
+    short, long = meters[20], meters[40]
+    assert int(long.n) == 4 * 2**40
+    np.testing.assert_allclose(long.value(), short.value(), rtol=1e-5)
+    np.testing.assert_allclose(jax.device_put(long).value(), short.value(), rtol=1e-5)

@@ -3,11 +3,11 @@
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
 from tntjax.meter import _ranking, _score_bins
+from tntjax.meter._count import Count
 from tntjax.meter._show import show
 from tntjax.utils import host_or_device, host_zeros
 
@@ -41,8 +41,8 @@ class BinnedAUCMeter:
       bins: how many equal parts there are from `low` to `high`.
       low: scores below it count in the first bin. The bound holds all the same.
       high: scores above it count in the last bin.
-      counts: [bins + 1, 2] int32, negative and positive examples; NaN comes last.
-      n: [] int32, how many examples came.
+      counts: [bins + 1, 2], negative and positive examples; NaN comes last.
+      n: how many examples came. Both are exact up to 2**63 - 1.
 
     Raises:
       TypeError: if `bins` isn't an integer.
@@ -61,7 +61,7 @@ class BinnedAUCMeter:
     low: float = static(default=0.0)
     high: float = static(default=1.0)
     counts: Any = None
-    n: ArrayLike = np.int32(0)
+    n: Count = Count()
 
     def __post_init__(self) -> None:
         _score_bins.start(self)
@@ -84,7 +84,7 @@ class BinnedAUCMeter:
           ValueError: if shapes don't fit.
 
         Example:
-          >>> BinnedAUCMeter().add([0.2, 0.9], [0, 1]).add(0.7, 0).n.item()
+          >>> int(BinnedAUCMeter().add([0.2, 0.9], [0, 1]).add(0.7, 0).n)
           3
         """
         return _score_bins.add(self, output, target, mask)
@@ -103,7 +103,7 @@ class BinnedAUCMeter:
           ValueError: if it has other bins.
 
         Example:
-          >>> BinnedAUCMeter().add(0.9, 1).merge(BinnedAUCMeter().add(0.2, 0)).n.item()
+          >>> int(BinnedAUCMeter().add(0.9, 1).merge(BinnedAUCMeter().add(0.2, 0)).n)
           2
         """
         return _score_bins.merge(self, other)
@@ -139,7 +139,7 @@ class BinnedAUCMeter:
 
 
 @host_or_device
-def _bounds(xp: ModuleType, counts: Any) -> tuple[Any, Any]:
+def _bounds(xp: ModuleType, counts: Count) -> tuple[Any, Any]:
     inside, above = _score_bins.falling(xp, counts)
     (false, true), (_, true_above) = inside, above
     positives, negatives = (part.sum(-1, keepdims=True) for part in (true, false))
@@ -151,4 +151,4 @@ def _bounds(xp: ModuleType, counts: Any) -> tuple[Any, Any]:
 
 def _measured(meter: BinnedAUCMeter) -> dict[str, Any]:
     area, error = meter.value()
-    return {"area": f"{area:.6g}", "error": f"{error:.6g}", "n": meter.n}
+    return {"area": f"{area:.6g}", "error": f"{error:.6g}", "n": int(meter.n)}

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tntjax.meter import _rows, _scores
+from tntjax.meter._count import Count, tally
 from tntjax.utils import as_mask
 
 
@@ -22,8 +23,7 @@ def start(meter: Any) -> None:
             f"{name} needs low < high, got low={meter.low} and high={meter.high}."
         )
     if meter.counts is None:
-        counts = np.zeros((meter.bins + 1, 2), np.int32)
-        object.__setattr__(meter, "counts", counts)
+        object.__setattr__(meter, "counts", Count.zeros((meter.bins + 1, 2)))
 
 
 def add(meter: _rows.Meter, output: Any, target: Any, mask: Any) -> _rows.Meter:
@@ -39,17 +39,17 @@ def add(meter: _rows.Meter, output: Any, target: Any, mask: Any) -> _rows.Meter:
 
 @functools.partial(jax.jit, inline=True)
 def _count(
-    counts: Any, n: Any, scores: Any, targets: Any, mask: Any, edges: Any
-) -> tuple[Any, Any]:
+    counts: Count, n: Count, scores: Any, targets: Any, mask: Any, edges: Any
+) -> tuple[Count, Count]:
     leaves = (counts, n, scores.astype(jnp.float32), targets, mask)
     counts, n, scores, targets, mask = _rows.gathered(leaves)
     place = jnp.searchsorted(edges, scores, side="right")
-    place = jnp.where(jnp.isnan(scores), counts.shape[0] - 1, place)
+    place = jnp.where(jnp.isnan(scores), counts.low.shape[0] - 1, place)
     seen = jnp.ones(scores.shape, jnp.int32)
     if mask is not None:
         seen = seen * mask
-    counts = counts.at[place, targets.astype(jnp.int32)].add(seen)
-    return counts, n + seen.sum(dtype=jnp.int32)
+    cells = 2 * place + targets.astype(jnp.int32)
+    return tally(counts, cells, seen), n + seen.sum(dtype=jnp.int32)
 
 
 def merge(meter: _rows.Meter, other: Any) -> _rows.Meter:
@@ -59,32 +59,36 @@ def merge(meter: _rows.Meter, other: Any) -> _rows.Meter:
     return dataclasses.replace(meter, counts=counts, n=n)
 
 
-def falling(xp: ModuleType, counts: Any) -> tuple[list, list]:
+def falling(xp: ModuleType, counts: Count) -> tuple[list, list]:
     """Counts in each bin and in those above it, from the highest bin down.
 
     Args:
       xp: `numpy` or `jax.numpy`.
-      counts: [..., bins + 1, 2] int32.
+      counts: [..., bins + 1, 2].
 
     Returns:
       `([false, true], [false, true])`, each [..., bins]: float64 of NumPy, else
       float32.
     """
-    dtype = np.float64 if xp is np else np.float32
+
+    def real(count: Count) -> Any:
+        return count.integers().astype(np.float64) if xp is np else count.floats()
+
     kinds = [counts[..., -2::-1, kind] for kind in (0, 1)]
-    above = [xp.cumsum(kind, -1) - kind for kind in kinds]  # counted, so exact
-    return [kind.astype(dtype) for kind in kinds], [a.astype(dtype) for a in above]
+    above = [kind.cumsum() - kind for kind in kinds]  # counted, so exact
+    return [real(kind) for kind in kinds], [real(count) for count in above]
 
 
-def rounded(xp: ModuleType, value: Any, error: Any, counts: Any) -> tuple[Any, Any]:
+def rounded(xp: ModuleType, value: Any, error: Any, counts: Count) -> tuple[Any, Any]:
     """Returns value and error as float32, with what rounding adds to the error.
 
     Each term is some ten roundings from exact, and sums in pairs add one a level. NaN
     if a score was.
     """
-    roundings = 16 + int(counts.shape[-2]).bit_length()
+    words = counts.low | counts.high
+    roundings = 16 + int(words.shape[-2]).bit_length()
     error = error + roundings * 2.0**-24
-    spoiled = counts[..., -1, :].sum(-1) > 0
+    spoiled = (words[..., -1, :] > 0).any(-1)
     return tuple(
         xp.where(spoiled, np.nan, part).astype(np.float32) for part in (value, error)
     )
