@@ -165,7 +165,7 @@ class NDCGMeter:
 
 def _measured(meter: NDCGMeter) -> dict[str, Any]:
     shown = {f"top{k}": f"{gain:.6g}" for k, gain in meter.value().items()}
-    return {**shown, "n": meter.n}
+    return {**shown, "n": int(meter.n)}
 
 
 @functools.partial(jax.jit, static_argnames=("topk", "convention"), inline=True)
