@@ -144,9 +144,15 @@ def make_placement(
 def _put(leaf: Any, sharding: NamedSharding) -> jax.Array:
     if jax.process_count() == 1 or not getattr(leaf, "is_fully_addressable", True):
         return jax.device_put(leaf, sharding)
-    # Every process has the whole leaf, and hands its devices their parts of it.
+    return _put_by_each(leaf, sharding)  # pragma: no cover - see below
+
+
+def _put_by_each(
+    leaf: Any, sharding: NamedSharding
+) -> jax.Array:  # pragma: no cover - in the two processes of tests/engine/test_mesh.py
+    """Each of several processes has the whole leaf and gives its devices their part."""
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        data = _put(jax.random.key_data(leaf), sharding)
+        data = _put_by_each(jax.random.key_data(leaf), sharding)
         return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
     host = jax.device_get(leaf)
     return jax.make_array_from_callback(host.shape, sharding, lambda part: host[part])
