@@ -138,7 +138,7 @@ def test_images_never_go_with_labels_of_another_folder(tmp_path, digits):
 
 def test_importing_loads_no_network_code_and_no_backend():
     code = (
-        "import sys, jax; before = set(sys.modules); import tntjax.vision;"
+        "import sys, jax, optax; before = set(sys.modules); import tntjax.vision;"
         "new = set(sys.modules) - before; from jax._src import xla_bridge;"
         "assert not {'urllib.request', 'http.client', 'ssl'} & new, new;"
         "assert not xla_bridge._backends"

@@ -126,6 +126,11 @@ def _stepwise(
     return after, light
 
 
+@functools.lru_cache(maxsize=32)  # JAX keeps a trace, and a long one takes a while
+def _convolves(trace: Any) -> bool:
+    return "conv_general_dilated" in str(trace)
+
+
 @dataclasses.dataclass
 class Compiled:
     """Calls a compiled function, for all steps of a chunk or for one after the other.
@@ -152,9 +157,7 @@ class Compiled:
         if self.stepwise is None and len(chunk) > 1:
             on_cpu = all(d.platform == "cpu" for d in light.t.devices())
             # Its trace is kept for the call that follows.
-            self.stepwise = on_cpu and "conv_general_dilated" in str(
-                self.function.trace(*arguments).jaxpr
-            )
+            self.stepwise = on_cpu and _convolves(self.function.trace(*arguments).jaxpr)
         if self.stepwise and len(chunk) > 1:
             return _stepwise(self.function, *arguments)
         return self.function(*arguments)
