@@ -40,14 +40,14 @@ class Scheduled:
         parts. `"save"` sees all of it, after all others, also at the end of each epoch
         and before a program that was told to end does; it changes nothing. `"load"`
         sees a State that was restored, as soon as all that the hooks did before it was
-        saved has been done again. `"close"` is called without an argument when the run
-        is over or left by an error.
+        saved has been done again. `"open"` is called without an argument before all
+        else, and `"close"` when the run is over or left by an error.
       n: after each `n` updates, None for never.
       function: `State -> State`, or to anything.
       steps: also after these updates.
     """
 
-    kind: Literal["every", "watch", "save", "load", "close"]
+    kind: Literal["every", "watch", "save", "open", "load", "close"]
     n: int | None
     function: Callable[..., Any]
     steps: tuple[int, ...] = ()
@@ -151,7 +151,7 @@ class Hooks:
         shown += [
             f"{s.kind}({s.n}, {describe(s.function)})"
             for s in self.scheduled
-            if s.kind not in ("load", "close")
+            if s.kind not in ("open", "load", "close")
         ]
         return f"Hooks({', '.join(shown)})"
 

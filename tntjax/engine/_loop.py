@@ -85,6 +85,8 @@ def _train(start: list[State], hooks: Hooks, settings: Settings) -> State:
     with Signals(terminates=bool(saves)) as signals:
         run = Run(hooks, settings.plan, settings.placement, signals)
         try:
+            for begin in _functions(hooks, "open"):
+                begin()
             state = fire_on_host(hooks, "on_start", state)
             if settings.load is not None:
                 saved = settings.load(_as_saved(state))

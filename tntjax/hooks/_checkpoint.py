@@ -61,7 +61,6 @@ def checkpoint(
       >>> engine = tnt.SGDEngine(tnt.hooks.checkpoint("checkpoints", every=1000))
       >>> engine.explain()
       A compiled call makes up to 25 steps, fewer if their samples exceed 64 MiB.
-      on_start               host      _Checkpoint.start
       on_start_epoch         host      _Checkpoint.check
       every 1000 updates, each epoch host      _Checkpoint.save (saves)
 
@@ -82,17 +81,16 @@ def checkpoint(
         raise TypeError(f"files must be a list, such as [{str(files)!r}].")
     plugin = _Checkpoint(directory, keep, best, files)
     scheduled = (
+        Scheduled("open", None, plugin.open),
         Scheduled("save", every, plugin.save),
         Scheduled("load", None, plugin.load),
         Scheduled("close", None, plugin.close),
     )
-    return Hooks(
-        on_start=plugin.start, on_start_epoch=plugin.check, scheduled=scheduled
-    )
+    return Hooks(on_start_epoch=plugin.check, scheduled=scheduled)
 
 
 class _Checkpoint:
-    """What happens when; between `start` and `close` there is a `Saver`."""
+    """What happens when; between `open` and `close` there is a `Saver`."""
 
     def __init__(self, directory: Any, keep: Any, best: Any, files: Any) -> None:
         self._directory = Path(os.path.abspath(directory))
@@ -104,23 +102,22 @@ class _Checkpoint:
         self._saver: Saver | None = None
         self._goes_on = False
 
-    def start(self, state: State) -> State:
-        if state.training:  # hooks may be shared with a test
-            self._saver = Saver(self._directory, self._keep, self._best is not None)
-            self._goes_on = False
-            if self._files and not self._saver.steps():  # else `load` knows better
-                self._cut(start_lengths(self._directory, self._lengths()))
-        return state
+    def open(self) -> None:
+        """Comes before any hook writes, or a run killed then would write it twice."""
+        self._saver = Saver(self._directory, self._keep, self._best is not None)
+        self._goes_on = False
+        if self._files and not self._saver.steps():  # else `load` knows better
+            self._cut(start_lengths(self._directory, self._lengths()))
 
     def load(self, state: State) -> None:
-        lengths = self._open().go_on(int(state.t), int(state.epoch))
+        lengths = self._open_saver().go_on(int(state.t), int(state.epoch))
         if lengths is None:
             return
         self._goes_on = True
         self._cut(lengths)
 
     def check(self, state: State) -> State:
-        if not self._goes_on and (steps := self._open().steps()):
+        if not self._goes_on and (steps := self._open_saver().steps()):
             directory = str(self._directory)
             raise ValueError(NOT_EMPTY.format(directory=directory, steps=steps))
         self._goes_on = True
@@ -129,15 +126,15 @@ class _Checkpoint:
     def save(self, state: State) -> None:
         score = None if self._best is None else self._best(state)
         t, epoch = int(state.t), int(state.epoch)
-        self._open().save(t, epoch, saved_fields(state), score, self._lengths())
+        self._open_saver().save(t, epoch, saved_fields(state), score, self._lengths())
 
     def close(self) -> None:
         saver, self._saver = self._saver, None
         if saver is not None:
             saver.close()
 
-    def _open(self) -> Saver:
-        assert self._saver is not None, "on_start comes first"
+    def _open_saver(self) -> Saver:
+        assert self._saver is not None, "open comes first"
         return self._saver
 
     def _lengths(self) -> dict[str, int]:
