@@ -90,9 +90,13 @@ def tally(counts: Count, cells: jax.Array, amount: Any = 1) -> Count:
     shape, cells = counts.low.shape, cells.reshape(-1)
     low, high = (jnp.asarray(word).reshape(-1) for word in (counts.low, counts.high))
     amount = jnp.broadcast_to(jnp.asarray(amount, jnp.uint32).reshape(-1), cells.shape)
+    before = _at(low, cells)
+    # The amount itself, in a form that has to read the cells first: or else XLA keeps
+    # a copy of them all to read after the scatter.
+    amount = jnp.minimum(amount, amount | before)
     total = low.at[cells].add(amount, mode="drop")
     # A cell that became smaller ran over. All things in a cell agree on what to set.
-    over = _at(total, cells) < _at(low, cells)
+    over = _at(total, cells) < before
     high = high.at[cells].set(_at(high, cells) + over.astype(jnp.uint32), mode="drop")
     return Count(total.reshape(shape), high.reshape(shape))
 
