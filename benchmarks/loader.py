@@ -1,6 +1,6 @@
 """How fast workers decode and crop JPEGs, and how long their consumer waits.
 
-Run: python benchmarks/loader.py [--images 1024] [--turns 7] [--workers 2]
+Run: python benchmarks/loader.py [--images 2048] [--turns 5] [--workers 2]
 
 2,048 JPEGs of about 50 kB, made of smooth noise, are decoded, cropped and resized to
 224 x 224, flipped and put in batches of 64. All use the same `load`, turn by turn in
@@ -220,8 +220,8 @@ def waits(steps=60, workers=8, batch=8, step=0.03):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=1024, help="in a turn")
-    parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--images", type=int, default=FILES, help="in a turn")
+    parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} CPUs, NumPy {np.__version__}")

@@ -79,6 +79,28 @@ def test_what_the_consumer_does_is_exact_too(backend, start, perm, filter, trans
     assert_equal(ours.run(1, start), expected[start:])
 
 
+@given(st.lists(st.integers(0, 12), min_size=23, max_size=23), st.booleans())
+def test_what_is_kept_of_a_sample_does_not_change(until, whole):
+    """Each sample, or a part of it, is kept while so many more arrive."""
+    kept = {}
+    for number, sample in enumerate(over_compositions("process", 2).run(0)):
+        kept[number] = sample if whole else sample["input"][3:5]
+        del sample
+        for old in [old for old in kept if old + until[old] <= number]:
+            expected = cases.load(old)
+            assert_equal(
+                [kept.pop(old)], [expected if whole else expected["input"][3:5]]
+            )
+
+
+def test_what_is_kept_of_a_sample_outlives_the_workers():
+    with tnt.ParallelDatasetIterator(cases.loaded(), 2, backend="process") as iterator:
+        samples = list(iterator)
+    assert_equal(samples, cases.loaded())
+    samples[0]["input"] += 1  # is the consumer's to write
+    assert_equal(samples[1:], list(cases.loaded())[1:])
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_new_order_each_epoch(backend):
     iterator = over_compositions(backend, 2)

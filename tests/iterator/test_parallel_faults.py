@@ -20,6 +20,7 @@ import pytest
 import tntjax as tnt
 from tests.iterator import parallel_cases as cases
 from tntjax.iterator import _member, _pool
+from tntjax.iterator._member import DEPTH, LENT
 
 BACKENDS = ("thread", "process")
 
@@ -238,7 +239,7 @@ def test_memory_does_not_grow_with_the_epoch():
                 time.sleep(0.05)
         members = iterator._workers._pool._members
         blocks = [block for member in members for block in member.blocks]
-        assert len(blocks) == 4
+        assert len(blocks) == 2 * (DEPTH + LENT)
         for block in blocks:
             assert os.fstat(block._descriptor).st_size < 100_000
 

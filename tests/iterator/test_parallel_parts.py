@@ -13,7 +13,7 @@ import pytest
 
 from tests.iterator import parallel_cases as cases
 from tntjax.iterator import _member, _shared, _worker
-from tntjax.iterator._member import Member, Task
+from tntjax.iterator._member import DEPTH, LENT, Member, Task
 from tntjax.iterator._shared import (
     SMALL,
     Block,
@@ -58,6 +58,41 @@ def test_what_was_read_is_a_copy_that_can_be_written(block):
     assert (first == 1).all()
     second += 1
     assert (second == 3).all()
+
+
+def test_a_block_is_lent_as_long_as_something_sees_it(block):
+    sample = {"x": np.arange(SMALL), "y": np.arange(3 * SMALL)[::-1]}
+    assert not block.is_lent
+    again = unpack(*pack(sample, block), block, lend=True)
+    assert again["x"].flags.writeable
+    part = again["y"][5:7]
+    del again
+    assert block.is_lent
+    block.close()
+    np.testing.assert_array_equal(part, sample["y"][5:7])
+    del part
+    assert not block.is_lent
+
+
+def test_a_member_lends_some_blocks_and_has_others_to_read_into():
+    blocks = [Block.create() for _ in range(DEPTH + LENT)]
+    member = Member(0, None, None, blocks)
+    kept, array = [], np.arange(SMALL)
+    while member.may_lend():
+        slot = member.free_slot()
+        member.tasks[slot] = Task(None, 0, "", slot)
+        kept.append(unpack(*pack(array, blocks[slot]), blocks[slot], lend=True))
+        del member.tasks[slot]
+    assert len(kept) == LENT
+    for _ in range(DEPTH):
+        slot = member.free_slot()
+        assert not blocks[slot].is_lent
+        member.tasks[slot] = Task(None, 0, "", slot)
+    assert member.free_slot() is None
+    kept.pop()
+    assert member.may_lend()
+    for lent in blocks:
+        lent.close()
 
 
 @pytest.mark.parametrize(
@@ -263,7 +298,7 @@ def test_how_a_process_died(exitcode, ready, text, pipe):
 
 def test_what_a_process_was_at_when_it_died(pipe):
     tasks = {4: Task(None, 0, "dataset[9]", 0), 5: Task(None, 1, "dataset[10]", 1)}
-    member = Member(0, Ended(-9), pipe[0], [], tasks, True)
+    member = Member(0, Ended(-9), pipe[0], [None, None], tasks, True)
     assert "SIGKILL while it read dataset[9]. If nobody" in str(_member.death(member))
     assert member.free_slot() is None
     del tasks[4]

@@ -20,6 +20,10 @@ from tntjax.iterator._worker import main
 DEPTH = 2
 """Samples that a worker may have to read, so that the next waits while one is read."""
 
+LENT = 3
+"""Samples of a worker that its consumer may have where they arrived. One that keeps
+more gets copies of them, so the memory of the blocks does not grow."""
+
 GRACE = 1.0
 """Seconds that a worker has for what it is at before it is ended."""
 
@@ -52,9 +56,21 @@ class Member:
     ready: bool = False
 
     def free_slot(self) -> int | None:
-        """Returns a block that no task uses, None if there is none."""
+        """Returns a block for one more sample, None if there is enough to do."""
+        if len(self.tasks) >= DEPTH:
+            return None
         taken = {task.slot for task in self.tasks.values()}
-        return next((slot for slot in range(DEPTH) if slot not in taken), None)
+        slots = (slot for slot in range(len(self.blocks)) if slot not in taken)
+        return next(slot for slot in slots if not self._is_lent(slot))
+
+    def may_lend(self) -> bool:
+        """Whether there are blocks enough for what the worker still has to read."""
+        lent = sum(map(self._is_lent, range(len(self.blocks))))
+        return lent < LENT
+
+    def _is_lent(self, slot: int) -> bool:
+        block = self.blocks[slot]
+        return block is not None and block.is_lent
 
 
 def born(number: int) -> Member:
@@ -62,7 +78,8 @@ def born(number: int) -> Member:
     context = multiprocessing.get_context("spawn")
     pipe, other = context.Pipe()
     # Elsewhere a file cannot be sent along, and samples go through the pipe.
-    blocks = [Block.create() if os.name == "posix" else None for _ in range(DEPTH)]
+    makes = Block.create if os.name == "posix" else lambda: None
+    blocks = [makes() for _ in range(DEPTH + LENT)]
     process = context.Process(
         target=main, args=(number, other, blocks), name=f"tntjax-{number}", daemon=True
     )

@@ -154,7 +154,10 @@ class Pool:
             return
         try:
             block = None if task.slot is None else member.blocks[task.slot]
-            value = unpack(content, sizes, block) if fine else unpack_error(content)
+            if fine:
+                value = unpack(content, sizes, block, member.may_lend())
+            else:
+                value = unpack_error(content)
         except Exception as error:
             error.add_note(
                 f"ParallelDatasetIterator: {task.what} came from worker"

@@ -7,7 +7,8 @@ import pickle
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from multiprocessing import reduction
 from typing import Any
 
@@ -33,6 +34,7 @@ class Block:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._map: mmap.mmap | None = None
+        self._lent: Callable[[], Any] = lambda: None
 
     @classmethod
     def create(cls) -> "Block":
@@ -55,21 +57,33 @@ class Block:
             if os.fstat(self._descriptor).st_size < size:
                 page = mmap.ALLOCATIONGRANULARITY
                 os.ftruncate(self._descriptor, -(-size * 5 // (4 * page)) * page)
-            self._unmap()
             self._map = mmap.mmap(self._descriptor, 0)
         return memoryview(self._map)[:size]
 
+    def lend(self, size: int) -> memoryview:
+        """Returns its first bytes, and says that it is lent while something sees them.
+
+        Args:
+          size: how many, above 0.
+
+        Returns:
+          A view that keeps what it sees, even when the block is closed.
+        """
+        root = np.frombuffer(self.memory(size), np.uint8)
+        self._lent = weakref.ref(root)
+        return root.data
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether something sees what was lent, and nobody else should write there."""
+        return self._lent() is not None
+
     def close(self) -> None:
         """Gives it back, as far as this process is concerned."""
-        self._unmap()
+        self._map = None  # unmapped with the last view
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def _unmap(self) -> None:
-        if self._map is not None:
-            self._map.close()
-            self._map = None
 
     def __reduce__(self) -> tuple:
         return _received, (reduction.DupFd(self._descriptor),)
@@ -130,13 +144,16 @@ def pack(sample: Any, block: Block | None) -> tuple[bytes, list[int]]:
     return stream.getvalue(), sizes
 
 
-def unpack(pickled: bytes, sizes: Sequence[int], block: Block | None) -> Any:
-    """Undoes `pack`; what was in the block is copied out of it.
+def unpack(
+    pickled: bytes, sizes: Sequence[int], block: Block | None, lend: bool = False
+) -> Any:
+    """Undoes `pack`.
 
     Args:
       pickled: the stream.
       sizes: of what is in the block.
       block: where it is.
+      lend: whether arrays may lie in the block; or else they are copied out of it.
 
     Returns:
       The sample.
@@ -144,12 +161,11 @@ def unpack(pickled: bytes, sizes: Sequence[int], block: Block | None) -> Any:
     if block is None or not sizes:
         return pickle.loads(pickled)
     places, total = _layout(sizes)
-    with block.memory(total) as memory:
-        buffers = [
-            bytearray(memory[place : place + size])
-            for place, size in zip(places, sizes, strict=True)
-        ]
-    return pickle.loads(pickled, buffers=buffers)
+    memory = block.lend(total) if lend else block.memory(total)
+    parts = [
+        memory[place : place + size] for place, size in zip(places, sizes, strict=True)
+    ]
+    return pickle.loads(pickled, buffers=parts if lend else map(bytearray, parts))
 
 
 def _layout(sizes: Sequence[int]) -> tuple[list[int], int]:
