@@ -56,3 +56,44 @@ def test_what_is_due():
     assert [t for t in range(7) if once.is_due(t)] == [3, 5]
     both = Scheduled("every", 4, print, (6,))
     assert [t for t in range(1, 9) if both.is_due(t)] == [4, 6, 8]
+
+
+def watches(*numbers):
+    return tuple(Scheduled("watch", n, print) for n in numbers)
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "steps_per_call", "longest", "keep_every"),
+    [
+        (watches(10), "auto", 30, 10),
+        (watches(8), "auto", 32, 8),
+        (watches(16), "auto", 32, 16),
+        (watches(17), "auto", 17, None),
+        (watches(100), "auto", 25, None),
+        (watches(1), "auto", 4, 1),
+        (watches(4, 6), "auto", 8, 2),
+        (watches(10) + stops_at(100), "auto", 20, 10),
+        (watches(10) + stops_at(25), "auto", 20, 10),
+        (watches(10) + stops_at(5), "auto", 5, None),
+        (watches(10), 20, 20, 10),
+        (watches(10), 25, 25, None),
+        (watches(10), 50, 50, None),
+        (watches(10), 10, 10, None),
+    ],
+)
+def test_a_call_keeps_what_watches_see(scheduled, steps_per_call, longest, keep_every):
+    plan = make_plan(steps_per_call, scheduled)
+    assert (plan.longest, plan.keep_every) == (longest, keep_every)
+    stops = [s for s in scheduled if s.kind != "watch" or keep_every is None]
+    assert plan.stops == tuple(stops)
+
+
+@given(st.integers(1, 20), st.integers(0, 500), st.sampled_from([1, 2**22, 2**24]))
+def test_a_chunk_starts_or_ends_where_a_watch_looks(n, t, sample_bytes):
+    plan = make_plan("auto", watches(n))
+    room = plan.room(t, sample_bytes)
+    assert 1 <= room <= plan.usual(sample_bytes)
+    if t // n != (t + room - 1) // n:  # it passes one
+        assert plan.keep_every == n
+        assert t % n == room % n == 0
+        assert room // n <= 4

@@ -86,7 +86,7 @@ def terminate(state):
 @pytest.mark.parametrize(
     ("hooks", "steps"),
     [
-        (tnt.watch(2, terminate), [4]),  # it looks late, when the next call is made
+        (tnt.watch(2, terminate), [6]),  # it looks late, while more calls are made
         (tnt.every(2, terminate), [2]),
         (tnt.Hooks(on_start_epoch=terminate), [3]),
         (tnt.Hooks(on_end_epoch=terminate), [6]),

@@ -13,11 +13,22 @@ from tntjax.engine._state import State, split
 from tntjax.engine._step import Program, test_step, train_step
 from tntjax.engine._traces import note_trace
 
+Result = tuple[dict[str, Any], State, Any]
+"""`(heavy, light, kept)`: both parts of the State after a call, and light parts kept on
+the way: a list, or one whose leaves have a first axis more; None if there are none."""
 
-@functools.partial(jax.jit, static_argnames=("program",), donate_argnames=("heavy",))
+
+@functools.partial(
+    jax.jit, static_argnames=("program", "keep_every"), donate_argnames=("heavy",)
+)
 def train_chunk(
-    program: Program, heavy: dict[str, Any], light: State, chunk: Chunk, count: Any
-) -> tuple[dict[str, Any], State]:
+    program: Program,
+    heavy: dict[str, Any],
+    light: State,
+    chunk: Chunk,
+    count: Any,
+    keep_every: int | None = None,
+) -> Result:
     """Makes one update a sample of the chunk, in one compiled call.
 
     `heavy`, the big part of the State, is donated. The light part is not, so what a
@@ -29,19 +40,27 @@ def train_chunk(
       light: the State without these.
       chunk: the samples.
       count: [] int32, how many of them to use, or None for all.
+      keep_every: after how many updates to keep the light part, None for never; it
+        divides the length of the chunk.
 
     Returns:
-      Both parts after the last update.
+      Both parts after the last update, and what was kept.
     """
     note_trace(program, heavy, light, chunk, count)
     step = functools.partial(train_step, program)
-    return _settled(program, *split(_steps(step, light.replace(**heavy), chunk, count)))
+    state, kept = _steps(step, light.replace(**heavy), chunk, count, keep_every)
+    return _settled(program, *split(state), kept)
 
 
-@functools.partial(jax.jit, static_argnames=("program",))
+@functools.partial(jax.jit, static_argnames=("program", "keep_every"))
 def test_chunk(
-    program: Program, heavy: dict[str, Any], light: State, chunk: Chunk, count: Any
-) -> tuple[dict[str, Any], State]:
+    program: Program,
+    heavy: dict[str, Any],
+    light: State,
+    chunk: Chunk,
+    count: Any,
+    keep_every: int | None = None,
+) -> Result:
     """Measures the samples of a chunk in one compiled call.
 
     The parameters go in and are not given back, since a test leaves them alone.
@@ -52,46 +71,63 @@ def test_chunk(
       light: the State without these.
       chunk: the samples.
       count: [] int32, how many of them to use, or None for all.
+      keep_every: after how many samples to keep the light part.
 
     Returns:
-      An empty dict and the light part after the last sample.
+      An empty dict, the light part after the last sample, and what was kept.
     """
     note_trace(program, heavy, light, chunk, count)
 
     def step(state: State, sample: Sample) -> State:
         return split(test_step(program, state.replace(**heavy), sample))[1]
 
-    return _settled(program, {}, _steps(step, light, chunk, count))
+    return _settled(program, {}, *_steps(step, light, chunk, count, keep_every))
 
 
 def _settled(
-    program: Program, heavy: dict[str, Any], light: State
-) -> tuple[dict[str, Any], State]:
-    """Both parts, on a mesh where they were before, so that nothing compiles anew."""
+    program: Program, heavy: dict[str, Any], light: State, kept: Any
+) -> Result:
+    """All parts, on a mesh where they were before, so that nothing compiles anew."""
     if program.placement is None:
-        return heavy, light
-    return program.placement.constrain(heavy, light)
+        return heavy, light, kept
+    heavy, (light, kept) = program.placement.constrain(heavy, (light, kept))
+    return heavy, light, kept
+
+
+def _kept(state: State) -> State:
+    return split(state)[1].replace(key=None)
 
 
 def _steps(
-    step: Callable[[State, Sample], State], state: State, chunk: Chunk, count: Any
-) -> State:
+    step: Callable[[State, Sample], State],
+    state: State,
+    chunk: Chunk,
+    count: Any,
+    keep_every: int | None,
+) -> tuple[State, Any]:
     """Steps through a chunk; through its first `count` samples if that is given.
 
     A number of steps that is known when compiling makes the better loop, above all on
     a GPU. One that is not serves all lengths with a single executable.
     """
     if len(chunk) == 1:  # no loop, in which XLA does worse on a CPU
-        return step(state, chunk.read(jax.tree.map(lambda leaf: leaf[0], chunk.xs)))
-    if count is None:
-        body = lambda state, x: (step(state, chunk.read(x)), None)  # noqa: E731
-        return jax.lax.scan(body, state, chunk.xs)[0]
+        x = jax.tree.map(lambda leaf: leaf[0], chunk.xs)
+        return step(state, chunk.read(x)), None
 
     def indexed(k: Any, state: State) -> State:
         row = functools.partial(jax.lax.dynamic_index_in_dim, index=k, keepdims=False)
         return step(state, chunk.read(jax.tree.map(row, chunk.xs)))
 
-    return jax.lax.fori_loop(0, count, indexed, state)
+    def some(state: State, start: Any) -> tuple[State, State]:
+        stop = start + keep_every
+        stop = stop if count is None else jnp.clip(count, start, stop)
+        state = jax.lax.fori_loop(start, stop, indexed, state)
+        return state, _kept(state)
+
+    if keep_every is not None:
+        return jax.lax.scan(some, state, jnp.arange(0, len(chunk), keep_every))
+    stop = len(chunk) if count is None else count
+    return jax.lax.fori_loop(0, stop, indexed, state), None
 
 
 def _eagerly(
@@ -101,13 +137,16 @@ def _eagerly(
     light: State,
     chunk: Chunk,
     count: Any,
-) -> tuple[dict[str, Any], State]:
+    keep_every: int | None = None,
+) -> Result:
     """Makes the same steps one by one in Python, where `print` and `pdb` work."""
-    state = light.replace(**heavy)
+    state, kept = light.replace(**heavy), []
     for k in range(len(chunk) if count is None else int(count)):
         x = jax.tree.map(lambda leaf: jnp.asarray(leaf[k]), chunk.xs)  # noqa: B023
         state = step(program, state, chunk.read(x))
-    return split(state)
+        if keep_every and (k + 1) % keep_every == 0:
+            kept.append(_kept(state))
+    return *split(state), kept
 
 
 def _stepwise(
@@ -117,13 +156,16 @@ def _stepwise(
     light: State,
     chunk: Chunk,
     count: Any,
-) -> tuple[dict[str, Any], State]:
+    keep_every: int | None,
+) -> Result:
     """Makes the same steps one by one, each compiled."""
-    after = heavy
+    after, kept = heavy, []
     for k in range(len(chunk) if count is None else int(count)):
-        after, light = compiled(program, heavy, light, chunk.part(k), None)
+        after, light, _ = compiled(program, heavy, light, chunk.part(k), None)
         heavy = after or heavy  # a test gives nothing back
-    return after, light
+        if keep_every and (k + 1) % keep_every == 0:
+            kept.append(_kept(light))
+    return after, light, kept
 
 
 @functools.lru_cache(maxsize=32)  # JAX keeps a trace, and a long one takes a while
@@ -150,10 +192,15 @@ class Compiled:
     stepwise: bool | None
 
     def __call__(
-        self, heavy: dict[str, Any], light: State, chunk: Chunk, count: Any
-    ) -> tuple[dict[str, Any], State]:
-        """Returns both parts after the steps of a chunk."""
-        arguments = self.program, heavy, light, chunk, count
+        self,
+        heavy: dict[str, Any],
+        light: State,
+        chunk: Chunk,
+        count: Any,
+        keep_every: int | None = None,
+    ) -> Result:
+        """Returns both parts after the steps of a chunk, and what was kept."""
+        arguments = self.program, heavy, light, chunk, count, keep_every
         if self.stepwise is None and len(chunk) > 1:
             on_cpu = all(d.platform == "cpu" for d in light.t.devices())
             # Its trace is kept for the call that follows.
@@ -166,7 +213,7 @@ class Compiled:
 def make_call(
     program: Program, training: bool, jit: bool, stepwise: bool | None
 ) -> Callable[..., Any]:
-    """Returns `(heavy, light, chunk, count) -> (heavy, light)`.
+    """Returns `(heavy, light, chunk, count, keep_every) -> (heavy, light, kept)`.
 
     Args:
       program: the functions.

@@ -22,7 +22,7 @@ def explain(engine: HasHooks, steps_per_call: int | Literal["auto"] = "auto") ->
       >>> def clip(state): return state
       >>> hooks = tnt.chain(tnt.Hooks(on_backward=clip), tnt.watch(10, print))
       >>> tnt.SGDEngine(hooks).explain()
-      A compiled call makes up to 10 steps, fewer if their samples exceed 64 MiB.
+      A compiled call makes up to 30 steps, fewer if their samples exceed 64 MiB.
       on_backward            compiled  clip
       every 10 updates       host      print (late, read-only)
     """

@@ -234,9 +234,11 @@ def every(n: int, hook: Hook) -> Hooks:
 def watch(n: int, function: Callable[[Any], None]) -> Hooks:
     """Shows the State to a function after each `n` updates, without waiting.
 
-    The function runs once the device is busy with the next chunk. It gets the State
-    as it was after exactly the declared update, its arrays as NumPy, without
-    `params`, `opt_state`, `model_state` and `key`; what it returns is ignored.
+    The function runs once the call is done that made the update, while the device is
+    busy with the next ones. It gets the State as it was after exactly the declared
+    update, its arrays as NumPy, without `params`, `opt_state`, `model_state` and `key`;
+    what it returns is ignored. A call may hold several such updates, which are then
+    shown together; `steps_per_call=n` ends a call at each.
 
     Args:
       n: how many updates apart; it runs when `t` is a multiple.

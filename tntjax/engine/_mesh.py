@@ -37,7 +37,7 @@ class Placement:
         shardings = self._shardings(heavy)
         return jax.tree.map(_put, heavy, shardings), self._copied(light)
 
-    def constrain(self, heavy: dict[str, Any], light: State) -> tuple[Any, State]:
+    def constrain(self, heavy: dict[str, Any], light: Any) -> tuple[Any, Any]:
         """Says the same to the compiler, about what a call returns."""
         constrain = jax.lax.with_sharding_constraint
         if heavy:  # a test gives nothing back

@@ -1,24 +1,17 @@
 """How many steps one compiled call makes."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal
+
+from tntjax.engine._hooks import Scheduled
 
 LONGEST = 32
 CHUNK_BYTES = 64 * 2**20
 
-
-class Stop(Protocol):
-    """Something that happens on the host after some updates."""
-
-    @property
-    def n(self) -> int | None:
-        """How many updates lie between two times, None if that varies."""
-        ...
-
-    def wait(self, t: int) -> int | None:
-        """Returns in how many updates it happens next, None for never."""
-        ...
+KEPT = 4
+"""States of the light kind that one call may keep, as each has its meters."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,32 +25,46 @@ class Plan:
       longest: most steps in a call.
       stops: a call ends where one of these has something to do.
       most_bytes: most bytes of samples in a call, None for any number.
+      keep_every: after how many updates a call keeps what a watch sees, so that it
+        need not end there. A call that does not start at a multiple ends at one.
     """
 
     longest: int
-    stops: tuple[Stop, ...]
+    stops: tuple[Scheduled, ...]
     most_bytes: int | None
+    keep_every: int | None = None
 
     def usual(self, sample_bytes: int) -> int:
         """Returns how many steps a call makes if nothing stops it."""
-        if self.most_bytes is None:
-            return self.longest
-        return min(self.longest, max(1, self.most_bytes // max(1, sample_bytes)))
+        usual = self.longest
+        if self.most_bytes is not None:
+            usual = min(usual, max(1, self.most_bytes // max(1, sample_bytes)))
+        if self.keep_every is not None and usual > self.keep_every:
+            usual -= usual % self.keep_every
+        return usual
 
     def room(self, t: int, sample_bytes: int) -> int:
         """Returns how many steps may be made at once when `t` updates are done."""
-        waits = (stop.wait(t) for stop in self.stops)
-        return min((self.usual(sample_bytes), *(w for w in waits if w is not None)))
+        usual = self.usual(sample_bytes)
+        waits = [stop.wait(t) for stop in self.stops]
+        if self.keep_every is not None and (
+            t % self.keep_every or usual < self.keep_every
+        ):
+            waits.append(self.keep_every - t % self.keep_every)
+        return min((usual, *(wait for wait in waits if wait is not None)))
 
 
-def make_plan(steps_per_call: int | Literal["auto"], stops: Sequence[Stop]) -> Plan:
+def make_plan(
+    steps_per_call: int | Literal["auto"], scheduled: Sequence[Scheduled]
+) -> Plan:
     """Chooses the usual chunk length.
 
     Args:
       steps_per_call: most steps in a call, or `"auto"`: up to 32, as many as 64 MiB
         hold, and if possible a divisor of the shortest distance between stops, so
         that one length does.
-      stops: what happens on the host, and when.
+      scheduled: what happens on the host, and when. A `watch` need not stop a call: if
+        a call is long enough, it keeps what the watch sees.
 
     Returns:
       The plan.
@@ -65,14 +72,32 @@ def make_plan(steps_per_call: int | Literal["auto"], stops: Sequence[Stop]) -> P
     Raises:
       ValueError: if `steps_per_call` is neither `"auto"` nor a positive integer.
     """
-    if steps_per_call == "auto":
-        shortest = min((stop.n for stop in stops if stop.n), default=LONGEST)
-        divisors = (k for k in range(LONGEST, LONGEST // 2, -1) if shortest % k == 0)
-        longest = shortest if shortest <= LONGEST else next(divisors, LONGEST)
-        return Plan(longest, tuple(stops), CHUNK_BYTES)
     valid = isinstance(steps_per_call, int) and not isinstance(steps_per_call, bool)
-    if not valid or steps_per_call < 1:
+    if steps_per_call != "auto" and not (valid and steps_per_call >= 1):
         raise ValueError(
             f'steps_per_call must be "auto" or at least 1, got {steps_per_call!r}.'
         )
-    return Plan(steps_per_call, tuple(stops), None)
+    most_bytes = CHUNK_BYTES if steps_per_call == "auto" else None
+
+    def longest(stops: Sequence[Scheduled], unit: int, most: int) -> int:
+        if steps_per_call != "auto":
+            return steps_per_call
+        return _divisor(stops, unit, min(LONGEST, most))
+
+    unit = math.gcd(*(s.n for s in scheduled if s.kind == "watch" and s.n))
+    others = tuple(s for s in scheduled if s.kind != "watch")
+    if unit:
+        length = longest(others, unit, KEPT * unit)
+        if length % unit == 0 and 2 * unit <= length <= KEPT * unit:
+            return Plan(length, others, most_bytes, unit)
+    return Plan(longest(scheduled, 1, LONGEST), tuple(scheduled), most_bytes)
+
+
+def _divisor(stops: Sequence[Scheduled], unit: int, most: int) -> int:
+    """A multiple of `unit` up to `most`, if possible a divisor of what lies between."""
+    shortest = min((stop.n for stop in stops if stop.n), default=LONGEST)
+    most -= most % unit
+    if shortest <= most:
+        return shortest - shortest % unit
+    divisors = (k for k in range(most, most // 2, -unit) if shortest % k == 0)
+    return next(divisors, most)

@@ -9,7 +9,8 @@ from tntjax._struct import describe, pytree, static
 
 COUNTERS = ("epoch", "t", "samples", "position")
 HEAVY = ("params", "opt_state", "model_state", "criterion_params", "large")
-CARRIED = (*HEAVY, "lr", "lr_criterion", "meters", "aux", "key", *COUNTERS)
+LIGHT = ("lr", "lr_criterion", "meters", "aux", "key")
+CARRIED = (*HEAVY, *LIGHT, *COUNTERS)
 STEP_ONLY = (
     "sample",
     "output",
