@@ -49,7 +49,7 @@ def test_is_what_its_docstring_says(seed):
     target, mask = rng.integers(0, 2, (12, 6)), rng.random(12) < 0.7
     meter = MultiLabelConfusionMeter(6).add(output, target, mask=mask)
     expected = by_hand(output[mask], target[mask])
-    np.testing.assert_allclose(meter.value(), expected, atol=1e-5)
+    np.testing.assert_allclose(meter.value(), expected, rtol=1e-6, atol=1e-6)
     found = np.asarray(meter.value())
     np.testing.assert_allclose(found.sum(1), target[mask].sum(0), rtol=1e-6)
 
