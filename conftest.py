@@ -1,4 +1,4 @@
-"""What needs an optional package is tested where it is installed: `.[test,all]`.
+"""What needs an optional package is tested where it is: `.[test,all,interop]`.
 
 With TNTJAX_REQUIRE_EXTRAS=1, as in .ci/run, a missing package is an error instead.
 """
@@ -38,6 +38,7 @@ NEEDED_BY = {
         "tests/network/test_haiku.py",
         "tntjax/network/_haiku.py",
     ],
+    "torchmetrics": ["tests/meter/test_against_torchmetrics.py"],
 }
 
 REQUIRED = os.environ.get("TNTJAX_REQUIRE_EXTRAS") == "1"

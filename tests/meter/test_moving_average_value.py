@@ -37,13 +37,13 @@ def test_is_numpy_on_the_last_values(seed, cut):
     values, mask = rng.normal(size=12).astype(np.float32), rng.random(12) < 0.7
     meter = MovingAverageValueMeter(4)
     meter = meter.add(values[:cut], mask=mask[:cut]).add(values[cut:], mask=mask[cut:])
-    last = values[mask][-4:]
+    last = values[mask][-4:].astype(np.float64)
     assert int(meter.n) == last.size
     mean, std = measured(meter)
     if last.size:
-        assert mean == pytest.approx(last.mean(), rel=1e-5, abs=1e-6)
+        assert mean == pytest.approx(last.mean(), rel=1e-6, abs=1e-6)
     if last.size > 1:
-        assert std == pytest.approx(last.std(ddof=1), rel=1e-5, abs=1e-6)
+        assert std == pytest.approx(last.std(ddof=1), rel=1e-6, abs=1e-6)
 
 
 def test_the_values_are_there_the_oldest_first():

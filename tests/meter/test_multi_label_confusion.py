@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import confusion_matrix
 
 from tntjax.meter import MultiLabelConfusionMeter
 
@@ -48,9 +49,21 @@ def test_is_what_its_docstring_says(seed):
     target, mask = rng.integers(0, 2, (12, 6)), rng.random(12) < 0.7
     meter = MultiLabelConfusionMeter(6).add(output, target, mask=mask)
     expected = by_hand(output[mask], target[mask])
-    np.testing.assert_allclose(meter.value(), expected, atol=1e-5)
+    np.testing.assert_allclose(meter.value(), expected, rtol=1e-6, atol=1e-6)
     found = np.asarray(meter.value())
     np.testing.assert_allclose(found.sum(1), target[mask].sum(0), rtol=1e-6)
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_of_one_label_each_it_is_scikit_learns(seed):
+    rng = np.random.default_rng(seed)
+    output = rng.integers(0, 4, (12, 6)).astype(np.float32)  # ties
+    target, mask = rng.integers(0, 6, 12), rng.random(12) < 0.7
+    meter = MultiLabelConfusionMeter(6).add(output, np.eye(6)[target], mask=mask)
+    kept = target[mask], output[mask].argmax(1)
+    expected = confusion_matrix(*kept, labels=range(6)) if mask.any() else 0
+    np.testing.assert_array_equal(meter.value(), expected)
 
 
 def test_nan_is_predicted_last():

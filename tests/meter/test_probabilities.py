@@ -135,7 +135,7 @@ def test_log_loss_is_scikit_learn(seed, logits):
     expected = log_loss(
         target[mask], chances[mask], labels=range(4), sample_weight=weight[mask]
     )
-    assert float(meter.value()) == pytest.approx(expected, rel=2e-6)
+    assert float(meter.value()) == pytest.approx(expected, rel=1e-6)
 
 
 @settings(max_examples=30)
@@ -150,7 +150,7 @@ def test_log_loss_of_two_classes_is_scikit_learn(seed, logits):
     target = rng.integers(0, 2, 24)
     expected = log_loss(target, chance.astype(np.float64), labels=[0, 1])
     meter = LogLossMeter(logits).add(score, target)
-    assert float(meter.value()) == pytest.approx(expected, rel=2e-6)
+    assert float(meter.value()) == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_certain_mistake_costs_what_it_costs_in_scikit_learn():

@@ -53,7 +53,7 @@ def added(make, seed):
 def test_is_scikit_learn(make, oracle, seed):
     meter, output, target, weight = added(make, seed)
     expected = oracle(target, output, sample_weight=weight)
-    assert float(meter.value()) == pytest.approx(expected, rel=2e-6, abs=1e-6)
+    assert float(meter.value()) == pytest.approx(expected, rel=1e-6, abs=1e-6)
     assert int(meter.n) == weight.sum()
 
 
@@ -64,9 +64,9 @@ def test_correlation_is_scipy(seed):
     output, target = (np.repeat(part, weight.astype(int)) for part in (output, target))
     pearson, covariance = meter.value()
     expected = stats.pearsonr(output, target).statistic
-    assert float(pearson) == pytest.approx(expected, abs=2e-6)
+    assert float(pearson) == pytest.approx(expected, abs=1e-6)
     expected = np.cov(output, target)[0, 1]
-    assert float(covariance) == pytest.approx(expected, rel=1e-5, abs=2e-6)
+    assert float(covariance) == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
 def test_golden_values_of_torchnet():

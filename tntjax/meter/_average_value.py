@@ -153,5 +153,5 @@ def _measured(meter: AverageValueMeter) -> dict[str, Any]:
 def _add(moments: Moments, value: Any, weight: Any, mask: Any) -> Moments:
     """Merges in the moments of a batch of values."""
     weight = _moments.weights(weight, mask, value.shape)
-    batch = _moments.of_batch(value.astype(moments.mean.dtype), weight)
+    batch, _ = _moments.of_batch(value.astype(moments.mean.dtype), weight)
     return _moments.combine(jnp, moments, batch)

@@ -156,15 +156,11 @@ def _measured(meter: CorrelationMeter) -> dict[str, Any]:
 def _add(parts: tuple, output: Any, target: Any, weight: Any, mask: Any) -> tuple:
     """Merges in what a batch of pairs has to say."""
     weight = _moments.weights(weight, mask, output.shape)
-    outputs, targets = (
+    (outputs, from_mean), (targets, from_target) = (
         _moments.of_batch(values.astype(jnp.float32), weight)
         for values in (output, target)
     )
-    away = [
-        _moments.offsets(values.astype(jnp.float32), weight)[1] - moments.rest
-        for values, moments in ((output, outputs), (target, targets))
-    ]
-    cross = (weight.astype(jnp.float32) * away[0] * away[1]).sum()
+    cross = (weight.astype(jnp.float32) * from_mean * from_target).sum()
     return _combine(jnp, parts, (outputs, targets, cross))
 
 

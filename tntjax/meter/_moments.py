@@ -29,26 +29,31 @@ def weights(weight: Any, mask: Any, shape: tuple[int, ...]) -> jax.Array:
     return weight if mask is None else jnp.where(mask, weight, 0)
 
 
-def offsets(value: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Returns one of the values, and the distances from it.
+def of_batch(value: jax.Array, weight: jax.Array) -> tuple[Moments, jax.Array]:
+    """Returns the moments of values that count so often, and distances from the mean.
 
     Products of large numbers, like the mean of a batch itself, may be rounded once or
     not at all, as the compiler likes, and the difference would be as large as the
-    spread that is to be measured. So all is measured from one of the values.
+    spread that is to be measured. So all is measured from one of the values; and from
+    there once more, as that one may be far from the mean and much larger.
     """
     counts = weight > 0
     center = jnp.max(value, initial=-jnp.inf, where=counts)
     center = jnp.where(jnp.isfinite(center), center, 0)
     # a value that counts zero times may be anything, and NaN * 0 would be NaN
-    return center, jnp.where(counts, value - center, 0)
-
-
-def of_batch(value: jax.Array, weight: jax.Array) -> Moments:
-    """Returns the moments of values that count so often."""
-    center, offset = offsets(value, weight)
+    offset, lost = two_sum(jnp, jnp.where(counts, value, center), -center)
     count, factor = weight.sum(dtype=jnp.int32), weight.astype(value.dtype)
-    rest = (factor * offset).sum() / jnp.maximum(count, 1).astype(value.dtype)
-    return Moments(Count.of(count), center, (factor * (offset - rest) ** 2).sum(), rest)
+
+    def average(numbers: jax.Array) -> jax.Array:
+        return (factor * numbers).sum() / jnp.maximum(count, 1).astype(value.dtype)
+
+    first = average(offset)
+    away = (offset - first) + lost
+    second = jnp.where(jnp.isfinite(first), average(away), 0)
+    away = away - second
+    mean, rest = two_sum(jnp, center, first)
+    m2 = (factor * away**2).sum()
+    return Moments(Count.of(count), mean, m2, rest + second), away
 
 
 def combine(xp: ModuleType, mine: Moments, others: Moments) -> Moments:
