@@ -285,7 +285,7 @@ def memory_by_engine():
 
 
 def epochs_of_process():
-    """Resident memory after 50 epochs, when all buffers are there, and after 50 more."""
+    """Resident memory after 50 epochs, when all buffers exist, and after 50 more."""
     generator = np.random.default_rng(0)
     images = generator.integers(256, size=(6_000, 28, 28), dtype=np.uint8)
     labels = generator.integers(10, size=6_000, dtype=np.int32)

@@ -16,7 +16,9 @@ from hypothesis import settings
 # The first example of a property pays for compiling, so a deadline measures nothing.
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "local")
+settings.register_profile("few", settings.get_profile("ci"), max_examples=20)
+profile = "ci" if os.environ.get("CI") else "local"
+settings.load_profile(os.environ.get("TNTJAX_HYPOTHESIS_PROFILE", profile))
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -216,28 +216,49 @@ def test_repr_shows_shapes_where_there_is_no_value(case):
 
 MESH = """
 import sys
-sys.path[:0] = sys.argv[1:]
+sys.path[:0] = sys.argv[2:]
 import jax, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from meter_cases import CASES, assert_close
 assert len(jax.devices()) == 2
-mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,))
+mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType[sys.argv[1]],))
+def add(meter, batch, mask):
+    return meter.add(*batch, mask=mask)
+
+def used(meter, batch, mask):
+    both = add(meter, batch, mask).merge(add(meter, batch, None))
+    return both, both.value()
+
+place, kinds = NamedSharding(mesh, PartitionSpec("data")), set()
 for case in CASES.values():
-    batch = case.batch(np.random.default_rng(0), 8)
-    spread = jax.device_put(batch, NamedSharding(mesh, PartitionSpec("data")))
-    meter = jax.jit(lambda m, b: m.add(*b))(case.make(), spread)
-    assert_close(meter, case.make().add(*batch))
-    repr(meter)
+    meter = case.make()
+    batch, mask = case.batch(np.random.default_rng(0), 8), np.arange(8) % 3 > 0
+    spread = jax.device_put((batch, mask), place)
+    found = jax.jit(add)(meter, *spread)
+    assert_close(found, add(meter, batch, mask))
+    repr(found)
+    if type(meter) in kinds:
+        continue
+    kinds.add(type(meter))
+    found, value = jax.jit(used)(meter, *spread)
+    both, expected = used(meter, batch, mask)
+    assert_close(found, both)
+    assert_close(found.merge(jax.device_get(found)), both.merge(both))
+    for a, b in zip(*map(jax.tree.leaves, (value, expected)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 """
 
 
-def test_adds_up_over_a_mesh(pytestconfig):
+@pytest.mark.parametrize("axis", ["Auto", "Explicit"])
+def test_adds_up_over_a_mesh(pytestconfig, axis):
+    if axis == "Explicit" and not hasattr(jax.sharding, "reshard"):
+        pytest.skip("this JAX cannot put arrays on an explicit mesh")
     folder = pytestconfig.rootpath / "tests" / "laws"
     environment = os.environ | {
         "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
         "JAX_PLATFORMS": "cpu",
     }
-    command = [sys.executable, "-c", MESH, str(folder)]
+    command = [sys.executable, "-c", MESH, axis, str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import describe, pytree, static
 from tntjax.meter._count import Count, tally
+from tntjax.meter._gathered import gathered
 from tntjax.meter._inputs import (
     as_classes,
     as_real,
@@ -222,6 +223,7 @@ def _measured(meter: CalibrationErrorMeter) -> dict[str, Any]:
 @functools.partial(jax.jit, static_argnames="num_bins", inline=True)
 def _add(held: tuple, output: Any, target: Any, mask: Any, *, num_bins: int) -> tuple:
     """Puts each example into its bin."""
+    held, output, target, mask = gathered((held, output, target, mask))
     seen, right, confidence = held
     if output.shape == target.shape:
         certain, correct = output.astype(jnp.float32), target > 0

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tntjax._struct import describe, pytree
+from tntjax.meter._gathered import gathered
 from tntjax.utils import host_or_device
 
 
@@ -87,6 +88,7 @@ def tally(counts: Count, cells: jax.Array, amount: Any = 1) -> Count:
     Returns:
       The new counts.
     """
+    counts, cells, amount = gathered((counts, cells, amount))
     shape, cells = counts.low.shape, cells.reshape(-1)
     low, high = (jnp.asarray(word).reshape(-1) for word in (counts.low, counts.high))
     amount = jnp.broadcast_to(jnp.asarray(amount, jnp.uint32).reshape(-1), cells.shape)

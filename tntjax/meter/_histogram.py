@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
 from tntjax.meter._count import Count, tally
+from tntjax.meter._gathered import gathered
 from tntjax.meter._inputs import as_counts, as_floats, as_rows, check_mate, check_size
 from tntjax.meter._moments import weights
 from tntjax.meter._show import show
@@ -176,6 +177,7 @@ def _measured(meter: HistogramMeter) -> dict[str, Any]:
 @functools.partial(jax.jit, inline=True)
 def _add(cells: Count, edges: Any, value: Any, weight: Any, mask: Any) -> Count:
     """Puts each value into its bin."""
+    value, weight, mask = gathered((value, weight, mask))
     weight = weights(weight, mask, value.shape)
     value = value.astype(jnp.float32)
     place = jnp.searchsorted(jnp.asarray(edges), value, side="right")

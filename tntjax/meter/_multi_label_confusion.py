@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import describe, pytree, static
 from tntjax.meter._count import Count
+from tntjax.meter._gathered import gathered
 from tntjax.meter._inputs import as_real, as_rows, check_mate, check_size
 from tntjax.meter._show import show
 from tntjax.meter._total import Total
@@ -166,6 +167,7 @@ def _add(
     cells: Total, n: Count, output: Any, target: Any, seen: Any
 ) -> tuple[Total, Count]:
     """Shares out the labels of each example among its predictions."""
+    cells, n, output, target, seen = gathered((cells, n, output, target, seen))
     classes = output.shape[-1]
     seen = jnp.broadcast_to(seen, output.shape[:-1]).reshape(-1)
     scores = output.reshape(-1, classes).astype(jnp.float32)

@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 from tntjax._struct import describe, pytree, static
 from tntjax.meter import _rows, _scores
 from tntjax.meter._average_value import AverageValueMeter
+from tntjax.meter._gathered import gathered
 from tntjax.meter._show import show
 from tntjax.meter._topk import check_topk
 from tntjax.utils import as_mask, host_zeros
@@ -173,7 +174,7 @@ def _ndcg(
     scores: Any, relevance: Any, *, topk: tuple[int, ...], convention: str
 ) -> list[Any]:
     """Returns for each k the gains [B] of the queries."""
-    scores, relevance = _rows.gathered((scores, relevance))
+    scores, relevance = gathered((scores, relevance))
     scores, relevance = scores.astype(jnp.float32), relevance.astype(jnp.float32)
     falling, found = jax.lax.sort((-scores, relevance), num_keys=1)
     best = jnp.sort(relevance, descending=True)

@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import describe, pytree, static
 from tntjax.meter import _rows, _scores
+from tntjax.meter._gathered import gathered
 from tntjax.meter._show import show
 from tntjax.meter._topk import check_topk
 from tntjax.utils import as_mask, host_or_device, host_zeros, namespace
@@ -210,7 +211,7 @@ def _check_shapes(meter: PrecisionAtKMeter, scores: Any, targets: Any) -> None:
 @functools.partial(jax.jit, static_argnames=("dim", "k"), inline=True)
 def _best(scores: Any, targets: Any, mask: Any, *, dim: int, k: int) -> tuple[Any, Any]:
     """Returns the ranks of the k best candidates [B, k], and whether relevant."""
-    scores, targets, mask = _rows.gathered((scores, targets, mask))
+    scores, targets, mask = gathered((scores, targets, mask))
     scores = scores.astype(jnp.float32)
     bits = jax.lax.bitcast_convert_type(jnp.where(scores == 0, 0, scores), jnp.int32)
     rank = jnp.where(bits < 0, bits ^ np.int32(2**31 - 1), bits)  # as scores are

@@ -17,9 +17,9 @@ import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from tntjax._struct import describe
+from tntjax.meter._gathered import gathered
 from tntjax.utils import host_zeros, namespace
 
 Meter = TypeVar("Meter", bound=Any)
@@ -172,20 +172,6 @@ def check_room(meter: Any) -> None:
 def overflows(meter: Any) -> bool:
     """Whether there came more rows than there are slots."""
     return meter.capacity is not None and bool(np.max(meter.n) > meter.capacity)
-
-
-def gathered(tree: Any) -> Any:
-    """Returns arrays whole on each device, where their types say how they are spread.
-
-    JAX leaves it to us what becomes of rows of an explicit mesh which go to places that
-    only their values tell. Of other arrays the compiler decides.
-    """
-    meshes = [jax.typeof(leaf).sharding.mesh for leaf in jax.tree.leaves(tree)]
-    explicit = [mesh for mesh in meshes if AxisType.Explicit in mesh.axis_types]
-    if not explicit:
-        return tree
-    whole = NamedSharding(explicit[0], PartitionSpec())
-    return jax.tree.map(lambda leaf: jax.sharding.reshard(leaf, whole), tree)
 
 
 @functools.partial(jax.jit, inline=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from tntjax.meter import _rows, _scores
 from tntjax.meter._count import Count, tally
+from tntjax.meter._gathered import gathered
 from tntjax.utils import as_mask
 
 
@@ -42,7 +43,7 @@ def _count(
     counts: Count, n: Count, scores: Any, targets: Any, mask: Any, edges: Any
 ) -> tuple[Count, Count]:
     leaves = (counts, n, scores.astype(jnp.float32), targets, mask)
-    counts, n, scores, targets, mask = _rows.gathered(leaves)
+    counts, n, scores, targets, mask = gathered(leaves)
     place = jnp.searchsorted(edges, scores, side="right")
     place = jnp.where(jnp.isnan(scores), counts.low.shape[0] - 1, place)
     seen = jnp.ones(scores.shape, jnp.int32)
