@@ -181,6 +181,17 @@ def test_a_stack_of_meters_merges():
     np.testing.assert_allclose(in_jit.area, merged.value().area, atol=1e-6)
 
 
+def test_spread_over_a_mesh_whose_types_say_so():
+    explicit = (jax.sharding.AxisType.Explicit,)
+    if not hasattr(jax.sharding, "reshard"):
+        pytest.skip("this JAX cannot put arrays on an explicit mesh")
+    mesh = jax.make_mesh((1,), ("data",), axis_types=explicit)
+    place = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    batch = jax.device_put(drawn(0), place)
+    meter = jax.jit(lambda *batch: AUCMeter(20).add(*batch))(*batch)
+    assert_same_value(meter, AUCMeter(20).add(*drawn(0)))
+
+
 @pytest.mark.parametrize("capacity", [True, 2.0, "10"])
 def test_capacity_must_be_an_integer(capacity):
     with pytest.raises(TypeError, match="AUCMeter needs capacity to be an integer"):

@@ -222,7 +222,7 @@ class _Queue:
         light = {name: getattr(state, name) for name in SEEN} | {"key": None}
         for leaf in jax.tree.leaves(light):
             if any(device.platform != "cpu" for device in leaf.devices()):
-                leaf.copy_to_host_async()
+                leaf.copy_to_host_async()  # pragma: no cover - on accelerators
 
         def show() -> None:
             # Not device_get, which takes ten times as long for small arrays.

@@ -162,8 +162,7 @@ def _last(xp: ModuleType, values: Any, valid: Any, size: int) -> tuple[Any, Any]
 
 @host_or_device
 def _push(xp: ModuleType, values: Any, n: Any, new: Any, valid: Any) -> tuple[Any, Any]:
-    if xp is not np:
-        values, n, new, valid = gathered((values, n, new, valid))
+    values, n, new, valid = gathered((values, n, new, valid))
     size, valid = values.shape[-1], xp.broadcast_to(valid, new.shape).reshape(-1)
     both = xp.concatenate([values, new.reshape(-1).astype(np.float32)])
     return _last(xp, both, xp.concatenate([_there(xp, size, n), valid]), size)
