@@ -152,3 +152,16 @@ def test_plots_with_matplotlib():
     ax = ConfusionMeter(3).add(OUTPUT, TARGET).plot()
     assert ax.get_xlabel() == "predicted class" and len(ax.texts) == 9
     ax.figure.canvas.draw()
+
+
+@pytest.mark.parametrize("classes", [1, 3, 8, 12, 100, 1000])
+def test_the_best_class_is_the_first_of_the_best(classes):
+    rng = np.random.default_rng(classes)
+    output = rng.integers(0, 4, (50, classes)).astype(np.float32)
+    meter = ConfusionMeter(classes).add(output, np.zeros(50, int))
+    expected = np.bincount(output.argmax(1), minlength=classes)
+    np.testing.assert_array_equal(meter.value()[0], expected)
+    output[np.arange(0, 50, 2), rng.integers(0, classes, 25)] = np.nan
+    meter = ConfusionMeter(classes).add(output, np.zeros(50, int))
+    expected = np.bincount(output[1::2].argmax(1), minlength=classes)
+    np.testing.assert_array_equal(meter.value()[0], expected)

@@ -88,6 +88,19 @@ def test_a_bin_has_its_lower_edge():
     np.testing.assert_allclose(found.share, [1 / 3, 2 / 3], rtol=1e-6)
 
 
+@pytest.mark.parametrize("classes", [3, 8, 1000])
+def test_an_example_with_a_nan_among_its_chances_is_left_out(classes):
+    """A maximum of many numbers on a CPU may miss it."""
+    chances = np.random.default_rng(0).dirichlet(np.ones(classes), 20)
+    whole = CalibrationErrorMeter().add(chances, np.zeros(20, int))
+    rows = np.concatenate([chances, chances]).astype(np.float32)
+    rows[np.arange(20), np.arange(20) * 49 % classes] = np.nan
+    meter = CalibrationErrorMeter().add(rows, np.zeros(40, int))
+    found, expected = (float(m.value().expected) for m in (meter, whole))
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert int(meter.n) == 20
+
+
 def test_what_is_outside_goes_into_the_outer_bins_and_nan_nowhere():
     meter = CalibrationErrorMeter(2).add([-0.5, 1.5, np.nan], [0, 1, 1])
     assert int(meter.n) == 2

@@ -228,8 +228,8 @@ def _add(held: tuple, output: Any, target: Any, mask: Any, *, num_bins: int) -> 
     if output.shape == target.shape:
         certain, correct = output.astype(jnp.float32), target > 0
     else:
-        certain = output.max(-1).astype(jnp.float32)
-        correct = best_class(output) == target
+        best, certain = best_class(output), output.max(-1).astype(jnp.float32)
+        certain, correct = jnp.where(best < 0, jnp.nan, certain), best == target
     counted = ~jnp.isnan(certain)
     counted = counted if mask is None else counted & mask
     edges = jnp.linspace(0, 1, num_bins + 1, dtype=jnp.float32)[1:-1]
