@@ -106,8 +106,9 @@ def best_class(output: jax.Array) -> jax.Array:
     """
     # On a CPU XLA finds maxima several times as fast as their places. So it's first the
     # best of a few neighbours, then their place; and there a maximum may miss a NaN.
-    width = math.gcd(output.shape[-1], 8)
-    parts = output.reshape(*output.shape[:-1], -1, width)
+    *rows, classes = output.shape
+    width = math.gcd(classes, 8)
+    parts = output.reshape(*rows, classes // width, width)
     part = jnp.argmax(parts.max(-1), -1)[..., None]
     scores = jnp.take_along_axis(parts, part[..., None], -2)[..., 0, :]
     best = part[..., 0] * width + jnp.argmax(scores, -1)
