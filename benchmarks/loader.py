@@ -22,6 +22,7 @@ import random
 import statistics
 import tempfile
 import time
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
@@ -107,13 +108,15 @@ class Mapped:
         return len(self.items)
 
     def __getitem__(self, index):
-        return load(*self.items[index]).copy()  # it wants to write
+        return load(*self.items[index])
 
 
 def torch_loader(items, workers):
     import torch
 
     torch.set_num_threads(1)
+    # It warns of arrays that may not be written to, which it copies into the batch.
+    warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
     loader = torch.utils.data.DataLoader(
         Mapped(items), BATCH, num_workers=workers, persistent_workers=True
     )
