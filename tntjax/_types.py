@@ -1,7 +1,7 @@
 """The protocols: what each part asks of the others, and nothing of how it is made."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import jax
 from jax.typing import ArrayLike
@@ -35,6 +35,11 @@ class Dataset(Protocol):
     def __getitem__(self, index: int, /) -> Sample:
         """Returns sample `index`, 0 <= index < len."""
         ...
+
+
+def is_dataset(value: object) -> TypeGuard[Dataset]:
+    """Says whether it has `len` and `[index]`; a class is a function that makes it."""
+    return isinstance(value, Dataset) and not isinstance(value, type)
 
 
 @runtime_checkable

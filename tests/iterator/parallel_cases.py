@@ -107,6 +107,34 @@ def unpicklable(worker):
     return [0, 1, lambda: 2, 3]
 
 
+class Generates(list):
+    """Has a method whose result only threads can hand over."""
+
+    def generate(self):
+        return (number for number in self)
+
+
+def generating(worker):
+    return Generates([1, 2])
+
+
+class OneAtATime:
+    """Counts how often it was asked while it was at something."""
+
+    def __init__(self, worker):
+        self.busy, self.clashes = False, 0
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, index):
+        self.clashes += self.busy
+        self.busy = True
+        time.sleep(0.001)
+        self.busy = False
+        return index
+
+
 def fails_to_start(worker):
     raise FileNotFoundError("no data here")
 

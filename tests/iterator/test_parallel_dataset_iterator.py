@@ -279,6 +279,48 @@ def test_init_and_closure_are_called_once_a_worker():
     assert len(calls) > 6
 
 
+def perm_that_raises(error, position):
+    if position == 5:
+        raise error(5)
+    return position
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("error", "expected"), [(KeyError, KeyError), (StopIteration, RuntimeError)]
+)
+def test_a_perm_that_raises_does_so_in_its_turn(backend, error, expected):
+    perm = functools.partial(perm_that_raises, error)
+    with tnt.ParallelDatasetIterator(
+        range(9), 2, perm=perm, backend=backend
+    ) as parallel:
+        for iterator in (tnt.DatasetIterator(range(9), perm), parallel):
+            got = []
+            with pytest.raises(expected):
+                got.extend(iterator)
+            assert got == [0, 1, 2, 3, 4]
+
+
+def test_a_perm_that_raises_without_order():
+    perm = functools.partial(perm_that_raises, KeyError)
+    with pytest.raises(KeyError):
+        list(tnt.ParallelDatasetIterator(range(9), 2, perm=perm, ordered=False))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_worker_does_one_thing_at_a_time(backend):
+    # A class is a function that makes a dataset.
+    with tnt.ParallelDatasetIterator(cases.OneAtATime, 2, backend=backend) as iterator:
+        for one, other in zip(iterator.run(), iterator.run(), strict=True):
+            assert one == other
+            iterator.exec("__getitem__", 0)
+        assert iterator.exec("__getattribute__", "clashes") == [0, 0]
+
+
+def test_a_class_makes_the_dataset_of_an_epoch():
+    assert list(tnt.DatasetIterator(cases.OneAtATime).run(epoch=3)) == list(range(20))
+
+
 def test_a_dataset_does_for_a_closure():
     assert list(tnt.ParallelDatasetIterator([1, 2, 3], 2)) == [1, 2, 3]
 

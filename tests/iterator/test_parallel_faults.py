@@ -5,13 +5,14 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from functools import partial
 from multiprocessing import connection, resource_tracker, spawn
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -81,11 +82,20 @@ def test_an_error_of_a_kind_that_cannot_be_sent():
 
 def test_a_sample_that_cannot_be_sent():
     with parallel(cases.unpicklable, backend="process") as iterator:
-        got, error = until_the_error(iterator, Exception, "for dataset.2. cannot be")
+        got, error = until_the_error(
+            iterator, Exception, r"from dataset\[2\] cannot be"
+        )
         assert got == [0, 1]
         assert list(iterator.run(0, 3)) == [3]
     with parallel(cases.unpicklable) as iterator:
         assert len(list(iterator)) == 4  # which threads needn't
+
+
+def test_a_result_that_cannot_be_sent():
+    with parallel(cases.generating, backend="process") as iterator:
+        with pytest.raises(TypeError) as caught:
+            iterator.exec("generate")
+    assert "from dataset.generate cannot be sent" in caught.value.__notes__[-1]
 
 
 @pytest.mark.parametrize(
@@ -270,6 +280,25 @@ def test_a_closure_that_cannot_be_pickled_is_named_before_anything_starts():
     dataset = tnt.ListDataset([1], lambda item: item)
     with pytest.raises(TypeError, match=r"ListDataset.*lambda"):
         parallel(dataset, backend="process")
+
+
+def test_a_closure_of_a_session_is_named_before_anything_starts(monkeypatch):
+    main = ModuleType("__main__")
+    exec("def closure(worker): return [worker]", main.__dict__)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    with pytest.raises(TypeError, match="closure .*belongs to a session"):
+        parallel(main.closure, backend="process")
+    assert list(parallel(main.closure)) == [0]
+
+
+def test_a_copy_of_the_process_starts_workers_of_its_own():
+    with parallel(cases.loaded_closure, backend="process") as iterator:
+        expected = iterator.exec("__len__")
+        pool = iterator._workers._pool
+        pool._owner = -1  # as seen from a copy
+        assert iterator.exec("__len__") == expected
+        assert iterator._workers._pool is not pool
+        pool.close()
 
 
 def test_jax_arrays_stay_here():

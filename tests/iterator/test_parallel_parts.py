@@ -232,8 +232,10 @@ def test_a_worker_stops_if_nobody_takes_its_answer(pipe):
     serve(Worker(0, [1], None), theirs, [])
 
 
-def test_the_life_of_a_process(pipe):
+def test_the_life_of_a_process(pipe, monkeypatch):
+    monkeypatch.setattr(_worker, "leave_with", lambda parent: parents.append(parent))
     ours, theirs = pipe
+    parents = []
     before = signal.getsignal(signal.SIGINT)
     ours.send_bytes(pickle.dumps((cases.failing, None)))
     ours.send((1, None, "get", (0, 4)))
@@ -248,14 +250,47 @@ def test_the_life_of_a_process(pipe):
     thread.start()
     try:
         main(0, theirs, [])
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        os.kill(os.getpid(), signal.SIGINT)  # is nothing to it
     finally:
         signal.signal(signal.SIGINT, before)
     thread.join(10)
+    assert parents == [os.getppid()]
     assert replies == [(1, True, pickle.dumps(4, protocol=5), [])]
 
 
-def test_a_process_that_was_given_up_before_it_began(pipe):
+def test_ctrl_c_comes_later():
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        with _member._ctrl_c_later():
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append(signal.getsignal(signal.SIGINT))
+    assert len(done) == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_is_left_to_the_main_thread():
+    def look():
+        with _member._ctrl_c_later():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    seen = []
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert seen == [signal.default_int_handler]
+
+
+def test_a_process_leaves_with_its_parent(monkeypatch):
+    parents, codes = iter([7, 7, 1]), []
+    monkeypatch.setattr(os, "getppid", lambda: next(parents))
+    monkeypatch.setattr(os, "_exit", codes.append)
+    _worker.leave_with(7, seconds=0.001)
+    assert codes == [1]
+    assert list(parents) == []
+
+
+def test_a_process_that_was_given_up_before_it_began(pipe, monkeypatch):
+    monkeypatch.setattr(_worker, "leave_with", lambda parent: None)
     ours, theirs = pipe
     before = signal.getsignal(signal.SIGINT)
     ours.close()
@@ -289,6 +324,8 @@ class Ended:
         (-signal.SIGTERM, True, "was killed by SIGTERM while it had nothing to do."),
         (-99, True, "worker 2 was killed by signal 99 while"),
         (1, False, "exit code 1 before it was ready; what it wrote to stderr says why"),
+        (-9, False, "SIGKILL before it was ready. If nobody killed it, the system may"),
+        (None, False, "closed its pipe before it was ready."),
     ],
 )
 def test_how_a_process_died(exitcode, ready, text, pipe):

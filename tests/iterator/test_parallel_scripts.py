@@ -116,16 +116,33 @@ def test_ctrl_c(start, backend):
     assert errors.endswith("KeyboardInterrupt\n")
 
 
-def test_ctrl_c_while_the_workers_start(start):
+def test_ctrl_c_when_the_workers_have_nothing_to_do(start):
+    script = READS + (
+        "if __name__ == '__main__':\n"
+        "    it = tnt.ParallelDatasetIterator([1, 2], 2, backend='process')\n"
+        "    print(list(it), flush=True)\n    time.sleep(60)\n"
+    )
+    process = start(script)
+    assert process.stdout.readline() == "[1, 2]\n"
+    os.killpg(process.pid, signal.SIGINT)
+    code, _, errors = end_of(process)
+    assert code == -signal.SIGINT
+    assert errors.count("Traceback") == 1
+
+
+@pytest.mark.parametrize(("num_workers", "seconds"), [(1, 0.1), (4, 0.0)])
+def test_ctrl_c_while_the_workers_start(start, num_workers, seconds):
     script = READS + (
         "import threading, multiprocessing as mp, os, signal\n"
+        "import jax.numpy as jnp\n"
         "def interrupt():\n"
         "    while not mp.active_children(): time.sleep(0.001)\n"
-        "    time.sleep(0.1)\n"
+        f"    time.sleep({seconds})\n"
         "    os.killpg(0, signal.SIGINT)\n"
         "if __name__ == '__main__':\n"
+        "    jnp.ones((300, 300)).block_until_ready()  # has threads of its own\n"
         "    threading.Thread(target=interrupt).start()\n"
-        "    read('process')\n"
+        f"    read('process', {num_workers})\n"
     )
     code, output, errors = end_of(start(script))
     assert (code, output) == (-signal.SIGINT, "")
@@ -143,6 +160,44 @@ def test_workers_end_when_their_consumer_is_killed(start):
     process.kill()
     code, _, errors = end_of(process)
     assert (code, errors) == (-signal.SIGKILL, "")
+
+
+LONG = (
+    READS
+    + """
+import multiprocessing, os, signal, threading
+
+if __name__ == '__main__':
+    long = tnt.ListDataset([0, 600, 600], time.sleep)
+    iterator = tnt.ParallelDatasetIterator(long, 2, backend='process')
+    run = iterator.run()
+    next(run)
+"""
+)
+
+
+def test_workers_that_are_long_at_it_end_when_their_consumer_is_killed(start):
+    process = start(LONG + "    print('reads', flush=True)\n    time.sleep(60)\n")
+    assert process.stdout.readline() == "reads\n"
+    process.kill()
+    code, _, errors = end_of(process)
+    assert (code, errors) == (-signal.SIGKILL, "")
+
+
+def test_a_second_ctrl_c_leaves_no_worker(start):
+    script = LONG + (
+        "    def twice():\n"
+        "        for _ in range(2):\n"
+        "            time.sleep(0.3)\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "    threading.Thread(target=twice).start()\n"
+        "    try:\n"
+        "        with iterator:\n"
+        "            list(run)\n"
+        "    except KeyboardInterrupt:\n"
+        "        print(len(multiprocessing.active_children()))\n"
+    )
+    assert end_of(start(script)) == (0, "0\n", "")
 
 
 def test_a_script_without_guard_is_told_what_to_do(start):

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from tntjax._struct import pytree, static
-from tntjax._types import Chunk, Dataset, Room, Sample
+from tntjax._types import Chunk, Dataset, Room, Sample, is_dataset
 from tntjax.dataset._take import (
     check_indices,
     on_device,
@@ -57,7 +57,7 @@ class DatasetIterator:
     transform: Callable[[Sample], Sample] | None = static(default=None)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.source, Dataset) and not callable(self.source):
+        if not is_dataset(self.source) and not callable(self.source):
             raise TypeError(
                 "DatasetIterator needs a dataset (anything with len and [index]) or a"
                 f" function epoch -> dataset, got {type(self.source).__name__}."
@@ -127,10 +127,10 @@ class DatasetIterator:
             raise ValueError(
                 f"A position is epoch >= 0 and start >= 0, got {epoch} and {start}."
             )
-        if isinstance(self.source, Dataset):
+        if is_dataset(self.source):
             return self.source
         dataset = self.source(epoch)
-        if not isinstance(dataset, Dataset):
+        if not is_dataset(dataset):
             raise TypeError(
                 "DatasetIterator: the function epoch -> dataset must return a dataset"
                 f" (anything with len and [index]), got {type(dataset).__name__}."
@@ -138,8 +138,9 @@ class DatasetIterator:
         return dataset
 
     def _order(self, dataset: Dataset, start: int) -> Iterable[int]:
-        positions = range(start, len(dataset))
-        return positions if self.perm is None else map(self.perm, positions)
+        positions, perm = range(start, len(dataset)), self.perm
+        # Not with map: a StopIteration of the function would look like the end.
+        return positions if perm is None else (perm(p) for p in positions)
 
     def _samples(self, dataset: Dataset, start: int) -> Iterator[Sample]:
         skipped = 0 if self.filter is None else start

@@ -98,9 +98,30 @@ _BIRTH = threading.Lock()
 
 
 @contextlib.contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """Puts Ctrl-C off until the end, where half of the work would be worse than none.
+
+    Blocking the signal is not enough: another thread then takes it, and Python raises
+    in the main thread all the same.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+@contextlib.contextmanager
 def birth() -> Iterator[None]:
     """What a process inherits: no accelerator, and no Ctrl-C while it imports."""
-    with _BIRTH:
+    with _BIRTH, _ctrl_c_later():
         platforms = os.environ.get("JAX_PLATFORMS")
         os.environ["JAX_PLATFORMS"] = "cpu"
         mask = None
@@ -131,7 +152,9 @@ def death(member: Member) -> RuntimeError:
     when = f"while it read {at}" if at else "while it had nothing to do"
     hint = ""
     if not member.ready:
-        when = "before it was ready; what it wrote to stderr says why"
+        when = "before it was ready"
+    if not member.ready and code is not None and code > 0:
+        when += "; what it wrote to stderr says why"
         hint = (
             " In a script, what starts workers belongs under"
             " `if __name__ == '__main__':`, as each worker imports the script."
@@ -159,17 +182,18 @@ def end(members: Sequence[Member], owner: int) -> None:
     """
     if os.getpid() != owner:
         return
-    for member in members:
-        member.pipe.close()  # which a worker that waits for a request notices
-    deadline = time.monotonic() + GRACE
-    for member in members:
-        member.process.join(max(0.0, deadline - time.monotonic()))
-    for member in members:
-        if member.process.is_alive():
-            member.process.kill()
-        member.process.join()
-        member.process.close()
-        _close(member.blocks)
+    with _ctrl_c_later():
+        for member in members:
+            member.pipe.close()  # which a worker that waits for a request notices
+        deadline = time.monotonic() + GRACE
+        for member in members:
+            member.process.join(max(0.0, deadline - time.monotonic()))
+        for member in members:
+            if member.process.is_alive():
+                member.process.kill()
+            member.process.join()
+            member.process.close()
+            _close(member.blocks)
 
 
 def _close(blocks: Sequence[Block | None]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 
 from tntjax._struct import describe, pytree, static
-from tntjax._types import Chunk, Dataset, Room, Sample
+from tntjax._types import Chunk, Room, Sample, is_dataset
 from tntjax.iterator._chunk import grouped
 from tntjax.iterator._processes import Processes
 from tntjax.iterator._threads import Threads
@@ -47,6 +47,8 @@ class ParallelDatasetIterator:
         `run(epoch, start)` the rest of `run(epoch)`.
       backend: `"thread"` for loading that waits for files or releases the lock of the
         interpreter, as decoders and NumPy do, or `"process"` for Python that computes.
+        A run has new threads over the workers' datasets, which must not be bound to
+        one, and its end waits for what they are reading; a process is ended.
         A process gets `closure` and `init` by pickle, returns arrays through shared
         memory, and starts no JAX: a JAX array in a sample arrives as NumPy's.
 
@@ -80,7 +82,7 @@ class ParallelDatasetIterator:
     _workers: Any = static(init=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.closure, Dataset) and not callable(self.closure):
+        if not is_dataset(self.closure) and not callable(self.closure):
             raise TypeError(
                 "ParallelDatasetIterator needs a function worker -> dataset, or a"
                 f" dataset, got {type(self.closure).__name__}."
@@ -199,8 +201,8 @@ class ParallelDatasetIterator:
         run = self._workers.start(epoch)
         with closing(run):
             positions = range(start - skipped, run.length())
-            indices = positions if self.perm is None else map(self.perm, positions)
-            samples = _read(run, indices, AHEAD * self.num_workers, self.ordered)
+            ahead = AHEAD * self.num_workers
+            samples = _read(run, positions, self.perm, ahead, self.ordered)
             yield from islice(self._kept(samples), skipped, None)
 
     def _kept(self, samples: Iterable[Sample]) -> Iterator[Sample]:
@@ -220,17 +222,28 @@ class _Run(Protocol):
 
 
 def _read(
-    run: _Run, indices: Iterable[int], ahead: int, ordered: bool
+    run: _Run,
+    positions: Iterable[int],
+    perm: Callable[[int], int] | None,
+    ahead: int,
+    ordered: bool,
 ) -> Iterator[Sample]:
     """Samples of a run, with `ahead` at most under way or waiting for their turn."""
-    coming = enumerate(indices)
+    coming = enumerate(positions)
     done: dict[int, tuple[bool, Any]] = {}
     pending = 0
 
     def fill() -> None:
         nonlocal pending
-        for position, index in islice(coming, ahead - pending):
-            run.submit(position, index)
+        for number, position in islice(coming, ahead - pending):
+            try:
+                index = position if perm is None else perm(position)
+            except Exception as error:
+                if not ordered:
+                    raise
+                done[number] = False, error
+            else:
+                run.submit(number, index)
             pending += 1
 
     fill()
@@ -238,8 +251,8 @@ def _read(
     while pending:
         if ordered:
             while turn not in done:
-                position, fine, value = run.next_done()
-                done[position] = fine, value
+                number, fine, value = run.next_done()
+                done[number] = fine, value
             fine, value = done.pop(turn)
         else:
             _, fine, value = run.next_done()

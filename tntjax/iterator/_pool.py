@@ -30,8 +30,9 @@ class Pool:
     def __init__(self, content: tuple[Any, Any], num_workers: int) -> None:
         self._lock, self._tickets = threading.RLock(), 0
         self._ended: str | None = None
+        self._owner = os.getpid()
         self._members: list[Member] = []
-        self._end = weakref.finalize(self, end, self._members, os.getpid())
+        self._end = weakref.finalize(self, end, self._members, self._owner)
         payload = pickle.dumps(content, protocol=5)
         with self._whole():
             with birth():
@@ -42,8 +43,8 @@ class Pool:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the processes were ended or have failed."""
-        return self._ended is not None
+        """Whether they were ended, have failed, or are those of another process."""
+        return self._ended is not None or self._owner != os.getpid()
 
     def close(self) -> None:
         """Ends the processes."""

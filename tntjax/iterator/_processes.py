@@ -1,9 +1,12 @@
 """Workers that are processes: started once, and kept over runs."""
 
+import os
 import pickle
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any
 
 from tntjax._struct import describe
@@ -104,7 +107,19 @@ class _Trial(pickle.Pickler):
                 f"it holds a JAX array, {describe(obj)}, and workers start no JAX."
                 " jax.device_get(dataset) has NumPy arrays"
             )
+        if _has_no_file(obj):
+            raise TypeError(
+                f"{describe(obj)} belongs to a session or command that lies in no file"
+            )
         return NotImplemented
+
+
+def _has_no_file(obj: Any) -> bool:
+    """Whether it is a function or class that a worker cannot import."""
+    if not isinstance(obj, type | FunctionType) or obj.__module__ != "__main__":
+        return False
+    main = sys.modules["__main__"]
+    return main.__spec__ is None and not os.path.exists(getattr(main, "__file__", ""))
 
 
 def check_sendable(name: str, value: Any) -> None:

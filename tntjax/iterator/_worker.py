@@ -1,14 +1,16 @@
 """What a worker does, in a thread or in a process of its own."""
 
 import functools
+import os
 import pickle
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
-from tntjax._types import Dataset, Sample
+from tntjax._types import Dataset, Sample, is_dataset
 from tntjax.iterator._shared import Block, pack, pack_error
 
 KEPT = 2
@@ -18,7 +20,7 @@ KEPT = 2
 class Worker:
     """A worker's datasets, made when they are first asked for.
 
-    Safe to use from several threads, as the datasets themselves are.
+    It does one thing at a time, whichever thread asks.
 
     Args:
       number: which worker, from 0.
@@ -31,25 +33,27 @@ class Worker:
     ) -> None:
         self.number = number
         self._closure, self._init = closure, init
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._source: Any = None
         self._epochs: dict[int, Dataset] = {}
 
     def get(self, epoch: int, index: int) -> Sample:
         """Reads one sample; an error says which."""
-        dataset = self.dataset(epoch)
-        try:
-            return dataset[index]
-        except BaseException as error:
-            error.add_note(
-                f"ParallelDatasetIterator: worker {self.number} was reading"
-                f" dataset[{index}]."
-            )
-            raise
+        with self._lock:
+            dataset = self.dataset(epoch)
+            try:
+                return dataset[index]
+            except BaseException as error:
+                error.add_note(
+                    f"ParallelDatasetIterator: worker {self.number} was reading"
+                    f" dataset[{index}]."
+                )
+                raise
 
     def call(self, epoch: int, name: str, args: Sequence[Any]) -> Any:
         """Calls a method of the dataset."""
-        return getattr(self.dataset(epoch), name)(*args)
+        with self._lock:
+            return getattr(self.dataset(epoch), name)(*args)
 
     def dataset(self, epoch: int) -> Dataset:
         """The dataset of an epoch."""
@@ -57,7 +61,7 @@ class Worker:
             try:
                 if self._source is None:
                     self._source = self._start()
-                if isinstance(self._source, Dataset):
+                if is_dataset(self._source):
                     return self._source
                 if epoch not in self._epochs:
                     made = self._of_epoch(epoch)
@@ -75,10 +79,10 @@ class Worker:
     def _start(self) -> Any:
         if self._init is not None:
             self._init(self.number)
-        if isinstance(self._closure, Dataset):
+        if is_dataset(self._closure):
             return self._closure
         source = self._closure(self.number)
-        if not isinstance(source, Dataset) and not callable(source):
+        if not is_dataset(source) and not callable(source):
             raise TypeError(
                 "ParallelDatasetIterator: closure(worker) must return a dataset"
                 " (anything with len and [index]) or a function epoch -> dataset, got"
@@ -88,7 +92,7 @@ class Worker:
 
     def _of_epoch(self, epoch: int) -> Dataset:
         dataset = self._source(epoch)
-        if not isinstance(dataset, Dataset):
+        if not is_dataset(dataset):
             raise TypeError(
                 "ParallelDatasetIterator: the function epoch -> dataset must return"
                 " a dataset (anything with len and [index]), got"
@@ -105,15 +109,28 @@ def main(number: int, connection: Connection, blocks: Sequence[Block | None]) ->
       connection: sends the closure, then requests; takes the replies.
       blocks: the memory that samples travel through.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the consumer's to handle
+    # Ctrl-C is the consumer's to handle. Not ignored, or what `load` runs would be so.
+    signal.signal(signal.SIGINT, lambda *_: None)
     if hasattr(signal, "pthread_sigmask"):  # pragma: no branch - not on Windows
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=leave_with, args=(os.getppid(),), daemon=True).start()
     try:
         connection.send_bytes(READY)
         content = unpack_closure(connection.recv_bytes())
     except (EOFError, OSError):  # given up before it began
         return
     serve(Worker(number, *content), connection, blocks)
+
+
+def leave_with(parent: int, seconds: float = 1.0) -> None:
+    """Ends the process soon after its parent is gone, whatever it is at.
+
+    A worker that waits for a request sees its pipe close; one in a long `load` does
+    not, nor any while another process has a copy of the pipe.
+    """
+    while os.getppid() == parent:
+        time.sleep(seconds)
+    os._exit(1)
 
 
 READY = b""
@@ -153,7 +170,8 @@ def serve(
         block = None if slot is None else blocks[slot]
         try:
             result = getattr(worker, method)(*args)
-            reply = True, *_packed(result, block, worker.number, args)
+            what = f".{args[1]}" if method == "call" else f"[{args[1]}]"
+            reply = True, *_packed(result, block, worker.number, f"dataset{what}")
             del result  # or it would be kept until the next one is there
         except BaseException as error:
             reply = False, pack_error(error), ()
@@ -164,13 +182,13 @@ def serve(
 
 
 def _packed(
-    result: Any, block: Block | None, number: int, args: Sequence[Any]
+    result: Any, block: Block | None, number: int, what: str
 ) -> tuple[bytes, list[int]]:
     try:
         return pack(result, block)
     except Exception as error:
         error.add_note(
-            f"ParallelDatasetIterator: what worker {number} read for dataset[{args[1]}]"
+            f"ParallelDatasetIterator: what worker {number} got from {what}"
             " cannot be sent to the consumer. Make samples of arrays, numbers and"
             " strings, or use backend='thread'."
         )
