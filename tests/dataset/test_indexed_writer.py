@@ -50,6 +50,18 @@ def test_a_kind_begins_anew_and_readers_keep_the_old(tmp_path):
     assert [item.tolist() for item in reader] == [[1, 2, 3]] * 2
 
 
+def test_what_cannot_be_written_takes_nothing_away(tmp_path):
+    index, data = write(tmp_path, "int", [np.int32([1])])
+    before = contents((index, data))
+    with pytest.raises(OSError):
+        IndexedDatasetWriter(index, tmp_path / "no folder" / "x.bin", "int")
+    with pytest.raises(OSError):
+        IndexedDatasetWriter(index, tmp_path, "int")
+    with pytest.raises(ValueError, match="needs two files"):
+        IndexedDatasetWriter(data, data, "int")
+    assert contents((index, data)) == before
+
+
 def test_leaves_only_the_archive(tmp_path):
     write(tmp_path, "int", [np.int32([1])])
     assert sorted(os.listdir(tmp_path)) == ["x.bin", "x.idx"]

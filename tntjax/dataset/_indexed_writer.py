@@ -43,8 +43,8 @@ class IndexedDatasetWriter:
 
     Raises:
       FileNotFoundError: if there is nothing to append to.
-      ValueError: if the kind is unknown, if a writer is still open or has died, or if
-        the archive to append to is damaged.
+      ValueError: if the kind is unknown, if a writer is still open or has died, if
+        the archive to append to is damaged, or if both files are one.
 
     Example:
       >>> import tempfile
@@ -73,6 +73,11 @@ class IndexedDatasetWriter:
     ) -> None:
         names = (os.fspath(index_filename), os.fspath(data_filename))
         self.index_filename, self.data_filename = names
+        if os.path.realpath(names[0]) == os.path.realpath(names[1]):
+            raise ValueError(
+                "IndexedDatasetWriter needs two files, one for the index and one for"
+                f" the data, got {names[0]!r} for both."
+            )
         if kind is None:
             self._entries = Entries.of(open_index(*names))
         elif kind in list(KINDS):  # which may be asked for anything
@@ -85,11 +90,13 @@ class IndexedDatasetWriter:
         self.kind = self._entries.kind
         self._lock = threading.Lock()
         self._journal = start_journal(self._entries, self.index_filename)
-        try:
+        try:  # to open the data before anything old is gone
+            self._data = open(self.data_filename, "ab", buffering=0)
             if kind is not None:
+                self._data.close()
                 for name in filter(os.path.exists, names):
                     os.remove(name)  # who still reads the old files keeps them
-            self._data = open(self.data_filename, "ab", buffering=0)
+                self._data = open(self.data_filename, "ab", buffering=0)
         except OSError:
             self._journal.close()
             os.remove(journal_name(self.index_filename))
