@@ -3,6 +3,8 @@ from contextlib import suppress
 import jax
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tntjax.utils import infer_input_size, infer_output_size
 
@@ -49,6 +51,35 @@ def test_the_input_is_the_smallest_that_gives_the_output(size, stride, padding):
     assert infer_output_size(layers, least + stride) == size + 1
     with suppress(ValueError):  # smaller than a kernel
         assert infer_output_size(layers, least - 1) < size
+
+
+LAYER = st.builds(
+    lambda kernel, stride, padding: {
+        "kernel": kernel,
+        "stride": stride,
+        "padding": padding,
+    },
+    st.integers(1, 5),
+    st.integers(1, 4),
+    st.integers(0, 4),
+)
+
+
+@given(st.lists(LAYER, max_size=3), st.integers(1, 6))
+def test_an_input_is_found_if_there_is_one(layers, size):
+    for candidate in range(1, 600):  # more than any of these nets needs
+        with suppress(ValueError):  # smaller than a kernel
+            if infer_output_size(layers, candidate) == size:
+                assert infer_input_size(layers, size).size == candidate
+                return
+    with pytest.raises(ValueError, match="pads so much"):
+        infer_input_size(layers, size)
+
+
+def test_small_integers_of_numpy_do_not_wrap():
+    layers = [{"kernel": np.uint8(3), "padding": np.uint8(100)}]
+    assert infer_output_size(layers, np.uint8(200)) == 398
+    assert infer_input_size(layers, np.int16(398)) == (200, 1)
 
 
 def test_the_output_is_that_of_a_convolution():

@@ -47,16 +47,18 @@ def infer_input_size(layers: Sequence[Layer], size: int = 1) -> InputSize:
     sizes where there is no input.
     """
     _check_integer("size", size, least=1)
+    smallest = largest = int(size)  # a stride above 1 leaves a choice
     total = 1
     for number, (kernel, stride, padding) in reversed(_convolutions(layers)):
-        wanted, size = size, size * stride + kernel - stride - 2 * padding
+        wanted, least = largest, (smallest - 1) * stride + kernel - 2 * padding
+        smallest, largest = max(1, least), largest * stride + kernel - 1 - 2 * padding
         total *= stride
-        if size < 1:
+        if largest < smallest:
             raise ValueError(
                 f"infer_input_size: layer {number} pads so much that none of its inputs"
                 f" gives {wanted}: {describe(dict(layers[number]))}."
             )
-    return InputSize(size, total)
+    return InputSize(smallest, total)
 
 
 def infer_output_size(layers: Sequence[Layer], size: int) -> int:
@@ -81,6 +83,7 @@ def infer_output_size(layers: Sequence[Layer], size: int) -> int:
     Torchnet: `utils.nn.inferoutputsize`, which fails at layers without a kernel.
     """
     _check_integer("size", size, least=1)
+    size = int(size)  # one of NumPy would wrap
     for number, (kernel, stride, padding) in _convolutions(layers):
         if size + 2 * padding < kernel:
             raise ValueError(
@@ -112,7 +115,8 @@ def _convolutions(layers: Sequence[Layer]) -> list[tuple[int, tuple[int, int, in
             ("kernel", "stride", "padding"), numbers, (1, 1, 0), strict=True
         ):
             _check_integer(f"layer {number}: {name}", value, least)
-        found.append((number, numbers))
+        kernel, stride, padding = map(int, numbers)
+        found.append((number, (kernel, stride, padding)))
     return found
 
 
