@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import Opaque, child, describe, pytree, static
 
 
 @pytree
@@ -152,6 +152,28 @@ def test_a_repr_of_its_own_is_kept():
 )
 def test_describe(value, expected):
     assert describe(value) == expected
+
+
+@pytree
+class Secret:
+    hidden: list = child(Opaque)
+    shown: int = 0
+
+
+def test_jax_does_not_look_into_what_is_opaque():
+    secret = Secret(["text", np.zeros(2)], 5)
+    leaves, structure = jax.tree.flatten(secret)
+    assert leaves == [5]
+    assert jax.tree.unflatten(structure, leaves).hidden is secret.hidden
+    assert jax.jit(lambda secret: (len(secret.hidden), secret.shown))(secret) == (2, 5)
+    assert "text" in str(structure)
+
+
+def test_what_is_opaque_equals_itself_alone():
+    hidden = [1]
+    assert jax.tree.structure(Secret(hidden)) == jax.tree.structure(Secret(hidden))
+    assert jax.tree.structure(Secret(hidden)) != jax.tree.structure(Secret([1]))
+    assert len({Opaque(hidden), Opaque(hidden), Opaque([1])}) == 2
 
 
 @pytest.mark.parametrize("value", [Plain(), Holder(outer()), [{1: Plain()}]], ids=type)

@@ -1,4 +1,4 @@
-"""Frozen dataclasses that JAX can see into: `pytree` and `static`. Nothing else."""
+"""Frozen dataclasses that JAX can see into: `pytree`, and kinds of their fields."""
 
 import dataclasses
 import re
@@ -24,7 +24,47 @@ def static(**kwargs: Any) -> Any:
     return dataclasses.field(metadata={"static": True}, **kwargs)
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
+class Opaque:
+    """Stands for a value that JAX shall not look into: it has no leaves.
+
+    It is equal to itself alone, so anything can be one, a list or an array included.
+    Flattening keeps the value, and rebuilding gives the value itself.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Opaque) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __repr__(self) -> str:
+        return describe(self.value)
+
+
+jax.tree_util.register_pytree_node(
+    Opaque, lambda opaque: ((), opaque), lambda opaque, _: opaque.value
+)
+
+
+def child(seen_as: Callable[[Any], Any], **kwargs: Any) -> Any:
+    """Declares a dataclass field that JAX sees as something else, such as `Opaque`.
+
+    Args:
+      seen_as: `value -> pytree`, which is rebuilt to the value.
+      **kwargs: whatever `dataclasses.field` takes.
+
+    Returns:
+      The field.
+    """
+    return dataclasses.field(metadata={"seen_as": seen_as}, **kwargs)
+
+
+@dataclass_transform(
+    frozen_default=True, field_specifiers=(dataclasses.field, static, child)
+)
 def pytree(cls: Class) -> Class:
     """Makes a class a frozen dataclass and a JAX pytree.
 
@@ -52,9 +92,12 @@ def pytree(cls: Class) -> Class:
     statics = tuple(f.name for f in fields if f.metadata.get("static"))
     children = tuple(f.name for f in fields if f.name not in statics)
     keys = tuple(jax.tree_util.GetAttrKey(name) for name in children)
+    seen = [(f.name, f.metadata["seen_as"]) for f in fields if "seen_as" in f.metadata]
 
     def flatten(value: Any) -> tuple[tuple, tuple]:
         held = value.__dict__
+        if seen:
+            held = {**held, **{name: see(held[name]) for name, see in seen}}
         return tuple(held[n] for n in children), tuple(held[n] for n in statics)
 
     def flatten_with_keys(value: Any) -> tuple[tuple, tuple]:

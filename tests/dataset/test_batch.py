@@ -3,7 +3,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tntjax.dataset import BatchDataset, ListDataset, TableDataset, TransformDataset
+from tntjax.dataset import (
+    BatchDataset,
+    ListDataset,
+    TableDataset,
+    TransformDataset,
+    take,
+)
 
 
 def fields(length):
@@ -297,3 +303,27 @@ def test_batches_of_batches():
 def test_jax_indices_that_are_not_traced_read_any_dataset():
     dataset = BatchDataset(["a", "b", "c"], 2, filter=bool)
     assert dataset[jnp.int32(0)] == ["a", "b"]
+
+
+def test_jax_indices_that_are_not_traced_may_lead_far():
+    dataset = BatchDataset(range(10**10), 1000)
+    assert take(dataset, jnp.array([3 * 10**6]))[0, 1] == 3 * 10**9 + 1
+
+
+def test_a_jax_index_reads_the_shorter_last_batch():
+    dataset = BatchDataset(TableDataset(np.arange(10)), 4)
+    assert dataset[jnp.int32(2)].tolist() == [8, 9]
+
+
+def test_a_small_integer_of_numpy_may_be_the_batch_size():
+    dataset = BatchDataset(range(1000), np.uint8(200))
+    assert dataset[4].tolist() == list(range(800, 1000))
+    assert type(dataset.batch_size) is int
+
+
+@pytest.mark.parametrize("dataset", [range(4), ["a", "b"], [{"x": "text"}]], ids=str)
+def test_a_device_leaves_what_it_cannot_read_below(dataset):
+    batches = BatchDataset(dataset, 2)
+    assert jax.device_put(batches).dataset is dataset
+    with pytest.raises(TypeError, match="is read on the host"):
+        jax.jit(take)(batches, 0)

@@ -148,3 +148,9 @@ def test_survives_pickle_with_nothing_selected():
 def test_refuses(partitions, error, message):
     with pytest.raises(error, match=message):
         SplitDataset(range(4), partitions)
+
+
+def test_jax_indices_that_are_not_traced_may_lead_far():
+    split = SplitDataset(range(10**10), {"a": 0.5, "b": 0.5}, "b")
+    assert split[jnp.int32(7)] == 5 * 10**9 + 7
+    assert take(split, jnp.array([7])).tolist() == [5 * 10**9 + 7]

@@ -3,7 +3,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tntjax.dataset import TableDataset, take
+from tntjax.dataset import (
+    BatchDataset,
+    ListDataset,
+    ShuffleDataset,
+    TableDataset,
+    TransformDataset,
+    take,
+)
 from tntjax.dataset._take import has_take, sample_bytes, uniform_length
 
 
@@ -191,3 +198,35 @@ def test_samples_of_one_array_are_alike():
 )
 def test_the_bytes_of_a_sample(dataset, expected):
     assert sample_bytes(dataset) == expected
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        [],
+        range(0),
+        ListDataset([], str),
+        TransformDataset(TableDataset(np.zeros((0, 2))), abs),
+    ],
+    ids=str,
+)
+def test_an_empty_dataset_cannot_tell_what_a_batch_of_none_is_like(dataset):
+    with pytest.raises(ValueError, match="is empty, so there is no sample"):
+        take(dataset, [])
+    with pytest.raises(IndexError, match="has 0 samples"):
+        take(dataset, [0])
+
+
+@pytest.mark.parametrize("kind", [np.array, jnp.array])
+def test_an_empty_array_has_a_batch_of_none(kind):
+    table = TableDataset(kind(np.zeros((0, 2), np.float32)))
+    for dataset in (table, BatchDataset(table, 2), ShuffleDataset(table, 0)):
+        assert take(dataset, []).shape[-1] == 2
+
+
+@pytest.mark.parametrize("items", [np.arange(3), [0, [1], 2], ["0"]], ids=str)
+def test_compiled_code_says_that_a_list_is_read_on_the_host(items):
+    dataset = ListDataset(items, str)
+    assert list(jax.device_put(dataset)) == list(dataset)
+    with pytest.raises(TypeError, match="ListDataset is read on the host"):
+        jax.jit(take)(dataset, 0)

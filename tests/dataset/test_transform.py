@@ -1,11 +1,12 @@
-from collections import UserDict
+import dataclasses
+from collections import OrderedDict, UserDict
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tntjax.dataset import ListDataset, TableDataset, TransformDataset
+from tntjax.dataset import ListDataset, TableDataset, TransformDataset, take
 
 SAMPLES = [{"input": 1, "target": 10}, {"input": 2, "target": 20}]
 
@@ -74,6 +75,92 @@ def test_a_function_that_changes_its_sample_leaves_the_one_below(sample):
 
     assert len(TransformDataset([sample], clear)[0]) == 0
     assert len(sample) == 1
+
+
+def subtract_one(value):
+    value -= 1
+    return value
+
+
+def append_to_first(rows):
+    rows[0].append(2)
+    return rows
+
+
+def writes(field):
+    """A function that writes into the array of a field."""
+
+    def write(sample):
+        sample[field][...] = -1
+        return sample
+
+    return write
+
+
+@dataclasses.dataclass
+class Tensor:
+    """Like a tensor of torch: memory that NumPy sees, and that may be written to."""
+
+    rows: np.ndarray
+
+    def __array__(self, dtype=None, copy=None):
+        return self.rows
+
+    def __isub__(self, other):
+        self.rows -= other
+        return self
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass
+class Pair:
+    left: np.ndarray
+    right: np.ndarray
+
+
+@pytest.mark.parametrize(
+    ("below", "options"),
+    [
+        ([{"x": np.arange(3)}], {"transform": writes("x")}),
+        ([{"x": {"y": np.arange(3)}}], {"transform": lambda s: writes("y")(s["x"])}),
+        ([(np.arange(3), 1)], {"transform": writes(0)}),
+        ([[np.arange(3)]], {"transform": writes(0)}),
+        (
+            [OrderedDict(x=np.arange(3))],
+            {"transform": lambda sample: writes("x")(sample).popitem()},
+        ),
+        (
+            [Pair(np.arange(3), np.arange(2))],
+            {"transform": lambda pair: subtract_one(pair.left)},
+        ),
+        ([{"x": np.arange(3)}], {"transform": subtract_one, "key": "x"}),
+        ([{"x": np.arange(3)}], {"transform": {"x": subtract_one}}),
+        ([np.arange(3)], {"transform": subtract_one}),
+        (np.arange(6).reshape(2, 3), {"transform": subtract_one}),
+        (np.arange(6).reshape(2, 3), {"transform": subtract_one, "batched": True}),
+        ([{"x": [1]}], {"transform": append_to_first, "key": "x", "batched": True}),
+        ([[1, 2]], {"transform": lambda tokens: tokens.append(3) or tokens}),
+        ([Tensor(np.arange(3))], {"transform": subtract_one}),
+        (ListDataset([np.arange(3)], lambda item: item), {"transform": subtract_one}),
+    ],
+    ids=str,
+)
+def test_a_function_that_writes_to_arrays_leaves_those_below(below, options):
+    before = repr(list(below))
+    dataset = TransformDataset(below, **options)
+    once, again = dataset[0], dataset[0]
+    take(dataset, [0, 0])
+    assert repr(once) == repr(again)
+    assert repr(list(below)) == before
+
+
+def test_what_cannot_be_written_to_is_not_copied():
+    fixed = np.arange(3)
+    fixed.flags.writeable = False
+    device = jnp.arange(3)
+    seen = TransformDataset([(fixed, device, "text")], lambda sample: sample)[0]
+    assert seen[0] is fixed
+    assert seen[1] is device
 
 
 def test_a_field_of_any_mapping_may_be_changed():

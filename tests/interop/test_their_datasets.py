@@ -133,3 +133,11 @@ def test_workers(number, backend, folder, workers):
 def test_a_dataset_of_theirs_is_sent_to_a_process(make, folder):
     with tnt.ParallelDatasetIterator(make(folder), 1, backend="process") as iterator:
         assert_equal(iterator, EXPECTED)
+
+
+def test_a_transform_that_writes_to_a_tensor_leaves_the_one_below():
+    torch = pytest.importorskip("torch")
+    samples = torch.utils.data.TensorDataset(torch.arange(6.0).reshape(2, 3))
+    dataset = tnt.TransformDataset(samples, lambda sample: sample[0].sub_(1))
+    assert [row.tolist() for row in dataset] == [[-1, 0, 1], [2, 3, 4]]
+    assert dataset[0].tolist() == [-1, 0, 1]

@@ -13,7 +13,7 @@ from tntjax.dataset import (
     TableDataset,
     TransformDataset,
 )
-from tntjax.iterator import DatasetIterator
+from tntjax.iterator import DatasetIterator, ParallelDatasetIterator
 from tntjax.iterator._chunk import IndexedChunk, StackedChunk
 
 
@@ -428,3 +428,19 @@ def test_the_repr_says_what_it_iterates_over():
         "DatasetIterator(source=[1, 2], perm=None, filter=is_odd, transform=None)"
     )
     assert repr(DatasetIterator([1, 2], filter=is_odd)) == expected
+
+
+def test_a_transform_that_writes_to_its_sample_leaves_the_dataset():
+    def subtract_one(sample):
+        sample["x"] -= 1
+        return sample
+
+    samples = [{"x": np.full(2, n)} for n in range(3)]
+    for iterator in (
+        DatasetIterator(samples, transform=subtract_one),
+        ParallelDatasetIterator(lambda worker: samples, 2, transform=subtract_one),
+    ):
+        read = [list(iterator.run(epoch)) for epoch in range(2)]
+        assert [[s["x"].tolist() for s in run] for run in read] == [
+            [[-1, -1], [0, 0], [1, 1]]
+        ] * 2

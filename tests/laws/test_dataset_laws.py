@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -300,7 +301,17 @@ def test_an_index_gives_equal_samples_each_time(case):
 
 
 @every_dataset
-@pytest.mark.parametrize("read", [lambda d, i: d[i], take, lambda d, i: take(d, [i])])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda d, i: d[i],
+        take,
+        lambda d, i: take(d, [i]),
+        lambda d, i: d[jnp.int32(i)],
+        lambda d, i: take(d, jnp.array([[i]])),
+    ],
+    ids=["get", "take", "take one", "get of JAX", "take of JAX"],
+)
 def test_an_index_below_0_or_at_the_length_is_an_error(case, read):
     dataset = case.make()
     for index in (len(dataset), -1):
@@ -317,10 +328,12 @@ def test_an_index_is_an_integer(case, index):
 
 
 @every_dataset
-@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.array])
-def test_an_index_may_be_an_integer_of_numpy(case, kind):
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.array, jnp.uint8, jnp.int32])
+def test_an_index_may_be_an_integer_of_numpy_or_jax(case, kind):
     dataset = case.make()
-    assert_equal(dataset[kind(1)], dataset[1])
+    last = len(dataset) - 1
+    assert_equal(dataset[kind(last)], dataset[last])
+    assert_equal(take(dataset, kind([last])), take(dataset, [last]))
 
 
 @every_dataset

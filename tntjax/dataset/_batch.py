@@ -8,9 +8,10 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._take import (
+    below,
     check_index,
     check_indices,
     host_only,
@@ -62,7 +63,7 @@ class BatchDataset:
     `"pad-last"` is ours.
     """
 
-    dataset: Dataset
+    dataset: Dataset = child(below)
     batch_size: int = static()
     perm: Callable[[int], int] | None = static(default=None)
     merge: Callable[[dict[str, list]], Sample] | None = static(default=None)
@@ -82,6 +83,8 @@ class BatchDataset:
             raise TypeError(
                 f"{name} needs an integer batch_size, got {describe(self.batch_size)}."
             )
+        # NumPy's small integers would overflow in what is computed of it.
+        object.__setattr__(self, "batch_size", int(self.batch_size))
         if self.batch_size < 1:
             raise ValueError(f"{name} needs batch_size >= 1, got {self.batch_size}.")
         rest = len(self.dataset) % self.batch_size

@@ -8,12 +8,12 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._take import (
+    below,
     check_index,
     check_indices,
     in_order,
@@ -51,7 +51,7 @@ class ConcatDataset:
     a list that grows afterwards does not shift what follows it.
     """
 
-    datasets: Sequence[Dataset]
+    datasets: Sequence[Dataset] = child(lambda datasets: tuple(map(below, datasets)))
     ends: tuple[int, ...] = static(init=False)
 
     def __post_init__(self) -> None:
@@ -104,9 +104,7 @@ class ConcatDataset:
         """
         rows = check_indices(self, indices)
         if isinstance(rows, jax.Array):
-            if isinstance(rows, Tracer) or self.on_device:
-                return self._select(rows)
-            rows = check_indices(self, np.asarray(rows))
+            return self._select(rows)
         return with_flat(self._gather, rows)
 
     def _start(self, member: int) -> int:

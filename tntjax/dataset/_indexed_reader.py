@@ -131,7 +131,7 @@ def host_index(dataset: Any, index: Any) -> int:
     index = check_index(dataset, index)
     if isinstance(index, Tracer):
         raise host_only(dataset)
-    return index if isinstance(index, int) else check_index(dataset, int(index))
+    return index
 
 
 def host_indices(dataset: Any, indices: Any) -> np.ndarray:
@@ -139,8 +139,4 @@ def host_indices(dataset: Any, indices: Any) -> np.ndarray:
     rows = check_indices(dataset, indices)
     if isinstance(rows, Tracer):
         raise host_only(dataset)
-    return (
-        rows
-        if isinstance(rows, np.ndarray)
-        else check_indices(dataset, np.asarray(rows))
-    )
+    return rows

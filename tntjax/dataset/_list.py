@@ -7,7 +7,7 @@ from typing import Any
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._take import (
     check_index,
@@ -44,7 +44,7 @@ class ListDataset:
     Torchnet: `dataset/listdataset.lua`. Its form with a file name is `from_file`.
     """
 
-    list: Sequence[Any] = static()
+    list: Sequence[Any] = child(Opaque)
     load: Callable[[Any], Sample] = static()
     path: str | None = static(default=None)
 

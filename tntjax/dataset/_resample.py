@@ -10,9 +10,10 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._take import (
+    below,
     check_index,
     check_indices,
     host_only,
@@ -57,7 +58,7 @@ class ResampleDataset:
     Torchnet: `dataset/resampledataset.lua`. There size 0 means none given.
     """
 
-    dataset: Dataset
+    dataset: Dataset = child(below)
     sampler: Any = None
     size: int | None = static(default=None)
     batched: bool = static(default=False)
@@ -114,11 +115,8 @@ class ResampleDataset:
           ValueError: if a batched sampler gives another number of indices.
         """
         rows = check_indices(self, indices)
-        if isinstance(rows, Tracer):
-            if not self._compiles:
-                raise host_only(self)
-        elif isinstance(rows, jax.Array) and not self.on_device:
-            rows = check_indices(self, np.asarray(rows))
+        if isinstance(rows, Tracer) and not self._compiles:
+            raise host_only(self)
         return take(self.dataset, self._picked(rows.reshape(-1)).reshape(rows.shape))
 
     @property

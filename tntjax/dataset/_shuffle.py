@@ -8,10 +8,11 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._keyed import KeyedOrder, round_keys
 from tntjax.dataset._take import (
+    below,
     check_index,
     check_indices,
     gather,
@@ -60,7 +61,7 @@ class ShuffleDataset:
     gives a new dataset.
     """
 
-    dataset: Dataset
+    dataset: Dataset = child(below)
     seed: dataclasses.InitVar[int]  # of any size: as a leaf it would have to fit int32
     size: int | None = static(default=None)
     replacement: bool = static(default=False)

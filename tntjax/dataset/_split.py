@@ -11,9 +11,10 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._take import (
+    below,
     check_index,
     check_indices,
     in_order,
@@ -67,7 +68,7 @@ class SplitDataset:
     product within rounding error of a whole number is that number.
     """
 
-    dataset: Dataset
+    dataset: Dataset = child(below)
     partitions: Mapping[str, float] = static()
     initial_partition: str | None = static(default=None)
     ranges: Any = static(init=False)

@@ -12,7 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe
+from tntjax._struct import Opaque, describe
 from tntjax._types import Dataset, Sample
 from tntjax.transform._batch import stack_rows
 from tntjax.utils import as_array
@@ -26,8 +26,9 @@ def take(dataset: Dataset, indices: ArrayLike) -> Sample:
 
     Args:
       dataset: any dataset, a list included.
-      indices: integers of any shape S, 0 <= index < len. JAX arrays and tracers are
-        not checked against the length, since that would wait for the device.
+      indices: integers of any shape S, 0 <= index < len. Tracers, and JAX arrays where
+        the data lies on a device, are not checked against the length, since that would
+        wait for the device.
 
     Returns:
       A sample with leaves of shape [*S, ...]. What cannot be stacked, such as strings,
@@ -38,6 +39,7 @@ def take(dataset: Dataset, indices: ArrayLike) -> Sample:
       IndexError: if an index is negative or not below the length.
       TypeError: if `indices` are not integers, or are traced and the dataset can be
         read on the host only.
+      ValueError: if samples cannot be stacked, or there is no sample 0 to look at.
 
     Example:
       >>> take([10, 20, 30], [[2, 0], [1, 1]]).tolist()
@@ -70,10 +72,13 @@ def take_one_by_one(
     samples: Callable[[list[int]], Iterable[Sample]] | None = None,
 ) -> Sample:
     """`take` by way of `dataset[i]`, or of a function that reads a list of indices."""
-    if isinstance(indices, jax.Array):
-        if isinstance(indices, Tracer):
-            raise host_only(dataset)
-        indices = np.asarray(indices)
+    if isinstance(indices, Tracer):
+        raise host_only(dataset)
+    if not indices.size and not len(dataset):
+        raise ValueError(
+            f"{type(dataset).__name__} is empty, so there is no sample to tell what a"
+            " batch of none is like."
+        )
 
     def read(flat: np.ndarray) -> Sample:
         rows = flat.tolist() or [0]
@@ -132,7 +137,8 @@ def check_indices(dataset: Any, indices: Any) -> Any:
     if isinstance(indices, jax.Array):
         if getattr(indices.dtype, "kind", "") not in ("i", "u"):
             raise TypeError(f"Expected integer indices, got {describe(indices)}.")
-        return indices
+        if isinstance(indices, Tracer) or on_device(dataset):
+            return indices
     try:
         array = np.asarray(indices)
     except jax.errors.TracerArrayConversionError:  # a list of traced numbers
@@ -148,10 +154,12 @@ def check_indices(dataset: Any, indices: Any) -> Any:
 
 
 def check_index(dataset: Any, index: Any) -> Any:
-    """Returns one index as an int, or as an array if it is a JAX array."""
+    """Returns one index as an int, or a JAX array as it is where one can be read."""
     if not isinstance(index, int):
         if isinstance(index, jax.Array):
-            return check_indices(dataset, index)
+            index = check_indices(dataset, index)
+            if isinstance(index, jax.Array):
+                return index
         index = operator.index(index)
     if not 0 <= index < len(dataset):
         raise out_of_range(dataset, index)
@@ -174,6 +182,12 @@ def host_only(dataset: Any) -> TypeError:
         " them, or turn it into arrays first:"
         " TableDataset(take(dataset, np.arange(len(dataset))))."
     )
+
+
+def below(dataset: Any) -> Any:
+    """What JAX sees of a dataset below: nothing, if compiled code cannot read it."""
+    seen = isinstance(dataset, np.ndarray | jax.Array) or has_take(type(dataset))
+    return dataset if seen else Opaque(dataset)
 
 
 def uniform_length(dataset: Dataset) -> int:

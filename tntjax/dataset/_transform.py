@@ -1,7 +1,6 @@
 """TransformDataset: a function applied to each sample."""
 
 import contextlib
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -10,9 +9,10 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._take import (
+    below,
     check_index,
     check_indices,
     in_order,
@@ -23,13 +23,16 @@ from tntjax.dataset._take import (
     uniform_length,
     with_flat,
 )
+from tntjax.transform._writable import writable
 
 
 @pytree
 class TransformDataset:
     """A dataset whose samples are passed through a function.
 
-    Where the data lies on a device the function is traced, and mapped over the batch.
+    The function may write to what it is given: it gets a copy of what could be changed
+    (not of read-only arrays, such as those of `IndexedDataset`). Where the data lies on
+    a device it is traced, and mapped over the batch.
 
     Args:
       dataset: what to transform.
@@ -58,7 +61,7 @@ class TransformDataset:
     and always passes the index. Here the sample below stays as it is.
     """
 
-    dataset: Dataset
+    dataset: Dataset = child(below)
     transform: Callable[..., Any] | Mapping[str, Callable[..., Any]] = static()
     key: str | None = static(default=None)
     batched: bool = static(default=False)
@@ -122,14 +125,15 @@ class TransformDataset:
             return apply(take(self.dataset, rows), rows)
 
     def _read_many(self, rows: Any) -> Sample:
-        batch = self._apply(take(self.dataset, rows), rows)
+        batch = self._apply(take(self.dataset, rows), rows, _writable_lists)
         return map_columns(lambda column: _checked(column, len(rows)), batch)
 
-    def _apply(self, sample: Sample, index: Any) -> Sample:
+    def _apply(
+        self, sample: Sample, index: Any, own: Callable[[Any], Any] = writable
+    ) -> Sample:
         extra = (index,) if self.with_index else ()
         if callable(self.transform) and self.key is None:
-            shallow = isinstance(sample, Mapping | list)  # may be changed in place
-            return self.transform(copy.copy(sample) if shallow else sample, *extra)
+            return self.transform(own(sample), *extra)
         if not isinstance(sample, Mapping):
             raise TypeError(
                 "TransformDataset has a function for a field, so samples must be dicts;"
@@ -142,7 +146,7 @@ class TransformDataset:
                     f"TransformDataset: the sample has no field {field!r},"
                     f" only {list(changed)}."
                 )
-            changed[field] = function(changed[field], *extra)
+            changed[field] = function(own(changed[field]), *extra)
         return changed
 
     @property
@@ -171,6 +175,11 @@ def _tracing_explained(dataset: TransformDataset) -> Iterator[None]:
             " a device, where it is traced. Write it with jax.numpy, or keep the"
             " arrays in NumPy."
         ) from error
+
+
+def _writable_lists(batch: Sample) -> Sample:
+    """What `take` returned: arrays of its own, and lists of what lies below."""
+    return map_columns(lambda c: writable(c) if isinstance(c, list) else c, batch)
 
 
 def _first(column: Any) -> Any:

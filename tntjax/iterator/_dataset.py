@@ -7,9 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from tntjax._struct import pytree, static
+from tntjax._struct import child, pytree, static
 from tntjax._types import Chunk, Dataset, Room, Sample, is_dataset
 from tntjax.dataset._take import (
+    below,
     check_indices,
     on_device,
     sample_bytes,
@@ -22,6 +23,7 @@ from tntjax.iterator._chunk import (
     check_arrays,
     grouped,
 )
+from tntjax.transform._writable import writable
 
 
 @pytree
@@ -34,8 +36,9 @@ class DatasetIterator:
       source: a dataset, or a function `epoch -> dataset` for one that changes.
       perm: `position -> index`, on the host.
       filter: `sample -> bool`, whether to yield a sample.
-      transform: `sample -> sample`, before the filter. Traced where the data lies on
-        a device and there is no filter.
+      transform: `sample -> sample`, before the filter. It may write to what it gets,
+        as in `TransformDataset`. Traced where the data lies on a device and there is
+        no filter.
 
     Raises:
       TypeError: if `source` is neither a dataset nor a function.
@@ -51,7 +54,7 @@ class DatasetIterator:
     the loop; here None is a sample like any other.
     """
 
-    source: Any
+    source: Any = child(below)
     perm: Callable[[int], int] | None = static(default=None)
     filter: Callable[[Sample], bool] | None = static(default=None)
     transform: Callable[[Sample], Sample] | None = static(default=None)
@@ -151,7 +154,7 @@ class DatasetIterator:
         for index in indices:
             sample = dataset[index]
             if self.transform is not None:
-                sample = self.transform(sample)
+                sample = self.transform(writable(sample))
             if self.filter is None or self.filter(sample):
                 yield sample
 

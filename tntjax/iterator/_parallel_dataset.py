@@ -13,6 +13,7 @@ from tntjax._types import Chunk, Room, Sample, is_dataset
 from tntjax.iterator._chunk import grouped
 from tntjax.iterator._processes import Processes
 from tntjax.iterator._threads import Threads
+from tntjax.transform._writable import writable
 
 Backend = Literal["thread", "process"]
 
@@ -208,7 +209,7 @@ class ParallelDatasetIterator:
     def _kept(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         for sample in samples:
             if self.transform is not None:
-                sample = self.transform(sample)
+                sample = self.transform(writable(sample))
             if self.filter is None or self.filter(sample):
                 yield sample
 

@@ -1,0 +1,44 @@
+from collections import OrderedDict, UserDict, defaultdict
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tntjax.transform._writable import writable
+
+
+class Pair(NamedTuple):
+    left: object
+    right: object
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        {"b": 1, "a": {2: [np.arange(2), "x"]}},
+        [1, 2.0, None],
+        (np.zeros(2), [jnp.ones(1)]),
+        Pair([1], np.zeros(1)),
+        OrderedDict(b=[1], a=2),
+        defaultdict(list, b=[1]),
+        UserDict(b=[1]),
+        np.asfortranarray(np.eye(2)),
+        np.float32(1),
+        object(),
+        None,
+    ],
+    ids=str,
+)
+def test_is_equal_and_of_the_same_types(sample):
+    copied = writable(sample)
+    assert type(copied) is type(sample)
+    np.testing.assert_equal(copied, sample)
+
+
+def test_keeps_the_order_of_keys():
+    assert list(writable({"b": 1, "a": 2})) == ["b", "a"]
+
+
+def test_keeps_the_strides_of_an_array():
+    assert writable(np.asfortranarray(np.eye(3))).flags.f_contiguous

@@ -1,0 +1,42 @@
+"""Samples that a user's function may write to."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+_FIXED = frozenset({bool, int, float, complex, str, bytes, type(None)})
+
+
+def writable(sample: Any) -> Any:
+    """Copies what of a sample could be changed in place.
+
+    These are the dicts, lists, tuples and other pytrees that it is built of, and the
+    arrays that can be written to, torch's tensors too. Read-only arrays, JAX arrays
+    and objects of other kinds are passed on as they are.
+
+    Args:
+      sample: any sample.
+
+    Returns:
+      One that is equal.
+    """
+    kind = type(sample)
+    if kind is dict:
+        return {key: writable(value) for key, value in sample.items()}
+    if kind is list or kind is tuple:
+        if _FIXED.issuperset(map(type, sample)):  # long lists of tokens
+            return kind(sample)
+        return kind(map(writable, sample))
+    if kind in _FIXED or isinstance(sample, np.generic | jax.Array):
+        return sample
+    if isinstance(sample, np.ndarray):
+        return copy.deepcopy(sample) if sample.flags.writeable else sample
+    if hasattr(sample, "__array__"):
+        return copy.deepcopy(sample)
+    parts, structure = jax.tree.flatten(sample, lambda node: node is not sample)
+    if not jax.tree_util.treedef_is_leaf(structure):
+        return jax.tree.unflatten(structure, map(writable, parts))
+    return copy.copy(sample) if isinstance(sample, Mapping | list) else sample
