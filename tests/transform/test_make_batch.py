@@ -1,5 +1,6 @@
+import dataclasses
 import time
-from collections import OrderedDict, UserDict
+from collections import OrderedDict, UserDict, defaultdict
 from typing import NamedTuple
 
 import jax
@@ -228,3 +229,45 @@ def test_is_as_fast_as_filling_rows():
     batch = make_batch()
     ratios = [seconds(lambda: batch(samples)) / seconds(fill) for _ in range(50)]
     assert min(ratios) < 3  # about 1.5; a minimum, as the machine may be busy
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass
+class Sides:
+    left: object
+    right: object
+    unit: str = dataclasses.field(default="m", metadata={"static": True})
+
+
+def test_a_registered_dataclass_is_stacked_like_any_pytree():
+    batch = make_batch()([Sides(np.zeros(2), {"a": n}) for n in range(3)])
+    assert isinstance(batch, Sides)
+    assert batch.left.shape == (3, 2)
+    assert batch.right["a"].tolist() == [0, 1, 2]
+    assert batch.unit == "m"
+
+
+@pytest.mark.parametrize(
+    "first", [OrderedDict(b=1, a=[2]), defaultdict(int, b=1, a=[2])], ids=type
+)
+def test_dicts_that_jax_knows_keep_their_type(first):
+    batch = make_batch()([first, first])
+    assert type(batch) is type(first)
+    assert list(batch) == ["b", "a"]
+    assert batch["a"] == [[2], [2]]
+
+
+@pytest.mark.parametrize("other", [Sides(1, 2, "km"), (1, 2), None], ids=str)
+def test_pytrees_of_other_structure_are_an_error(other):
+    with pytest.raises(TypeError, match=r"in sample 1 of the batch.*of one kind"):
+        make_batch()([{"x": Sides(1, 2)}, {"x": other}])
+
+
+def test_an_error_names_the_field_of_a_dataclass():
+    with pytest.raises(ValueError, match=r"Can't stack field 'x.left'"):
+        make_batch()([{"x": Sides(np.zeros(n), 0)} for n in (1, 2)])
+
+
+def test_none_stays_in_a_list():
+    assert make_batch()([{"x": None}, {"x": "a"}]) == {"x": [None, "a"]}
+    assert make_batch()([{"x": None}, {"x": None}]) == {"x": [None, None]}

@@ -20,15 +20,16 @@ def make_batch(
 ) -> Callable[[Sequence[Sample]], Sample]:
     """Makes one batch of a list of samples.
 
-    A sample is a dict, a tuple, or these nested, or a bare array. Leaf by leaf:
+    A sample is a dict, a tuple, another pytree such as a registered dataclass, or these
+    nested, or a bare array. Leaf by leaf:
 
     * arrays of equal shape are stacked along a new first axis: JAX arrays with
       `jax.numpy`, all else (NumPy arrays, and what has `__array__`) with NumPy;
     * numbers and bools become a NumPy array of NumPy's own choice of dtype, so Python
       ints become int64 and floats float64, which JAX takes for int32 and float32
       unless `jax_enable_x64` is on;
-    * strings, bytes, lists and other objects stay a list. A list is data of unknown
-      length: return a tuple for a sample of two things, and an array for a vector.
+    * strings, bytes, None, lists and other objects stay a list. A list is data of
+      unknown length: return a tuple for a sample of two things, an array for a vector.
 
     Where dtypes differ from sample to sample the batch has one that holds them all.
 

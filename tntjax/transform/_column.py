@@ -6,6 +6,7 @@ a question such as "is this one type?" costs little; asked of each value, more
 than its copy.
 """
 
+from collections import OrderedDict, defaultdict
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -31,7 +32,7 @@ Right: give them one shape in the dataset, or batch with a function that does,
 
 MIXED_KINDS = (
     "Can't make a batch of {field}: {first} in sample 0, {other} in sample {row} of the"
-    " batch. Make it an array or a number in every sample, or in none."
+    " batch. Make it of one kind in every sample."
 )
 
 Path = tuple[Any, ...]
@@ -65,7 +66,7 @@ def column_for(first: Any, count: int, path: Path) -> Column:
     if isinstance(first, jax.Array):
         return _DeviceArrays(first, path)
     if not _is_array(first):
-        return _Objects(first, path)
+        return (_Node if _is_node(first) else _Objects)(first, count, path)
     if _is_number(first):
         return _Numbers(first, path)
     return _HostArrays(first, count, path)
@@ -101,9 +102,43 @@ class _Fields:
     def batch(self) -> Any:
         parts = {key: column.batch() for key, column in self.columns.items()}
         if self.kind is Mapping:
-            return parts
+            if type(self.first) not in (OrderedDict, defaultdict):
+                return parts
+            batch = self.first.copy()
+            batch.update(parts)
+            return batch
         make = getattr(self.first, "_make", tuple)  # a NamedTuple stays one
         return make(parts.values())
+
+
+class _Node:
+    """Another pytree, such as a registered dataclass: a column for each child."""
+
+    def __init__(self, first: Any, count: int, path: Path) -> None:
+        self.first, self.path = first, path
+        named, self.structure = jax.tree_util.tree_flatten_with_path(
+            first, lambda node: node is not first
+        )
+        self.columns = [
+            column_for(child, count, (*path, getattr(key, "name", number)))
+            for number, ((key,), child) in enumerate(named)
+        ]
+
+    def write(self, start: int, values: list) -> None:
+        children = []
+        for row, value in enumerate(values, start):
+            parts, structure = _opened(value)
+            if structure != self.structure:
+                raise _mixed(self.path, self.first, row, value)
+            children.append(parts)
+        for column, parts in zip(
+            self.columns, zip(*children, strict=True), strict=True
+        ):
+            column.write(start, list(parts))
+
+    def batch(self) -> Any:
+        rows = [column.batch() for column in self.columns]
+        return jax.tree.unflatten(self.structure, rows)
 
 
 class _HostArrays:
@@ -193,7 +228,7 @@ class _Numbers:
 class _Objects:
     """Strings and everything else: a list."""
 
-    def __init__(self, first: Any, path: Path) -> None:
+    def __init__(self, first: Any, count: int, path: Path) -> None:
         self.first, self.path, self.values = first, path, []
 
     def write(self, start: int, values: list) -> None:
@@ -204,6 +239,17 @@ class _Objects:
 
     def batch(self) -> list:
         return self.values
+
+
+def _opened(value: Any) -> tuple[list, Any]:
+    """The children of a pytree, one level deep, and its structure."""
+    return jax.tree.flatten(value, lambda node: node is not value)
+
+
+def _is_node(value: Any) -> bool:
+    if value is None or isinstance(value, list):
+        return False
+    return not jax.tree_util.treedef_is_leaf(_opened(value)[1])
 
 
 def _is_number(value: Any) -> bool:
