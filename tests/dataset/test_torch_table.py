@@ -238,6 +238,9 @@ def test_bytes_are_refused_with_a_way_out(value):
         np.complex64(1),
         1j,
         {1, 2},
+        np.timedelta64(5, "ns"),  # to NumPy an integer
+        np.array(5, "m8[s]"),
+        np.timedelta64("NaT"),
         len,
         object(),
     ],
@@ -247,7 +250,9 @@ def test_what_no_table_holds_is_refused(value):
         encode([value])
 
 
-@pytest.mark.parametrize("key", [None, (1, 2), b"x", float("nan")])
+@pytest.mark.parametrize(
+    "key", [None, (1, 2), b"x", float("nan"), np.timedelta64(5, "ns")]
+)
 def test_what_is_no_key_is_refused(key):
     with pytest.raises(TypeError, match="Keys of a table must be"):
         encode({key: 1})

@@ -91,6 +91,8 @@ class _Writer:
         self.out += struct.pack(f"<{len(numbers)}i", *numbers)
 
     def number(self, value: Any) -> None:
+        if isinstance(value, np.timedelta64):  # to NumPy an integer
+            raise TypeError(_unknown(value))
         if isinstance(value, int | np.integer) and abs(int(value)) > MOST_EXACT:
             raise ValueError(
                 f"Torch's numbers are float64, which {value} is not exactly. Store it"
@@ -176,7 +178,7 @@ class _Writer:
 
 def _key(key: Any) -> Any:
     """A key as it will be read."""
-    if isinstance(key, np.generic):
+    if isinstance(key, np.generic) and not isinstance(key, np.timedelta64):
         key = key.item()
     if isinstance(key, float) and key.is_integer() and abs(key) <= MOST_EXACT:
         return int(key)
