@@ -206,6 +206,25 @@ def test_equal_tuples_become_lists_of_their_own():
     assert first == second and first is not second
 
 
+def test_shared_tuples_of_tables_are_written_once():
+    shared = ()
+    for _ in range(90):
+        shared = (shared, shared)
+    data = encode(shared)
+    assert len(data) < 90 * 60
+    read = decode(data)
+    assert read[0] is read[1] and read[0][0] is read[1][1]
+    assert len(encode(shared)) == len(encode(read))
+
+
+def test_tuples_made_on_the_way_are_not_taken_for_one_another():
+    class Lazy(list):
+        def __iter__(self):
+            return (((key,), [key]) for key in range(50))
+
+    assert decode(encode(Lazy())) == [[[key], [key]] for key in range(50)]
+
+
 def test_objects_made_on_the_way_are_not_taken_for_one_another():
     class Lazy(dict):
         def items(self):
@@ -285,6 +304,49 @@ def test_how_deep_tables_may_be():
         deeper = table(index + 1, (number(1), deeper))
     with pytest.raises(ValueError, match="nested more than 100 times"):
         decode(deeper)
+
+
+def nested(levels, value):
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def test_references_to_deep_tables_are_as_deep():
+    shared = nested(60, [np.zeros(1)])
+    assert len(decode(encode([shared, nested(38, shared)]))) == 2
+    for value in [shared, nested(39, shared)], {1: shared, 2: nested(39, [shared])}:
+        with pytest.raises(ValueError, match="is too deep"):
+            encode(value)
+
+
+@pytest.mark.parametrize(("levels", "fits"), [(38, True), (39, False)])
+def test_references_do_not_make_tables_deeper_than_they_may_be(levels, fits):
+    shared = ints(0)
+    for index in range(61):
+        shared = table(10 + index, (number(1), shared))
+    chain = ints(3, 70)
+    for index in range(levels):
+        chain = table(100 + index, (number(1), chain))
+    data = table(1, (number(1), shared), (number(2), chain))
+    if fits:
+        assert len(decode(data)) == 2
+    else:
+        with pytest.raises(ValueError, match="nested more than 100 times"):
+            decode(data)
+
+
+def test_a_storage_in_the_deepest_table_may_be_shared():
+    held = table(1, (number(1), tensor(1000, "Int", [6], [1], 1, SIX)))
+    for index in range(98):
+        held = table(10 + index, (number(1), held))
+    deep = tensor(2000, "Int", [2], [3], 1, ints(4, 2))
+    for index in range(99):
+        deep = table(200 + index, (number(1), deep))
+    first, second = decode(table(5, (number(1), held), (number(2), deep)))
+    for _ in range(99):
+        first, second = first[0], second[0]
+    assert first.tolist() == [0, 1, 2, 3, 4, 5] and second.tolist() == [0, 3]
 
 
 @pytest.mark.parametrize("tag", [6, 7, 8])

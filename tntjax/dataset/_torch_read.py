@@ -58,6 +58,7 @@ class _Stream:
         self.data = data
         self.at = 0
         self.objects: dict[int, Any] = {}
+        self.heights: dict[int, int] = {}  # of the tables in objects, by id
 
     def read(self, depth: int) -> Any:
         tag = self.integer()
@@ -83,7 +84,7 @@ class _Stream:
         index = self.integer()
         if index not in self.objects:
             if depth >= MOST_DEEP + 2 * (tag == TORCH):  # a tensor and its storage
-                raise ValueError(f"Tables are nested more than {MOST_DEEP} times.")
+                raise _too_deep()
             self.objects[index] = _UNFINISHED
             read = self.table if tag == TABLE else self.torch_object
             self.objects[index] = read(index, depth + 1)
@@ -99,9 +100,15 @@ class _Stream:
             if key in table:
                 raise ValueError(f"Two keys of a table are {key!r} in Python.")
             table[key] = self.read(depth)
+        below = (self.heights.get(id(item), 0) for item in table.values())
+        height = 1 + max(below, default=0)
+        if depth - 1 + height > MOST_DEEP:  # a reference may be to a deep table
+            raise _too_deep()
+        value: Any = table
         if index >= 0 and reads_as_list(table):
-            return [table[key] for key in range(1, len(table) + 1)]
-        return table
+            value = [table[key] for key in range(1, len(table) + 1)]
+        self.heights[id(value)] = height
+        return value
 
     def torch_object(self, index: int, depth: int) -> np.ndarray:
         name = self.text()
@@ -171,6 +178,10 @@ class _Stream:
             raise ValueError("Torch's object is cut off.")
         self.at += count
         return part
+
+
+def _too_deep() -> ValueError:
+    return ValueError(f"Tables are nested more than {MOST_DEEP} times.")
 
 
 def _key(key: Any) -> Any:

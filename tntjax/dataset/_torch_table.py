@@ -35,7 +35,8 @@ def encode(value: Any) -> bytes:
 
     A list or tuple becomes a table with keys 1 to n. A dict that would be read as a
     list, as it is empty or has just these keys, gets an index below 0, which Torch
-    reads like any other.
+    reads like any other. What is one object is written once and read as one, but for
+    tuples that hold no lists, tuples or dicts.
 
     Args:
       value: None, bools, numbers, strings, arrays, and dicts and lists of them.
@@ -45,7 +46,8 @@ def encode(value: Any) -> bytes:
 
     Raises:
       TypeError: if something in it is none of these.
-      ValueError: if an integer is not a float64, or something contains itself.
+      ValueError: if an integer is not a float64, or something contains itself, or
+        lies more than 100 deep.
 
     Example:
       >>> encode({"x": True}).hex(" ", -4)
@@ -67,6 +69,7 @@ class _Writer:
         self.out = bytearray()
         self.count = 0  # of tables, tensors and storages
         self.indices: dict[int, int] = {}  # of what was written whole, by id
+        self.heights: dict[int, int] = {}  # of tables among them
         self.kept: list[Any] = []  # while it lives nothing else gets its id
         self.open: set[int] = set()
 
@@ -115,12 +118,10 @@ class _Writer:
         return index is not None
 
     def table(self, value: Any, depth: int) -> None:
-        if id(value) in self.open or depth >= MOST_DEEP:
-            what = "contains itself" if id(value) in self.open else "is too deep"
-            raise ValueError(
-                f"A {type(value).__name__} {what}: tables may be nested {MOST_DEEP}"
-                " times."
-            )
+        if id(value) in self.open:
+            raise _nested(value, "contains itself")
+        if depth >= MOST_DEEP:
+            raise _nested(value, "is too deep")
         if self.refers(value, TABLE):
             return
         self.open.add(id(value))
@@ -136,8 +137,18 @@ class _Writer:
             self.write(key, depth + 1)
             self.write(item, depth + 1)
         self.open.remove(id(value))
-        if not isinstance(value, tuple):  # of equal tuples Python may make one
+        height = 1 + max(map(self.height, entries.values()), default=0)
+        if depth + height > MOST_DEEP:  # a reference may be to a deep table
+            raise _nested(value, "is too deep")
+        # Of equal tuples Python may make one, of empty ones it does, and lists that
+        # are read should not change together. But tuples of tuples would grow 2**n.
+        if height > 1 or not isinstance(value, tuple):
             self.remember(value, index)
+            self.heights[id(value)] = height
+
+    def height(self, value: Any) -> int:
+        """How many tables are in each other here, of a value that is written."""
+        return self.heights.get(id(value), int(isinstance(value, tuple)))
 
     def remember(self, value: Any, index: int) -> None:
         self.indices[id(value)] = index
@@ -187,6 +198,12 @@ def _key(key: Any) -> Any:
             f"Keys of a table must be strings, numbers or bools, got {describe(key)}."
         )
     return key
+
+
+def _nested(value: Any, what: str) -> ValueError:
+    return ValueError(
+        f"A {type(value).__name__} {what}: tables may be nested {MOST_DEEP} times."
+    )
 
 
 def _scalar(array: np.ndarray) -> Any:
