@@ -1,6 +1,8 @@
 """Torch's stream of objects: written and read, and never run."""
 
+import pickle
 import struct
+import tracemalloc
 from types import MappingProxyType
 
 import jax.numpy as jnp
@@ -34,7 +36,7 @@ def table(index, *entries):
     return ints(3, index, len(entries)) + b"".join(key + item for key, item in entries)
 
 
-def torch(index, name, payload, version="V 1"):
+def torch(index, name, payload, version: str | None = "V 1"):
     return ints(4, index) + (text(version) if version else b"") + text(name) + payload
 
 
@@ -48,6 +50,7 @@ def tensor(index, kind, shape, strides, offset, held):
 
 
 SIX = storage(2, "Int", np.arange(6, dtype="<i4"))
+ZEROS = np.zeros(6, "<i4")
 GOLDEN = [
     (None, "00000000"),
     (1.0, "01000000 000000000000f03f"),
@@ -412,6 +415,7 @@ def test_objects_from_before_torch_had_versions_are_read():
         ([2, 2], [3, 1], 2, [[1, 2], [4, 5]]),
         ([2], [5], 1, [0, 5]),
         ([1, 2], [2**62, 1], 5, [[4, 5]]),
+        ([1, 2], [0, 1], 5, [[4, 5]]),
         ([], [], 1, []),
         ([0, 3], [3, 1], 1, []),
     ],
@@ -419,7 +423,7 @@ def test_objects_from_before_torch_had_versions_are_read():
 def test_tensors_may_be_any_part_of_their_storage(shape, strides, offset, expected):
     read = decode(tensor(1, "Int", shape, strides, offset, SIX))
     assert read.tolist() == expected
-    assert read.flags.writeable and read.flags.c_contiguous
+    assert read.flags.writeable
 
 
 def test_two_tensors_may_share_a_storage():
@@ -427,6 +431,83 @@ def test_two_tensors_may_share_a_storage():
     second = tensor(3, "Int", [2], [3], 3, ints(4, 2))
     read = decode(table(9, (number(1), first), (number(2), second)))
     assert [part.tolist() for part in read] == [[0, 1], [2, 5]]
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides", "offset", "expected"),
+    [
+        ([5], [0], 6, [5, 5, 5, 5, 5]),
+        ([2, 3], [0, 2], 1, [[0, 2, 4], [0, 2, 4]]),
+        ([2, 3], [3, 0], 1, [[0, 0, 0], [3, 3, 3]]),
+        ([3, 1, 3], [1, 9, 2], 1, [[[0, 2, 4]], [[1, 3, 5]], [[2, 4, 6]]]),
+        ([3, 4], [1, 1], 1, [[0, 1, 2, 3], [1, 2, 3, 4], [2, 3, 4, 5]]),
+    ],
+)
+def test_tensors_that_repeat_their_storage_are_read_only(
+    shape, strides, offset, expected
+):
+    held = storage(2, "Int", np.arange(7, dtype="<i4"))
+    read = decode(tensor(1, "Int", shape, strides, offset, held))
+    assert read.tolist() == expected
+    assert not read.flags.writeable and read.copy().flags.writeable
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 4), st.integers(0, 9)), min_size=1, max_size=3)
+)
+def test_any_tensor_holds_what_its_strides_say(axes):
+    shape, strides = map(list, zip(*axes, strict=True))
+    places = sum(np.indices(shape)[i] * step for i, step in enumerate(strides))
+    held = storage(2, "Int", np.arange(1, 1 + np.max(places), dtype="<i4"))
+    with pytest.raises(ValueError, match="does not fit its storage"):
+        decode(tensor(1, "Int", shape, strides, 1, held))
+    held = storage(2, "Int", np.arange(1 + np.max(places), dtype="<i4"))
+    read = decode(tensor(1, "Int", shape, strides, 1, held))
+    assert np.array_equal(read, places)
+    assert not read.flags.writeable or len(np.unique(places)) == read.size
+
+
+def sharing(count, shape, strides, held):
+    first = tensor(1, "Byte", shape, strides, 1, held)
+    rest = (tensor(i, "Byte", shape, strides, 1, ints(4, 2)) for i in range(3, count))
+    return table(0, *((number(i), x) for i, x in enumerate([first, *rest])))
+
+
+def test_tensors_that_share_a_storage_take_its_memory_once():
+    data = sharing(300, [512, 512], [1, 512], storage(2, "Byte", np.zeros(2**18, "u1")))
+    tracemalloc.start()
+    read = decode(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(read) == 298 and peak < 2 * len(data)
+    read[7][3, 4] = 9
+    assert read[0][3, 4] == 9 and read[0][4, 3] == 0
+    assert len(pickle.dumps(read[0][:1])) < 2000  # and not the whole storage
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides"),
+    [([10**12], [0]), ([2**40, 2**40], [0, 0]), ([2**62] * 64, [0] * 64)],
+)
+def test_one_number_does_not_become_a_terabyte(shape, strides):
+    with pytest.raises(ValueError, match="Tensors that share or repeat storages"):
+        decode(tensor(1, "Int", shape, strides, 1, SIX))
+
+
+def test_what_tensors_repeat_is_bounded_together():
+    held = storage(2, "Byte", np.zeros(2**18, "u1"))
+    assert len(decode(sharing(34, [2**7, 2**18], [0, 1], held))) == 32
+    with pytest.raises(ValueError, match="Tensors that share or repeat storages"):
+        decode(sharing(35, [2**7, 2**18], [0, 1], held))
+
+
+@pytest.mark.parametrize("shape", [[0, 2**62, 2**62], [2**62, 0], [0] * 64])
+def test_empty_tensors_have_any_shape_numpy_has_or_are_refused(shape):
+    try:
+        read = decode(tensor(1, "Int", shape, [0] * len(shape), 1, ints(0)))
+        assert read.shape == tuple(shape)
+    except ValueError:
+        assert max(shape) == 2**62
 
 
 @pytest.mark.parametrize(
@@ -439,8 +520,12 @@ def test_two_tensors_may_share_a_storage():
         ([2], [1], 1, ints(0)),
         ([2], [1], 1, number(1)),
         ([2], [1], 1, storage(2, "Float", np.zeros(6, "<f4"))),
-        ([2**40], [0], 1, SIX),  # would be a terabyte made of one number
-        ([2**32, 2**32], [0, 0], 1, SIX),
+        ([2, 3], [0, 3], 1, SIX),
+        ([2, 2], [2**62, 2**62], 1, SIX),
+        ([1], [0], 2**63 - 1, SIX),
+        ([3], [1], 1, tensor(2, "Int", [3, 0], [1, 1], 1, ints(0))),
+        ([3], [1], 1, tensor(2, "Int", [6], [1], 1, storage(3, "Int", ZEROS))),
+        ([3], [1], 1, tensor(2, "Int", [6], [0], 1, storage(3, "Int", ZEROS))),
     ],
 )
 def test_tensors_that_do_not_fit_their_storage_are_refused(

@@ -22,6 +22,10 @@ from tntjax.dataset._torch_table import (
 )
 
 _UNFINISHED = object()
+_FREE_BYTES = 2**30
+_MOST_TIMES = 64
+"""What tensors may hold, were each a copy: so many bytes, and so often the data's."""
+
 _CLASSES = {
     f"torch.{name}{kind}": (kind, dtype)
     for name, dtype in TENSORS.items()
@@ -39,11 +43,13 @@ def decode(data: Any) -> Any:
       None, bool, float, str, list, dict or array. A table with keys 1 to n, or none,
       is a list, unless `encode` wrote it of a dict. A string that is no UTF-8 is bytes.
       A number is a float, but an int as a key if it is whole. What was one object is
-      one again.
+      one again. A tensor is a view of its storage, as in Torch: those that share it
+      change together, and one that has an element twice, as by `expand`, is read-only.
 
     Raises:
       ValueError: if there is a function, which would be code, or an object of an
-        unknown class, or the bytes are not whole.
+        unknown class, or the bytes are not whole, or tables are nested more than 100
+        times, or copies of the tensors would take far more memory than the data.
     """
     stream = _Stream(memoryview(data).cast("B"))
     value = stream.read(0)
@@ -59,6 +65,8 @@ class _Stream:
         self.at = 0
         self.objects: dict[int, Any] = {}
         self.heights: dict[int, int] = {}  # of the tables in objects, by id
+        self.most = _FREE_BYTES + _MOST_TIMES * len(data)
+        self.held = 0  # bytes, were every tensor a copy
 
     def read(self, depth: int) -> Any:
         tag = self.integer()
@@ -135,17 +143,26 @@ class _Stream:
         if not axes or 0 in shape:
             return np.empty(shape or 0, dtype)
         kept = isinstance(storage, np.ndarray) and storage.dtype == dtype
-        size = len(storage) if kept else 0
+        # Tensors are views, or empty, and so none passes for a storage.
+        size = storage.size if kept and storage.base is None else 0
         last = sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-        if offset < 1 or offset + last > size or math.prod(shape) > size:
+        if offset < 1 or offset + last > size:
             raise ValueError(
                 f"A tensor of shape {shape} and strides {strides} from {offset} does"
                 f" not fit its storage of {size} {dtype.name}."
             )
+        self.held += math.prod(shape) * dtype.itemsize
+        if self.held > self.most:
+            raise ValueError(
+                "Tensors that share or repeat storages would be more than"
+                f" {self.most} bytes if copied, from {len(self.data)} bytes of data."
+                " Store fewer of them, or what they were made of."
+            )
         pairs = zip(shape, strides, strict=True)
         steps = [dtype.itemsize * (step if n > 1 else 1) for n, step in pairs]
         part = np.ndarray(shape, dtype, storage, (offset - 1) * dtype.itemsize, steps)
-        return np.ascontiguousarray(part)
+        part.flags.writeable = not _repeats(shape, strides)
+        return part
 
     def string(self) -> str | bytes:
         data = bytes(self.take(self.length("i", 1)))
@@ -182,6 +199,16 @@ class _Stream:
 
 def _too_deep() -> ValueError:
     return ValueError(f"Tables are nested more than {MOST_DEEP} times.")
+
+
+def _repeats(shape: list[int], strides: list[int]) -> bool:
+    """Whether an element may be at two places: a step leads no further than others."""
+    reach = 0
+    for step, n in sorted(zip(strides, shape, strict=True)):
+        if n > 1 and step <= reach:
+            return True
+        reach += step * (n - 1)
+    return False
 
 
 def _key(key: Any) -> Any:
