@@ -42,3 +42,9 @@ def test_keeps_the_order_of_keys():
 
 def test_keeps_the_strides_of_an_array():
     assert writable(np.asfortranarray(np.eye(3))).flags.f_contiguous
+
+
+def test_copies_the_objects_in_an_array():
+    array = np.array([[1], None], dtype=object)
+    writable(array)[0].append(2)
+    assert array[0] == [1]

@@ -30,10 +30,12 @@ def writable(sample: Any) -> Any:
         if _FIXED.issuperset(map(type, sample)):  # long lists of tokens
             return kind(sample)
         return kind(map(writable, sample))
-    if kind in _FIXED or isinstance(sample, np.generic | jax.Array):
+    if kind in _FIXED:
         return sample
-    if isinstance(sample, np.ndarray):
-        return copy.deepcopy(sample) if sample.flags.writeable else sample
+    if isinstance(sample, np.ndarray) and not sample.dtype.hasobject:
+        return sample.copy("K") if sample.flags.writeable else sample
+    if isinstance(sample, np.generic | jax.Array):
+        return sample
     if hasattr(sample, "__array__"):
         return copy.deepcopy(sample)
     parts, structure = jax.tree.flatten(sample, lambda node: node is not sample)
