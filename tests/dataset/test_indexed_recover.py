@@ -21,6 +21,7 @@ recover = IndexedDatasetWriter.recover
 ITEMS = [np.full((1, n), n, np.int32) for n in (2, 0, 3, 1)] + [np.int32(7)]
 ENDS = [2, 2, 5, 6, 7]
 """Where items end, in elements."""
+NOTHING_FITS = r"x\.bin has \d+ bytes, but no item .*x\.idx.* Nothing was changed"
 
 
 def read(names):
@@ -110,12 +111,20 @@ def test_every_cut_of_the_data_keeps_the_items_before_it(tmp_path, before):
         put_journal(names, journal)
         count = sum(4 * end <= length for end in ENDS)
         kept = 4 * ENDS[count - 1] if count else 0
+        if length and not count:
+            with pytest.raises(ValueError, match=NOTHING_FITS):
+                recover(*names)
+            continue
         assert recover(*names) == count
         assert read(names) == expected(count)
         if length > kept:
             with open(f"{names[1]}.rest", "rb") as file:
                 assert file.read() == data[kept:length]
             os.remove(f"{names[1]}.rest")
+        if count < 5:  # the notes of the others are kept too
+            with open(f"{journal_name(names[0])}.old", "rb") as file:
+                assert file.read() == journal
+            os.remove(f"{journal_name(names[0])}.old")
 
 
 @pytest.mark.parametrize("before", [0, 2])
@@ -199,6 +208,11 @@ def test_data_that_was_cut_without_a_journal(tmp_path, length):
     index, data = contents(names)
     put(names, index, data[:length])
     whole = sum(4 * end <= length for end in ENDS)
+    if length and not whole:
+        with pytest.raises(ValueError, match=NOTHING_FITS):
+            recover(*names)
+        assert contents(names) == [index, data[:length]]
+        return
     assert recover(*names) == whole
     with open(f"{names[0]}.old", "rb") as file:
         assert file.read() == index
@@ -226,6 +240,10 @@ def test_every_cut_of_the_index_keeps_the_items_whose_shapes_are_left(tmp_path):
             assert contents(names) == [index[:length], data]
             continue
         whole = (length - shapes) // 16
+        if not whole:
+            with pytest.raises(ValueError, match=NOTHING_FITS):
+                recover(*names)
+            continue
         assert recover(*names) == whole
         assert read(names) == expected(whole)
         with open(f"{names[1]}.rest", "rb") as file:
@@ -297,6 +315,92 @@ def test_whatever_the_files_hold_they_are_refused_or_made_whole(
     items = list(IndexedDatasetReader(*names))
     assert len(items) == count
     assert b"".join(item.tobytes() for item in items) == contents(names)[1]
+
+
+def test_nothing_is_overwritten_by_a_second_recovery(tmp_path):
+    names = write(tmp_path, "int", ITEMS)
+    indexes, rests = [], []
+    for length, count in ((21, 3), (19, 2), (11, 2), (8, 1)):
+        os.truncate(names[1], length)
+        indexes.append(contents(names)[0])
+        rests.append(contents(names)[1][4 * ENDS[count - 1] :])
+        recover(*names)
+        with IndexedDatasetWriter(*names) as writer:
+            writer.add(ITEMS[2])
+    old, rest = f"{names[0]}.old", f"{names[1]}.rest"
+    assert contents([old, f"{old}.1", f"{old}.2", f"{old}.3"]) == indexes
+    rests = [rest for rest in rests if rest]
+    assert contents([rest, f"{rest}.1", f"{rest}.2"]) == rests
+
+
+def test_what_was_recovered_with_the_wrong_data_can_be_undone(tmp_path):
+    names = write(tmp_path, "int", ITEMS[:2])
+    die(names, None, ITEMS[2:])
+    before = [names[0], journal_name(names[0])]
+    index, journal = contents(before)
+    other = names_in(tmp_path, "any")[1]
+    with open(other, "wb") as file:
+        file.write(bytes(26))
+    os.rename(names[1], f"{names[1]}.elsewhere")
+    assert recover(names[0], other) == 4
+    assert contents([f"{name}.old" for name in before]) == [index, journal]
+    assert contents([f"{other}.rest"]) == [bytes(2)]
+    for name in before:
+        os.replace(f"{name}.old", name)
+    os.rename(f"{names[1]}.elsewhere", names[1])
+    assert recover(*names) == 5
+
+
+@pytest.mark.parametrize("state", ["both", "index", "data", "journal"])
+def test_the_index_and_the_data_of_two_archives_are_refused(tmp_path, state):
+    x = write(tmp_path, "int", ITEMS)
+    y = write(tmp_path, "int", ITEMS[::-1] * 3, "y")
+    found = {"index": x, "both": x, "data": y, "journal": y}[state]
+    if state == "index":  # a whole archive, whose index would be shortened
+        os.truncate(y[1], 21)
+    elif state == "data":  # a whole archive, whose data would be cut
+        os.truncate(x[1], 9)
+    elif state == "journal":  # of both writers that died
+        os.remove(x[1])
+        die(y, None, ITEMS)
+    files = {name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)}
+    message = rf"of one archive, .*but {found[1]} is the data of {found[0]}\. Nothing"
+    with pytest.raises(ValueError, match=message):
+        recover(x[0], y[1])
+    assert files == {
+        name: (tmp_path / name).read_bytes() for name in os.listdir(tmp_path)
+    }
+
+
+def test_an_index_of_another_name_serves_where_its_own_is_damaged(tmp_path):
+    names = write(tmp_path, "int", ITEMS)
+    index, data = contents(names)
+    put(names, index[:50], data + b"more")
+    backup = names_in(tmp_path, "backup")[0]
+    with open(backup, "wb") as file:
+        file.write(index)
+    assert recover(backup, names[1]) == 5
+    assert contents([backup, names[1]]) == [index, data]
+
+
+@pytest.mark.parametrize("items", [[], ITEMS[1:2]], ids=["none", "empty"])
+def test_an_index_of_no_elements_does_not_empty_data(tmp_path, items):
+    names = write(tmp_path, "int", items)
+    index = contents(names)[0]
+    put(names, index, b"another's")
+    with pytest.raises(ValueError, match=NOTHING_FITS):
+        recover(*names)
+    assert contents(names) == [index, b"another's"]
+
+
+def test_a_writer_that_died_in_its_first_item_leaves_an_archive_of_none(tmp_path):
+    names = names_in(tmp_path)
+    die(names, "int", [])
+    with open(names[1], "ab") as file:
+        file.write(b"half")
+    assert recover(*names) == 0
+    assert contents([f"{names[1]}.rest"]) == [b"half"]
+    assert_goes_on(names, 0)
 
 
 def test_indexes_of_megatron_are_left_alone(tmp_path):

@@ -1,8 +1,10 @@
 """Saving what is whole of an archive whose writer died."""
 
+import itertools
 import os
 import shutil
 
+from tntjax.dataset._indexed_archive import open_index
 from tntjax.dataset._indexed_format import KINDS, Index, leading_items, write_index
 from tntjax.dataset._indexed_journal import (
     Entries,
@@ -18,10 +20,14 @@ def recover(index_filename: str | os.PathLike, data_filename: str | os.PathLike)
 
     The journal of the writer tells which items are whole, or the index if there is no
     journal. Nothing is thrown away: data behind these items, such as part of one more,
-    moves to `data_filename + ".rest"`, and an index that is cut, or speaks of more
-    items, is copied to `index_filename + ".old"`. A whole archive stays as it is.
+    moves to `data_filename + ".rest"`. An index that is cut, or where items are lost,
+    is copied to `index_filename + ".old"`, the journal of lost items to
+    `index_filename + ".part.old"`. If there is such a file, from a time before, the new
+    one ends in `.1`, then `.2`, and so on. A whole archive stays as it is.
 
-    Not for an archive whose writer is still open.
+    Not for an archive whose writer is still open. The layout does not tell which data
+    an index belongs to, so take care to pass both files of one archive: two that do not
+    belong together are refused only if their names or lengths tell.
 
     Args:
       index_filename: the `.idx` file.
@@ -33,7 +39,9 @@ def recover(index_filename: str | os.PathLike, data_filename: str | os.PathLike)
     Raises:
       FileNotFoundError: if there is no data.
       ValueError: if neither a journal nor an index tells where items begin, or they
-        are another program's or contradict each other.
+        are another program's or contradict each other; if one of the files belongs to
+        another file of its name, `x.idx` to `x.bin`; if there is data and not even
+        the first item of it is whole. Then nothing was changed.
 
     Torchnet has no counterpart.
     """
@@ -46,15 +54,54 @@ def recover(index_filename: str | os.PathLike, data_filename: str | os.PathLike)
         if journal is None or journal.count != len(index) or not journal.records:
             _remove_journal(index_name)
             return len(index)
+    _check_names(index_name, data_name)
     entries = _known_items(index_name, index, journal)
+    known, elements = len(entries), entries.offsets[-1]
     size = KINDS[entries.kind].itemsize
     entries.keep_up_to(length // size)
-    if index is not None and (not whole or len(entries) < len(index)):
-        shutil.copyfile(index_name, f"{index_name}.old")
+    if length and not entries.offsets[-1] and (elements or journal is None):
+        raise ValueError(
+            f"{data_name} has {length} bytes, but no item that {index_name} speaks of"
+            " is in there whole: it is another archive's data, or was cut in its first"
+            " item. Nothing was changed. Pass the data of this index, or write a new"
+            " archive."
+        )
+    if index is not None and (not whole or len(entries) < known):
+        shutil.copyfile(index_name, _unused(f"{index_name}.old"))
     _cut(data_name, entries.offsets[-1] * size)
     write_index(entries.index(), index_name)
+    if journal is not None and len(entries) < known:
+        name = journal_name(index_name)
+        os.rename(name, _unused(f"{name}.old"))
     _remove_journal(index_name)
     return len(entries)
+
+
+def _check_names(index_name: str, data_name: str) -> None:
+    """Raises a ValueError if one file belongs to another of its name."""
+    given = (index_name, data_name)
+    index_of_data = f"{os.path.splitext(data_name)[0]}.idx"
+    data_of_index = f"{os.path.splitext(index_name)[0]}.bin"
+    for pair in ((index_name, data_of_index), (index_of_data, data_name)):
+        same = list(map(os.path.realpath, pair)) == list(map(os.path.realpath, given))
+        if not same and _belong_together(*pair):
+            raise ValueError(
+                "recover needs the index and the data of one archive, got"
+                f" {index_name} and {data_name}, but {pair[1]} is the data of"
+                f" {pair[0]}. Nothing was changed. Pass both files of one archive, or"
+                " rename these two if they do belong together."
+            )
+
+
+def _belong_together(index_name: str, data_name: str) -> bool:
+    """Whether they are a whole archive, or one whose writer is open or died."""
+    if os.path.exists(journal_name(index_name)):
+        return os.path.exists(data_name)
+    try:
+        open_index(index_name, data_name)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _old_index(index_name: str) -> Index | None:
@@ -94,9 +141,15 @@ def _cut(data_name: str, length: int) -> None:
         file.seek(length)
         if file.read(1):
             file.seek(length)
-            with open(f"{data_name}.rest", "ab") as rest:
+            with open(_unused(f"{data_name}.rest"), "xb") as rest:
                 shutil.copyfileobj(file, rest)
         file.truncate(length)
+
+
+def _unused(name: str) -> str:
+    """The name, or if there is a file of it the first unused of `name.1`, `name.2`."""
+    names = itertools.chain([name], (f"{name}.{n}" for n in itertools.count(1)))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def _remove_journal(index_name: str) -> None:
