@@ -147,6 +147,9 @@ def test_the_repr_says_what_is_read(folder):
     )
 
 
+PAIR = {"idx": "x.idx", "bin": "x.bin"}
+
+
 @pytest.mark.parametrize(
     ("fields", "options", "message"),
     [
@@ -155,6 +158,8 @@ def test_the_repr_says_what_is_read(folder):
         (["x", "y"], {"path": ".", "standalone": True}, "exactly one field, got"),
         (["x"], {"path": ".", "max_load": 0}, "max_load >= 1 or None, got 0"),
         (["x"], {"path": ".", "max_load": -3}, "max_load >= 1 or None, got -3"),
+        (["x", "y", "x"], {"path": "."}, r"each field once, got \['x', 'y', 'x'\]"),
+        ([("x", PAIR), ("x", PAIR)], {}, r"each field once, got \[\('x', "),
         (["x", "short"], {"path": "."}, r"equal lengths, got {'x': 6, 'short': 1}"),
     ],
     ids=str,
@@ -182,6 +187,13 @@ def test_refuses_values(folder, monkeypatch, fields, options, message):
 def test_refuses_types(fields, path, message):
     with pytest.raises(TypeError, match=message):
         IndexedDataset(fields, path=path)
+
+
+@pytest.mark.parametrize("most", ["3", 2.0, True])
+def test_max_load_is_an_integer(folder, most):
+    message = f"IndexedDataset needs an integer max_load or None, got {most!r}"
+    with pytest.raises(TypeError, match=message):
+        IndexedDataset(["x"], path=folder, max_load=most)
 
 
 def test_a_missing_archive_is_named(folder):

@@ -78,7 +78,7 @@ def test_from_file_reads_max_load_lines(tmp_path, max_load, length):
 
 @pytest.mark.parametrize("max_load", [0, -1])
 def test_from_file_refuses_to_read_nothing(max_load):
-    with pytest.raises(ValueError, match=f"at least 1 or None, got {max_load}"):
+    with pytest.raises(ValueError, match=f"max_load >= 1 or None, got {max_load}"):
         ListDataset.from_file("unread", str, max_load)
 
 

@@ -179,3 +179,11 @@ def test_the_repr_names_the_sampler():
 def test_refuses(options, error, message):
     with pytest.raises(error, match=message):
         ResampleDataset("abc", **options)
+
+
+@pytest.mark.parametrize(("dataset", "came"), [(5, "5"), (list, "list")], ids=str)
+def test_refuses_what_is_no_dataset(dataset, came):
+    with pytest.raises(
+        TypeError, match=f"ResampleDataset needs a dataset .*, got {came}"
+    ):
+        ResampleDataset(dataset)

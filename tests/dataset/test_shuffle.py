@@ -138,3 +138,11 @@ def test_may_be_empty(replacement):
 def test_refuses(dataset, options, error, message):
     with pytest.raises(error, match=message):
         ShuffleDataset(dataset, **{"seed": 0, **options})
+
+
+@pytest.mark.parametrize(("dataset", "came"), [(5, "5"), (list, "list")], ids=str)
+def test_refuses_what_is_no_dataset(dataset, came):
+    with pytest.raises(
+        TypeError, match=f"ShuffleDataset needs a dataset .*, got {came}"
+    ):
+        ShuffleDataset(dataset, 0)

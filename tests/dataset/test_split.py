@@ -154,3 +154,9 @@ def test_jax_indices_that_are_not_traced_may_lead_far():
     split = SplitDataset(range(10**10), {"a": 0.5, "b": 0.5}, "b")
     assert split[jnp.int32(7)] == 5 * 10**9 + 7
     assert take(split, jnp.array([7])).tolist() == [5 * 10**9 + 7]
+
+
+@pytest.mark.parametrize(("dataset", "came"), [(5, "5"), (list, "list")], ids=str)
+def test_refuses_what_is_no_dataset(dataset, came):
+    with pytest.raises(TypeError, match=f"SplitDataset needs a dataset .*, got {came}"):
+        SplitDataset(dataset, {"a": 1, "b": 1})

@@ -1,6 +1,12 @@
+import numpy as np
 import pytest
 
-from tntjax.utils import check_function, check_functions
+from tntjax.utils import (
+    check_dataset,
+    check_function,
+    check_functions,
+    check_max_load,
+)
 
 
 def test_functions_become_a_tuple():
@@ -25,3 +31,22 @@ def test_a_function_passes():
 def test_what_is_no_function_is_described():
     with pytest.raises(TypeError, match=r"x is \[1, 2\]"):
         check_function([1, 2], "x")
+
+
+@pytest.mark.parametrize("value", ["abc", [], range(3), np.zeros(2)], ids=str)
+def test_a_dataset_passes(value):
+    check_dataset(value, "x")
+
+
+@pytest.mark.parametrize(
+    ("value", "came"), [(5, "5"), (list, "list"), (len, "len"), (None, "None")], ids=str
+)
+def test_what_is_no_dataset_is_described(value, came):
+    message = rf"x needs a dataset \(anything with len and \[index\]\), got {came}\. "
+    with pytest.raises(TypeError, match=message):
+        check_dataset(value, "x")
+
+
+@pytest.mark.parametrize("value", [None, 1, np.int64(3)], ids=str)
+def test_a_number_to_load_passes(value):
+    check_max_load(value, "x")

@@ -21,8 +21,21 @@ def test_an_empty_file_is_an_empty_list(tmp_path):
 
 @pytest.mark.parametrize("max_load", [0, -1])
 def test_at_least_one_line_is_read(tmp_path, max_load):
-    with pytest.raises(ValueError, match=f"at least 1 or None, got {max_load}"):
+    with pytest.raises(ValueError, match=f"max_load >= 1 or None, got {max_load}"):
         load_list(tmp_path, max_load)
+
+
+@pytest.mark.parametrize("max_load", ["3", 2.0, True])
+def test_a_number_of_lines_is_an_integer(tmp_path, max_load):
+    message = f"load_list needs an integer max_load or None, got {max_load!r}"
+    with pytest.raises(TypeError, match=message):
+        load_list(tmp_path, max_load)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text("\ufeffcat\r\n\ufeffdog", encoding="utf-8", newline="")
+    assert load_list(path) == ["cat", "\ufeffdog"]
 
 
 @pytest.fixture

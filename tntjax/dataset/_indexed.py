@@ -11,6 +11,7 @@ from tntjax._types import Sample
 from tntjax.dataset._indexed_archive import Archive
 from tntjax.dataset._indexed_reader import host_index, host_indices, take_items
 from tntjax.dataset._take import in_order, with_flat
+from tntjax.utils import check_max_load
 
 
 @pytree
@@ -33,9 +34,10 @@ class IndexedDataset:
 
     Raises:
       FileNotFoundError: if a file is missing.
-      TypeError: if `fields` is neither form.
-      ValueError: if there is no field, or `standalone` comes with several, if lengths
-        differ, `max_load` is below 1, or an archive is not whole or not Torchnet's.
+      TypeError: if `fields` is neither form, or `max_load` not an integer.
+      ValueError: if there is no field, or one twice, or `standalone` comes with
+        several, if lengths differ, `max_load` is below 1, or an archive is not whole
+        or not Torchnet's.
 
     Example:
       >>> import tempfile
@@ -69,11 +71,12 @@ class IndexedDataset:
     size: int = static(init=False)
 
     def __post_init__(self) -> None:
-        if self.max_load is not None and self.max_load < 1:
-            raise ValueError(
-                f"IndexedDataset needs max_load >= 1 or None, got {self.max_load}."
-            )
+        check_max_load(self.max_load, "IndexedDataset")
         files = _files(self.fields, self.path)
+        if isinstance(self.fields, Sequence) and len(files) < len(self.fields):
+            raise ValueError(
+                f"IndexedDataset needs each field once, got {describe(self.fields)}."
+            )
         if not files or (self.standalone and len(files) > 1):
             number = "exactly one field" if self.standalone else "a field"
             raise ValueError(f"IndexedDataset needs {number}, got {list(files)}.")

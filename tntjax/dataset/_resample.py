@@ -23,7 +23,7 @@ from tntjax.dataset._take import (
     take,
     uniform_length,
 )
-from tntjax.utils import check_function
+from tntjax.utils import check_dataset, check_function
 
 
 @pytree
@@ -42,7 +42,8 @@ class ResampleDataset:
         attribute `batched` says so itself.
 
     Raises:
-      TypeError: if the sampler is not a function, or `size` not an integer.
+      TypeError: if `dataset` is not one, the sampler not a function, or `size` not an
+        integer.
       ValueError: if `size` is below 1, or without a sampler above the length.
 
     Example:
@@ -64,6 +65,7 @@ class ResampleDataset:
     batched: bool = static(default=False)
 
     def __post_init__(self) -> None:
+        check_dataset(self.dataset, "ResampleDataset")
         sampler, size = self.sampler, self.size
         if sampler is not None:
             check_function(sampler, "ResampleDataset needs a function, but sampler")

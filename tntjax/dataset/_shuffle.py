@@ -22,6 +22,7 @@ from tntjax.dataset._take import (
     take,
     uniform_length,
 )
+from tntjax.utils import check_dataset
 
 MOST_IN_TABLE = 1_000_000
 """An order of more indices is computed from a key, each index when it is asked for."""
@@ -43,7 +44,7 @@ class ShuffleDataset:
       replacement: draw each sample independently, so that one may come twice.
 
     Raises:
-      TypeError: if the seed is not an integer.
+      TypeError: if `dataset` is not one, or the seed not an integer.
       ValueError: if the seed is negative, or `size` below 1, or above the length
         without replacement, or if there is nothing to draw from.
 
@@ -68,6 +69,7 @@ class ShuffleDataset:
     order: Any = dataclasses.field(init=False)
 
     def __post_init__(self, seed: int) -> None:
+        check_dataset(self.dataset, "ShuffleDataset")
         if not hasattr(seed, "__index__"):  # None would give another order each time
             raise TypeError(
                 f"ShuffleDataset needs an integer seed, got {describe(seed)}."

@@ -23,6 +23,7 @@ from tntjax.dataset._take import (
     take,
     uniform_length,
 )
+from tntjax.utils import check_dataset
 
 NOT_SELECTED = """SplitDataset has no partition selected; it has {names}.
 Wrong:
@@ -51,7 +52,8 @@ class SplitDataset:
       initial_partition: the part to read, None to call `select` first.
 
     Raises:
-      TypeError: if `partitions` is not a mapping of strings to numbers.
+      TypeError: if `dataset` is not one, or `partitions` not a mapping of strings to
+        numbers.
       ValueError: if there are fewer than two, one is negative, all are 0, they sum to
         more than the samples or, being fractions, to more than 1.
       KeyError: if there is no partition of the name.
@@ -74,6 +76,7 @@ class SplitDataset:
     ranges: Any = static(init=False)
 
     def __post_init__(self) -> None:
+        check_dataset(self.dataset, "SplitDataset")
         if not isinstance(self.partitions, Mapping | tuple):
             raise TypeError(
                 "SplitDataset needs partitions {name: number}, got"

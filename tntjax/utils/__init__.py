@@ -8,7 +8,12 @@ from tntjax.utils._array import (
     namespace,
     over_rows,
 )
-from tntjax.utils._check import check_function, check_functions
+from tntjax.utils._check import (
+    check_dataset,
+    check_function,
+    check_functions,
+    check_max_load,
+)
 from tntjax.utils._files import list_image_files, load_list
 from tntjax.utils._md5 import md5
 from tntjax.utils._nn import InputSize, infer_input_size, infer_output_size
@@ -19,8 +24,10 @@ __all__ = [
     "as_array",
     "as_mask",
     "can_merge",
+    "check_dataset",
     "check_function",
     "check_functions",
+    "check_max_load",
     "foreach",
     "host_or_device",
     "host_zeros",

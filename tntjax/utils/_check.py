@@ -3,6 +3,28 @@
 from typing import Any
 
 from tntjax._struct import describe
+from tntjax._types import is_dataset
+
+
+def check_dataset(value: Any, name: str) -> None:
+    """Raises a TypeError if something is not a dataset.
+
+    Args:
+      value: what should be one.
+      name: who needs it, for the error.
+
+    Raises:
+      TypeError: if it lacks `len` or `[index]`, or is a class.
+
+    Example:
+      >>> check_dataset(["a", "list"], "BatchDataset")
+    """
+    if not is_dataset(value):
+        raise TypeError(
+            f"{name} needs a dataset (anything with len and [index]), got"
+            f" {describe(value)}. Pass a list or a TableDataset, say; of a function or"
+            " class that makes a dataset, what it returns."
+        )
 
 
 def check_functions(functions: Any, name: str) -> tuple:
@@ -49,3 +71,27 @@ def check_function(function: Any, subject: str) -> None:
     """
     if not callable(function):
         raise TypeError(f"{subject} is {describe(function)}.")
+
+
+def check_max_load(max_load: Any, name: str) -> None:
+    """Checks how many samples to load at most.
+
+    Args:
+      max_load: a positive integer, or None for all.
+      name: whose argument it is, for the error.
+
+    Raises:
+      TypeError: if it is something else.
+      ValueError: if it is below 1.
+
+    Example:
+      >>> check_max_load(3, "load_list")
+    """
+    if max_load is None:
+        return
+    if isinstance(max_load, bool) or not hasattr(max_load, "__index__"):
+        raise TypeError(
+            f"{name} needs an integer max_load or None, got {describe(max_load)}."
+        )
+    if max_load < 1:
+        raise ValueError(f"{name} needs max_load >= 1 or None, got {max_load}.")

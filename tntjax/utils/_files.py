@@ -4,12 +4,15 @@ import os
 from collections.abc import Sequence
 from itertools import islice
 
+from tntjax.utils._check import check_max_load
+
 
 def load_list(path: str | os.PathLike, max_load: int | None = None) -> list[str]:
     r"""Reads the lines of a UTF-8 text file.
 
     Args:
-      path: the file. Lines end at `\n` or `\r\n` only.
+      path: the file. Lines end at `\n` or `\r\n` only. A byte order mark at its start
+        is no part of the first.
       max_load: how many lines to read at most, None for all.
 
     Returns:
@@ -17,7 +20,8 @@ def load_list(path: str | os.PathLike, max_load: int | None = None) -> list[str]
       `{line: index for index, line in enumerate(lines)}`.
 
     Raises:
-      ValueError: if `max_load` is below 1.
+      TypeError: if `max_load` is not an integer.
+      ValueError: if it is below 1.
 
     Example:
       >>> import pathlib, tempfile
@@ -29,9 +33,8 @@ def load_list(path: str | os.PathLike, max_load: int | None = None) -> list[str]
 
     Torchnet: `utils.sys.loadlist`, whose `revert` puts the indices into the same table.
     """
-    if max_load is not None and max_load < 1:
-        raise ValueError(f"max_load must be at least 1 or None, got {max_load}.")
-    with open(path, encoding="utf-8", newline="\n") as file:
+    check_max_load(max_load, "load_list")
+    with open(path, encoding="utf-8-sig", newline="\n") as file:
         lines = islice(file, max_load)
         return [line.removesuffix("\n").removesuffix("\r") for line in lines]
 
