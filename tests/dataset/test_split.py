@@ -1,4 +1,6 @@
+import math
 import pickle
+from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +8,8 @@ import numpy as np
 import pytest
 
 from tntjax.dataset import BatchDataset, SplitDataset, TableDataset, take
+
+SINGLE, HALF = np.float32, np.float16
 
 
 def sizes(length, partitions):
@@ -44,6 +48,11 @@ def test_a_later_partition_starts_after_the_floored_sizes_of_the_earlier():
         (10, {"a": 6.0, "b": np.int64(3)}, {"a": 6, "b": 3}),
         (10, {"a": 0, "b": 7}, {"a": 0, "b": 7}),
         (0, {"a": 0.5, "b": 0.5}, {"a": 0, "b": 0}),
+        (49, {"a": HALF(1 / 49), "b": HALF(0.5)}, {"a": 1, "b": 24}),
+        (1001, {"a": HALF(0.6), "b": HALF(0.4)}, {"a": 600, "b": 400}),
+        (10, {"a": np.longdouble(0.6), "b": np.float64(0.4)}, {"a": 6, "b": 4}),
+        (9, {"a": Fraction(1, 3), "b": Fraction(2, 3)}, {"a": 3, "b": 6}),
+        (10, {"a": SINGLE(6), "b": SINGLE(4)}, {"a": 6, "b": 4}),
     ],
     ids=str,
 )
@@ -51,11 +60,59 @@ def test_weights_and_sizes(length, partitions, expected):
     assert sizes(length, partitions) == expected
 
 
+@pytest.mark.parametrize(
+    ("length", "weights", "expected"),
+    [
+        (10, [0.6, 0.3, 0.1], [6, 3, 1]),
+        (10, [0.7, 0.2, 0.1], [7, 2, 1]),
+        (10**9, [0.7, 0.3], [700_000_000, 300_000_000]),
+        (49, [1 / 49, 48 / 49], [1, 48]),
+        (3, [1 / 3, 1 / 3, 1 / 3], [1, 1, 1]),
+    ],
+    ids=str,
+)
+def test_weights_of_float32_mean_what_they_print_as(length, weights, expected):
+    partitions = {str(name): SINGLE(weight) for name, weight in enumerate(weights)}
+    assert list(sizes(length, partitions).values()) == expected
+
+
 @pytest.mark.parametrize("length", [1, 3, 100, 12345, 10**6, 10**9])
 def test_weights_that_sum_to_one_never_ask_for_too_many(length):
     for parts in (3, 6, 7, 10, 49, 1000):
         weights = {str(name): 1 / parts for name in range(parts)}
         assert SplitDataset(range(length), weights).ranges[-1][2] <= length
+
+
+@pytest.mark.parametrize(
+    ("length", "weights", "last"),
+    [
+        (3 * 10**12, [0.5, 0.5 + 9e-13], 15 * 10**11),
+        (10**9, [SINGLE(1 / 3)] * 3, 333_333_320),
+        (2**63 - 1, [0.5, 0.5], 2**62 - 1),
+        (2**63 - 1, [0, 1], 2**63 - 1),
+    ],
+    ids=str,
+)
+def test_weights_a_little_over_one_take_no_more_than_there_is(length, weights, last):
+    partitions = {str(name): weight for name, weight in enumerate(weights)}
+    _, start, stop = SplitDataset(range(length), partitions).ranges[-1]
+    assert (stop - start, stop) == (last, length)
+
+
+def test_weights_may_exceed_one_by_rounding():
+    weights = {"a": 0.1 * 3, "b": 0.1 * 6, "c": 0.1}
+    assert math.fsum(weights.values()) > 1
+    assert sizes(10, weights) == {"a": 3, "b": 6, "c": 1}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("parts", [2, 3, 5, 10, 50])
+def test_weights_that_were_divided_by_their_sum_are_weights(dtype, parts):
+    for seed in range(50):
+        weights = np.random.default_rng(seed).random(parts).astype(dtype)
+        names = map(str, range(parts))
+        partitions = dict(zip(names, weights / weights.sum(), strict=True))
+        assert SplitDataset(range(1000), partitions).ranges[-1][2] <= 1000
 
 
 @pytest.mark.parametrize("percent", range(1, 100))
@@ -136,6 +193,12 @@ def test_survives_pickle_with_nothing_selected():
         ({"a": float("inf"), "b": 1}, ValueError, "sizes >= 0, got inf"),
         ({"a": 0, "b": 0.0}, ValueError, "a partition that is not 0; all are"),
         ({"a": 0.8, "b": 0.3}, ValueError, "at most 1, or whole.* 0.8, 0.3.* 1.1"),
+        ({"a": 0.7, "b": 0.4}, ValueError, "at most 1, or whole sizes; got 0.7, 0.4"),
+        ({"a": 0.5, "b": 0.5001}, ValueError, "which sum to 1.0001"),
+        ({"a": 0.5, "b": 0.5 + 1e-11}, ValueError, "which sum to 1.00000000001"),
+        ({"a": SINGLE(0.5), "b": SINGLE(0.5001)}, ValueError, "sum to 1.0001"),
+        ({"a": SINGLE(0.5), "b": SINGLE(0.500001)}, ValueError, "sum to 1.000001"),
+        ({"a": HALF(0.5), "b": HALF(0.505)}, ValueError, "which sum to 1.005"),
         ({"a": 2.5, "b": 3}, ValueError, "at most 1, or whole sizes; got 2.5, 3"),
         ({"a": 3, "b": 2}, ValueError, "partitions of 5 samples .* there are 4"),
         ({1: 0.5, 2: 0.5}, TypeError, "names that are strings, got 1"),
@@ -160,3 +223,10 @@ def test_jax_indices_that_are_not_traced_may_lead_far():
 def test_refuses_what_is_no_dataset(dataset, came):
     with pytest.raises(TypeError, match=f"SplitDataset needs a dataset .*, got {came}"):
         SplitDataset(dataset, {"a": 1, "b": 1})
+
+
+def test_sizes_of_more_than_float64_counts_are_exact():
+    length = 2**53
+    assert sizes(length, {"a": 1, "b": length - 1}) == {"a": 1, "b": length - 1}
+    with pytest.raises(ValueError, match=f"of {length + 1} samples"):
+        SplitDataset(range(length), {"a": 1, "b": length})

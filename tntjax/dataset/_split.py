@@ -1,8 +1,8 @@
 """SplitDataset: consecutive parts of a dataset, by name."""
 
 import dataclasses
+import itertools
 import math
-import sys
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -34,7 +34,10 @@ Right:
 or  SplitDataset(dataset, ..., initial_partition={first!r})"""
 
 NEARLY = 1e-12
-"""By how much weights such as 0.7 + 0.2 + 0.1 may exceed one."""
+"""By how much weights such as 0.7 + 0.2 + 0.1 may exceed one.
+
+Coarser floats of NumPy may by four roundings: 5e-7 of float32.
+"""
 
 
 @pytree
@@ -48,7 +51,8 @@ class SplitDataset:
       dataset: what to split, `n` samples.
       partitions: `{name: number}`, at least two. Numbers that sum to at most 1 are
         weights and give `floor(weight * n)` samples, so `{"a": 1, "b": 0}` gives all
-        to `a`. Numbers that sum to more must be whole and are sizes.
+        to `a`. Numbers that sum to more must be whole and are sizes. A float32 counts
+        as the decimal that it prints as, 0.7 and not 0.69999999.
       initial_partition: the part to read, None to call `select` first.
 
     Raises:
@@ -92,7 +96,9 @@ class SplitDataset:
                 f"SplitDataset has no partition {self.initial_partition!r},"
                 f" only {', '.join(names)}."
             )
-        stops = np.cumsum(_sizes(numbers, len(self.dataset))).tolist()
+        length = len(self.dataset)
+        ends = itertools.accumulate(_sizes(numbers, length))
+        stops = [min(end, length) for end in ends]  # weights may exceed one a little
         starts = [0, *stops[:-1]]
         ranges = tuple(zip(names, starts, stops, strict=True))
         object.__setattr__(self, "ranges", ranges)
@@ -186,24 +192,39 @@ def _check_partitions(partitions: Mapping[str, Any]) -> None:
 
 
 def _sizes(numbers: tuple[Any, ...], length: int) -> list[int]:
-    total = math.fsum(numbers)
-    if total <= 1 + NEARLY:
-        return [_floor(float(weight) * length) for weight in numbers]
+    weights, epsilon = list(map(_meant, numbers)), max(map(_epsilon, numbers))
+    total = math.fsum(weights)
+    if total <= 1 + max(NEARLY, 4 * epsilon):
+        return [_floor(weight * length, epsilon) for weight in weights]
     if any(number != int(number) for number in numbers):
         raise ValueError(
             "SplitDataset needs weights that sum to at most 1, or whole sizes; got"
-            f" {', '.join(map(str, numbers))}, which sum to {total:g}."
+            f" {', '.join(map(str, numbers))}, which sum to {total:.15g}."
         )
-    if total > length:
+    sizes = list(map(int, numbers))
+    if sum(sizes) > length:
         raise ValueError(
-            f"SplitDataset got partitions of {int(total)} samples in all, but there are"
+            f"SplitDataset got partitions of {sum(sizes)} samples in all, but there are"
             f" {length}."
         )
-    return [int(number) for number in numbers]
+    return sizes
 
 
-def _floor(product: float) -> int:
-    """The floor of what the product is meant to be: 0.29 * 100 is 29."""
+def _meant(number: Any) -> float:
+    """The decimal that a number prints as: a float32 of 0.7 is 0.69999999 else."""
+    return float(str(number) if isinstance(number, np.floating) else number)
+
+
+def _epsilon(number: Any) -> float:
+    kind = type(number) if isinstance(number, np.floating) else float
+    return float(np.finfo(kind).eps)
+
+
+def _floor(product: float, epsilon: float) -> int:
+    """The floor of what the product is meant to be: 0.29 * 100 is 29.
+
+    Beyond a thousandth of a sample no rounding is presumed, however coarse the type.
+    """
     whole = round(product)
-    error = 4 * sys.float_info.epsilon * product
+    error = min(4 * epsilon * product, 1e-3)
     return whole if abs(product - whole) <= error else math.floor(product)
