@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from tntjax.dataset import ResampleDataset, TableDataset, take, weighted_sampler
@@ -72,6 +74,43 @@ def test_a_last_weight_lost_to_rounding_is_still_in_range():
     assert set(drawn([1e-300, 1.0], 1000).tolist()) == {1}
 
 
+@pytest.mark.parametrize(
+    ("weights", "same"),
+    [
+        ([1e308] * 3, [1] * 3),
+        ([1.7e308, 0, 8.5e307], [2, 0, 1]),
+        ([5e-324, 0, 1e-323], [1, 0, 2]),
+        (np.float16([6e-8, 1.2e-7]), [1, 2]),
+        (np.finfo(np.longdouble).max / np.longdouble([1, 3]), [3, 1]),
+        ([2**63, 2**63, 2**62], [2, 2, 1]),
+        (np.uint8([255, 255]), [1, 1]),
+    ],
+    ids=lambda weights: f"{weights[0]}",
+)
+def test_only_the_proportions_of_weights_count(weights, same):
+    assert drawn(weights, 1000).tolist() == drawn(same, 1000).tolist()
+
+
+@given(
+    st.lists(st.floats(0, 1e300), min_size=1, max_size=20).filter(any),
+    st.integers(0, 2**62),
+)
+def test_scaling_costs_no_bit(weights, seed):
+    ends = np.cumsum(weights)
+    fractions = ends[: np.flatnonzero(weights)[-1]] / ends[-1]
+    most = np.nextafter(2.0**64, 0.0)
+    expected = np.ldexp(fractions, 64).clip(None, most).astype(np.uint64)
+    sampler = weighted_sampler(weights, seed)
+    borders = np.uint64(sampler.high) << np.uint64(32) | np.uint64(sampler.low)
+    assert borders.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float8_e4m3fn, jnp.int4])
+def test_weights_may_have_dtypes_that_numpy_lacks(dtype):
+    for weights in (jnp.array([1, 2, 3], dtype), np.array([1, 2, 3], dtype)):
+        assert drawn(weights, 50).tolist() == drawn([1, 2, 3], 50).tolist()
+
+
 def test_a_device_draws_what_the_host_draws_and_a_new_seed_compiles_nothing():
     traces = []
 
@@ -110,13 +149,17 @@ def test_there_is_a_weight_for_each_sample():
 @pytest.mark.parametrize(
     ("weights", "seed", "error", "message"),
     [
-        ([], 0, ValueError, "not all 0, got 0.0 to 0.0"),
+        ([], 0, ValueError, "not all 0, got 0 to 0"),
         ([0, 0], 0, ValueError, "not all 0, got 0 to 0"),
         ([1, -1], 0, ValueError, "finite weights >= 0 .* got -1 to 1"),
         ([1, np.nan], 0, ValueError, "finite weights"),
         ([1, np.inf], 0, ValueError, "finite weights .* to inf"),
         ([[1, 2]], 0, ValueError, r"weights \[N\], got int64\[1,2\]"),
         (3.0, 0, ValueError, r"weights \[N\], got float64\[\]"),
+        (jnp.bfloat16([1, -1]), 0, ValueError, "finite weights >= 0 .* got -1 to 1"),
+        (jnp.bfloat16([1, np.nan]), 0, ValueError, "finite weights"),
+        (np.array([1], "m8[s]"), 0, TypeError, "needs numbers, got timedelta64"),
+        ([1 + 0j], 0, TypeError, r"needs numbers, got complex128\[1\]"),
         (["a"], 0, TypeError, r"needs numbers, got <U1\[1\]"),
         ([1, 2], None, TypeError, "an integer seed, got None"),
         ([1, 2], 0.5, TypeError, "an integer seed, got 0.5"),

@@ -48,14 +48,15 @@ def weighted_sampler(weights: ArrayLike, seed: int) -> "WeightedSampler":
     if (seed := operator.index(seed)) < 0:
         raise ValueError(f"weighted_sampler needs seed >= 0, got {seed}.")
     given = np.asarray(weights)
-    if given.dtype.kind not in "biuf":
+    if not np.can_cast(given.dtype, np.longdouble):  # bfloat16 can
         raise TypeError(f"weighted_sampler needs numbers, got {describe(given)}.")
     if given.ndim != 1:
         raise ValueError(f"weighted_sampler needs weights [N], got {describe(given)}.")
+    given = given.astype(np.result_type(given, np.float64))
     if not np.isfinite(given).all() or (given < 0).any() or not given.any():
         raise ValueError(
             "weighted_sampler needs finite weights >= 0 that are not all 0, got"
-            f" {given.min(initial=0)} to {given.max(initial=0)}."
+            f" {given.min(initial=0):g} to {given.max(initial=0):g}."
         )
     return WeightedSampler(round_keys(seed, purpose=2), *_borders(given), len(given))
 
@@ -105,8 +106,10 @@ class WeightedSampler:
 
 def _borders(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where on a scale of 2**64 samples end, less the last, in two words."""
-    ends = np.cumsum(weights, dtype=np.float64)
     last = np.flatnonzero(weights)[-1]
+    # Scaled by a power of two, which costs no bit, so that the sum is no infinity.
+    weights = np.ldexp(weights, -np.frexp(weights.max())[1])
+    ends = np.cumsum(weights, dtype=np.float64)
     most = np.nextafter(2.0**64, 0.0)
     scaled = np.ldexp(ends[:last] / ends[-1], 64).clip(None, most).astype(np.uint64)
     high, low = split(scaled, 32)
