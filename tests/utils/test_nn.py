@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tntjax.utils import infer_input_size, infer_output_size
 
 LENET = [
-    {"name": "conv", "channels": 6},  # without a kernel: passed over
-    {"kernel": 5},
+    {"name": "cast"},  # without a kernel: passed over
+    {"name": "conv", "kernel": 5},
     {"kernel": 2, "stride": 2},
     {},
     {"kernel": 5},
@@ -105,12 +105,12 @@ def test_the_output_is_that_of_a_convolution():
         ([{"kernel": 0}], 9, ValueError, "layer 0: kernel >= 1, got 0"),
         ([{"kernel": 1, "stride": 0}], 9, ValueError, "stride >= 1, got 0"),
         ([{"kernel": 1, "padding": -1}], 9, ValueError, "padding >= 0, got -1"),
-        (
-            [{"kernel": 1, "strides": 2}],
-            9,
-            ValueError,
-            "Layer 0 has 'strides'; a layer",
-        ),
+        ([{"kernel": 1, "strides": 2}], 9, ValueError, "Layer 0 has 'strides'; only"),
+        ([{}, {"kernal": 3}], 9, ValueError, "Layer 1 has 'kernal'; only 'kernel', 's"),
+        ([{"channels": 6}], 9, ValueError, "Layer 0 has 'channels'; only"),
+        ([{3: 3}], 9, ValueError, "Layer 0 has 3; only 'kernel', 'stride', 'padding'"),
+        ([{"stride": 2}], 9, ValueError, "Layer 0 has 'stride' but no 'kernel'"),
+        ([{"padding": 0}], 9, ValueError, "Layer 0 has 'padding' but no 'kernel'"),
         ([], 0, ValueError, "size >= 1, got 0"),
         ([], None, TypeError, "an integer size, got None"),
     ],

@@ -1,3 +1,5 @@
+from collections import OrderedDict, UserDict, defaultdict
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
@@ -22,6 +24,7 @@ class Pair(NamedTuple):
         (Pair(1, 2), Pair(-1, -2)),
         ({}, {}),
         ([], []),
+        (OrderedDict(b=1, a=2), OrderedDict(b=-1, a=-2)),
     ],
     ids=str,
 )
@@ -37,6 +40,19 @@ def test_foreach_passes_tables_or_goes_into_them():
     expected = {"a": [10, (20, Pair(30, {"b": 40}))]}
     assert foreach(table, lambda value: value * 10, recursive=True) == expected
     assert table == {"a": [1, (2, Pair(3, {"b": 4}))]}
+
+
+@pytest.mark.parametrize("kind", [UserDict, MappingProxyType])
+def test_foreach_makes_a_dict_of_other_mappings(kind):
+    result = foreach(kind({"a": 1}), lambda value: -value)
+    assert result == {"a": -1} and type(result) is dict
+
+
+def test_foreach_keeps_the_kinds_of_dicts():
+    table = defaultdict(list, {"a": OrderedDict(b=1)})
+    result = foreach(table, lambda value: -value, recursive=True)
+    assert result == {"a": OrderedDict(b=-1)} and table == {"a": OrderedDict(b=1)}
+    assert type(result["a"]) is OrderedDict and result["new"] == []
 
 
 def test_foreach_needs_a_table():

@@ -5,8 +5,13 @@ from typing import Any, NamedTuple
 
 from tntjax._struct import describe
 
-Layer = Mapping[str, int]
-"""`{"kernel": ..., "stride": 1, "padding": 0}`; without a kernel it changes no size."""
+Layer = Mapping[str, Any]
+"""`{"kernel": ..., "stride": 1, "padding": 0}`; without a kernel it changes no size.
+
+Any layer may have a `"name"`, which is for whoever reads the list.
+"""
+
+FIELDS = ("kernel", "stride", "padding")
 
 
 class InputSize(NamedTuple):
@@ -26,8 +31,8 @@ def infer_input_size(layers: Sequence[Layer], size: int = 1) -> InputSize:
 
     Args:
       layers: the network from input to output, `{"kernel": 3, "stride": 1,
-        "padding": 0}` for a convolution or pooling; those without a kernel are passed
-        over.
+        "padding": 0}` for a convolution or pooling; `{}` for one that changes no size,
+        which is passed over. Each may have a `"name"`.
       size: the size of the output. For 1 and without padding the input is the
         receptive field.
 
@@ -36,8 +41,9 @@ def infer_input_size(layers: Sequence[Layer], size: int = 1) -> InputSize:
 
     Raises:
       TypeError: if a layer is not a dict, or a number no integer.
-      ValueError: if a number is out of range, a key unknown, or the padding so wide
-        that no input gives so small an output.
+      ValueError: if a number is out of range, a key unknown, a stride or padding
+        without a kernel, or the padding so wide that no input gives so small an
+        output.
 
     Example:
       >>> infer_input_size([{"kernel": 5}, {"kernel": 2, "stride": 2}, {"kernel": 5}])
@@ -73,8 +79,8 @@ def infer_output_size(layers: Sequence[Layer], size: int) -> int:
 
     Raises:
       TypeError: if a layer is not a dict, or a number no integer.
-      ValueError: if a number is out of range, a key unknown, or an input is smaller
-        than the kernel of its layer.
+      ValueError: if a number is out of range, a key unknown, a stride or padding
+        without a kernel, or an input is smaller than the kernel of its layer.
 
     Example:
       >>> infer_output_size([{"kernel": 5}, {"kernel": 2, "stride": 2}], size=28)
@@ -103,17 +109,19 @@ def _convolutions(layers: Sequence[Layer]) -> list[tuple[int, tuple[int, int, in
                 f"Layer {number} must be a dict such as {{'kernel': 3}}, got"
                 f" {describe(layer)}."
             )
-        if "kernel" not in layer:
-            continue
-        if unknown := sorted(set(layer) - {"kernel", "stride", "padding"}, key=str):
+        if unknown := sorted(set(layer) - {*FIELDS, "name"}, key=str):
             raise ValueError(
-                f"Layer {number} has {unknown[0]!r}; a layer with a kernel has"
-                " 'kernel', 'stride' and 'padding'."
+                f"Layer {number} has {unknown[0]!r}; only 'kernel', 'stride',"
+                " 'padding' and 'name' are known. For a layer that changes no size"
+                " give {}."
             )
+        if "kernel" not in layer:
+            for name in FIELDS:
+                if name in layer:
+                    raise ValueError(f"Layer {number} has {name!r} but no 'kernel'.")
+            continue
         numbers = layer["kernel"], layer.get("stride", 1), layer.get("padding", 0)
-        for name, value, least in zip(
-            ("kernel", "stride", "padding"), numbers, (1, 1, 0), strict=True
-        ):
+        for name, value, least in zip(FIELDS, numbers, (1, 1, 0), strict=True):
             _check_integer(f"layer {number}: {name}", value, least)
         kernel, stride, padding = map(int, numbers)
         found.append((number, (kernel, stride, padding)))

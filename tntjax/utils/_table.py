@@ -1,5 +1,6 @@
 """Torchnet's `utils.table`: functions of dicts, lists and tuples."""
 
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,8 @@ def foreach(table: Any, function: Callable[[Any], Any], recursive: bool = False)
       recursive: whether to go into values that are tables, instead of passing them.
 
     Returns:
-      A new table of the same kind with the same keys; a NamedTuple stays one.
+      A new table of the same kind with the same keys; a NamedTuple, an OrderedDict and
+      a defaultdict stay what they are, other mappings become a dict.
 
     Raises:
       TypeError: if `table` is none.
@@ -41,7 +43,10 @@ def foreach(table: Any, function: Callable[[Any], Any], recursive: bool = False)
         return function(value)
 
     if isinstance(table, Mapping):
-        return {key: apply(value) for key, value in table.items()}
+        values = {key: apply(value) for key, value in table.items()}
+        if isinstance(table, defaultdict):
+            return defaultdict(table.default_factory, values)
+        return OrderedDict(values) if isinstance(table, OrderedDict) else values
     make = getattr(table, "_make", None)  # a NamedTuple takes its fields apart
     return make(map(apply, table)) if make else type(table)(map(apply, table))
 
