@@ -236,8 +236,8 @@ def test_samples_that_do_not_stack_are_an_error(one, other, came):
         (np.zeros((2, 2)), TypeError, "a list of datasets, got ndarray"),
         (iter([[1]]), TypeError, "a list of datasets, got list_iterator"),
         (fields(0, 2), TypeError, "got TableDataset. Put a single one in brackets"),
-        ([[1], 3], TypeError, r"datasets \(anything .*, but entry 1 is 3"),
-        ([lambda: 0], TypeError, "but entry 0 is .*lambda"),
+        ([[1], 3], TypeError, "ConcatDataset, entry 1, needs a dataset .*, got 3"),
+        ([lambda: 0], TypeError, "entry 0, needs a dataset .*, got .*lambda"),
     ],
     ids=str,
 )

@@ -373,6 +373,24 @@ def test_an_index_may_be_an_integer_of_numpy_or_jax(case, kind):
     assert_equal(take(dataset, kind([last])), take(dataset, [last]))
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda dataset: TransformDataset(dataset, abs),
+        lambda dataset: BatchDataset(dataset, 2),
+        lambda dataset: CoroutineBatchDataset(dataset, 2),
+        lambda dataset: ConcatDataset([dataset]),
+        lambda dataset: ShuffleDataset(dataset, 0),
+        lambda dataset: SplitDataset(dataset, {"a": 1, "b": 1}),
+        ResampleDataset,
+    ],
+)
+@pytest.mark.parametrize("dataset", [5, None, iter([1]), list], ids=type)
+def test_what_is_no_dataset_is_refused_at_once(make, dataset):
+    with pytest.raises(TypeError, match=r"Dataset.* needs a dataset \(anything"):
+        make(dataset)
+
+
 @every_dataset
 def test_iterating_is_indexing(case):
     dataset = case.make()
@@ -584,6 +602,21 @@ def in_batches(draw, dataset):
 
 
 WRAPPERS = [transformed, shuffled, joined, resampled, split, in_batches]
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments"),
+    [
+        (BatchDataset, ["perm", "merge", "filter"]),
+        (CoroutineBatchDataset, ["perm", "merge", "filter"]),
+        (lambda data, _, **given: DatasetIterator(data, **given), ["perm", "filter"]),
+        (ParallelDatasetIterator, ["init", "perm", "filter", "transform"]),
+    ],
+)
+def test_an_argument_that_is_no_function_is_refused_at_once(make, arguments):
+    for argument in arguments:
+        with pytest.raises(TypeError, match=rf"needs a .* but {argument} is \[2, 1\]"):
+            make(range(9), 3, **{argument: [2, 1]})
 
 
 @st.composite

@@ -24,6 +24,7 @@ from tntjax.dataset._take import (
     uniform_length,
 )
 from tntjax.transform import make_batch
+from tntjax.utils import check_dataset, check_optional_functions
 
 Policy = Literal["include-last", "skip-last", "divisible-only", "pad-last"]
 
@@ -45,7 +46,8 @@ class BatchDataset:
         refilled; one of which nothing is left has arrays of length 0.
 
     Raises:
-      TypeError: if `batch_size` is not an integer.
+      TypeError: if `dataset` is not one, `batch_size` not an integer, or `perm`,
+        `merge` or `filter` not a function.
       ValueError: if `batch_size` is below 1, the policy is unknown, or it is
         `"divisible-only"` and the length is not divisible.
 
@@ -72,6 +74,10 @@ class BatchDataset:
 
     def __post_init__(self) -> None:
         name = type(self).__name__
+        check_dataset(self.dataset, name)
+        check_optional_functions(
+            name, perm=self.perm, merge=self.merge, filter=self.filter
+        )
         if self.policy not in get_args(Policy):
             raise ValueError(
                 f"{name} needs one of the policies {', '.join(get_args(Policy))};"

@@ -24,7 +24,7 @@ from tntjax.dataset._take import (
     uniform_length,
     with_flat,
 )
-from tntjax.utils import namespace
+from tntjax.utils import check_dataset, namespace
 
 
 @pytree
@@ -63,11 +63,7 @@ class ConcatDataset:
         if not self.datasets:
             raise ValueError("ConcatDataset needs at least one dataset, got none.")
         for position, dataset in enumerate(self.datasets):
-            if not isinstance(dataset, Dataset):
-                raise TypeError(
-                    "ConcatDataset needs datasets (anything with len and [index]), but"
-                    f" entry {position} is {describe(dataset)}."
-                )
+            check_dataset(dataset, f"ConcatDataset, entry {position},")
         ends = tuple(itertools.accumulate(map(len, self.datasets)))
         object.__setattr__(self, "datasets", tuple(self.datasets))
         object.__setattr__(self, "ends", ends)

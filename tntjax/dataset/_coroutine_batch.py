@@ -32,7 +32,7 @@ class CoroutineBatchDataset(BatchDataset):
       concurrency: how many functions and awaitables run at the same time.
 
     Raises:
-      TypeError: if `batch_size` or `concurrency` is not an integer.
+      TypeError: as for `BatchDataset`, or if `concurrency` is not an integer.
       ValueError: as for `BatchDataset`, or if `concurrency` is below 1.
 
     Example:

@@ -79,7 +79,8 @@ class ListDataset:
           The dataset.
 
         Raises:
-          ValueError: if `max_load` is below 1.
+          TypeError: if `max_load` is not an integer.
+          ValueError: if it is below 1.
         """
         return cls(load_list(filename, max_load), load, path)
 

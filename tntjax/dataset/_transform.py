@@ -24,6 +24,7 @@ from tntjax.dataset._take import (
     with_flat,
 )
 from tntjax.transform._writable import writable
+from tntjax.utils import check_dataset
 
 
 @pytree
@@ -44,7 +45,7 @@ class TransformDataset:
       with_index: also pass the index ([N] if batched): `transform(sample, index)`.
 
     Raises:
-      TypeError: if a transform is not a function.
+      TypeError: if `dataset` is not one, or a transform not a function.
       ValueError: if `key` comes with a mapping.
 
     Example:
@@ -68,6 +69,7 @@ class TransformDataset:
     with_index: bool = static(default=False)
 
     def __post_init__(self) -> None:
+        check_dataset(self.dataset, "TransformDataset")
         if isinstance(self.transform, Mapping):
             if self.key is not None:
                 raise ValueError(

@@ -24,6 +24,7 @@ from tntjax.iterator._chunk import (
     grouped,
 )
 from tntjax.transform._writable import writable
+from tntjax.utils import check_optional_functions
 
 
 @pytree
@@ -41,7 +42,8 @@ class DatasetIterator:
         no filter.
 
     Raises:
-      TypeError: if `source` is neither a dataset nor a function.
+      TypeError: if `source` is neither a dataset nor a function, or another argument
+        neither None nor a function.
 
     Example:
       >>> list(DatasetIterator([1, 2, 3, 4], filter=lambda x: x % 2 == 0))
@@ -60,6 +62,12 @@ class DatasetIterator:
     transform: Callable[[Sample], Sample] | None = static(default=None)
 
     def __post_init__(self) -> None:
+        check_optional_functions(
+            "DatasetIterator",
+            perm=self.perm,
+            filter=self.filter,
+            transform=self.transform,
+        )
         if not is_dataset(self.source) and not callable(self.source):
             raise TypeError(
                 "DatasetIterator needs a dataset (anything with len and [index]) or a"

@@ -14,6 +14,7 @@ from tntjax.iterator._chunk import grouped
 from tntjax.iterator._processes import Processes
 from tntjax.iterator._threads import Threads
 from tntjax.transform._writable import writable
+from tntjax.utils import check_optional_functions
 
 Backend = Literal["thread", "process"]
 
@@ -83,6 +84,11 @@ class ParallelDatasetIterator:
     _workers: Any = static(init=False)
 
     def __post_init__(self) -> None:
+        functions = ("init", "perm", "filter", "transform")
+        check_optional_functions(
+            "ParallelDatasetIterator",
+            **{name: getattr(self, name) for name in functions},
+        )
         if not is_dataset(self.closure) and not callable(self.closure):
             raise TypeError(
                 "ParallelDatasetIterator needs a function worker -> dataset, or a"

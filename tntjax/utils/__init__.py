@@ -13,6 +13,7 @@ from tntjax.utils._check import (
     check_function,
     check_functions,
     check_max_load,
+    check_optional_functions,
 )
 from tntjax.utils._files import list_image_files, load_list
 from tntjax.utils._md5 import md5
@@ -28,6 +29,7 @@ __all__ = [
     "check_function",
     "check_functions",
     "check_max_load",
+    "check_optional_functions",
     "foreach",
     "host_or_device",
     "host_zeros",

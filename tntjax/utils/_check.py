@@ -73,6 +73,27 @@ def check_function(function: Any, subject: str) -> None:
         raise TypeError(f"{subject} is {describe(function)}.")
 
 
+def check_optional_functions(name: str, **functions: Any) -> None:
+    """Raises a TypeError if one is neither a function nor None.
+
+    Args:
+      name: whose arguments they are, for the error.
+      **functions: the arguments.
+
+    Raises:
+      TypeError: if one is something else.
+
+    Example:
+      >>> check_optional_functions("BatchDataset", perm=None, filter=[1])
+      Traceback (most recent call last):
+      ...
+      TypeError: BatchDataset needs a function or None, but filter is [1].
+    """
+    for argument, function in functions.items():
+        if function is not None:
+            check_function(function, f"{name} needs a function or None, but {argument}")
+
+
 def check_max_load(max_load: Any, name: str) -> None:
     """Checks how many samples to load at most.
 
