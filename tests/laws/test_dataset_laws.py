@@ -26,6 +26,7 @@ from tntjax.dataset import (
     ConcatDataset,
     CoroutineBatchDataset,
     IndexedDataset,
+    IndexedDatasetReader,
     IndexedDatasetWriter,
     ListDataset,
     ResampleDataset,
@@ -168,6 +169,12 @@ def indexed(*fields, **options):
     return lambda: IndexedDataset(fields, path=archives(), **options)
 
 
+def reader(name, **options):
+    folder = archives()
+    names = f"{folder}/{name}.idx", f"{folder}/{name}.bin"
+    return IndexedDatasetReader(*names, **options)
+
+
 CASES = {
     "TableDataset": Case(table, traced=True),
     "TableDataset, tuple": Case(
@@ -235,6 +242,8 @@ CASES = {
     "IndexedDataset, tables": Case(indexed("y", "table", max_load=9)),
     "IndexedDataset, standalone": Case(indexed("x", standalone=True)),
     "IndexedDataset, not mapped": Case(indexed("x", "table", mmap=False)),
+    "IndexedDatasetReader": Case(lambda: reader("x")),
+    "IndexedDatasetReader, tables": Case(lambda: reader("table", mmap=False)),
     "ConcatDataset": Case(
         lambda: ConcatDataset([table(0), table(5), table(0), table(3)]), traced=True
     ),
@@ -322,7 +331,9 @@ def indices_of(case, dataset):
 
 
 def test_every_dataset_is_in_the_table():
-    exported = {name for name in tntjax.dataset.__all__ if name.endswith("Dataset")}
+    exported = {
+        name for name in tntjax.dataset.__all__ if name.endswith(("Dataset", "Reader"))
+    }
     assert exported == {name.split(",")[0] for name in CASES}
 
 
