@@ -193,6 +193,36 @@ def sleeping(worker, seconds=0.05):
     return tnt.ListDataset(range(1000), partial(slow, seconds=seconds))
 
 
+REBUILT = []
+"""The numbers of `Rebuilt` that were made here from what came through a pipe."""
+
+
+@dataclass
+class Rebuilt:
+    """A sample that tells when it is unpickled."""
+
+    number: int
+
+    def __reduce__(self):
+        return rebuild, (self.number,)
+
+
+def rebuild(number):
+    REBUILT.append(number)
+    return Rebuilt(number)
+
+
+def held_up(number, path):
+    """All but the first wait for a file."""
+    while number and not os.path.exists(path):
+        time.sleep(0.005)
+    return Rebuilt(number)
+
+
+def holding(path, worker):
+    return tnt.ListDataset(range(3), partial(held_up, path=path))
+
+
 def loaded_closure(worker):
     return loaded()
 

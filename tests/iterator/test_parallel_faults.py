@@ -190,6 +190,18 @@ def test_leaving_early(backend):
     del run, iterator  # without close
 
 
+def test_what_comes_for_a_run_that_was_left_is_not_rebuilt(tmp_path, monkeypatch):
+    monkeypatch.setattr(cases, "REBUILT", [])
+    path = tmp_path / "go"
+    with parallel(partial(cases.holding, path), backend="process") as iterator:
+        run = iterator.run()
+        assert next(run).number == 0  # the others are under way
+        run.close()
+        path.touch()
+        assert [sample.number for sample in iterator] == [0, 1, 2]
+    assert cases.REBUILT == [0, 0, 1, 2]
+
+
 def test_a_ctrl_c_in_the_consumer(monkeypatch):
     with parallel(cases.sleeping, backend="process") as iterator:
         run = iterator.run()
