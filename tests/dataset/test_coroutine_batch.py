@@ -54,11 +54,17 @@ def nested(index):
     return lambda: awaited(index)
 
 
+async def nested_deeper(index):
+    later = Future()
+    later.set_result(nested(index))
+    return lambda: later
+
+
 def mixed(index):
     return [called, awaited, future, Answer, nested, lambda i: i * 10][index % 6](index)
 
 
-KINDS = [called, awaited, future, Answer, nested, mixed]
+KINDS = [called, awaited, future, Answer, nested, nested_deeper, mixed]
 
 
 @pytest.mark.parametrize("make", KINDS)
@@ -269,7 +275,7 @@ def test_an_error_cancels_what_waits_and_lets_nothing_run_on():
         log.append("ran")
 
     made = [slow(), fail(), pending, never(), never()]
-    dataset = CoroutineBatchDataset(promises(5, made.__getitem__), 5, concurrency=3)
+    dataset = CoroutineBatchDataset(promises(5, made.__getitem__), 5, concurrency=2)
     with pytest.raises(OSError, match="reading sample 1"):
         dataset[0]
     assert log == ["cancelled"]
@@ -331,11 +337,12 @@ def future_of_stop():
 
 def test_a_task_of_another_loop_is_refused():
     async def cell():
-        dataset = CoroutineBatchDataset(
-            promises(2, lambda index: asyncio.ensure_future(awaited(index))), 2
-        )
+        tasks = [asyncio.ensure_future(awaited(index)) for index in range(2)]
+        dataset = CoroutineBatchDataset(promises(2, tasks.__getitem__), 2)
         with pytest.raises(TypeError, match=r"Sample 0 is an asyncio Task(.*\n)*Wrong"):
             dataset[0]
+        await asyncio.wait(tasks)
+        assert [task.cancelled() for task in tasks] == [True, False]
 
     asyncio.run(cell())
 

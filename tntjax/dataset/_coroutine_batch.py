@@ -21,6 +21,9 @@ class CoroutineBatchDataset(BatchDataset):
 
     Each batch has an event loop of its own, in a thread of its own where one runs
     already, as in Jupyter: open a session inside the coroutine, or keep it in a thread.
+    An error or Ctrl-C cancels the other reads, and nothing new begins. A function that
+    runs cannot be cancelled: it has a second, and is then left to end by itself, in a
+    thread for which the interpreter does not wait.
 
     Args:
       dataset: what to batch, `n` samples or promises of them.
@@ -29,7 +32,8 @@ class CoroutineBatchDataset(BatchDataset):
       merge: `{field: list} -> batch`, as in `BatchDataset`.
       policy: what becomes of a rest, as in `BatchDataset`.
       filter: `sample -> bool`, called with the samples and never with a promise.
-      concurrency: how many functions and awaitables run at the same time.
+      concurrency: how many functions and awaitables run at the same time. Futures
+        run elsewhere, and none of them takes a place.
 
     Raises:
       TypeError: as for `BatchDataset`, or if `concurrency` is not an integer.

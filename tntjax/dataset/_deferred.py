@@ -1,12 +1,14 @@
 """Deferred reads: all are issued, then waited for together."""
 
 import asyncio
-import contextvars
 import inspect
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from concurrent.futures import CancelledError, Future
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
+
+from tntjax.dataset._daemon import DaemonThreads
 
 FOREIGN_TASK = """Sample {index} is an asyncio Task or Future, which belongs to the \
 loop that made it, and that one stands still meanwhile.
@@ -41,10 +43,23 @@ def read_all(
                     raise TypeError(FOREIGN_TASK.format(index=index))
         if not any(map(_is_deferred, issued)):
             return issued
-        return _run(_resolved(issued, indices, concurrency, name))
+        with closing(DaemonThreads(concurrency)) as threads:
+            outcome = _run(
+                lambda: _resolved(issued, indices, concurrency, threads, name)
+            )
+        if isinstance(outcome, _Failure):
+            raise outcome.error
+        return outcome
     finally:
         for value in issued:
             _abandon(value)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What a read raised, as a value: a KeyboardInterrupt would break the loop off."""
+
+    error: BaseException
 
 
 def _is_deferred(value: Any) -> bool:
@@ -54,69 +69,115 @@ def _is_deferred(value: Any) -> bool:
 def _abandon(value: Any) -> None:
     """Cancels what has not begun; what is done stays as it is."""
     if inspect.iscoroutine(value):
-        value.close()
-    elif isinstance(value, Future) or asyncio.isfuture(value):
+        if inspect.getcoroutinestate(value) == inspect.CORO_CREATED:
+            value.close()  # one that has begun belongs to its task
+    elif isinstance(value, Future):
         value.cancel()
+        value.add_done_callback(_abandon_result)
+    elif asyncio.isfuture(value):
+        with suppress(RuntimeError):  # its loop is closed
+            value.get_loop().call_soon_threadsafe(value.cancel)
 
 
-def _run(work: Coroutine[Any, Any, list]) -> list:
+def _abandon_result(future: Future) -> None:
+    if not future.cancelled() and future.exception() is None:
+        _abandon(future.result())
+
+
+Work = Callable[[], Coroutine[Any, Any, Any]]
+
+
+def _run(work: Work) -> Any:
     """Runs a loop of our own: where one runs already, as in Jupyter, in a thread."""
+    return _run_beside(work) if _a_loop_runs() else _run_here(work)
+
+
+def _a_loop_runs() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return _run_here(work)
-    context = contextvars.copy_context()
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(context.run, _run_here, work).result()
+        return False
+    return True
 
 
-def _run_here(work: Coroutine[Any, Any, list]) -> list:
+def _run_here(work: Work) -> Any:
     # With a factory the loop that this thread has set, if any, stays set.
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        return runner.run(work)
+        return runner.run(work())
+
+
+def _run_beside(work: Work) -> Any:
+    begun: Future = Future()
+
+    async def begin() -> Any:
+        begun.set_result(asyncio.current_task())
+        return await work()
+
+    with closing(DaemonThreads(1)) as thread:
+        try:
+            return thread.submit(_run_here, begin).result()
+        except BaseException:  # Ctrl-C, which comes to the thread that waits
+            begun.add_done_callback(_cancel)
+            raise
+
+
+def _cancel(begun: Future) -> None:
+    task = begun.result()
+    with suppress(RuntimeError):  # it is done, and its loop closed
+        task.get_loop().call_soon_threadsafe(task.cancel)
 
 
 async def _resolved(
-    issued: Sequence[Any], indices: Sequence[int], concurrency: int, name: str
-) -> list:
+    issued: Sequence[Any],
+    indices: Sequence[int],
+    concurrency: int,
+    threads: DaemonThreads,
+    name: str,
+) -> list[Any] | _Failure:
+    """The samples, or how the first of them that failed did."""
     gate = asyncio.Semaphore(concurrency)
-    threads = ThreadPoolExecutor(concurrency)
     tasks = [
         asyncio.ensure_future(_resolve(value, index, gate, threads, name))
         for value, index in zip(issued, indices, strict=True)
     ]
     try:
-        return list(await asyncio.gather(*tasks))
+        for task in asyncio.as_completed(tasks):
+            outcome = await task
+            if isinstance(outcome, _Failure):
+                return outcome
+        return [task.result() for task in tasks]
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        threads.shutdown(cancel_futures=True)  # waits for what already runs
 
 
 async def _resolve(
-    value: Any,
-    index: int,
-    gate: asyncio.Semaphore,
-    threads: ThreadPoolExecutor,
-    name: str,
+    value: Any, index: int, gate: asyncio.Semaphore, threads: DaemonThreads, name: str
 ) -> Any:
-    await gate.acquire()
-    with _naming(index, name):
-        try:
-            while _is_deferred(value):
-                if isinstance(value, Future):
-                    value = await _result(value)
-                elif inspect.isawaitable(value):
-                    value = await value
-                else:
-                    value = threads.submit(value)
-        except asyncio.CancelledError as error:
-            if _being_cancelled():
-                raise
-            raise CancelledError("The read was cancelled.") from error
-    gate.release()  # not after an error: nothing more is to begin
+    try:
+        with _naming(index, name):
+            try:
+                while _is_deferred(value):
+                    value = await _given(value, gate, threads)
+            except asyncio.CancelledError as error:
+                raise CancelledError("The read was cancelled.") from error
+    except BaseException as error:
+        return _Failure(error)
     return value
+
+
+async def _given(value: Any, gate: asyncio.Semaphore, threads: DaemonThreads) -> Any:
+    """What a promise gives, which may be another promise."""
+    if isinstance(value, Future):
+        return await _result(value)  # runs elsewhere, whether we wait or not
+    await gate.acquire()
+    if inspect.isawaitable(value):
+        given = await value
+    else:
+        given = await _result(threads.submit(value))
+    gate.release()  # not after an error: nothing more is to begin
+    return given
 
 
 async def _result(future: Future) -> Any:
@@ -131,14 +192,9 @@ async def _result(future: Future) -> Any:
     try:
         await done.wait()
     except asyncio.CancelledError:
-        future.cancel()
+        _abandon(future)
         raise
     return future.result()
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 @contextmanager
