@@ -169,6 +169,25 @@ def test_jax_does_not_look_into_what_is_opaque():
     assert "text" in str(structure)
 
 
+@pytest.mark.parametrize("leaf", [1, (2, 3), jax.sharding.PartitionSpec(), [4]])
+def test_what_jax_puts_in_the_place_of_leaves_stays_open(leaf):
+    numbers = (int, float)
+    either = pytree(
+        type(
+            "Either",
+            (),
+            {
+                "__annotations__": {"part": object},
+                "part": child(lambda v: v if isinstance(v, numbers) else Opaque(v)),
+            },
+        )
+    )
+    leaves, structure = jax.tree.flatten(either(5))
+    changed = jax.tree.unflatten(structure, [leaf])
+    assert changed.part is leaf
+    assert jax.tree.structure(changed, is_leaf=lambda v: v is leaf) == structure
+
+
 def test_what_is_opaque_equals_itself_alone():
     hidden = [1]
     assert jax.tree.structure(Secret(hidden)) == jax.tree.structure(Secret(hidden))

@@ -28,7 +28,6 @@ class Opaque:
     """Stands for a value that JAX shall not look into: it has no leaves.
 
     It is equal to itself alone, so anything can be one, a list or an array included.
-    Flattening keeps the value, and rebuilding gives the value itself.
     """
 
     def __init__(self, value: Any) -> None:
@@ -45,15 +44,24 @@ class Opaque:
 
 
 jax.tree_util.register_pytree_node(
-    Opaque, lambda opaque: ((), opaque), lambda opaque, _: opaque.value
+    Opaque, lambda opaque: ((), opaque), lambda opaque, _: opaque
 )
 
 
+def _unwrapped(child: Any) -> Any:
+    if type(child) is tuple and any(isinstance(part, Opaque) for part in child):
+        return tuple(map(_unwrapped, child))
+    return child.value if isinstance(child, Opaque) else child
+
+
 def child(seen_as: Callable[[Any], Any], **kwargs: Any) -> Any:
-    """Declares a dataclass field that JAX sees as something else, such as `Opaque`.
+    """Declares a dataclass field of which JAX may see something else.
+
+    It is asked for once: when JAX has rebuilt the instance, what it left opaque stays
+    so, and what it put in the place of leaves stays open.
 
     Args:
-      seen_as: `value -> pytree`, which is rebuilt to the value.
+      seen_as: `value -> ` the value, or an `Opaque` of it, or a tuple of these.
       **kwargs: whatever `dataclasses.field` takes.
 
     Returns:
@@ -92,13 +100,14 @@ def pytree(cls: Class) -> Class:
     statics = tuple(f.name for f in fields if f.metadata.get("static"))
     children = tuple(f.name for f in fields if f.name not in statics)
     keys = tuple(jax.tree_util.GetAttrKey(name) for name in children)
-    seen = [(f.name, f.metadata["seen_as"]) for f in fields if "seen_as" in f.metadata]
+    seen = {f.name: f.metadata["seen_as"] for f in fields if "seen_as" in f.metadata}
 
     def flatten(value: Any) -> tuple[tuple, tuple]:
         held = value.__dict__
-        if seen:
-            held = {**held, **{name: see(held[name]) for name, see in seen}}
-        return tuple(held[n] for n in children), tuple(held[n] for n in statics)
+        parts = held.get("_children")
+        if parts is None:
+            parts = tuple(seen[n](held[n]) if n in seen else held[n] for n in children)
+        return parts, tuple(held[n] for n in statics)
 
     def flatten_with_keys(value: Any) -> tuple[tuple, tuple]:
         leaves, structure = flatten(value)
@@ -106,6 +115,9 @@ def pytree(cls: Class) -> Class:
 
     def unflatten(structure: tuple, leaves: Any) -> Any:
         value = object.__new__(cls)
+        if seen:
+            value.__dict__["_children"] = leaves = tuple(leaves)
+            leaves = map(_unwrapped, leaves)
         value.__dict__.update(zip(children, leaves, strict=True))
         value.__dict__.update(zip(statics, structure, strict=True))
         return value

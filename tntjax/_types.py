@@ -20,8 +20,8 @@ class Dataset(Protocol):
     `__getitem__` is deterministic and may be called from several threads. An index
     below 0 or at the length raises `IndexError`. Optional members make it fast:
 
-    * `take(indices)`: many samples stacked along new first axes of any shape. It
-      counts only when its parameter is named `indices`.
+    * `take(indices)`: many samples stacked along new first axes of any shape, in
+      arrays of their own. It counts only when `indices` is its one parameter.
     * `uniform_length`: how many of the leading samples are known to have the same
       structure, shapes and dtypes, so that a run of them can be taken at once.
     * `on_device`: whether compiled code can gather samples.
@@ -39,7 +39,8 @@ class Dataset(Protocol):
 
 def is_dataset(value: object) -> TypeGuard[Dataset]:
     """Says whether it has `len` and `[index]`; a class is a function that makes it."""
-    return isinstance(value, Dataset) and not isinstance(value, type)
+    no_length = isinstance(value, type) or getattr(value, "shape", None) == ()
+    return isinstance(value, Dataset) and not no_length
 
 
 @runtime_checkable

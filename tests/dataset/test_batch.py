@@ -327,3 +327,14 @@ def test_a_device_leaves_what_it_cannot_read_below(dataset):
     assert jax.device_put(batches).dataset is dataset
     with pytest.raises(TypeError, match="is read on the host"):
         jax.jit(take)(batches, 0)
+
+
+def test_jax_may_put_anything_in_the_place_of_arrays():
+    dataset = jax.device_put(BatchDataset(np.arange(10.0), 2))
+    bytes_of_leaves = jax.tree.map(lambda leaf: leaf.nbytes, dataset)
+    assert jax.tree.leaves(bytes_of_leaves) == [40]
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, dataset)
+    read = jax.jit(lambda dataset, i: take(dataset, i), in_shardings=(shardings, None))
+    assert read(dataset, 1).tolist() == [2, 3]
+    shapes = jax.eval_shape(lambda dataset: dataset, dataset)
+    assert jax.jit(take).lower(shapes, 1).compile()(dataset, 1).tolist() == [2, 3]

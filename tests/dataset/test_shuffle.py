@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tntjax.dataset import BatchDataset, ShuffleDataset, TableDataset
+from tntjax.dataset import BatchDataset, ShuffleDataset, TableDataset, take
 
 
 class KeepsTypes:
@@ -146,3 +146,13 @@ def test_refuses_what_is_no_dataset(dataset, came):
         TypeError, match=f"ShuffleDataset needs a dataset .*, got {came}"
     ):
         ShuffleDataset(dataset, 0)
+
+
+@pytest.mark.parametrize("kind", [jnp.int8, jnp.uint8, jnp.int16, jnp.uint16])
+def test_a_key_reads_narrow_positions(kind):
+    dataset = ShuffleDataset(TableDataset(np.arange(1_500_000, dtype=np.int32)), 1)
+    positions = np.array([1, 100])
+    resident = jax.device_put(dataset)
+    expected = take(dataset, positions)
+    for read in (take, jax.jit(take)):
+        np.testing.assert_array_equal(read(resident, kind(positions)), expected)

@@ -117,3 +117,8 @@ def test_may_be_empty():
 def test_refuses(data, error, message):
     with pytest.raises(error, match=message):
         TableDataset(data)
+
+
+def test_keys_of_several_types_are_an_error():
+    with pytest.raises(ValueError, match=r"keys of one type.* got \{1: int64\[2\]"):
+        TableDataset({1: np.arange(2), "a": np.arange(2)})

@@ -230,3 +230,32 @@ def test_compiled_code_says_that_a_list_is_read_on_the_host(items):
     assert list(jax.device_put(dataset)) == list(dataset)
     with pytest.raises(TypeError, match="ListDataset is read on the host"):
         jax.jit(take)(dataset, 0)
+
+
+class LikePandas(MapStyle):
+    """Like a Series, which takes more and gives another Series."""
+
+    def take(self, indices, axis=0):
+        return FirstRows(self.samples)
+
+
+def test_a_take_of_more_than_indices_means_something_else():
+    assert take(LikePandas([10, 20, 30]), [2, 0]).tolist() == [30, 10]
+
+
+def test_keys_of_a_sample_need_not_sort():
+    sample = {1: 2, "a": np.zeros(2)}
+    assert take([sample], [[0, 0]])["a"].shape == (1, 2, 2)
+    assert take([sample], [])[1].shape == (0,)
+    assert list(TransformDataset([sample], dict, batched=True)[0]) == [1, "a"]
+    assert BatchDataset([sample], 1, filter=lambda sample: False)[0]["a"].size == 0
+
+
+@pytest.mark.parametrize("kind", [jnp.int8, jnp.uint8, jnp.int16])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_narrow_jax_indices_read_what_wide_ones_read(kind, compiled):
+    read = jax.jit(take) if compiled else take
+    table = TableDataset(np.arange(40_000))
+    for dataset in (table, ShuffleDataset(table, 1), BatchDataset(table, 20_000)):
+        resident = jax.device_put(dataset)
+        np.testing.assert_array_equal(read(resident, kind(1)), take(dataset, 1))

@@ -1,5 +1,6 @@
 import dataclasses
-from collections import OrderedDict, UserDict
+from collections import OrderedDict, UserDict, UserList
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -82,6 +83,11 @@ def subtract_one(value):
     return value
 
 
+def set_x(row):
+    row["x"] -= 1
+    return row["x"]
+
+
 def append_to_first(rows):
     rows[0].append(2)
     return rows
@@ -106,9 +112,16 @@ class Tensor:
     def __array__(self, dtype=None, copy=None):
         return self.rows
 
+    def clone(self):
+        return Tensor(self.rows.copy())
+
     def __isub__(self, other):
         self.rows -= other
         return self
+
+
+class Record(dict):
+    """A mapping that JAX does not know."""
 
 
 @jax.tree_util.register_dataclass
@@ -141,6 +154,14 @@ class Pair:
         ([{"x": [1]}], {"transform": append_to_first, "key": "x", "batched": True}),
         ([[1, 2]], {"transform": lambda tokens: tokens.append(3) or tokens}),
         ([Tensor(np.arange(3))], {"transform": subtract_one}),
+        ([Record(x=np.arange(3))], {"transform": writes("x")}),
+        ([UserDict(x=np.arange(3))], {"transform": writes("x")}),
+        ([UserList([np.arange(3)])], {"transform": writes(0)}),
+        (
+            [MappingProxyType({"x": np.arange(3)})],
+            {"transform": lambda sample: subtract_one(sample["x"])},
+        ),
+        (np.zeros(2, [("x", np.float32)]), {"transform": set_x}),
         (ListDataset([np.arange(3)], lambda item: item), {"transform": subtract_one}),
     ],
     ids=str,
@@ -228,6 +249,12 @@ def test_on_a_device_the_function_is_traced(batched, indices):
 def test_on_a_device_a_fixed_index_may_be_read_in_compiled_code(batched):
     dataset = jax.device_put(TransformDataset(table(), double, "input", batched))
     assert int(jax.jit(lambda dataset: dataset[3])(dataset)["input"]) == 6
+
+
+def test_on_a_device_a_batched_function_gives_jax_samples():
+    keys = jax.random.split(jax.random.key(0), 3)
+    dataset = TransformDataset(TableDataset(keys), lambda keys: keys, batched=True)
+    assert dataset[1] == keys[1]
 
 
 def test_on_a_device_take_calls_the_function_once_for_all():

@@ -141,3 +141,10 @@ def test_a_transform_that_writes_to_a_tensor_leaves_the_one_below():
     dataset = tnt.TransformDataset(samples, lambda sample: sample[0].sub_(1))
     assert [row.tolist() for row in dataset] == [[-1, 0, 1], [2, 3, 4]]
     assert dataset[0].tolist() == [-1, 0, 1]
+
+
+def test_a_transform_copies_a_row_of_a_tensor_and_not_all_rows():
+    torch = pytest.importorskip("torch")
+    samples = torch.utils.data.TensorDataset(torch.zeros(1000, 3))
+    (row,) = tnt.TransformDataset(samples, lambda sample: sample)[0]
+    assert row.untyped_storage().nbytes() == 12

@@ -102,3 +102,18 @@ def test_a_lazy_sample_may_raise_its_own_key_error():
 def test_needs_samples():
     with pytest.raises(ValueError, match="make_batch needs at least one sample"):
         make_batch()([])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [np.array([1]), np.array(["a"])],
+        [np.array([1]), np.array([None])],
+        [np.datetime64("2020-01-01"), 3],
+        [1, 2**64],
+    ],
+    ids=str,
+)
+def test_numbers_do_not_become_strings_or_objects(values):
+    with pytest.raises(TypeError, match="Can't make a batch of the samples"):
+        make_batch()(values)

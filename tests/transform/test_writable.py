@@ -25,6 +25,7 @@ class Pair(NamedTuple):
         UserDict(b=[1]),
         np.asfortranarray(np.eye(2)),
         np.float32(1),
+        np.zeros(1, [("x", int)])[0],
         object(),
         None,
     ],

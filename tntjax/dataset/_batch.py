@@ -24,7 +24,7 @@ from tntjax.dataset._take import (
     uniform_length,
 )
 from tntjax.transform import make_batch
-from tntjax.utils import check_dataset, check_optional_functions
+from tntjax.utils import check_dataset, check_integer, check_optional_functions
 
 Policy = Literal["include-last", "skip-last", "divisible-only", "pad-last"]
 
@@ -83,14 +83,8 @@ class BatchDataset:
                 f"{name} needs one of the policies {', '.join(get_args(Policy))};"
                 f" got {self.policy!r}."
             )
-        if isinstance(self.batch_size, bool) or not isinstance(
-            self.batch_size, int | np.integer
-        ):
-            raise TypeError(
-                f"{name} needs an integer batch_size, got {describe(self.batch_size)}."
-            )
-        # NumPy's small integers would overflow in what is computed of it.
-        object.__setattr__(self, "batch_size", int(self.batch_size))
+        size = check_integer(self.batch_size, f"{name} needs an integer batch_size")
+        object.__setattr__(self, "batch_size", size)
         if self.batch_size < 1:
             raise ValueError(f"{name} needs batch_size >= 1, got {self.batch_size}.")
         rest = len(self.dataset) % self.batch_size

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import numpy as np
-
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import pytree, static
 from tntjax.dataset._batch import BatchDataset
 from tntjax.dataset._deferred import read_all
 from tntjax.dataset._take import bytes_of
+from tntjax.utils import check_integer
 
 
 @pytree
@@ -61,13 +60,10 @@ class CoroutineBatchDataset(BatchDataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.concurrency, bool) or not isinstance(
-            self.concurrency, int | np.integer
-        ):
-            raise TypeError(
-                "CoroutineBatchDataset needs an integer concurrency, got"
-                f" {describe(self.concurrency)}."
-            )
+        subject = "CoroutineBatchDataset needs an integer concurrency"
+        object.__setattr__(
+            self, "concurrency", check_integer(self.concurrency, subject)
+        )
         if self.concurrency < 1:
             raise ValueError(
                 f"CoroutineBatchDataset needs concurrency >= 1, got {self.concurrency}."
@@ -79,7 +75,7 @@ class CoroutineBatchDataset(BatchDataset):
 
     def _read(self, indices: list[int]) -> list[Any]:
         name = type(self).__name__
-        return read_all(self.dataset.__getitem__, indices, int(self.concurrency), name)
+        return read_all(self.dataset.__getitem__, indices, self.concurrency, name)
 
     @property
     def sample_bytes(self) -> int:

@@ -23,7 +23,7 @@ from tntjax.dataset._take import (
     take,
     uniform_length,
 )
-from tntjax.utils import check_dataset, check_function
+from tntjax.utils import check_dataset, check_function, check_integer
 
 
 @pytree
@@ -75,10 +75,8 @@ class ResampleDataset:
                 object.__setattr__(self, "sampler", _Function(sampler))
         if size is None:
             return
-        if isinstance(size, bool) or not isinstance(size, int | np.integer):
-            raise TypeError(
-                f"ResampleDataset needs an integer size, got {describe(size)}."
-            )
+        size = check_integer(size, "ResampleDataset needs an integer size")
+        object.__setattr__(self, "size", size)
         if size < 1:
             raise ValueError(f"ResampleDataset needs size >= 1 or None, got {size}.")
         if sampler is None and size > len(self.dataset):
@@ -88,7 +86,7 @@ class ResampleDataset:
             )
 
     def __len__(self) -> int:
-        return len(self.dataset) if self.size is None else int(self.size)
+        return len(self.dataset) if self.size is None else self.size
 
     __iter__ = in_order
 

@@ -1,14 +1,13 @@
 """ShuffleDataset: the samples in a random order."""
 
 import dataclasses
-import operator
 from typing import Any
 
 import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import child, describe, pytree, static
+from tntjax._struct import child, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._keyed import KeyedOrder, round_keys
 from tntjax.dataset._take import (
@@ -22,7 +21,7 @@ from tntjax.dataset._take import (
     take,
     uniform_length,
 )
-from tntjax.utils import check_dataset
+from tntjax.utils import check_dataset, check_integer
 
 MOST_IN_TABLE = 1_000_000
 """An order of more indices is computed from a key, each index when it is asked for."""
@@ -70,11 +69,8 @@ class ShuffleDataset:
 
     def __post_init__(self, seed: int) -> None:
         check_dataset(self.dataset, "ShuffleDataset")
-        if not hasattr(seed, "__index__"):  # None would give another order each time
-            raise TypeError(
-                f"ShuffleDataset needs an integer seed, got {describe(seed)}."
-            )
-        seed = operator.index(seed)
+        # With None, NumPy would give another order each time.
+        seed = check_integer(seed, "ShuffleDataset needs an integer seed")
         if seed < 0:
             raise ValueError(f"ShuffleDataset needs seed >= 0, got {seed}.")
         length, size = len(self.dataset), self._checked_size()
@@ -91,8 +87,10 @@ class ShuffleDataset:
 
     def _checked_size(self) -> int:
         length = len(self.dataset)
-        size = length if self.size is None else operator.index(self.size)
-        if self.size is not None and size < 1:
+        if self.size is None:
+            return length
+        size = check_integer(self.size, "ShuffleDataset needs an integer size or None")
+        if size < 1:
             raise ValueError(f"ShuffleDataset needs size >= 1 or None, got {size}.")
         if size > length == 0:
             raise ValueError(

@@ -29,7 +29,8 @@ class TableDataset:
 
     Raises:
       TypeError: if a leaf is not an array.
-      ValueError: if there is no array, or their lengths differ.
+      ValueError: if there is no array, their lengths differ, or the keys of a dict are
+        not of one type.
 
     Example:
       >>> import numpy as np
@@ -49,9 +50,15 @@ class TableDataset:
     data: Any
 
     def __post_init__(self) -> None:
-        leaves = jax.tree_util.tree_leaves_with_path(
-            self.data, is_leaf=lambda node: isinstance(node, list)
-        )
+        try:
+            leaves = jax.tree_util.tree_leaves_with_path(
+                self.data, is_leaf=lambda node: isinstance(node, list)
+            )
+        except ValueError as error:
+            raise ValueError(
+                "TableDataset needs dicts with keys of one type, as JAX sorts them; got"
+                f" {describe(self.data)}."
+            ) from error
         if not leaves:
             raise ValueError("TableDataset needs at least one array, got none.")
         lengths = {}

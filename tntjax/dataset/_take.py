@@ -61,7 +61,7 @@ def has_take(kind: type) -> bool:
     if method is None or issubclass(kind, np.ndarray | jax.Array):
         return False
     try:
-        return list(inspect.signature(method).parameters)[1:2] == ["indices"]
+        return list(inspect.signature(method).parameters)[1:] == ["indices"]
     except (TypeError, ValueError):  # no method, or a compiled one without a signature
         return False
 
@@ -111,6 +111,8 @@ def _shaped(column: Any, shape: tuple[int, ...]) -> Any:
 
 def map_columns(function: Callable[[Any], Any], batch: Sample) -> Sample:
     """Applies a function to each array of a batch, and to each list as a whole."""
+    if type(batch) is dict:  # not as a pytree, which sorts keys, whatever they are
+        return {key: map_columns(function, value) for key, value in batch.items()}
     return jax.tree.map(function, batch, is_leaf=lambda node: isinstance(node, list))
 
 
@@ -138,7 +140,9 @@ def check_indices(dataset: Any, indices: Any) -> Any:
         if getattr(indices.dtype, "kind", "") not in ("i", "u"):
             raise TypeError(f"Expected integer indices, got {describe(indices)}.")
         if isinstance(indices, Tracer) or on_device(dataset):
-            return indices
+            # JAX would compute in so few bits, and wrap.
+            narrow = indices.dtype.itemsize < 4
+            return indices.astype(np.int32) if narrow else indices
     try:
         array = np.asarray(indices)
     except jax.errors.TracerArrayConversionError:  # a list of traced numbers

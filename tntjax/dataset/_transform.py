@@ -1,6 +1,7 @@
 """TransformDataset: a function applied to each sample."""
 
 import contextlib
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -97,7 +98,8 @@ class TransformDataset:
         if isinstance(index, jax.Array):
             return self.take(index)
         if self.batched:
-            return map_columns(_first, self.take(np.array([index])))
+            first = operator.itemgetter(0) if self.on_device else _first_on_host
+            return map_columns(first, self.take(np.array([index])))
         return self._apply(self.dataset[index], index)
 
     def take(self, indices: ArrayLike) -> Sample:
@@ -184,9 +186,8 @@ def _writable_lists(batch: Sample) -> Sample:
     return map_columns(lambda c: writable(c) if isinstance(c, list) else c, batch)
 
 
-def _first(column: Any) -> Any:
-    keep = isinstance(column, list | Tracer)
-    return (column if keep else np.asarray(column))[0]
+def _first_on_host(column: Any) -> Any:
+    return (column if isinstance(column, list) else np.asarray(column))[0]
 
 
 def _checked(column: Any, count: int) -> Any:

@@ -1,6 +1,5 @@
 """weighted_sampler: samples drawn in proportion to weights."""
 
-import operator
 from typing import Any, ClassVar
 
 import jax
@@ -10,6 +9,7 @@ from jax.typing import ArrayLike
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset
 from tntjax.dataset._keyed import round_keys, scramble, split
+from tntjax.utils import check_integer
 
 
 def weighted_sampler(weights: ArrayLike, seed: int) -> "WeightedSampler":
@@ -41,11 +41,8 @@ def weighted_sampler(weights: ArrayLike, seed: int) -> "WeightedSampler":
 
     Torchnet has no counterpart; its `ResampleDataset` takes such functions.
     """
-    if not hasattr(seed, "__index__"):
-        raise TypeError(
-            f"weighted_sampler needs an integer seed, got {describe(seed)}."
-        )
-    if (seed := operator.index(seed)) < 0:
+    seed = check_integer(seed, "weighted_sampler needs an integer seed")
+    if seed < 0:
         raise ValueError(f"weighted_sampler needs seed >= 0, got {seed}.")
     given = np.asarray(weights)
     if not np.can_cast(given.dtype, np.longdouble):  # bfloat16 can

@@ -6,15 +6,13 @@ from contextlib import closing
 from itertools import islice
 from typing import Any, Literal, Protocol, get_args
 
-import numpy as np
-
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Chunk, Room, Sample, is_dataset
 from tntjax.iterator._chunk import grouped
 from tntjax.iterator._processes import Processes
 from tntjax.iterator._threads import Threads
 from tntjax.transform._writable import writable
-from tntjax.utils import check_optional_functions
+from tntjax.utils import check_integer, check_optional_functions
 
 Backend = Literal["thread", "process"]
 
@@ -94,13 +92,10 @@ class ParallelDatasetIterator:
                 "ParallelDatasetIterator needs a function worker -> dataset, or a"
                 f" dataset, got {type(self.closure).__name__}."
             )
-        if isinstance(self.num_workers, bool) or not isinstance(
-            self.num_workers, int | np.integer
-        ):
-            raise TypeError(
-                "ParallelDatasetIterator needs an integer num_workers,"
-                f" got {describe(self.num_workers)}."
-            )
+        subject = "ParallelDatasetIterator needs an integer num_workers"
+        object.__setattr__(
+            self, "num_workers", check_integer(self.num_workers, subject)
+        )
         if self.num_workers < 1:
             raise ValueError(
                 "ParallelDatasetIterator needs num_workers >= 1, got"
@@ -112,7 +107,7 @@ class ParallelDatasetIterator:
                 f" {self.backend!r}."
             )
         kind = Threads if self.backend == "thread" else Processes
-        workers = kind(self.closure, self.init, int(self.num_workers))
+        workers = kind(self.closure, self.init, self.num_workers)
         object.__setattr__(self, "_workers", workers)
 
     def __iter__(self) -> Iterator[Sample]:

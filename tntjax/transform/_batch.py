@@ -31,7 +31,8 @@ def make_batch(
     * strings, bytes, None, lists and other objects stay a list. A list is data of
       unknown length: return a tuple for a sample of two things, an array for a vector.
 
-    Where dtypes differ from sample to sample the batch has one that holds them all.
+    Where dtypes differ from sample to sample the batch has the one that NumPy promotes
+    them to; numbers do not become strings or objects.
 
     Args:
       merge: what to do instead: a function that is given the whole batch turned inside

@@ -178,7 +178,10 @@ class _HostArrays:
         if array.shape != self.shape:
             raise _unequal(self.path, self.rows[0], row, array)
         if array.dtype != self.dtype:
-            self.dtype = np.promote_types(self.dtype, array.dtype)
+            common = np.promote_types(self.dtype, array.dtype)
+            if common.kind in "OSU" and self.dtype.kind != array.dtype.kind:
+                raise _mixed(self.path, self.rows[0], row, array)
+            self.dtype = common
             self.rows = self.rows.astype(self.dtype, copy=False)
         self.rows[row] = array
 
@@ -222,7 +225,13 @@ class _Numbers:
         self.values.extend(values)
 
     def batch(self) -> Any:
-        return (np if self.numpy else jnp).asarray(self.values)
+        numbers = (np if self.numpy else jnp).asarray(self.values)
+        if numbers.dtype.kind == "O":
+            raise TypeError(
+                f"Can't make a batch of {_name(self.path)}: NumPy has no dtype for all"
+                f" its numbers, {describe(self.values)}. Convert them in the dataset."
+            )
+        return numbers
 
 
 class _Objects:

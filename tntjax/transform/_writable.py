@@ -1,7 +1,8 @@
 """Samples that a user's function may write to."""
 
 import copy
-from collections.abc import Mapping
+from collections import UserList
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import jax
@@ -13,9 +14,9 @@ _FIXED = frozenset({bool, int, float, complex, str, bytes, type(None)})
 def writable(sample: Any) -> Any:
     """Copies what of a sample could be changed in place.
 
-    These are the dicts, lists, tuples and other pytrees that it is built of, and the
-    arrays that can be written to, torch's tensors too. Read-only arrays, JAX arrays
-    and objects of other kinds are passed on as they are.
+    These are the dicts and other mappings, lists, tuples and other pytrees that it is
+    built of, and the arrays that can be written to, torch's tensors too. Read-only
+    arrays, JAX arrays and objects of other kinds are passed on as they are.
 
     Args:
       sample: any sample.
@@ -34,11 +35,20 @@ def writable(sample: Any) -> Any:
         return sample
     if isinstance(sample, np.ndarray) and not sample.dtype.hasobject:
         return sample.copy("K") if sample.flags.writeable else sample
+    if isinstance(sample, np.ndarray | np.void):  # a void is a row, and a view of it
+        return copy.deepcopy(sample)
     if isinstance(sample, np.generic | jax.Array):
         return sample
-    if hasattr(sample, "__array__"):
-        return copy.deepcopy(sample)
+    if hasattr(sample, "__array__") and hasattr(sample, "clone"):
+        return sample.clone()  # deepcopy would copy all that the tensor is a row of
     parts, structure = jax.tree.flatten(sample, lambda node: node is not sample)
     if not jax.tree_util.treedef_is_leaf(structure):
         return jax.tree.unflatten(structure, map(writable, parts))
-    return copy.copy(sample) if isinstance(sample, Mapping | list) else sample
+    if isinstance(sample, MutableMapping | list | UserList):
+        copied = copy.copy(sample)
+        for key in copied if isinstance(copied, Mapping) else range(len(copied)):
+            copied[key] = writable(copied[key])
+        return copied
+    if isinstance(sample, Mapping):
+        return {key: writable(value) for key, value in sample.items()}
+    return sample

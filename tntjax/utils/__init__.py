@@ -12,6 +12,7 @@ from tntjax.utils._check import (
     check_dataset,
     check_function,
     check_functions,
+    check_integer,
     check_max_load,
     check_optional_functions,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "check_dataset",
     "check_function",
     "check_functions",
+    "check_integer",
     "check_max_load",
     "check_optional_functions",
     "foreach",

@@ -1,5 +1,6 @@
 """Checks of what a user passed, with errors that say what to do."""
 
+import operator
 from typing import Any
 
 from tntjax._struct import describe
@@ -94,6 +95,32 @@ def check_optional_functions(name: str, **functions: Any) -> None:
             check_function(function, f"{name} needs a function or None, but {argument}")
 
 
+def check_integer(value: Any, subject: str) -> int:
+    """Returns a number as an int, or raises if it is none; a bool is none.
+
+    Args:
+      value: what should be an integer, one of NumPy or JAX included.
+      subject: the start of the error's sentence.
+
+    Returns:
+      The number, of Python's type, which does not overflow.
+
+    Raises:
+      TypeError: `"{subject}, got ..."`.
+
+    Example:
+      >>> import numpy as np
+      >>> check_integer(np.uint8(200), "BatchDataset needs an integer batch_size") * 2
+      400
+    """
+    try:
+        if not isinstance(value, bool):
+            return operator.index(value)
+    except TypeError:
+        pass
+    raise TypeError(f"{subject}, got {describe(value)}.")
+
+
 def check_max_load(max_load: Any, name: str) -> None:
     """Checks how many samples to load at most.
 
@@ -110,9 +137,5 @@ def check_max_load(max_load: Any, name: str) -> None:
     """
     if max_load is None:
         return
-    if isinstance(max_load, bool) or not hasattr(max_load, "__index__"):
-        raise TypeError(
-            f"{name} needs an integer max_load or None, got {describe(max_load)}."
-        )
-    if max_load < 1:
+    if check_integer(max_load, f"{name} needs an integer max_load or None") < 1:
         raise ValueError(f"{name} needs max_load >= 1 or None, got {max_load}.")
