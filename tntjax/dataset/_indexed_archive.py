@@ -19,7 +19,7 @@ from tntjax.dataset._indexed_format import (
 from tntjax.dataset._indexed_journal import journal_name
 from tntjax.dataset._torch_read import decode
 
-MAPPED_BYTES = 96 << 20
+MAPPED_BYTES = 144 << 20
 """How much of the data single items are read from through the map.
 
 Pages of a map that were looked at count as memory of the process until the system
@@ -66,13 +66,15 @@ class Archive:
 
     def __getitem__(self, item: int) -> Any:
         """Reads one item, of those there are, into memory of its own."""
-        start, stop = self.offsets[item], self.offsets[item + 1]
+        offsets = self.offsets
+        start, stop = offsets[item], offsets[item + 1]
         if stop <= self.limit:
             array = self.elements[start:stop].copy()
         else:
             array: Any = np.empty(stop - start, self.dtype)
-            at = start * self.itemsize
-            if os.preadv(self.file, (array,), at) < array.nbytes:
+            size = self.itemsize
+            at = start * size
+            if os.preadv(self.file, (array,), at) < stop * size - at:
                 self._fill(array, at)
         if self.plain:
             return array
