@@ -4,6 +4,7 @@ from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from tntjax._struct import describe
 from tntjax._types import Hook
@@ -191,7 +192,7 @@ def as_carry(state: State) -> State:
         if isinstance(leaf, jax.Array):
             return _without_weak_type(leaf)
         try:
-            return jnp.asarray(leaf, jnp.result_type(leaf))
+            return _array(leaf, jnp.result_type(leaf))
         except (TypeError, ValueError) as error:
             where = field + jax.tree_util.keystr(path)
             raise TypeError(
@@ -204,9 +205,15 @@ def as_carry(state: State) -> State:
     for field in CARRIED:
         kind = jnp.int32 if field in COUNTERS else None
         value = getattr(state, field)
-        value = jnp.asarray(value, kind) if kind else value
+        value = _array(value, kind) if kind else value
         changes[field] = jax.tree_util.tree_map_with_path(strong, value)
     return state.replace(**_together(changes))
+
+
+def _array(leaf: Any, kind: Any) -> jax.Array:
+    """A JAX array; of a number by way of NumPy, which takes less than half as long."""
+    number = isinstance(leaf, bool | int | float | complex)
+    return jnp.asarray(np.asarray(leaf, kind) if number else leaf, kind)
 
 
 def _together(tree: Any) -> Any:
