@@ -369,9 +369,11 @@ def test_an_index_below_0_or_at_the_length_is_an_error(case, read):
 
 
 @every_dataset
-@pytest.mark.parametrize("index", [1.0, "0", None, slice(2)])
+@pytest.mark.parametrize(
+    "index", [1.0, "0", None, slice(2), np.arange(2), jnp.arange(2)], ids=str
+)
 def test_an_index_is_an_integer(case, index):
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"Dataset.*\[index\] needs one integer, got"):
         case.make()[index]
 
 

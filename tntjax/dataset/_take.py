@@ -164,7 +164,13 @@ def check_index(dataset: Any, index: Any) -> Any:
             index = check_indices(dataset, index)
             if isinstance(index, jax.Array):
                 return index
-        index = operator.index(index)
+        try:
+            index = operator.index(index)
+        except TypeError:
+            raise TypeError(
+                f"{type(dataset).__name__}[index] needs one integer, got"
+                f" {describe(index)}; tnt.take(dataset, indices) reads many."
+            ) from None
     if not 0 <= index < len(dataset):
         raise out_of_range(dataset, index)
     return index
