@@ -194,26 +194,25 @@ def as_carry(state: State) -> State:
         try:
             return _array(leaf, jnp.result_type(leaf))
         except (TypeError, ValueError) as error:
-            where = field + jax.tree_util.keystr(path)
+            where = path[0].key + jax.tree_util.keystr(path[1:])
             raise TypeError(
                 f"state.{where} is {describe(leaf)}, but what is carried from step to"
                 " step must be numbers or arrays. Keep other things in the hook's own"
                 " closure (a TimeMeter, a Log), or return them from a host hook."
             ) from error
 
-    changes = {}
-    for field in CARRIED:
-        kind = jnp.int32 if field in COUNTERS else None
-        value = getattr(state, field)
-        value = _array(value, kind) if kind else value
-        changes[field] = jax.tree_util.tree_map_with_path(strong, value)
-    return state.replace(**_together(changes))
+    carried = {field: getattr(state, field) for field in CARRIED}
+    for field in COUNTERS:
+        carried[field] = _array(carried[field], jnp.int32)
+    return state.replace(**_together(jax.tree_util.tree_map_with_path(strong, carried)))
 
 
 def _array(leaf: Any, kind: Any) -> jax.Array:
-    """A JAX array; of a number by way of NumPy, which takes less than half as long."""
-    number = isinstance(leaf, bool | int | float | complex)
-    return jnp.asarray(np.asarray(leaf, kind) if number else leaf, kind)
+    """A JAX array. NumPy converts numbers, in a third of the time that JAX takes."""
+    if isinstance(leaf, bool | int | float | complex | np.generic):
+        leaf = np.asarray(leaf, kind)
+    converted = isinstance(leaf, np.ndarray) and leaf.dtype == kind
+    return jnp.asarray(leaf, None if converted else kind)
 
 
 def _together(tree: Any) -> Any:
