@@ -190,6 +190,17 @@ def test_leaving_early(backend):
     del run, iterator  # without close
 
 
+def test_a_run_that_was_left_takes_nothing_from_another(tmp_path):
+    path = tmp_path / "go"
+    closure = partial(cases.holding, path)
+    with parallel(closure, num_workers=3, backend="process") as iterator:
+        left, other = iterator.run(), iterator.run()
+        assert next(left).number == next(other).number == 0
+        left.close()  # two samples of each run are under way
+        path.touch()
+        assert [sample.number for sample in other] == [1, 2]
+
+
 def test_what_comes_for_a_run_that_was_left_is_not_rebuilt(tmp_path, monkeypatch):
     monkeypatch.setattr(cases, "REBUILT", [])
     path = tmp_path / "go"
