@@ -1,4 +1,5 @@
 import dataclasses
+import operator
 import time
 from collections import OrderedDict, UserDict, defaultdict
 from typing import NamedTuple
@@ -271,3 +272,16 @@ def test_an_error_names_the_field_of_a_dataclass():
 def test_none_stays_in_a_list():
     assert make_batch()([{"x": None}, {"x": "a"}]) == {"x": [None, "a"]}
     assert make_batch()([{"x": None}, {"x": None}]) == {"x": [None, None]}
+
+
+class Size(tuple):
+    """Like torch's, which takes integers only."""
+
+    def __new__(cls, numbers):
+        return super().__new__(cls, map(operator.index, numbers))
+
+
+def test_a_tuple_that_holds_no_arrays_becomes_a_plain_one():
+    batch = make_batch()([{"size": Size([2, 3])}, {"size": Size([4, 5])}])
+    assert type(batch["size"]) is tuple
+    assert [column.tolist() for column in batch["size"]] == [[2, 4], [3, 5]]

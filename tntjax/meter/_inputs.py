@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tntjax._struct import describe
-from tntjax.utils import as_array, as_mask, over_rows
+from tntjax.utils import as_array, as_mask, check_integer, over_rows
 
 
 def as_real(value: Any, needs: str, what: str = "") -> Any:
@@ -129,8 +129,7 @@ def check_convention(meter: Any) -> None:
 
 def check_size(size: Any, subject: str) -> int:
     """Returns a Python int >= 1; `subject` needs it."""
-    if not isinstance(size, int | np.integer) or isinstance(size, bool):
-        raise TypeError(f"{subject} to be an integer, got {describe(size)}.")
+    size = check_integer(size, f"{subject} to be an integer")
     if size < 1:
         raise ValueError(f"{subject} >= 1, got {size}.")
-    return int(size)
+    return size

@@ -9,7 +9,6 @@ meter shares what it can with those made from it.
 
 import dataclasses
 import functools
-import operator
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -20,7 +19,7 @@ import numpy as np
 
 from tntjax._struct import describe
 from tntjax.meter._gathered import gathered
-from tntjax.utils import host_zeros, namespace
+from tntjax.utils import check_integer, host_zeros, namespace
 
 Meter = TypeVar("Meter", bound=Any)
 Columns = dict[str, Any]
@@ -51,9 +50,7 @@ def check_count(number: Any, subject: str) -> None:
     """Raises an error `"{subject} ..."` unless a number is None or 1 or more."""
     if number is None:
         return
-    if isinstance(number, bool) or not hasattr(number, "__index__"):
-        raise TypeError(f"{subject} to be an integer, got {describe(number)}.")
-    if operator.index(number) < 1:
+    if check_integer(number, f"{subject} to be an integer") < 1:
         raise ValueError(f"{subject} >= 1, got {number}.")
 
 

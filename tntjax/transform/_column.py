@@ -6,7 +6,6 @@ a question such as "is this one type?" costs little; asked of each value, more
 than its copy.
 """
 
-from collections import OrderedDict, defaultdict
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from tntjax._struct import describe
 from tntjax.transform._table import check_keys
-from tntjax.utils import namespace
+from tntjax.utils import alike, namespace
 
 UNEQUAL_SHAPES = """Can't stack {field}: {first} in sample 0, {other} in sample {row} \
 of the batch. Arrays of one field need one shape.
@@ -100,15 +99,7 @@ class _Fields:
             check_keys(self.first, value, f"sample {row}{at}", self.kind)
 
     def batch(self) -> Any:
-        parts = {key: column.batch() for key, column in self.columns.items()}
-        if self.kind is Mapping:
-            if type(self.first) not in (OrderedDict, defaultdict):
-                return parts
-            batch = self.first.copy()
-            batch.update(parts)
-            return batch
-        make = getattr(self.first, "_make", tuple)  # a NamedTuple stays one
-        return make(parts.values())
+        return alike(self.first, [column.batch() for column in self.columns.values()])
 
 
 class _Node:

@@ -19,10 +19,11 @@ from tntjax.utils._check import (
 from tntjax.utils._files import list_image_files, load_list
 from tntjax.utils._md5 import md5
 from tntjax.utils._nn import InputSize, infer_input_size, infer_output_size
-from tntjax.utils._table import can_merge, foreach, merge, merge_arrays
+from tntjax.utils._table import alike, can_merge, foreach, merge, merge_arrays
 
 __all__ = [
     "InputSize",
+    "alike",
     "as_array",
     "as_mask",
     "can_merge",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tntjax._struct import describe
+from tntjax.utils._check import check_integer
 
 Layer = Mapping[str, Any]
 """`{"kernel": ..., "stride": 1, "padding": 0}`; without a kernel it changes no size.
@@ -129,7 +130,5 @@ def _convolutions(layers: Sequence[Layer]) -> list[tuple[int, tuple[int, int, in
 
 
 def _check_integer(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"Expected an integer {name}, got {describe(value)}.")
-    if value < least:
+    if check_integer(value, f"Expected an integer {name}") < least:
         raise ValueError(f"Expected {name} >= {least}, got {value}.")

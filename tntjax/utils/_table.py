@@ -1,7 +1,7 @@
 """Torchnet's `utils.table`: functions of dicts, lists and tuples."""
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tntjax._struct import describe
@@ -42,13 +42,32 @@ def foreach(table: Any, function: Callable[[Any], Any], recursive: bool = False)
             return foreach(value, function, recursive=True)
         return function(value)
 
+    values = table.values() if isinstance(table, Mapping) else table
+    return alike(table, map(apply, values))
+
+
+def alike(table: Any, values: Iterable[Any]) -> Any:
+    """Makes a table of the same kind, with the same keys and other values.
+
+    Args:
+      table: a dict, list or tuple.
+      values: as many as it has, in its order.
+
+    Returns:
+      The new table; kinds are kept as by `foreach`.
+
+    Example:
+      >>> alike({"a": 1, "b": 2}, [3, 4])
+      {'a': 3, 'b': 4}
+    """
     if isinstance(table, Mapping):
-        values = {key: apply(value) for key, value in table.items()}
+        pairs = zip(table, values, strict=True)
         if isinstance(table, defaultdict):
-            return defaultdict(table.default_factory, values)
-        return OrderedDict(values) if isinstance(table, OrderedDict) else values
-    make = getattr(table, "_make", None)  # a NamedTuple takes its fields apart
-    return make(map(apply, table)) if make else type(table)(map(apply, table))
+            return defaultdict(table.default_factory, pairs)
+        return (OrderedDict if isinstance(table, OrderedDict) else dict)(pairs)
+    # A NamedTuple takes its fields apart; other tuples may want values of their own.
+    plain = tuple if isinstance(table, tuple) else type(table)
+    return getattr(table, "_make", plain)(values)
 
 
 def _is_table(value: Any) -> bool:
