@@ -148,7 +148,6 @@ def test_a_repr_of_its_own_is_kept():
         ("text", "'text'"),
         (None, "None"),
     ],
-    ids=str,
 )
 def test_describe(value, expected):
     assert describe(value) == expected

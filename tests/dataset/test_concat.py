@@ -239,7 +239,6 @@ def test_samples_that_do_not_stack_are_an_error(one, other, came):
         ([[1], 3], TypeError, "ConcatDataset, entry 1, needs a dataset .*, got 3"),
         ([lambda: 0], TypeError, "entry 0, needs a dataset .*, got .*lambda"),
     ],
-    ids=str,
 )
 def test_refuses(datasets, error, message):
     with pytest.raises(error, match=message):

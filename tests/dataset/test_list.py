@@ -91,7 +91,6 @@ def test_from_file_refuses_to_read_nothing(max_load):
         (7, str, r"sequence of items, got int"),
         (iter([1]), str, r"sequence of items, got list_iterator"),
     ],
-    ids=str,
 )
 def test_refuses(items, load, message):
     with pytest.raises(TypeError, match=message):

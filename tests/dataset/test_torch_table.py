@@ -262,7 +262,7 @@ def test_bytes_are_refused_with_a_way_out(value):
         {1, 2},
         np.timedelta64(5, "ns"),  # to NumPy an integer
         np.array(5, "m8[s]"),
-        np.timedelta64("NaT"),
+        np.timedelta64("NaT", "ns"),
         len,
         object(),
     ],

@@ -164,7 +164,6 @@ class Pair:
         (np.zeros(2, [("x", np.float32)]), {"transform": set_x}),
         (ListDataset([np.arange(3)], lambda item: item), {"transform": subtract_one}),
     ],
-    ids=str,
 )
 def test_a_function_that_writes_to_arrays_leaves_those_below(below, options):
     before = repr(list(below))
@@ -291,7 +290,6 @@ def test_shapes_are_known_of_batches_and_on_a_device():
         ({"transform": {"x": 3}}, TypeError, r"got \(\('x', 3\)\)"),
         ({"transform": {"x": double}, "key": "x"}, ValueError, r"key=.*; got both"),
     ],
-    ids=str,
 )
 def test_refuses(options, error, message):
     with pytest.raises(error, match=message):

@@ -29,7 +29,6 @@ class Pair(NamedTuple):
         object(),
         None,
     ],
-    ids=str,
 )
 def test_is_equal_and_of_the_same_types(sample):
     copied = writable(sample)
