@@ -132,7 +132,7 @@ class Meter(Protocol):
         ...
 
     def value(self) -> Any:
-        """Returns what was measured."""
+        """Returns what was measured: numbers and NumPy arrays, unless traced."""
         ...
 
 

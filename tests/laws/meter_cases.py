@@ -46,8 +46,6 @@ class Case:
     make: Callable[[], Any]
     batch: Callable[[np.random.Generator, int], tuple]
     """Arguments of one `add`, each with the rows first."""
-    reads_on_host: bool = False
-    """Whether `value` is NumPy's wherever the leaves are, unless it's traced."""
     empty: float = np.nan
     """What is measured before anything was counted."""
     ordered: bool = False
@@ -137,15 +135,13 @@ def group():
 TORCHNET = {"convention": "torchnet"}
 
 CASES = {
-    "APMeter": Case(lambda: APMeter(40, 3), ranked_classes, True),
-    "APMeter, torchnet": Case(lambda: APMeter(40, 3, "torchnet"), ranked_classes, True),
-    "mAPMeter": Case(lambda: mAPMeter(40, 3), ranked_classes, True),
-    "mAPMeter, torchnet": Case(
-        lambda: mAPMeter(40, 3, "torchnet"), ranked_classes, True
-    ),
-    "ROCCurveMeter": Case(lambda: ROCCurveMeter(40), ranked_weighted, True),
+    "APMeter": Case(lambda: APMeter(40, 3), ranked_classes),
+    "APMeter, torchnet": Case(lambda: APMeter(40, 3, "torchnet"), ranked_classes),
+    "mAPMeter": Case(lambda: mAPMeter(40, 3), ranked_classes),
+    "mAPMeter, torchnet": Case(lambda: mAPMeter(40, 3, "torchnet"), ranked_classes),
+    "ROCCurveMeter": Case(lambda: ROCCurveMeter(40), ranked_weighted),
     "PrecisionRecallCurveMeter": Case(
-        lambda: PrecisionRecallCurveMeter(40), ranked_weighted, True
+        lambda: PrecisionRecallCurveMeter(40), ranked_weighted
     ),
     "BinnedAUCMeter": Case(lambda: BinnedAUCMeter(8, 0.0, 3.5), ranked),
     "BinnedAPMeter": Case(lambda: BinnedAPMeter(8, 0.0, 2.0), ranked),
@@ -153,8 +149,8 @@ CASES = {
     "NDCGMeter, torchnet": Case(lambda: NDCGMeter((2, 5), "torchnet"), queries),
     "PrecisionAtKMeter": Case(lambda: PrecisionAtKMeter((1, 4)), queries),
     "PrecisionAtKMeter, online": Case(online, candidates),
-    "AUCMeter": Case(lambda: AUCMeter(40), ranked, True),
-    "AUCMeter, weighted": Case(lambda: AUCMeter(40), ranked_weighted, True),
+    "AUCMeter": Case(lambda: AUCMeter(40), ranked),
+    "AUCMeter, weighted": Case(lambda: AUCMeter(40), ranked_weighted),
     "AverageValueMeter": Case(AverageValueMeter, values),
     "AverageValueMeter, weighted": Case(AverageValueMeter, weighted),
     "AverageValueMeter, [B, T]": Case(AverageValueMeter, tokens),

@@ -1,6 +1,7 @@
 """The laws of every meter as a pytree: in jit, scan, vmap, over a mesh, on disk."""
 
 import dataclasses
+import json
 import os
 import pickle
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -17,7 +19,6 @@ from meter_cases import (
     assert_equal,
     every_meter,
     filled,
-    numbers,
     on_host,
     specification,
 )
@@ -132,24 +133,73 @@ def test_many_adds_trace_once(case):
 
 
 @every_meter
-def test_value_is_computed_where_the_leaves_are(case):
-    meter = filled(case)
-    hosted = on_host(meter)
-    with jax.transfer_guard("disallow"):
-        host_value = hosted.value()
-    for leaf in jax.tree.leaves(host_value):
-        assert not isinstance(leaf, jax.Array)
-    for leaf in jax.tree.leaves(meter.value()):
-        assert isinstance(leaf, jax.Array) != case.reads_on_host
-    for a, b in zip(numbers(hosted), numbers(meter), strict=True):
-        assert a.dtype == b.dtype == np.float32 or a.dtype.kind == b.dtype.kind == "i"
-        np.testing.assert_allclose(a, b, rtol=1e-6)
+def test_what_is_read_is_plain(case):
+    for meter in (case.make(), filled(case), on_host(filled(case))):
+        for leaf in jax.tree.leaves(meter.value()):
+            assert type(leaf) in (int, float, np.ndarray)
+            assert np.ndim(leaf) > 0 or type(leaf) is not np.ndarray
 
 
 @every_meter
-def test_value_works_in_jit(case):
+def test_what_is_read_can_be_formatted_and_written_as_json(case):
+    value = filled(case).value()
+    for leaf in jax.tree.leaves(value):
+        if not isinstance(leaf, np.ndarray):
+            assert f"{leaf:.3f}" == "%.3f" % leaf  # noqa: UP031
+    lists = jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), value)
+    assert json.dumps(lists) == json.dumps(json.loads(json.dumps(lists)))
+
+
+@every_meter
+def test_keys_of_what_is_read_are_plain(case):
+    value = filled(case).value()
+    if isinstance(value, dict):
+        assert {type(key) for key in value} <= {int, float, str}
+
+
+@every_meter
+def test_a_stack_of_meters_reads_as_arrays(case):
+    stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * 3), filled(case))
+    for meter in (stacked, on_host(stacked)):
+        for leaf in jax.tree.leaves(meter.value()):
+            assert type(leaf) is np.ndarray
+            assert len(leaf) == 3
+
+
+@every_meter
+def test_what_is_read_is_the_readers_own(case):
+    meter = on_host(filled(case))
+    before = [leaf.copy() for leaf in jax.tree.leaves(meter)]
+    for leaf in jax.tree.leaves(meter.value()):
+        if isinstance(leaf, np.ndarray):
+            leaf.fill(7)
+    for old, leaf in zip(before, jax.tree.leaves(meter), strict=True):
+        np.testing.assert_array_equal(old, leaf)
+
+
+@every_meter
+def test_reading_asks_for_no_transfer_in_silence(case):
+    meter = jax.device_put(filled(case))
+    with jax.transfer_guard("disallow"):
+        on_device, on_host_alone = meter.value(), on_host(meter).value()
+    for a, b in zip(*map(jax.tree.leaves, (on_device, on_host_alone)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@every_meter
+def test_value_is_traced_in_compiled_code(case):
+    seen = []
+
+    @jax.jit
+    def read(meter):
+        seen.extend(jax.tree.leaves(meter.value()))
+        return meter.value()
+
     meter = filled(case)
-    assert_close_tree(jax.jit(lambda m: m.value())(meter), meter.value())
+    assert_close_tree(read(meter), meter.value())
+    for leaf in seen:
+        assert isinstance(leaf, jax.core.Tracer)
+        assert leaf.dtype in (jnp.float32, jnp.int32)
 
 
 @every_meter

@@ -16,7 +16,7 @@ add = {make: jax.jit(lambda m, *batch: m.add(*batch)) for make in EXACT}
 
 def exact(make, scores, targets):
     value = EXACT[make]().add(scores, targets).value()
-    return float(jax.tree.leaves(value)[0].reshape(()))
+    return float(np.squeeze(jax.tree.leaves(value)[0]))
 
 
 def drawn(seed):

@@ -73,6 +73,12 @@ def test_int_and_repr():
     assert int(pickle.loads(pickle.dumps(Count.of(3)))) == 3
 
 
+def test_int_of_many_counts_says_how_to_read_them():
+    many = on_device(Count.of([1, 2]))
+    with pytest.raises(TypeError, match=r"needs one count, got uint32\[2\].*integers"):
+        int(many)
+
+
 def test_a_total_keeps_what_is_small_beside_it():
     total = Total.zeros((2,))
     step = jax.jit(lambda total: total + jnp.array([0.1, 1.0], jnp.float32))

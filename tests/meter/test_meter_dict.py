@@ -1,4 +1,8 @@
+import dataclasses
+from typing import Any
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -63,3 +67,28 @@ def test_is_made_of_a_dict():
 def test_merges_only_the_same_names():
     with pytest.raises(ValueError, match="same names, got error, loss and loss"):
         make().merge(MeterDict({"loss": AverageValueMeter()}))
+
+
+def test_what_a_meter_of_others_measures_is_read_as_plain():
+    @jax.tree_util.register_dataclass
+    @dataclasses.dataclass(frozen=True)
+    class Sum:
+        total: Any = np.float32(0)
+
+        def add(self, value, *, mask=None):
+            return Sum(
+                self.total + jnp.sum(jnp.asarray(value), where=jnp.asarray(mask))
+            )
+
+        def merge(self, other):
+            return Sum(self.total + other.total)
+
+        def reset(self):
+            return Sum()
+
+        def value(self):
+            return {"sum": jnp.asarray(self.total)}
+
+    value = MeterDict({"sum": Sum()}).add([1.0, 2.0], mask=[True, True]).value()
+    assert value == {"sum": {"sum": 3.0}}
+    assert type(value["sum"]["sum"]) is float

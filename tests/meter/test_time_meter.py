@@ -3,6 +3,7 @@ import math
 import pickle
 import time
 
+import numpy as np
 import pytest
 
 from tntjax._types import Meter
@@ -168,3 +169,8 @@ def test_repr_shows_the_value(clock):
     meter = TimeMeter(unit=True, clock=clock).add(4)
     clock.now += 1
     assert repr(meter.stop()) == "TimeMeter(0.25 s per unit, n=4, stopped)"
+
+
+def test_a_clock_of_numpy_measures_in_plain_seconds():
+    readings = iter(np.array([1.0, 3.5], np.float32))
+    assert type(TimeMeter(clock=lambda: next(readings)).value()) is float

@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
 from tntjax.meter import _classes, _ranking, _rows, _scores
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 
 
@@ -131,9 +132,8 @@ class APMeter:
         """Returns the average precision of each class.
 
         Returns:
-          [K] float32, from 0 to 1; NaN if nothing was added. Computed by NumPy, unless
-          the meter is traced; then in float32, to about 1e-6, and NaN if the meter
-          overflows.
+          [K] float32, from 0 to 1; NaN if nothing was added. In compiled code it is
+          right to about 1e-6, and NaN if the meter overflows.
 
         Raises:
           ValueError: if more examples came than there is capacity.
@@ -142,13 +142,15 @@ class APMeter:
           >>> APMeter().add([[0.2, 0.3], [0.9, 0.1]], [[1, 1], [0, 0]]).value().tolist()
           [0.5, 1.0]
         """
-        compute = functools.partial(
-            _ranking.average_precision, convention=self.convention
-        )
-        return _ranking.measure(self, compute, _classes.form(self))
+        return read(self, _averages)
 
     def __repr__(self) -> str:
         return show(self, _measured)
+
+
+def _averages(meter: APMeter) -> Any:
+    average = functools.partial(_ranking.average_precision, convention=meter.convention)
+    return _ranking.measure(meter, average, _classes.form(meter))
 
 
 def _measured(meter: APMeter) -> dict[str, Any]:

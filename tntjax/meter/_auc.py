@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
 from tntjax.meter import _ranking, _rows, _scores
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 
 
@@ -15,7 +16,7 @@ class AUC(NamedTuple):
     """The area under a ROC curve, and the curve."""
 
     area: Any
-    """[] float32, from 0 to 1."""
+    """A float, from 0 to 1."""
     tpr: Any
     """[slots + 1] float32, the true positive rate above each score, from 0 to 1."""
     fpr: Any
@@ -134,9 +135,8 @@ class AUCMeter:
         of scores. Examples of equal score have the same point, free slots the last.
 
         Returns:
-          `(area, tpr, fpr)`, all NaN if a class is missing. Computed by NumPy, unless
-          the meter is traced; then in float32, the area to about 1e-6, and all NaN if
-          the meter overflows.
+          `(area, tpr, fpr)`, all NaN if a class is missing. In compiled code the area
+          is right to about 1e-6, and all are NaN if the meter overflows.
 
         Raises:
           ValueError: if more examples came than there is capacity.
@@ -145,7 +145,7 @@ class AUCMeter:
           >>> AUCMeter().add([0.2, 0.9], [0, 1]).value().tpr.tolist()
           [0.0, 1.0, 1.0]
         """
-        return _ranking.measure(self, _auc)
+        return read(self, lambda meter: _ranking.measure(meter, _auc))
 
     def __repr__(self) -> str:
         return show(self, _measured)

@@ -13,12 +13,13 @@ from tntjax.meter import _moments
 from tntjax.meter._count import Count
 from tntjax.meter._inputs import as_counts, as_floats, check_mate
 from tntjax.meter._moments import Moments
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import as_mask, host_zeros
 
 
 class MeanStd(NamedTuple):
-    """A mean and a standard deviation, each [] and of the meter's dtype."""
+    """A mean and a standard deviation, each a float."""
 
     mean: Any
     std: Any
@@ -122,14 +123,14 @@ class AverageValueMeter:
         """Returns the mean and the standard deviation (with n - 1 in its divisor).
 
         Returns:
-          `(mean, std)`, each [], both NaN if nothing was counted, `std` NaN for one
-          value. NumPy numbers if the meter lies on the host.
+          `(mean, std)`, each a float, both NaN if nothing was counted, `std` NaN for
+          one value.
 
         Example:
-          >>> AverageValueMeter().add([1.0, 3.0]).value().mean.item()
+          >>> AverageValueMeter().add([1.0, 3.0]).value().mean
           2.0
         """
-        return MeanStd(*_moments.mean_std(self.n, self.mean, self.m2))
+        return read(self, lambda m: MeanStd(*_moments.mean_std(m.n, m.mean, m.m2)))
 
     def moments(self) -> Moments:
         """Returns the fields as a tuple, which parts of other meters compute with.

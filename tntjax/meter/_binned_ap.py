@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 from tntjax._struct import pytree, static
 from tntjax.meter import _ranking, _score_bins
 from tntjax.meter._count import Count
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import host_or_device, host_zeros
 
@@ -16,9 +17,9 @@ class BinnedAP(NamedTuple):
     """An average precision, known but for an error."""
 
     average: Any
-    """[] float32, in the middle of what it may be."""
+    """A float, in the middle of what it may be."""
     error: Any
-    """[] float32, how far off it is at most, rounding included."""
+    """A float, how far off it is at most, rounding included."""
 
 
 @pytree
@@ -130,15 +131,14 @@ class BinnedAPMeter:
         """Returns the average precision of one class with its error.
 
         Returns:
-          `(average, error)`, NaN without positive examples. NumPy numbers if the
-          meter lies on the host.
+          `(average, error)`, NaN without positive examples.
 
         Example:
           >>> value = BinnedAPMeter(bins=4).add([0.3, 0.3], [1, 0]).value()
           >>> print(f"{value.average:.3f} {value.error:.3f}")
           0.750 0.250
         """
-        return BinnedAP(*_bounds(self.counts))
+        return read(self, lambda meter: BinnedAP(*_bounds(meter.counts)))
 
     def __repr__(self) -> str:
         return show(self, _measured)

@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 from tntjax._struct import pytree, static
 from tntjax.meter import _ranking, _score_bins
 from tntjax.meter._count import Count
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import host_or_device, host_zeros
 
@@ -16,9 +17,9 @@ class BinnedAUC(NamedTuple):
     """An area under a ROC curve, known but for an error."""
 
     area: Any
-    """[] float32, in the middle of what it may be."""
+    """A float, in the middle of what it may be."""
     error: Any
-    """[] float32, how far off it is at most, rounding included."""
+    """A float, how far off it is at most, rounding included."""
 
 
 @pytree
@@ -124,15 +125,14 @@ class BinnedAUCMeter:
         """Returns the area under the ROC curve with its error.
 
         Returns:
-          `(area, error)`, NaN if a class is missing. NumPy numbers if the
-          meter lies on the host.
+          `(area, error)`, NaN if a class is missing.
 
         Example:
           >>> value = BinnedAUCMeter(bins=4).add([0.3, 0.3], [1, 0]).value()
           >>> print(f"{value.area:.3f} {value.error:.3f}")
           0.500 0.500
         """
-        return BinnedAUC(*_bounds(self.counts))
+        return read(self, lambda meter: BinnedAUC(*_bounds(meter.counts)))
 
     def __repr__(self) -> str:
         return show(self, _measured)

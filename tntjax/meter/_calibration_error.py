@@ -22,6 +22,7 @@ from tntjax.meter._inputs import (
     check_size,
 )
 from tntjax.meter._plot import axes_of
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.meter._total import Total
 from tntjax.utils import as_array, host_or_device, host_zeros
@@ -30,7 +31,7 @@ from tntjax.utils import as_array, host_or_device, host_zeros
 class Calibration(NamedTuple):
     """Calibration errors, fractions from 0 to 1, and what they are made of.
 
-    `expected` and `largest` are [] float32: the gap between confidence and accuracy,
+    `expected` and `largest` are floats: the gap between confidence and accuracy,
     averaged over examples, and in the worst bin. Of each bin [num_bins] float32:
     `confidence` and `accuracy`, NaN where there are no examples, and their `share`.
     """
@@ -167,14 +168,13 @@ class CalibrationErrorMeter:
         """Returns the errors, and for each bin what they are made of.
 
         Returns:
-          A `Calibration`; NaN if nothing was counted. NumPy numbers and arrays if the
-          meter lies on the host.
+          A `Calibration`; NaN if nothing was counted.
 
         Example:
-          >>> CalibrationErrorMeter().add(0.75, 1).value().expected.item()
+          >>> CalibrationErrorMeter().add(0.75, 1).value().expected
           0.25
         """
-        return Calibration(*_value(self.seen, self.right, self.confidence))
+        return read(self, lambda m: Calibration(*_value(m.seen, m.right, m.confidence)))
 
     def plot(self, ax: Any = None) -> Any:
         """Draws accuracy over confidence, and the diagonal where they agree.
@@ -188,7 +188,7 @@ class CalibrationErrorMeter:
         Raises:
           ImportError: without matplotlib, if `ax` is None.
         """
-        ax, found = axes_of(ax, type(self).__name__), jax.device_get(self).value()
+        ax, found = axes_of(ax, type(self).__name__), self.value()
         middles = (np.arange(self.num_bins) + 0.5) / self.num_bins
         ax.bar(middles, found.accuracy, 1 / self.num_bins, alpha=0.5, label="accuracy")
         ax.plot(found.confidence, found.accuracy, "o", label="mean of the bin")

@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 from tntjax._struct import describe, pytree, static
 from tntjax.meter._count import Count
 from tntjax.meter._inputs import as_classes, check_mate
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.meter._topk import check_topk
 from tntjax.utils import as_mask, host_or_device, host_zeros
@@ -45,7 +46,7 @@ class ClassErrorMeter:
       >>> meter = meter.add([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1]], [2, 0])
       >>> meter
       ClassErrorMeter(top1=50, top2=0, n=2)
-      >>> meter.value()[1].item()
+      >>> meter.value()[1]
       50.0
 
     Torchnet: `meter/classerrormeter.lua`, labels from 1. There ties came in no
@@ -137,18 +138,22 @@ class ClassErrorMeter:
         """Returns the error, or the accuracy, in percent.
 
         Returns:
-          `{k: percent}` for each k in ascending order, [] float32, NaN if nothing was
-          counted. NumPy numbers if the meter lies on the host.
+          `{k: percent}` for each k in ascending order, a float, NaN if nothing was
+          counted.
 
         Example:
-          >>> ClassErrorMeter(accuracy=True).add([0.1, 0.9], 1).value()[1].item()
+          >>> ClassErrorMeter(accuracy=True).add([0.1, 0.9], 1).value()[1]
           100.0
         """
-        percent = _percent(self.wrong, self.n, self.accuracy)
-        return dict(zip(self.topk, percent, strict=True))
+        return read(self, _percentages)
 
     def __repr__(self) -> str:
         return show(self, _measured)
+
+
+def _percentages(meter: ClassErrorMeter) -> dict[int, Any]:
+    percent = _percent(meter.wrong, meter.n, meter.accuracy)
+    return dict(zip(meter.topk, percent, strict=True))
 
 
 @host_or_device

@@ -21,6 +21,7 @@ from tntjax.meter._inputs import (
     check_size,
 )
 from tntjax.meter._plot import axes_of
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import as_array, host_or_device, host_zeros
 
@@ -149,15 +150,15 @@ class ConfusionMeter:
 
         Returns:
           [num_classes, num_classes], row t and column p for examples of class t that
-          were predicted to be p. Counts are int64 and exact on the host, and int32 on
-          a device, where they stop at 2**31 - 1. If `normalized`, float32 shares of
-          the row; a row without examples is 0.
+          were predicted to be p. Counts are int64 and exact; in compiled code they are
+          int32 and stop at 2**31 - 1. If `normalized`, float32 shares of the row; a row
+          without examples is 0.
 
         Example:
           >>> ConfusionMeter(2, normalized=True).add([0.1, 0.9], 1).value().tolist()
           [[0.0, 0.0], [0.0, 1.0]]
         """
-        return _shares(self.counts) if self.normalized else self.counts.integers()
+        return read(self, _matrix)
 
     def plot(self, ax: Any = None) -> Any:
         """Draws the matrix, each row scaled to its sum.
@@ -183,6 +184,10 @@ class ConfusionMeter:
 
     def __repr__(self) -> str:
         return show(self, _measured)
+
+
+def _matrix(meter: ConfusionMeter) -> Any:
+    return _shares(meter.counts) if meter.normalized else meter.counts.integers()
 
 
 def _measured(meter: ConfusionMeter) -> dict[str, Any]:

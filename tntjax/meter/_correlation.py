@@ -15,12 +15,13 @@ from tntjax.meter._average_value import AverageValueMeter
 from tntjax.meter._count import Count
 from tntjax.meter._inputs import as_counts, as_pair, as_rows, check_mate
 from tntjax.meter._moments import Moments
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import host_or_device, host_zeros
 
 
 class Correlation(NamedTuple):
-    """Pearson's correlation and the covariance, each [] float32."""
+    """Pearson's correlation and the covariance, each a float."""
 
     pearson: Any
     covariance: Any
@@ -79,7 +80,7 @@ class CorrelationMeter:
           ValueError: if shapes don't fit.
 
         Example:
-          >>> CorrelationMeter().add([1.0, 2.0], [5.0, 3.0]).value().pearson.item()
+          >>> CorrelationMeter().add([1.0, 2.0], [5.0, 3.0]).value().pearson
           -1.0
         """
         outputs, targets = as_pair(output, target, "CorrelationMeter.add")
@@ -123,15 +124,14 @@ class CorrelationMeter:
         """Returns the correlation and the covariance (with n - 1 in its divisor).
 
         Returns:
-          `(pearson, covariance)`, each [] float32; both NaN for less than two pairs,
-          `pearson` NaN if one quantity never changed. NumPy numbers if the meter lies
-          on the host.
+          `(pearson, covariance)`, each a float; both NaN for less than two pairs,
+          `pearson` NaN if one quantity never changed.
 
         Example:
-          >>> CorrelationMeter().add([1.0, 2.0], [1.0, 1.0]).value().pearson.item()
+          >>> CorrelationMeter().add([1.0, 2.0], [1.0, 1.0]).value().pearson
           nan
         """
-        return Correlation(*_value(self._parts()))
+        return read(self, lambda meter: Correlation(*_value(meter._parts())))
 
     def _parts(self) -> tuple[Moments, Moments, Any]:
         return self.outputs.moments(), self.targets.moments(), self.cross

@@ -54,7 +54,14 @@ class Count:
         return Count(*_minus(_words(self), _words(other)))
 
     def __int__(self) -> int:
-        return int(jax.tree.map(np.asarray, self).integers())
+        count = jax.device_get(self).integers()
+        if np.ndim(count):
+            raise TypeError(
+                f"int() needs one count, got {describe(self.low)}: counts of a stack"
+                " of meters, or of many cells. Read them all with"
+                " jax.device_get(count).integers()."
+            )
+        return int(count)
 
     def __getitem__(self, index: Any) -> "Count":
         return Count(self.low[index], self.high[index])

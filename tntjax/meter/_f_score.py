@@ -12,6 +12,7 @@ from tntjax._struct import pytree, static
 from tntjax.meter._count import Count
 from tntjax.meter._hits import Hits, check_thresholds, count_hits, ratio, show_hits
 from tntjax.meter._inputs import check_mate
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import host_zeros
 
@@ -131,16 +132,15 @@ class FScoreMeter:
         """Returns the F score, in percent.
 
         Returns:
-          `{threshold: percent}`, or `{"best": percent}` without thresholds, each []
-          float32, or [num_classes] if that was given; 0 of a class that neither was nor
-          was predicted, NaN before anything was counted. NumPy numbers if the meter
-          lies on the host.
+          `{threshold: percent}`, or `{"best": percent}` without thresholds, each a
+          float, or [num_classes] float32 if that was given; 0 of a class that neither
+          was nor was predicted, NaN before anything was counted.
 
         Example:
-          >>> FScoreMeter((0.2, 0.6)).add([0.9, 0.3], [1, 0]).value()[0.6].item()
+          >>> FScoreMeter((0.2, 0.6)).add([0.9, 0.3], [1, 0]).value()[0.6]
           100.0
         """
-        return ratio(self, self._score, 0.0)
+        return read(self, lambda meter: ratio(meter, meter._score, 0.0))
 
     def _score(self, hits: Hits) -> tuple[Any, Any]:
         weight = np.float32(self.beta) ** 2

@@ -15,6 +15,7 @@ from tntjax.meter._count import Count, tally
 from tntjax.meter._gathered import gathered
 from tntjax.meter._inputs import as_counts, as_floats, as_rows, check_mate, check_size
 from tntjax.meter._moments import weights
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import host_zeros, namespace
 
@@ -22,8 +23,8 @@ from tntjax.utils import host_zeros, namespace
 class Histogram(NamedTuple):
     """Counts [num_bins], the edges of the bins [num_bins + 1], and what lay outside.
 
-    Counts are int64 and exact on the host, and int32 on a device, where they stop at
-    2**31 - 1. `below` and `above` are [], `edges` is float32.
+    Counts are int64 and exact; in compiled code they are int32 and stop at 2**31 - 1.
+    `below` and `above` are integers, `edges` is float32.
     """
 
     counts: Any
@@ -105,7 +106,7 @@ class HistogramMeter:
 
         Example:
           >>> HistogramMeter(0, 4, num_bins=2).add([1, 3], n=[5, 2]).value().counts
-          Array([5, 2], dtype=int32)
+          array([5, 2])
         """
         values = as_floats(value, np.float32, "HistogramMeter.add")
         weight = as_counts(n, values.shape, "HistogramMeter.add")
@@ -151,22 +152,26 @@ class HistogramMeter:
         """Returns the counts and the edges.
 
         Returns:
-          A `Histogram`; NumPy arrays if the meter lies on the host.
+          A `Histogram`.
 
         Example:
           >>> HistogramMeter(0.0, 1.0, num_bins=2).value().edges.tolist()
           [0.0, 0.5, 1.0]
         """
-        cells, edges = self.cells.integers(), self._edges()
-        shape = (*cells.shape[:-1], edges.size)
-        edges = namespace(cells).broadcast_to(edges, shape)
-        return Histogram(cells[..., 1:-1], edges, cells[..., 0], cells[..., -1])
+        return read(self, _histogram)
 
     def _edges(self) -> np.ndarray:
         return np.linspace(self.low, self.high, self.num_bins + 1, dtype=np.float32)
 
     def __repr__(self) -> str:
         return show(self, _measured)
+
+
+def _histogram(meter: HistogramMeter) -> Histogram:
+    cells, edges = meter.cells.integers(), meter._edges()
+    shape = (*cells.shape[:-1], edges.size)
+    edges = edges + namespace(cells).zeros(shape, np.float32)
+    return Histogram(cells[..., 1:-1], edges, cells[..., 0], cells[..., -1])
 
 
 def _measured(meter: HistogramMeter) -> dict[str, Any]:

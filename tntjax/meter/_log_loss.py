@@ -13,6 +13,7 @@ from tntjax.meter._average_value import AverageValueMeter
 from tntjax.meter._calibration_error import as_probabilities
 from tntjax.meter._count import Count
 from tntjax.meter._inputs import as_counts, as_rows, check_mate
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import as_array, host_zeros
 
@@ -120,14 +121,13 @@ class LogLossMeter:
         """Returns the mean loss, in nats.
 
         Returns:
-          [] float32, NaN if nothing was counted. A NumPy number if the meter lies on
-          the host.
+          A float, NaN if nothing was counted.
 
         Example:
-          >>> round(LogLossMeter().add(0.25, 1).value().item(), 4)
+          >>> round(LogLossMeter().add(0.25, 1).value(), 4)
           1.3863
         """
-        return self.losses.value().mean
+        return read(self, lambda meter: meter.losses.value().mean)
 
     def __repr__(self) -> str:
         return show(self, _measured)

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
 from tntjax.meter import _classes, _ranking, _rows, _scores
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import host_or_device
 
@@ -132,23 +133,26 @@ class mAPMeter:
         """Returns the mean of the average precisions.
 
         Returns:
-          [] float32, from 0 to 1; NaN if nothing was added. Computed by NumPy, unless
-          the meter is traced; then in float32, to about 1e-6, and NaN if the meter
-          overflows.
+          A float, from 0 to 1; NaN if nothing was added. In compiled code it is right
+          to about 1e-6, and NaN if the meter overflows.
 
         Raises:
           ValueError: if more examples came than there is capacity.
 
         Example:
           >>> meter = mAPMeter().add([[0.2, 0.3], [0.9, 0.1]], [[1, 1], [0, 0]])
-          >>> meter.value().item()
+          >>> meter.value()
           0.75
         """
-        compute = functools.partial(_average, convention=self.convention)
-        return _mean(*_ranking.measure(self, compute, _classes.form(self)))
+        return read(self, _mean_of_averages)
 
     def __repr__(self) -> str:
         return show(self, _measured)
+
+
+def _mean_of_averages(meter: mAPMeter) -> Any:
+    average = functools.partial(_average, convention=meter.convention)
+    return _mean(*_ranking.measure(meter, average, _classes.form(meter)))
 
 
 def _average(xp: ModuleType, points: _ranking.Points, convention: str) -> Any:

@@ -11,6 +11,7 @@ from tntjax._struct import pytree
 from tntjax.meter._average_value import AverageValueMeter
 from tntjax.meter._count import Count
 from tntjax.meter._inputs import as_counts, as_pair, as_rows, check_mate
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import host_zeros
 
@@ -109,14 +110,13 @@ class MeanAbsoluteErrorMeter:
         """Returns the mean absolute error.
 
         Returns:
-          [] float32, NaN if nothing was counted. A NumPy number if the meter lies on
-          the host.
+          A float, NaN if nothing was counted.
 
         Example:
-          >>> MeanAbsoluteErrorMeter().add([0.0, 1.0], [2.0, 1.0]).value().item()
+          >>> MeanAbsoluteErrorMeter().add([0.0, 1.0], [2.0, 1.0]).value()
           1.0
         """
-        return self.errors.value().mean
+        return read(self, lambda meter: meter.errors.value().mean)
 
     def __repr__(self) -> str:
         return show(self, _measured)

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from tntjax._struct import describe, pytree
 from tntjax._types import Meter
 from tntjax.meter._inputs import check_mate
+from tntjax.meter._read import read
 
 
 @pytree
@@ -43,7 +44,7 @@ class MeterDict:
         log_loss=LogLossMeter(loss=0.458145, n=2),
         loss=AverageValueMeter(mean=0.25, std=nan, n=1),
       )
-      >>> group.value()["loss"].mean.item()
+      >>> group.value()["loss"].mean
       0.25
 
     Torchnet: not there; hooks named each meter.
@@ -159,11 +160,15 @@ class MeterDict:
 
         Example:
           >>> from tntjax.meter import AverageValueMeter
-          >>> MeterDict({"a": AverageValueMeter().add(1.0)}).value()["a"].mean.item()
+          >>> MeterDict({"a": AverageValueMeter().add(1.0)}).value()["a"].mean
           1.0
         """
-        return {name: meter.value() for name, meter in self.meters.items()}
+        return read(self, _values)
 
     def __repr__(self) -> str:
         lines = "".join(f"\n  {name}={m}," for name, m in self.meters.items())
         return f"MeterDict({lines}\n)"
+
+
+def _values(group: MeterDict) -> dict[str, Any]:
+    return {name: meter.value() for name, meter in group.meters.items()}

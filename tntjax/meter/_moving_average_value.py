@@ -17,6 +17,7 @@ from tntjax.meter._inputs import (
     check_mate,
     check_size,
 )
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import host_or_device, host_zeros
 
@@ -124,14 +125,13 @@ class MovingAverageValueMeter:
         """Returns the mean and the standard deviation (with n - 1 in its divisor).
 
         Returns:
-          `(mean, std)`, each [] float32. NumPy numbers if the meter lies on the host.
+          `(mean, std)`, each a float.
 
         Example:
           >>> MovingAverageValueMeter(3, convention="torchnet").add(2.0).value().std
-          Array(0., dtype=float32)
+          0.0
         """
-        few = np.float32(0 if self.convention == "torchnet" else np.nan)
-        return MeanStd(*_mean_std(self.values, self.n, few))
+        return read(self, _measure)
 
     def _holding(self, values: Any, n: Any) -> "MovingAverageValueMeter":
         return MovingAverageValueMeter(
@@ -140,6 +140,11 @@ class MovingAverageValueMeter:
 
     def __repr__(self) -> str:
         return show(self, _measured)
+
+
+def _measure(meter: MovingAverageValueMeter) -> MeanStd:
+    few = np.float32(0 if meter.convention == "torchnet" else np.nan)
+    return MeanStd(*_mean_std(meter.values, meter.n, few))
 
 
 def _measured(meter: MovingAverageValueMeter) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tntjax.meter._inputs import (
     check_convention,
     check_mate,
 )
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import host_or_device, host_zeros
 
@@ -42,7 +43,7 @@ class MSEMeter:
     Example:
       >>> MSEMeter().add([1.0, 2.0], [1.0, 4.0])
       MSEMeter(mse=2, n=2)
-      >>> MSEMeter(root=True).add([1.0, 3.0], [4.0, 0.0]).value().item()
+      >>> MSEMeter(root=True).add([1.0, 3.0], [4.0, 0.0]).value()
       3.0
 
     Torchnet: `meter/msemeter.lua`, which was 0 when empty and asked for two tensors of
@@ -130,17 +131,21 @@ class MSEMeter:
         """Returns the mean squared error, or its root.
 
         Returns:
-          [] float32. A NumPy number if the meter lies on the host.
+          A float.
 
         Example:
-          >>> MSEMeter(convention="torchnet").value().item()
+          >>> MSEMeter(convention="torchnet").value()
           0.0
         """
-        torchnet = self.convention == "torchnet"
-        return _value(self.squares.value().mean, self.root, torchnet, self.n)
+        return read(self, _measure)
 
     def __repr__(self) -> str:
         return show(self, _measured)
+
+
+def _measure(meter: MSEMeter) -> Any:
+    torchnet = meter.convention == "torchnet"
+    return _value(meter.squares.value().mean, meter.root, torchnet, meter.n)
 
 
 def _measured(meter: MSEMeter) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tntjax._struct import describe, pytree, static
 from tntjax.meter._count import Count
 from tntjax.meter._gathered import gathered
 from tntjax.meter._inputs import as_real, as_rows, check_mate, check_size
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.meter._total import Total
 from tntjax.utils import host_or_device, host_zeros
@@ -142,15 +143,14 @@ class MultiLabelConfusionMeter:
 
         Returns:
           [num_classes, num_classes] float32, rows are targets, columns predictions. If
-          `normalized`, shares of the row; a row without labels is 0. A NumPy array if
-          the meter lies on the host.
+          `normalized`, shares of the row; a row without labels is 0.
 
         Example:
           >>> meter = MultiLabelConfusionMeter(2, normalized=True)
           >>> meter.add([0.1, 0.9], [0, 1]).value().tolist()
           [[0.0, 0.0], [0.0, 1.0]]
         """
-        return _value(self.cells, self.normalized)
+        return read(self, lambda meter: _value(meter.cells, meter.normalized))
 
     def __repr__(self) -> str:
         return show(self, _measured)

@@ -14,6 +14,7 @@ from tntjax._struct import describe, pytree, static
 from tntjax.meter import _rows, _scores
 from tntjax.meter._average_value import AverageValueMeter
 from tntjax.meter._gathered import gathered
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.meter._topk import check_topk
 from tntjax.utils import as_mask, host_zeros
@@ -150,18 +151,22 @@ class NDCGMeter:
         """Returns the mean over queries for each k.
 
         Returns:
-          `{k: gain}` in ascending order, [] float32 from 0 to 1, NaN if nothing was
-          counted. NumPy numbers if the meter lies on the host.
+          `{k: gain}` in ascending order, a float from 0 to 1, NaN if nothing was
+          counted.
 
         Example:
-          >>> NDCGMeter((2,)).add([0.1, 0.9], [0, 3]).value()[2].item()
+          >>> NDCGMeter((2,)).add([0.1, 0.9], [0, 3]).value()[2]
           1.0
         """
-        means = (meter.value().mean for meter in self.means)
-        return dict(zip(self.topk, means, strict=True))
+        return read(self, _gains)
 
     def __repr__(self) -> str:
         return show(self, _measured)
+
+
+def _gains(meter: NDCGMeter) -> dict[int, Any]:
+    means = (each.value().mean for each in meter.means)
+    return dict(zip(meter.topk, means, strict=True))
 
 
 def _measured(meter: NDCGMeter) -> dict[str, Any]:

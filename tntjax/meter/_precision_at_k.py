@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 from tntjax._struct import describe, pytree, static
 from tntjax.meter import _rows, _scores
 from tntjax.meter._gathered import gathered
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.meter._topk import check_topk
 from tntjax.utils import as_mask, host_or_device, host_zeros, namespace
@@ -169,22 +170,23 @@ class PrecisionAtKMeter:
         """Returns the precision for each k, in percent.
 
         Returns:
-          `{k: percent}` in ascending order, [] float32, NaN if nothing was counted. A
-          query with fewer than k relevant candidates can't reach 100. NumPy numbers if
-          the meter lies on the host.
+          `{k: percent}` in ascending order, a float, NaN if nothing was counted. A
+          query with fewer than k relevant candidates can't reach 100.
 
         Example:
           >>> meter = PrecisionAtKMeter((2,)).add([[0.9, 0.1, 0.5]], [[1, 1, 0]])
-          >>> meter.value()[2].item()
+          >>> meter.value()[2]
           50.0
         """
-        hits = self.hits
-        if self.online:
-            hits = _hits(self.relevant, self.topk)
-        return dict(zip(self.topk, _percent(hits, self.n, self.topk), strict=True))
+        return read(self, _percentages)
 
     def __repr__(self) -> str:
         return show(self, _measured)
+
+
+def _percentages(meter: PrecisionAtKMeter) -> dict[int, Any]:
+    hits = _hits(meter.relevant, meter.topk) if meter.online else meter.hits
+    return dict(zip(meter.topk, _percent(hits, meter.n, meter.topk), strict=True))
 
 
 def _measured(meter: PrecisionAtKMeter) -> dict[str, Any]:

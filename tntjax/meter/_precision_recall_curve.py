@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
 from tntjax.meter import _plot, _ranking, _rows, _scores
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 
 
@@ -127,9 +128,8 @@ class PrecisionRecallCurveMeter:
         slots the last.
 
         Returns:
-          `(precision, recall, thresholds)`; recall is NaN without positive examples.
-          Computed by NumPy, unless the meter is traced; then NaN if the meter
-          overflows.
+          `(precision, recall, thresholds)`; recall is NaN without positive examples. In
+          compiled code they are NaN if the meter overflows.
 
         Raises:
           ValueError: if more examples came than there is capacity.
@@ -139,7 +139,7 @@ class PrecisionRecallCurveMeter:
           >>> meter.value().precision.tolist()
           [1.0, 0.0, 0.5]
         """
-        return _ranking.measure(self, _curve)
+        return read(self, lambda meter: _ranking.measure(meter, _curve))
 
     def plot(self, ax: Any = None) -> Any:
         """Draws the curve with matplotlib, in steps, as it isn't straight between.

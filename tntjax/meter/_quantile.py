@@ -15,6 +15,7 @@ from tntjax._struct import describe, pytree, static
 from tntjax.meter._count import Count, tally
 from tntjax.meter._inputs import as_counts, as_floats, as_rows, check_mate
 from tntjax.meter._moments import weights
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import host_or_device, host_zeros
 
@@ -133,19 +134,22 @@ class QuantileMeter:
         """Returns the quantiles.
 
         Returns:
-          `{q: quantile}` in the given order, each [] float32, NaN if nothing was
-          counted. NumPy numbers if the meter lies on the host.
+          `{q: quantile}` in the given order, each a float, NaN if nothing was counted.
 
         Example:
-          >>> QuantileMeter((0.0, 0.5)).add([0.0, 0.0, 1.0]).value()[0.5].item()
+          >>> QuantileMeter((0.0, 0.5)).add([0.0, 0.0, 1.0]).value()[0.5]
           0.0
         """
-        cells = _middles(self.bits)
-        found = _find(self.cells, cells, np.array(self.quantiles, np.float32))
-        return {q: found[..., place] for place, q in enumerate(self.quantiles)}
+        return read(self, _quantiles)
 
     def __repr__(self) -> str:
         return show(self, _measured)
+
+
+def _quantiles(meter: QuantileMeter) -> dict[float, Any]:
+    wanted = np.array(meter.quantiles, np.float32)
+    found = _find(meter.cells, _middles(meter.bits), wanted)
+    return {q: found[..., place] for place, q in enumerate(meter.quantiles)}
 
 
 def _measured(meter: QuantileMeter) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tntjax.meter._count import Count
 from tntjax.meter._inputs import as_counts, as_pair, as_rows, check_mate
 from tntjax.meter._moments import Moments
 from tntjax.meter._mse import squared_errors
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import host_or_device, host_zeros
 
@@ -112,15 +113,16 @@ class R2Meter:
         """Returns the coefficient of determination.
 
         Returns:
-          [] float32, at most 1. NaN for less than two predictions; of true values that
-          are all alike, 1 if all predictions are right and 0 else, as scikit-learn
-          has it. A NumPy number if the meter lies on the host.
+          A float, at most 1. NaN for less than two predictions; of true values that are
+          all alike, 1 if all predictions are right and 0 else, as scikit-learn has it.
 
         Example:
-          >>> R2Meter().add([1.0, 2.0], [3.0, 3.0]).value().item()
+          >>> R2Meter().add([1.0, 2.0], [3.0, 3.0]).value()
           0.0
         """
-        return _r2(self.squares.mean, self.targets.moments())
+        return read(
+            self, lambda meter: _r2(meter.squares.mean, meter.targets.moments())
+        )
 
     def __repr__(self) -> str:
         return show(self, _measured)

@@ -10,6 +10,7 @@ from tntjax._struct import pytree, static
 from tntjax.meter._count import Count
 from tntjax.meter._hits import Hits, check_thresholds, count_hits, ratio, show_hits
 from tntjax.meter._inputs import check_convention, check_mate
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import host_zeros
 
@@ -131,15 +132,15 @@ class RecallMeter:
         """Returns the recall, in percent.
 
         Returns:
-          `{threshold: percent}`, or `{"best": percent}` without thresholds, each []
-          float32, or [num_classes] if that was given. NumPy numbers if the meter lies
-          on the host.
+          `{threshold: percent}`, or `{"best": percent}` without thresholds, each a
+          float, or [num_classes] float32 if that was given.
 
         Example:
-          >>> RecallMeter((0.2, 0.6)).add([0.9, 0.3], [1, 0]).value()[0.6].item()
+          >>> RecallMeter((0.2, 0.6)).add([0.9, 0.3], [1, 0]).value()[0.6]
           100.0
         """
-        return ratio(self, _recall, 100.0 if self.convention == "torchnet" else 0.0)
+        empty = 100.0 if self.convention == "torchnet" else 0.0
+        return read(self, lambda meter: ratio(meter, _recall, empty))
 
     def __repr__(self) -> str:
         return show(self, show_hits)

@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
 from tntjax.meter import _plot, _ranking, _rows, _scores
+from tntjax.meter._read import read
 from tntjax.meter._show import show
 
 
@@ -126,8 +127,8 @@ class ROCCurveMeter:
         slots the last.
 
         Returns:
-          `(fpr, tpr, thresholds)`; NaN if a class is missing. Computed by NumPy, unless
-          the meter is traced; then rates are NaN if the meter overflows.
+          `(fpr, tpr, thresholds)`; NaN if a class is missing. In compiled code the
+          rates are NaN if the meter overflows.
 
         Raises:
           ValueError: if more examples came than there is capacity.
@@ -136,7 +137,7 @@ class ROCCurveMeter:
           >>> ROCCurveMeter().add([0.25, 0.75], [0, 1]).value().thresholds.tolist()
           [inf, 0.75, 0.25]
         """
-        return _ranking.measure(self, _curve)
+        return read(self, lambda meter: _ranking.measure(meter, _curve))
 
     def plot(self, ax: Any = None) -> Any:
         """Draws the curve with matplotlib.

@@ -161,7 +161,7 @@ class TimeMeter:
 
     def _elapsed(self) -> float:
         now = self.clock() if self.stopped is None else self.stopped
-        return now - cast(float, self.start)
+        return float(now - cast(float, self.start))  # a clock may be NumPy's
 
     def __repr__(self) -> str:
         state = "running" if self.stopped is None else "stopped"

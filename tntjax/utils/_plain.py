@@ -1,0 +1,37 @@
+"""Values as a person reads them: Python numbers and NumPy arrays."""
+
+from typing import Any
+
+import jax
+import jax.core
+import numpy as np
+
+
+def as_plain(value: Any) -> Any:
+    """Converts numbers to Python's and arrays to NumPy's; waits for the device.
+
+    Args:
+      value: anything. Dicts, lists, tuples and NamedTuples are looked into, the keys of
+        a dict included; tracers and what is neither number nor array stay as they are.
+
+    Returns:
+      The value with an int, float, bool or complex for each array or NumPy scalar
+      without axes, and a NumPy array for each JAX array.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> as_plain({"loss": jnp.float32(0.5), "counts": (np.int32(3), jnp.ones(2))})
+      {'loss': 0.5, 'counts': (3, array([1., 1.], dtype=float32))}
+    """
+    if isinstance(value, dict):
+        return {as_plain(key): as_plain(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [as_plain(entry) for entry in value]
+    if isinstance(value, tuple):
+        entries = tuple(as_plain(entry) for entry in value)
+        return type(value)(*entries) if hasattr(value, "_fields") else entries
+    if isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer):
+        value = np.array(value)  # a copy: NumPy's view of a JAX array is read-only
+    if isinstance(value, np.ndarray | np.generic) and value.ndim == 0:
+        return value.item()
+    return value
