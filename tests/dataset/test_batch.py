@@ -338,3 +338,13 @@ def test_jax_may_put_anything_in_the_place_of_arrays():
     assert read(dataset, 1).tolist() == [2, 3]
     shapes = jax.eval_shape(lambda dataset: dataset, dataset)
     assert jax.jit(take).lower(shapes, 1).compile()(dataset, 1).tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("wrong", [-1, 3, 2**70, True, np.True_, 0.5])
+@pytest.mark.parametrize("options", [{}, {"filter": bool}], ids=["take", "one by one"])
+def test_what_perm_gives_is_checked(wrong, options):
+    dataset = BatchDataset([1, 2, 3], 3, perm=lambda n: [0, wrong, 1][n], **options)
+    with pytest.raises(
+        (IndexError, TypeError), match=r"list has 3 samples|integer ind"
+    ):
+        dataset[0]

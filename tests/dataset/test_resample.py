@@ -187,3 +187,20 @@ def test_refuses_what_is_no_dataset(dataset, came):
         TypeError, match=f"ResampleDataset needs a dataset .*, got {came}"
     ):
         ResampleDataset(dataset)
+
+
+@pytest.mark.parametrize("wrong", [-1, 3, 2**70, True, np.True_, 0.5])
+@pytest.mark.parametrize("batched", [False, True])
+def test_what_a_sampler_gives_is_checked(wrong, batched):
+    def sampler(dataset, index):
+        return [wrong] * len(index) if batched else wrong
+
+    dataset = ResampleDataset([1, 2, 3], sampler, batched=batched)
+    with pytest.raises(
+        (IndexError, TypeError), match=r"list has 3 samples|integer ind"
+    ):
+        dataset[0]
+    with pytest.raises(
+        (IndexError, TypeError), match=r"list has 3 samples|integer ind"
+    ):
+        dataset.take([0, 1])

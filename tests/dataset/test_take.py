@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ from tntjax.dataset import (
     BatchDataset,
     ListDataset,
     ShuffleDataset,
+    SplitDataset,
     TableDataset,
     TransformDataset,
     take,
@@ -73,8 +76,15 @@ def test_reads_any_dataset(dataset, indices, expected):
 
 
 def test_uses_the_take_of_a_dataset_with_indices():
-    assert take(OwnTake([1]), [3]) == ("mine", [3])
+    mine, indices = take(OwnTake([10, 20]), [[1], [0]])
+    assert (mine, indices.tolist()) == ("mine", [[1], [0]])
     assert uniform_length(OwnTake([1])) == 2
+
+
+@pytest.mark.parametrize("indices", [[-1], [2], 2, [0, True]], ids=str)
+def test_the_take_of_a_dataset_gets_no_index_that_is_wrong(indices):
+    with pytest.raises((IndexError, TypeError), match=r"got (index )?(-1|2|True)"):
+        take(OwnTake([10, 20]), indices)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +156,7 @@ def test_refuses_what_is_out_of_range(make, shape, index):
         ([0.0], r"float64\[1\]"),
         ([True, False, True], r"bool\[3\]"),
         ("0", r"<U1\[\]"),
+        ([np.timedelta64(1, "s"), 1], r"timedelta64\[s\]\[2\]"),
         ([None], r"object\[1\]"),
         (jnp.array([True, False, True]), r"bool\[3\]"),
         (jnp.zeros(2), r"float32\[2\]"),
@@ -155,6 +166,64 @@ def test_refuses_what_is_out_of_range(make, shape, index):
 def test_refuses_what_is_no_integer(indices, came):
     with pytest.raises(TypeError, match=f"Expected integer indices, got {came}"):
         take([1, 2, 3], indices)
+
+
+@pytest.mark.parametrize(
+    "indices",
+    [2**70, [2**70], [2**63 + 1, 1], [np.uint64(2**63), 0], [np.int64(0), 2**64]],
+    ids=str,
+)
+def test_an_index_of_any_size_that_is_too_large_is_an_index_error(indices):
+    with pytest.raises(IndexError, match=r"list has 3 samples.*got index \d{19,}\."):
+        take([1, 2, 3], indices)
+
+
+def test_integers_that_numpy_has_no_one_dtype_for_are_read():
+    assert take([1, 2, 3], [np.uint64(2), np.int64(0)]).tolist() == [3, 1]
+
+
+def test_lists_of_unequal_lengths_are_no_indices():
+    with pytest.raises(TypeError, match=r"integer indices, got \[\[0\], \[1, 2\]\]"):
+        take([1, 2, 3], [[0], [1, 2]])
+
+
+@dataclasses.dataclass(frozen=True)
+class Far:
+    """A dataset on a device that is longer than a device counts."""
+
+    on_device = True
+    length: int = 2**31 + 9
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, index):
+        return self.take(index)
+
+    def take(self, indices):
+        return jnp.zeros(np.shape(indices))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda far: far,
+        lambda far: BatchDataset(far, 1),
+        lambda far: SplitDataset(far, {"a": 5, "b": len(far) - 5}).select("b"),
+    ],
+    ids=["dataset", "batches", "part"],
+)
+def test_what_a_device_cannot_count_is_an_error(wrap):
+    dataset = wrap(Far())
+    for indices in ([2**31 + 1], jnp.array([0])):
+        with pytest.raises(TypeError, match="a device counts to 2147483648 only"):
+            take(dataset, indices)
+    with pytest.raises(TypeError, match="a device counts to 2147483648 only"):
+        jax.jit(lambda index: take(dataset, index))(0)
+
+
+def test_positions_that_a_device_can_count_are_read():
+    assert take(Far(), [0, 2**31 - 1]).shape == (2,)
 
 
 @pytest.mark.parametrize(

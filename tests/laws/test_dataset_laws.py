@@ -368,13 +368,59 @@ def test_an_index_below_0_or_at_the_length_is_an_error(case, read):
             read(dataset, index)
 
 
+@every_traced_dataset
+def test_an_index_below_0_or_at_the_length_is_an_error_on_a_device_too(case):
+    dataset = jax.device_put(case.make())
+    for index in (len(dataset), -1):
+        message = f"{type(dataset).__name__} has .* samples, .*got index {index}"
+        for wrong in (index, jnp.int32(index)):
+            with pytest.raises(IndexError, match=message):
+                dataset[wrong]
+        for wrong in ([0, index], jnp.array([[0, index]])):
+            with pytest.raises(IndexError, match=message):
+                take(dataset, wrong)
+
+
+NO_INDEX = [1.0, "0", None, slice(2), np.arange(2), jnp.arange(2), True, np.True_]
+
+
 @every_dataset
-@pytest.mark.parametrize(
-    "index", [1.0, "0", None, slice(2), np.arange(2), jnp.arange(2)], ids=str
-)
+@pytest.mark.parametrize("index", NO_INDEX, ids=str)
 def test_an_index_is_an_integer(case, index):
     with pytest.raises(TypeError, match=r"Dataset.*\[index\] needs one integer, got"):
         case.make()[index]
+
+
+@every_dataset
+def test_a_bool_is_not_an_index(case):
+    for dataset in (case.make(), jax.device_put(case.make())):
+        for index in (True, np.True_, np.array(True), jnp.array(True)):
+            with pytest.raises(TypeError, match="integer.*, got"):
+                dataset[index]
+            with pytest.raises(TypeError, match=r"integer indices, got bool\[\]"):
+                take(dataset, index)
+
+
+@every_dataset
+@pytest.mark.parametrize(
+    "indices",
+    [
+        [False, True],
+        [0, True],
+        [np.int64(0), np.True_],
+        [[0], [False]],
+        [np.array([0]), np.array([True])],
+        np.array([True, False]),
+        np.zeros(0, bool),
+        jnp.array([True]),
+        [jnp.int32(0), True],
+    ],
+    ids=str,
+)
+def test_bools_are_no_indices(case, indices):
+    for dataset in (case.make(), jax.device_put(case.make())):
+        with pytest.raises(TypeError, match="Expected integer indices, got"):
+            take(dataset, indices)
 
 
 @every_dataset

@@ -53,13 +53,17 @@ def test_takes_tracers():
     assert perm(indices).tolist() == expected
 
 
-@pytest.mark.parametrize("index", [-1, 10, [0, 10], [-1, 3], np.array(10)])
+@pytest.mark.parametrize(
+    "index", [-1, 10, [0, 10], [-1, 3], np.array(10), jnp.array([3, 10])]
+)
 def test_out_of_range(index):
     with pytest.raises(IndexError, match=r"10 indices from 0 on; got (-1|10)\."):
         randperm(10)(index)
 
 
-@pytest.mark.parametrize("index", [1.0, [0.5], "1"])
+@pytest.mark.parametrize(
+    "index", [1.0, [0.5], "1", True, np.True_, [0, True], jnp.array([True])]
+)
 def test_needs_integers(index):
     with pytest.raises(TypeError, match="needs integer indices, got"):
         randperm(10)(index)
@@ -72,8 +76,9 @@ def test_refuses_less_than_nothing(size, seed):
 
 
 def test_refuses_what_does_not_count():
-    with pytest.raises(TypeError):
-        randperm(3.5)
+    for size in (3.5, True, "3"):
+        with pytest.raises(TypeError, match="randperm needs an integer size, got"):
+            randperm(size)
 
 
 def test_its_pickle_is_small():

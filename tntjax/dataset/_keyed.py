@@ -13,13 +13,10 @@ import numpy as np
 from jax.core import Tracer
 
 from tntjax._struct import pytree, static
-from tntjax.dataset._take import traced_on_host
+from tntjax.dataset._take import MOST_ON_DEVICE, traced_on_host
 
 ROUNDS = 12
 """Fewer leave traces in permutations of ten numbers, more only cost time."""
-
-MOST_ON_DEVICE = 2**31
-"""A device counts in int32."""
 
 
 def round_keys(seed: int, purpose: int) -> np.ndarray:

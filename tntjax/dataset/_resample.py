@@ -1,6 +1,5 @@
 """ResampleDataset: a function says which sample comes where."""
 
-import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -131,8 +130,7 @@ class ResampleDataset:
             if self.batched:
                 picked = self.sampler(self.dataset, rows)
             else:
-                each = (self.sampler(self.dataset, row) for row in rows.tolist())
-                picked = list(map(operator.index, each))
+                picked = [self.sampler(self.dataset, row) for row in rows.tolist()]
             picked = check_indices(self.dataset, picked)
         if picked.shape != rows.shape:
             raise ValueError(

@@ -2,7 +2,6 @@
 
 import inspect
 import math
-import operator
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -15,7 +14,10 @@ from jax.typing import ArrayLike
 from tntjax._struct import Opaque, describe
 from tntjax._types import Dataset, Sample
 from tntjax.transform._batch import stack_rows
-from tntjax.utils import as_array
+from tntjax.utils import check_integer, check_integers, find_outside
+
+MOST_ON_DEVICE = 2**31
+"""How many samples a device can number: it counts in int32."""
 
 
 def take(dataset: Dataset, indices: ArrayLike) -> Sample:
@@ -26,9 +28,8 @@ def take(dataset: Dataset, indices: ArrayLike) -> Sample:
 
     Args:
       dataset: any dataset, a list included.
-      indices: integers of any shape S, 0 <= index < len. Tracers, and JAX arrays where
-        the data lies on a device, are not checked against the length, since that would
-        wait for the device.
+      indices: integers of any shape S, 0 <= index < len. A tracer has no value yet, so
+        its range is not checked; a JAX array is, which waits for it.
 
     Returns:
       A sample with leaves of shape [*S, ...]. What cannot be stacked, such as strings,
@@ -37,8 +38,8 @@ def take(dataset: Dataset, indices: ArrayLike) -> Sample:
 
     Raises:
       IndexError: if an index is negative or not below the length.
-      TypeError: if `indices` are not integers, or are traced and the dataset can be
-        read on the host only.
+      TypeError: if `indices` are not integers (a bool is not one), or are traced and
+        the dataset can be read on the host only.
       ValueError: if samples cannot be stacked, or there is no sample 0 to look at.
 
     Example:
@@ -49,9 +50,12 @@ def take(dataset: Dataset, indices: ArrayLike) -> Sample:
     """
     if isinstance(dataset, np.ndarray | jax.Array):
         return gather(dataset, check_indices(dataset, indices), "An array")
-    if has_take(type(dataset)):
+    kind = type(dataset)
+    if not kind.__module__.startswith("tntjax."):  # ours check by themselves
+        indices = check_indices(dataset, indices)
+    if has_take(kind):
         return dataset.take(indices)  # pyright: ignore[reportAttributeAccessIssue]  # optional member
-    return take_one_by_one(dataset, check_indices(dataset, indices))
+    return take_one_by_one(dataset, indices)
 
 
 @lru_cache(maxsize=256)
@@ -135,52 +139,80 @@ def traced_on_host(name: str) -> TypeError:
 
 
 def check_indices(dataset: Any, indices: Any) -> Any:
-    """Returns the indices as an array, after checking what can be checked at once."""
-    if isinstance(indices, jax.Array):
-        if getattr(indices.dtype, "kind", "") not in ("i", "u"):
-            raise TypeError(f"Expected integer indices, got {describe(indices)}.")
-        if isinstance(indices, Tracer) or on_device(dataset):
-            # JAX would compute in so few bits, and wrap.
-            narrow = indices.dtype.itemsize < 4
-            return indices.astype(np.int32) if narrow else indices
-    try:
-        array = np.asarray(indices)
-    except jax.errors.TracerArrayConversionError:  # a list of traced numbers
-        return check_indices(dataset, as_array(indices))
-    if array.size == 0:
-        return array.astype(np.intp)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"Expected integer indices, got {describe(array)}.")
-    if array.min() < 0 or array.max() >= len(dataset):
-        wrong = array.min() if array.min() < 0 else array.max()
-        raise out_of_range(dataset, wrong)
+    """Returns indices as an array of integers in range, or raises.
+
+    A tracer's range cannot be checked. A JAX array stays one if the dataset lies on a
+    device.
+    """
+    array = check_integers(indices, "Expected integer indices")
+    if isinstance(array, Tracer) or (
+        isinstance(array, jax.Array) and on_device(dataset)
+    ):
+        return _check_on_device(dataset, array)
+    array = np.asarray(array)
+    _check_range(dataset, array)
+    if len(dataset) > MOST_ON_DEVICE and on_device(dataset):
+        if find_outside(array, _most_of_jax() + 1) is not None:
+            raise beyond_device(dataset)
     return array.astype(np.intp, copy=False)  # what is computed of them may be large
 
 
+def _check_on_device(dataset: Any, array: jax.Array) -> jax.Array:
+    # JAX would compute in so few bits, and wrap.
+    array = array.astype(np.int32) if array.dtype.itemsize < 4 else array
+    if len(dataset) > MOST_ON_DEVICE and len(dataset) > np.iinfo(array.dtype).max:
+        raise beyond_device(dataset)
+    if not isinstance(array, Tracer) and array.is_fully_addressable:
+        _check_range(dataset, array)
+    return array
+
+
+def _check_range(dataset: Any, array: Any) -> None:
+    wrong = find_outside(array, len(dataset))
+    if wrong is not None:
+        raise out_of_range(dataset, wrong)
+
+
+def _most_of_jax() -> int:
+    """Returns the largest integer that JAX has, which `jax_enable_x64` changes."""
+    return int(np.iinfo(jax.dtypes.canonicalize_dtype(np.int64)).max)
+
+
 def check_index(dataset: Any, index: Any) -> Any:
-    """Returns one index as an int, or a JAX array as it is where one can be read."""
-    if not isinstance(index, int):
+    """Returns one index in range as an int, or raises.
+
+    A JAX array is returned as it is if it is traced or the dataset lies on a device.
+    """
+    if isinstance(index, jax.Array) and index.shape == ():
+        index = check_indices(dataset, index)
         if isinstance(index, jax.Array):
-            index = check_indices(dataset, index)
-            if isinstance(index, jax.Array):
-                return index
-        try:
-            index = operator.index(index)
-        except TypeError:
-            raise TypeError(
-                f"{type(dataset).__name__}[index] needs one integer, got"
-                f" {describe(index)}; tnt.take(dataset, indices) reads many."
-            ) from None
+            return index
+    name = type(dataset).__name__
+    try:
+        index = check_integer(index, "")
+    except TypeError:
+        raise TypeError(
+            f"{name}[index] needs one integer, got {describe(index)};"
+            " tnt.take(dataset, indices) reads many."
+        ) from None
     if not 0 <= index < len(dataset):
         raise out_of_range(dataset, index)
     return index
 
 
 def out_of_range(dataset: Any, index: int) -> IndexError:
-    """The error for an index that a dataset does not have."""
+    """Makes the error for an index that a dataset does not have."""
     return IndexError(
         f"{type(dataset).__name__} has {len(dataset)} samples, numbered from 0;"
         f" got index {index}."
+    )
+
+
+def beyond_device(dataset: Any) -> TypeError:
+    """Makes the error for positions that are too large for a device."""
+    return TypeError(
+        f"{type(dataset).__name__} has {len(dataset)} samples, but a device counts to"
+        f" {MOST_ON_DEVICE} only. Keep its arrays in NumPy."
     )
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from tntjax.checkpoint._leaves import MismatchError
 from tntjax.engine._call import make_call
 from tntjax.engine._epoch import Epoch, Run
 from tntjax.engine._fire import as_carry, fire_on_host
@@ -86,16 +85,12 @@ def _train(start: list[State], hooks: Hooks, settings: Settings) -> State:
     with Signals(terminates=bool(saves)) as signals:
         run = Run(hooks, settings.plan, settings.placement, signals)
         try:
-            for prepare in _functions(hooks, "open"):
-                prepare()
+            for begin in _functions(hooks, "open"):
+                begin()
             state = fire_on_host(hooks, "on_start", state)
             if settings.load is not None:
-                saved = _load(settings.load, state, hooks)
-            if saved is None:
-                for begin in _functions(hooks, "begin"):
-                    begin(state)
-            else:
-                state = _loaded(state, saved, hooks)
+                saved = settings.load(_as_saved(state))
+                state = state if saved is None else _loaded(state, saved, hooks)
             while not _is_over(state, signals):
                 state = fire_on_host(hooks, "on_start_epoch", state)
                 if saved and int(saved["position"]):  # this was done before
@@ -137,30 +132,15 @@ def _functions(hooks: Hooks, kind: str) -> list[Callable[..., Any]]:
     return [s.function for s in hooks.scheduled if s.kind == kind]
 
 
-def _load(load: Load, state: State, hooks: Hooks) -> dict[str, Any] | None:
-    """Reads what to go on with, into the structure that the hooks have made.
-
-    What `on_start` does not make, `on_start_epoch` may: then that is run to find out,
-    and its State is dropped, as what was saved comes before it.
-    """
-    try:
-        return load(saved_fields(as_carry(state)))
-    except MismatchError as error:
-        numbers = error.numbers
-    state = fire_on_host(hooks, "on_start_epoch", _filled(state, numbers))
-    return load(saved_fields(as_carry(state)))
+def _as_saved(state: State) -> dict[str, Any]:
+    return saved_fields(as_carry(state))
 
 
 def _loaded(state: State, saved: dict[str, Any], hooks: Hooks) -> State:
-    state = _filled(state, saved)
+    state = state.replace(**{**saved, "stop": state.stop or bool(saved["stop"])})
     for load in _functions(hooks, "load"):
         load(state)
     return state
-
-
-def _filled(state: State, saved: dict[str, Any]) -> State:
-    stop = state.stop or bool(saved.get("stop", False))
-    return state.replace(**{**saved, "stop": stop})
 
 
 def _interrupted(state: State) -> str:

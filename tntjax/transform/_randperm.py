@@ -1,15 +1,15 @@
 """A fixed permutation as a function of an index."""
 
 import dataclasses
-import operator
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
-from tntjax._struct import describe
+from tntjax.utils import check_integer, check_integers, find_outside
 
 
 def randperm(size: int, seed: int = 0) -> Callable[[Any], Any]:
@@ -22,8 +22,8 @@ def randperm(size: int, seed: int = 0) -> Callable[[Any], Any]:
     Returns:
       A function of an int, which returns an int, or of an array of integers of any
       shape, which returns an int64 array of that shape. An index outside of
-      0 <= index < size raises IndexError; a JAX array or tracer is not checked, since
-      that would wait for the device. Equal for equal arguments, and picklable.
+      0 <= index < size raises IndexError, but a tracer, which has no value yet, is not
+      checked. Equal for equal arguments, and picklable.
 
     Raises:
       ValueError: if `size` or `seed` is negative.
@@ -38,7 +38,8 @@ def randperm(size: int, seed: int = 0) -> Callable[[Any], Any]:
 
     Torchnet: `transform.randperm`, which drew from the global generator.
     """
-    size, seed = operator.index(size), operator.index(seed)
+    size = check_integer(size, "randperm needs an integer size")
+    seed = check_integer(seed, "randperm needs an integer seed")
     for name, number in (("size", size), ("seed", seed)):
         if number < 0:
             raise ValueError(f"randperm needs {name} >= 0, got {number}.")
@@ -56,24 +57,16 @@ class _RandPerm:
         object.__setattr__(self, "order", order)
 
     def __call__(self, index: Any) -> Any:
+        index = check_integers(index, "randperm needs integer indices")
+        wrong = None if isinstance(index, Tracer) else find_outside(index, self.size)
+        if wrong is not None:
+            raise IndexError(
+                f"randperm has {self.size} indices from 0 on; got {wrong}."
+            )
         if isinstance(index, jax.Array):
             return jnp.asarray(self.order)[index]
-        if isinstance(index, int | np.integer):
-            if not 0 <= index < self.size:
-                raise self.out_of_range(index)
-            return int(self.order[index])
-        index = np.asarray(index)
-        if index.size == 0:
-            return np.zeros(index.shape, self.order.dtype)
-        if index.dtype.kind not in "iu":
-            raise TypeError(f"randperm needs integer indices, got {describe(index)}.")
-        for end in (index.min(), index.max()):
-            if not 0 <= end < self.size:
-                raise self.out_of_range(end)
-        return self.order.take(index)
-
-    def out_of_range(self, index: Any) -> IndexError:
-        return IndexError(f"randperm has {self.size} indices from 0 on; got {index}.")
+        found = self.order.take(index)
+        return found if found.ndim else int(found)
 
     def __repr__(self) -> str:
         return f"randperm({self.size}, seed={self.seed})"

@@ -13,8 +13,10 @@ from tntjax.utils._check import (
     check_function,
     check_functions,
     check_integer,
+    check_integers,
     check_max_load,
     check_optional_functions,
+    find_outside,
 )
 from tntjax.utils._files import list_image_files, load_list
 from tntjax.utils._md5 import md5
@@ -33,8 +35,10 @@ __all__ = [
     "check_function",
     "check_functions",
     "check_integer",
+    "check_integers",
     "check_max_load",
     "check_optional_functions",
+    "find_outside",
     "foreach",
     "host_or_device",
     "host_zeros",

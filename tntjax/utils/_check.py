@@ -3,8 +3,12 @@
 import operator
 from typing import Any
 
+import jax
+import numpy as np
+
 from tntjax._struct import describe
 from tntjax._types import is_dataset
+from tntjax.utils._array import as_array
 
 
 def check_dataset(value: Any, name: str) -> None:
@@ -113,12 +117,90 @@ def check_integer(value: Any, subject: str) -> int:
       >>> check_integer(np.uint8(200), "BatchDataset needs an integer batch_size") * 2
       400
     """
+    if type(value) is int:
+        return value
     try:
-        if not isinstance(value, bool):
+        if not _is_bool(value):
             return operator.index(value)
     except TypeError:
         pass
     raise TypeError(f"{subject}, got {describe(value)}.")
+
+
+def check_integers(values: Any, subject: str) -> Any:
+    """Returns an array of integers, or raises if something in it is not one.
+
+    A bool is not an integer, neither in an array of bools nor among integers, where
+    NumPy would count it as 0 or 1.
+
+    Args:
+      values: a number, an array, or nested lists of these, which may be tracers.
+      subject: the start of the error's sentence.
+
+    Returns:
+      An array of a dtype of integers: a JAX array if it was one or has one inside, else
+      NumPy's, of Python's own integers if no dtype of NumPy holds all of them.
+
+    Raises:
+      TypeError: `"{subject}, got ..."`.
+
+    Example:
+      >>> check_integers([[1, 2]], "Expected integer indices").shape
+      (1, 2)
+      >>> check_integers([1, True], "Expected integer indices")
+      Traceback (most recent call last):
+      ...
+      TypeError: Expected integer indices, got True among them.
+    """
+    listed = isinstance(values, list | tuple)
+    parts = jax.tree.leaves(values) if listed else [values]
+    plain = bool(parts) and all(
+        issubclass(kind, int | np.integer) and kind is not bool
+        for kind in set(map(type, parts))
+    )
+    try:
+        array = as_array(values)
+    except ValueError as error:  # lists of unequal lengths
+        raise TypeError(f"{subject}, got {describe(values)}.") from error
+    kind = getattr(array.dtype, "kind", "")  # which keys of JAX lack
+    if kind in ("i", "u"):
+        for part in () if plain else parts:
+            if _is_bool(part):
+                raise TypeError(f"{subject}, got {describe(part)} among them.")
+        return array
+    if not array.size and kind != "b":  # an empty list
+        return array.astype(np.intp)
+    if plain and kind in ("f", "O"):  # too large, or signed and unsigned of 64 bits
+        return np.array(list(map(int, parts)), object).reshape(array.shape)
+    raise TypeError(f"{subject}, got {describe(array)}.")
+
+
+def _is_bool(value: Any) -> bool:
+    """True if a value is a bool, or an array of them, of whatever library."""
+    array = value if isinstance(value, jax.Array) else np.asarray(value)
+    return array.dtype == bool
+
+
+def find_outside(indices: Any, length: int) -> int | None:
+    """Finds an index that is negative or not below a length.
+
+    Args:
+      indices: an array of integers, not traced.
+      length: the first number that is too large.
+
+    Returns:
+      The least index if it is negative, else the largest if it is too large, else None.
+
+    Example:
+      >>> find_outside(np.array([0, 3, 5]), 5)
+      5
+    """
+    if indices.size == 0:
+        return None
+    least, most = int(indices.min()), int(indices.max())
+    if least < 0:
+        return least
+    return most if most >= length else None
 
 
 def check_max_load(max_load: Any, name: str) -> None:
