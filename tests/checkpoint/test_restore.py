@@ -264,3 +264,26 @@ def test_without_orbax_the_extra_is_named(save, monkeypatch):
     monkeypatch.setitem(sys.modules, "orbax.checkpoint", None)
     with pytest.raises(ImportError, match=r'pip install "tntjax\[checkpoint\]"'):
         tnt.checkpoint.restore(folder, TREE)
+
+
+@pytest.mark.parametrize("error", [PermissionError("not yours"), MemoryError()])
+def test_what_is_not_the_checkpoints_fault_skips_nothing(save, monkeypatch, error):
+    folder = save(TREE, 1, 2)
+
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(_orbax.orbax().Checkpointer, "restore", fail)
+    with pytest.raises(type(error)) as caught:
+        tnt.checkpoint.restore(folder, TREE, skip_broken=True)
+    assert "while the checkpoint" in caught.value.__notes__[0]
+    assert "update-2-epoch-0 was read" in caught.value.__notes__[0]
+
+
+def test_no_message_advises_to_delete(save):
+    folder = save(TREE)
+    truncate(folder / "update-1-epoch-0")
+    with pytest.raises(ValueError, match=r"cannot be read: \w+: ") as caught:
+        tnt.checkpoint.restore(folder, TREE)
+    assert "delete" not in str(caught.value)
+    assert "It was left as it is. To go on from the one before" in str(caught.value)

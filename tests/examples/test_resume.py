@@ -21,10 +21,11 @@ def run(monkeypatch, capsys):
     return run
 
 
-def test_goes_on_where_it_was_stopped(run, tmp_path):
-    first, _ = run(tmp_path / "new", 1)
+def test_goes_on_where_it_was_stopped(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, _ = run(Path("new"), 1)
     (tmp_path / "new" / "log.jsonl").write_text(first + "written, then killed")
-    log, said = run(tmp_path / "new", 2)
+    log, said = run(Path("new"), 2)
     assert log.startswith(first)
     lines = [json.loads(line) for line in log.splitlines()]
     steps = [line["t"] for line in lines]

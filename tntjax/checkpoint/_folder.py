@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from tntjax._struct import describe
 
 NAME = re.compile(r"update-(\d+)-epoch-(\d+)")
 """Both counters, as an epoch ends without an update: `t` alone is not unique."""
@@ -18,18 +20,48 @@ FOREIGN = """{directory} holds {name!r}, which is no checkpoint of tntjax. Give 
 checkpoints of each run a folder of their own, with nothing else in it."""
 
 
+NOT_LOCAL = """{name} must be a folder of this machine, got {path!r}. Mount the \
+storage, or copy the checkpoints here and back."""
+
+
 class Entry(NamedTuple):
     """A checkpoint in a folder.
 
     Args:
       t: how many updates were done.
       epoch: how many epochs were done.
-      path: where it is.
+      path: where it is, absolute.
     """
 
     t: int
     epoch: int
     path: Path
+
+
+def absolute(path: Any, name: str) -> Path:
+    """Makes a path independent of the folder that the program is in.
+
+    Args:
+      path: relative to that folder, or absolute; `~` is the home of the user.
+      name: of the argument, for the error.
+
+    Returns:
+      The path that it stands for now, with links followed, so that two that are equal
+      are the same place.
+
+    Raises:
+      TypeError: if it is not a path.
+      ValueError: if it is a URL.
+    """
+    try:
+        text = os.fsdecode(path)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be a path, such as 'run/checkpoints', got {describe(path)}."
+        ) from None
+    if "://" in text:
+        raise ValueError(NOT_LOCAL.format(name=name, path=text))
+    return Path(text).expanduser().resolve()
 
 
 def entries(directory: str | os.PathLike) -> list[Entry]:
@@ -112,13 +144,14 @@ def steps(directory: str | os.PathLike) -> list[int]:
 
 
 def _named(directory: str | os.PathLike) -> list[tuple[Path, tuple[int, int] | None]]:
-    """What is in a folder, with the counters of whole checkpoints, oldest first."""
+    """Lists a folder, with the counters of whole checkpoints, oldest first."""
+    directory = absolute(directory, "directory")
     if not os.path.lexists(directory):
         return []
     if not os.path.isdir(directory):
         raise ValueError(f"Checkpoints need a folder, but {directory} is a file.")
     found = []
-    for path in Path(directory).iterdir():
+    for path in directory.iterdir():
         match = NAME.match(path.name)
         if match and path.name[match.end() :][:1] in ("", "."):
             whole = match.end() == len(path.name)

@@ -8,7 +8,21 @@ import numpy as np
 
 MISMATCH = """the checkpoint {path} is of something else:
 {differences}
-Go on with the network, optimizer and hooks that were saved, or use another folder."""
+Go on with the network, optimizer and hooks that were saved, or use another folder. \
+What hooks keep in the State must be there after on_start or on_start_epoch."""
+
+
+class MismatchError(ValueError):
+    """A checkpoint is of something else than what is to be restored.
+
+    Args:
+      text: how they differ.
+      numbers: fields that are one number in both, restored.
+    """
+
+    def __init__(self, text: str, numbers: dict[str, Any]) -> None:
+        super().__init__(text)
+        self.numbers = numbers
 
 
 class Kind(NamedTuple):
@@ -41,13 +55,18 @@ def kind_of(leaf: Any) -> Kind:
     return Kind(str(leaf.dtype), tuple(leaf.shape))
 
 
-def check_same(saved: dict[str, Kind], wanted: dict[str, Kind], path: Any) -> None:
-    """Raises a ValueError that names all leaves that are not what is wanted.
+def describe_differences(
+    saved: dict[str, Kind], wanted: dict[str, Kind], path: Any
+) -> str:
+    """Names all leaves that are not what is wanted.
 
     Args:
       saved: what is in the checkpoint, by name.
       wanted: what is to be restored, by name.
       path: where the checkpoint is.
+
+    Returns:
+      The text of an error, empty if there is no difference.
     """
     differences = [
         f"  {name} is {saved.get(name, 'not')} there, and"
@@ -57,9 +76,8 @@ def check_same(saved: dict[str, Kind], wanted: dict[str, Kind], path: Any) -> No
     ]
     if len(differences) > 8:
         differences[7:] = [f"  and {len(differences) - 7} leaves more"]
-    if differences:
-        text = "\n".join(differences)
-        raise ValueError(MISMATCH.format(path=path, differences=text))
+    text = "\n".join(differences)
+    return MISMATCH.format(path=path, differences=text) if text else ""
 
 
 def plain(leaf: Any) -> Any:

@@ -9,6 +9,10 @@ import numpy as np
 
 from tntjax.checkpoint._leaves import is_spread, plain
 
+CANNOT_READ = """the checkpoint {path} cannot be read: {cause}. It was left as it is. \
+To go on from the one before, resume with a function: lambda like: \
+tnt.checkpoint.restore(directory, like, skip_broken=True)."""
+
 
 class BrokenError(ValueError):
     """A checkpoint cannot be read."""
@@ -66,8 +70,10 @@ def read_arrays(path: Path, likes: dict[str, Any]) -> dict[str, Any]:
       NumPy arrays, and JAX arrays for what is spread.
 
     Raises:
-      BrokenError: if something cannot be read.
+      BrokenError: if something in it cannot be read.
     """
+    if not likes:
+        return {}
     args, places = orbax().args, {name: _place(like) for name, like in likes.items()}
     wanted = args.PyTreeRestore(item=likes, restore_args=places, partial_restore=True)
     return _read(path, args.Composite(arrays=wanted)).arrays
@@ -77,12 +83,13 @@ def _read(path: Path, args: Any) -> Any:
     try:
         with orbax().Checkpointer(_handler()) as reader:
             return reader.restore(path, args=args)
+    except (MemoryError, PermissionError) as error:  # the checkpoint may be whole
+        error.add_note(f"This happened while the checkpoint {path} was read.")
+        raise
     except Exception as error:  # whatever Orbax says of files that are not its own
-        raise BrokenError(
-            f"the checkpoint {path} cannot be read: {type(error).__name__}:"
-            f" {str(error).splitlines()[:1]}. To go on from the one before, delete it,"
-            " or resume with tnt.checkpoint.restore(directory, like, skip_broken=True)."
-        ) from error
+        first = next(iter(str(error).splitlines()), "").rstrip(".")
+        cause = f"{type(error).__name__}: {first}"
+        raise BrokenError(CANNOT_READ.format(path=path, cause=cause)) from error
 
 
 def _handler() -> Any:

@@ -1,23 +1,30 @@
 """Reading checkpoints."""
 
+import functools
 import math
 import os
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from tntjax.checkpoint._folder import Entry, entries, steps
+from tntjax.checkpoint._folder import Entry, absolute, entries, steps
 from tntjax.checkpoint._leaves import (
     Kind,
-    check_same,
+    MismatchError,
+    describe_differences,
     kind_of,
     named_leaves,
     placed,
 )
 from tntjax.checkpoint._orbax import BrokenError, read_arrays, read_notes
+
+NOTHING_THERE = """there is no checkpoint in {folder} to resume from, and the hooks do \
+not save there but {where}. Is the path right? To start with an empty folder and go on \
+from it later, chain tnt.hooks.checkpoint(folder) with the same folder."""
 
 
 def restore(
@@ -76,6 +83,27 @@ def restore(
     return None
 
 
+def read_from(directory: Any, saved_to: Sequence[Path]) -> Callable[..., Any]:
+    """Makes the function that reads the newest checkpoint of a folder.
+
+    Args:
+      directory: the folder, as `resume` names it.
+      saved_to: the folders in which the run saves.
+
+    Returns:
+      `like -> fields or None`, see `restore`.
+
+    Raises:
+      TypeError: if the folder is not a path.
+      ValueError: if there is no checkpoint in it and the run will not save one there.
+    """
+    folder = absolute(directory, "resume")
+    if folder not in saved_to and not entries(folder):
+        where = ", ".join(map(str, saved_to)) or "nowhere"
+        raise ValueError(NOTHING_THERE.format(folder=folder, where=where))
+    return functools.partial(restore, folder)
+
+
 def best(directory: str | os.PathLike) -> int | None:
     """Finds the checkpoint with the highest score.
 
@@ -105,14 +133,27 @@ def best_of(scored: list[tuple[Entry, float | None]]) -> list[Entry]:
 
 
 def _restore(path: Path, like: dict[str, Any]) -> dict[str, Any]:
-    leaves = named_leaves(like)
     notes = read_notes(path)
     saved = {
         name: Kind(dtype, tuple(shape))
         for name, (field, dtype, shape) in notes["leaves"].items()
         if field in like
     }
-    check_same(saved, {n: kind_of(leaf) for n, leaf in leaves.items()}, path)
+    wanted = {name: kind_of(leaf) for name, leaf in named_leaves(like).items()}
+    if differences := describe_differences(saved, wanted, path):
+        numbers = {
+            field: tree
+            for field, tree in like.items()
+            if field in saved and saved[field] == wanted.get(field)
+            if not saved[field].shape  # []
+        }
+        raise MismatchError(differences, _read_like(path, notes, numbers))
+    return _read_like(path, notes, like)
+
+
+def _read_like(path: Path, notes: Any, like: dict[str, Any]) -> dict[str, Any]:
+    """Reads fields that are as they were saved."""
+    leaves = named_leaves(like)
     numbers = {name: str(k) for k, name in enumerate(notes["leaves"])}
     filled = {n: leaf for n, leaf in leaves.items() if math.prod(np.shape(leaf))}
     arrays = read_arrays(path, {numbers[n]: leaf for n, leaf in filled.items()})

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 from tntjax._struct import describe
@@ -40,17 +41,20 @@ class Scheduled:
         parts. `"save"` sees all of it, after all others, also at the end of each epoch
         and before a program that was told to end does; it changes nothing. `"load"`
         sees a State that was restored, as soon as all that the hooks did before it was
-        saved has been done again. `"open"` is called without an argument before all
-        else, and `"close"` when the run is over or left by an error.
+        saved has been done again; `"begin"` sees the State of a run that starts from
+        the beginning, after `on_start`. `"open"` is called without an argument before
+        all else, and `"close"` when the run is over or left by an error.
       n: after each `n` updates, None for never.
       function: `State -> State`, or to anything.
       steps: also after these updates.
+      folder: where `"save"` saves, absolute.
     """
 
-    kind: Literal["every", "watch", "save", "open", "load", "close"]
+    kind: Literal["every", "watch", "save", "open", "begin", "load", "close"]
     n: int | None
     function: Callable[..., Any]
     steps: tuple[int, ...] = ()
+    folder: Path | None = None
 
     def is_due(self, t: int) -> bool:
         """Says whether it runs when `t` updates are done."""
@@ -151,7 +155,7 @@ class Hooks:
         shown += [
             f"{s.kind}({s.n}, {describe(s.function)})"
             for s in self.scheduled
-            if s.kind not in ("open", "load", "close")
+            if s.kind in ("every", "watch", "save")
         ]
         return f"Hooks({', '.join(shown)})"
 

@@ -1,6 +1,5 @@
 """What both engines do with the arguments of `train` and `test`."""
 
-import functools
 import os
 from typing import Any, Literal
 
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 
 from tntjax._struct import describe
 from tntjax._types import SampleIterator
-from tntjax.checkpoint import restore
+from tntjax.checkpoint._restore import read_from
 from tntjax.engine._hooks import Hooks, check_hashable
 from tntjax.engine._loop import Load, Settings
 from tntjax.engine._mesh import Placement
@@ -89,7 +88,7 @@ def training_settings(
     """
     check_at_least("accumulate", accumulate, 1)
     if resume is not None and not callable(resume):
-        resume = functools.partial(restore, resume)
+        resume = read_from(resume, [s.folder for s in hooks.scheduled if s.folder])
     return Settings(
         plan=make_plan(steps_per_call, hooks.scheduled),
         jit=jit,

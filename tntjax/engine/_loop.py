@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tntjax.checkpoint._leaves import MismatchError
 from tntjax.engine._call import make_call
 from tntjax.engine._epoch import Epoch, Run
 from tntjax.engine._fire import as_carry, fire_on_host
@@ -85,12 +86,16 @@ def _train(start: list[State], hooks: Hooks, settings: Settings) -> State:
     with Signals(terminates=bool(saves)) as signals:
         run = Run(hooks, settings.plan, settings.placement, signals)
         try:
-            for begin in _functions(hooks, "open"):
-                begin()
+            for prepare in _functions(hooks, "open"):
+                prepare()
             state = fire_on_host(hooks, "on_start", state)
             if settings.load is not None:
-                saved = settings.load(_as_saved(state))
-                state = state if saved is None else _loaded(state, saved, hooks)
+                saved = _load(settings.load, state, hooks)
+            if saved is None:
+                for begin in _functions(hooks, "begin"):
+                    begin(state)
+            else:
+                state = _loaded(state, saved, hooks)
             while not _is_over(state, signals):
                 state = fire_on_host(hooks, "on_start_epoch", state)
                 if saved and int(saved["position"]):  # this was done before
@@ -132,15 +137,30 @@ def _functions(hooks: Hooks, kind: str) -> list[Callable[..., Any]]:
     return [s.function for s in hooks.scheduled if s.kind == kind]
 
 
-def _as_saved(state: State) -> dict[str, Any]:
-    return saved_fields(as_carry(state))
+def _load(load: Load, state: State, hooks: Hooks) -> dict[str, Any] | None:
+    """Reads what to go on with, into the structure that the hooks have made.
+
+    What `on_start` does not make, `on_start_epoch` may: then that is run to find out,
+    and its State is dropped, as what was saved comes before it.
+    """
+    try:
+        return load(saved_fields(as_carry(state)))
+    except MismatchError as error:
+        numbers = error.numbers
+    state = fire_on_host(hooks, "on_start_epoch", _filled(state, numbers))
+    return load(saved_fields(as_carry(state)))
 
 
 def _loaded(state: State, saved: dict[str, Any], hooks: Hooks) -> State:
-    state = state.replace(**{**saved, "stop": state.stop or bool(saved["stop"])})
+    state = _filled(state, saved)
     for load in _functions(hooks, "load"):
         load(state)
     return state
+
+
+def _filled(state: State, saved: dict[str, Any]) -> State:
+    stop = state.stop or bool(saved.get("stop", False))
+    return state.replace(**{**saved, "stop": stop})
 
 
 def _interrupted(state: State) -> str:

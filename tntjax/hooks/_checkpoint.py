@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from tntjax._struct import describe
-from tntjax.checkpoint._folder import start_lengths
+from tntjax.checkpoint._folder import absolute, start_lengths
 from tntjax.checkpoint._save import Saver
 from tntjax.engine._hooks import Hooks, Scheduled
 from tntjax.engine._state import State, saved_fields
 from tntjax.utils import check_function
 
 NOT_EMPTY = """{directory} has checkpoints already, after {steps} updates, but this \
-run starts from the beginning. Go on from the last one with train(..., \
+run goes on from none of them. Go on from the last one with train(..., \
 resume={directory!r}), or save into another folder."""
 
 SHORTER = """{path} has {size} bytes, but had {length} when the checkpoint was saved \
@@ -61,7 +61,6 @@ def checkpoint(
       >>> engine = tnt.SGDEngine(tnt.hooks.checkpoint("checkpoints", every=1000))
       >>> engine.explain()
       A compiled call makes up to 25 steps, fewer if their samples exceed 64 MiB.
-      on_start_epoch         host      _Checkpoint.check
       every 1000 updates, each epoch host      _Checkpoint.save (saves)
 
     Torchnet leaves saving to a hook on `onEndEpoch` and cannot go on within an epoch.
@@ -82,46 +81,42 @@ def checkpoint(
     plugin = _Checkpoint(directory, keep, best, files)
     scheduled = (
         Scheduled("open", None, plugin.open),
-        Scheduled("save", every, plugin.save),
+        Scheduled("save", every, plugin.save, folder=plugin.directory),
+        Scheduled("begin", None, plugin.begin),
         Scheduled("load", None, plugin.load),
         Scheduled("close", None, plugin.close),
     )
-    return Hooks(on_start_epoch=plugin.check, scheduled=scheduled)
+    return Hooks(scheduled=scheduled)
 
 
 class _Checkpoint:
     """What happens when; between `open` and `close` there is a `Saver`."""
 
     def __init__(self, directory: Any, keep: Any, best: Any, files: Any) -> None:
-        self._directory = Path(os.path.abspath(directory))
-        self._files = {
-            os.path.relpath(file, self._directory): Path(os.path.abspath(file))
-            for file in files
-        }
+        self.directory = absolute(directory, "checkpoint: directory")
+        paths = [absolute(file, "checkpoint: an entry of files") for file in files]
+        self._files = {os.path.relpath(p, self.directory): p for p in paths}
         self._keep, self._best = keep, best
         self._saver: Saver | None = None
-        self._goes_on = False
 
     def open(self) -> None:
         """Comes before any hook writes, or a run killed then would write it twice."""
-        self._saver = Saver(self._directory, self._keep, self._best is not None)
-        self._goes_on = False
+        self._saver = Saver(self.directory, self._keep, self._best is not None)
         if self._files and not self._saver.steps():  # else `load` knows better
-            self._cut(start_lengths(self._directory, self._lengths()))
+            self._cut(start_lengths(self.directory, self._lengths()))
 
     def load(self, state: State) -> None:
         lengths = self._open_saver().go_on(int(state.t), int(state.epoch))
         if lengths is None:
-            return
-        self._goes_on = True
-        self._cut(lengths)
+            self.begin(state)
+        else:
+            self._cut(lengths)
 
-    def check(self, state: State) -> State:
-        if not self._goes_on and (steps := self._open_saver().steps()):
-            directory = str(self._directory)
+    def begin(self, state: State) -> None:
+        del state
+        if steps := self._open_saver().steps():
+            directory = str(self.directory)
             raise ValueError(NOT_EMPTY.format(directory=directory, steps=steps))
-        self._goes_on = True
-        return state
 
     def save(self, state: State) -> None:
         score = None if self._best is None else self._best(state)
