@@ -253,3 +253,28 @@ def test_errors_of_a_member_pass_through():
     for read in (lambda: dataset[1], lambda: dataset.take([0, 1])):
         with pytest.raises(OSError, match="no a"):
             read()
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (np.array(["a", "b"]), np.arange(2)),
+        (np.array(["a", "b"]), np.array([True, False])),
+        (np.array([b"a"]), np.array(["a"])),
+        (np.array([None]), np.arange(2)),
+        (np.array(["2000-01-01"], "M8[D]"), np.arange(2)),
+        (np.array([1], "m8[s]"), np.arange(2)),
+        (np.arange(2), np.arange(2, dtype=np.uint64)),
+        (np.array([2**53 + 1]), np.array([0.5])),
+        (jnp.arange(2), np.array([2**40])),
+        (jnp.arange(2), jnp.arange(2, dtype=jnp.uint32)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("wrap", [lambda d: d, lambda d: BatchDataset(d, 9)])
+def test_what_does_not_mix_is_an_error(first, other, wrap):
+    for pair in ([first, other], [other, first]):
+        parts = ConcatDataset([TableDataset({"x": array}) for array in pair])
+        dataset = wrap(parts)
+        with pytest.raises(TypeError, match="samples of datasets 0 and .* be stacked"):
+            take(dataset, np.arange(len(dataset)))

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tntjax.dataset import TableDataset
+from tntjax.dataset import TableDataset, take
 
 
 def table():
@@ -122,3 +122,11 @@ def test_refuses(data, error, message):
 def test_keys_of_several_types_are_an_error():
     with pytest.raises(ValueError, match=r"keys of one type.* got \{1: int64\[2\]"):
         TableDataset({1: np.arange(2), "a": np.arange(2)})
+
+
+def test_a_masked_array_is_refused():
+    masked = np.ma.array([1, 2], mask=[False, True])
+    with pytest.raises(TypeError, match=r"data\['x'\] is a masked array.*filled"):
+        TableDataset({"x": masked})
+    with pytest.raises(TypeError, match=r"An array is a masked array.*filled"):
+        take(masked, [0])

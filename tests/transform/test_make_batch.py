@@ -285,3 +285,28 @@ def test_a_tuple_that_holds_no_arrays_becomes_a_plain_one():
     batch = make_batch()([{"size": Size([2, 3])}, {"size": Size([4, 5])}])
     assert type(batch["size"]) is tuple
     assert [column.tolist() for column in batch["size"]] == [[2, 4], [3, 5]]
+
+
+class Picture:
+    """Has pixels as PIL's images have them, and no `__array__`."""
+
+    def __init__(self, pixel):
+        self.pixel = pixel
+
+    @property
+    def __array_interface__(self):
+        pixels = bytes([self.pixel] * 6)
+        return {"shape": (2, 3), "typestr": "|u1", "version": 3, "data": pixels}
+
+
+def test_images_are_arrays():
+    batch = make_batch()([{"input": Picture(1)}, {"input": Picture(2)}])
+    assert batch["input"].dtype == np.uint8
+    assert batch["input"].tolist() == [[[1] * 3] * 2, [[2] * 3] * 2]
+
+
+def test_images_of_pil_are_arrays():
+    image = pytest.importorskip("PIL.Image")
+    batch = make_batch()([image.new("RGB", (2, 3), color) for color in ("red", "blue")])
+    assert batch.shape == (2, 3, 2, 3)
+    assert batch[:, 0, 0].tolist() == [[255, 0, 0], [0, 0, 255]]

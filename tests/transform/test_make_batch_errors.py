@@ -117,3 +117,113 @@ def test_needs_samples():
 def test_numbers_do_not_become_strings_or_objects(values):
     with pytest.raises(TypeError, match="Can't make a batch of the samples"):
         make_batch()(values)
+
+
+BIG = 2**53 + 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [2**63 + 1, 1],
+        [1, 2**63 + 1],
+        [1, 2**64],
+        [2**64],
+        [1, True, -(2**63) - 1],
+        [np.int64(1), np.uint64(2)],
+        [np.uint64(1), 2],
+        [np.array([1]), np.array([2], np.uint64)],
+        [np.array(1), np.array(2, np.uint64)],
+        [BIG, 0.5],
+        [0.5, BIG],
+        [np.int64(BIG), np.float32(0.5)],
+        [1j, BIG],
+        [np.array([BIG]), np.array([0.5])],
+        [np.array([0.5], np.float32), np.array([BIG])],
+        [jnp.int32(1), np.int64(2**40)],
+        [jnp.int32(1), 2**40],
+        [2**40, jnp.int32(1)],
+        [jnp.arange(2), np.array([0, 2**40])],
+        [jnp.int32(-1), jnp.uint32(2**31 + 5)],
+        [jnp.array([-1]), jnp.array([2**31 + 5], jnp.uint32)],
+    ],
+    ids=str,
+)
+def test_integers_that_do_not_fit_are_an_error(values):
+    samples = [{"id": values[0]}] * LONG + [{"id": value} for value in values[1:]]
+    with pytest.raises(TypeError, match="Can't make a batch of field 'id'"):
+        make_batch()(samples)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([2**63 + 1, 2**64 - 1], np.uint64),
+        ([1, 0.5], np.float64),
+        ([True, 2], np.int64),
+        ([np.int32(1), 2], np.int64),
+        ([np.float32(0.5), 2], np.float64),
+        ([2**53, 0.5], np.float64),
+        ([jnp.int32(1), 2**31 - 1], np.int32),
+        ([np.datetime64("2000-01-01"), np.datetime64("2000-01-01T00")], "M8[h]"),
+    ],
+    ids=str,
+)
+def test_numbers_that_fit_keep_their_values(values, expected):
+    batch = make_batch()(values)
+    assert batch.dtype == expected
+    assert batch.tolist() == np.array(values, expected).tolist()
+
+
+DAY, LONG_AGO = np.datetime64("2000-01-01"), np.datetime64("1000-01-01T00:00:00")
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (DAY, 1),
+        (1, DAY),
+        (np.timedelta64(1, "s"), 1),
+        (1, np.timedelta64(1, "s")),
+        (True, np.timedelta64(1, "s")),
+        (DAY, np.timedelta64(1, "s")),
+        (np.datetime64("2000-01-01T00:00:00", "ns"), LONG_AGO),
+        (LONG_AGO, np.datetime64("2000-01-01T00:00:00", "ns")),
+        (1, np.array("a")),
+        (np.array("a"), 1),
+        (True, np.array("a")),
+        (np.array(["a"]), np.array([True])),
+        (np.array([b"a"]), np.array(["a"])),
+        (np.array([None]), np.array([1])),
+        (np.array([1]), np.array([None])),
+        (np.array(["a"]), np.array([None])),
+        (jnp.arange(1), np.array(["a"])),
+        (np.array([DAY]), np.array([1])),
+        (np.array([1]), np.array([1], "m8[s]")),
+        (np.array([(1,)], "i4,")[0], np.array([("a",)], "U1,")[0]),
+    ],
+    ids=str,
+)
+def test_kinds_do_not_mix(first, other):
+    samples = [{"x": first}] * LONG + [{"x": other}]
+    with pytest.raises(TypeError, match="Can't make a batch of field 'x'"):
+        make_batch()(samples)
+
+
+MASKED = np.ma.array([1, 2], mask=[False, True])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [MASKED, MASKED],
+        [np.arange(2), MASKED],
+        [jnp.arange(2), MASKED],
+        [MASKED[0], MASKED[1]],
+        [np.ma.masked, np.ma.masked],
+    ],
+    ids=str,
+)
+def test_a_mask_is_not_lost(values):
+    with pytest.raises(TypeError, match=r"'x': a value is a masked array.*filled\(0\)"):
+        make_batch()([{"x": value} for value in values])

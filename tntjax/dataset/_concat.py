@@ -24,7 +24,7 @@ from tntjax.dataset._take import (
     uniform_length,
     with_flat,
 )
-from tntjax.utils import check_dataset, namespace
+from tntjax.utils import check_dataset, namespace, with_one_dtype
 
 
 @pytree
@@ -95,7 +95,8 @@ class ConcatDataset:
         Raises:
           IndexError: if an index on the host is out of range.
           TypeError: if `indices` are traced and a dataset can be read on the host
-            only, or samples are not alike.
+            only, or samples are not alike; or if dtypes do not mix, as those of numbers
+            and strings, or of int64 and uint64.
           ValueError: if samples of different datasets cannot be stacked.
         """
         rows = check_indices(self, indices)
@@ -130,12 +131,13 @@ class ConcatDataset:
         ]
         for member, part in zip(present, parts, strict=True):
             if _kind(part, stacked=True) != _kind(parts[0], stacked=True):
-                raise ValueError(
-                    f"ConcatDataset: samples of datasets {present[0]} and {member}"
-                    f" cannot be stacked: {describe(parts[0])} and {describe(part)}."
-                )
+                raise ValueError(_unlike(present[0], member, parts[0], part))
         columns, structures = zip(*map(_columns, parts), strict=True)
-        rows = [_scattered(parts, places) for parts in zip(*columns, strict=True)]
+        try:
+            rows = [_scattered(parts, places) for parts in zip(*columns, strict=True)]
+        except TypeError as error:
+            message = _unlike(present[0], present[1:], parts[0], parts[1:])
+            raise TypeError(f"{message} {error}") from error
         return jax.tree.unflatten(structures[0], rows)
 
     def _select(self, rows: Any) -> Sample:
@@ -222,15 +224,22 @@ def _scattered(columns: Sequence[Any], places: Sequence[np.ndarray]) -> Any:
             for row, value in zip(place.tolist(), column, strict=True):
                 rows[row] = value
         return rows
+    columns = with_one_dtype(columns)
     if (xp := namespace(*columns)) is not np:
         back = np.empty(count, np.int32)
         back[np.concatenate(places)] = np.arange(count)
         return xp.concatenate(columns)[back]
-    dtype = np.result_type(*(column.dtype for column in columns))
-    rows = np.empty((count, *columns[0].shape[1:]), dtype)
+    rows = np.empty((count, *columns[0].shape[1:]), columns[0].dtype)
     for column, place in zip(columns, places, strict=True):
         rows[place] = column
     return rows
+
+
+def _unlike(first: int, others: Any, one: Sample, other: Any) -> str:
+    return (
+        f"ConcatDataset: samples of datasets {first} and {others} cannot be stacked:"
+        f" {describe(one)} and {describe(other)}."
+    )
 
 
 def _either(which: Any, yes: Any, no: Any) -> Any:

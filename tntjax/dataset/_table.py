@@ -14,6 +14,7 @@ from tntjax.dataset._take import (
     gather,
     in_order,
 )
+from tntjax.utils import check_unmasked
 
 
 @pytree
@@ -28,7 +29,7 @@ class TableDataset:
       data: one array [N, ...], or a dict or tuple of them, which may be nested.
 
     Raises:
-      TypeError: if a leaf is not an array.
+      TypeError: if a leaf is not an array, or a masked one.
       ValueError: if there is no array, their lengths differ, or the keys of a dict are
         not of one type.
 
@@ -70,6 +71,7 @@ class TableDataset:
                     " Wrap a list of numbers in np.asarray, and keep a list of samples"
                     " as it is: it is a dataset."
                 )
+            check_unmasked(leaf, f"TableDataset needs other arrays; {where}")
             if not leaf.shape:
                 raise ValueError(f"TableDataset needs arrays [N, ...]; {where} is [].")
             lengths[where] = leaf.shape[0]

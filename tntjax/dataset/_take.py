@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from tntjax._struct import Opaque, describe
 from tntjax._types import Dataset, Sample
 from tntjax.transform._batch import stack_rows
-from tntjax.utils import check_integer, check_integers, find_outside
+from tntjax.utils import check_integer, check_integers, check_unmasked, find_outside
 
 MOST_ON_DEVICE = 2**31
 """How many samples a device can number: it counts in int32."""
@@ -121,7 +121,8 @@ def map_columns(function: Callable[[Any], Any], batch: Sample) -> Sample:
 
 
 def gather(leaf: Any, indices: Any, name: str) -> Any:
-    """Rows of one array: on the host if it lies there, else where it lies."""
+    """Reads rows of an array: on the host if it lies there, else where it lies."""
+    check_unmasked(leaf, name)
     if not isinstance(leaf, np.ndarray):
         return leaf[indices]
     if isinstance(indices, Tracer):

@@ -24,7 +24,7 @@ def make_batch(
     nested, or a bare array. Leaf by leaf:
 
     * arrays of equal shape are stacked along a new first axis: JAX arrays with
-      `jax.numpy`, all else (NumPy arrays, and what has `__array__`) with NumPy;
+      `jax.numpy`, all else (NumPy arrays, tensors, PIL's images) with NumPy;
     * numbers and bools become a NumPy array of NumPy's own choice of dtype, so Python
       ints become int64 and floats float64, which JAX takes for int32 and float32
       unless `jax_enable_x64` is on;
@@ -32,7 +32,8 @@ def make_batch(
       unknown length: return a tuple for a sample of two things, an array for a vector.
 
     Where dtypes differ from sample to sample the batch has the one that NumPy promotes
-    them to; numbers do not become strings or objects.
+    them to, if no value changes by it: numbers do not become strings or objects, and
+    integers of 64 bits not floats.
 
     Args:
       merge: what to do instead: a function that is given the whole batch turned inside
@@ -44,8 +45,8 @@ def make_batch(
 
       * ValueError if it is empty, if arrays of a field have unequal shapes, or if a
         sample has other keys than the first;
-      * TypeError if a field is an array or number in one sample, and neither in
-        another.
+      * TypeError if a field is an array or number in one sample and neither in another,
+        if its dtypes do not mix, or if it is a masked array.
 
       Equal if `merge` is the same, and picklable if it is.
 

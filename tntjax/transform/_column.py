@@ -13,28 +13,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tntjax._struct import describe
-from tntjax.transform._table import check_keys
-from tntjax.utils import alike, namespace
-
-UNEQUAL_SHAPES = """Can't stack {field}: {first} in sample 0, {other} in sample {row} \
-of the batch. Arrays of one field need one shape.
-Wrong:
-    make_batch()(samples)
-Right: give them one shape in the dataset, or batch with a function that does,
-    def merge(fields):  # {{field: [value of each sample]}}
-        rows = fields[{key!r}]
-        longest = max(len(row) for row in rows)
-        padded = [np.pad(row, (0, longest - len(row))) for row in rows]
-        return {{**fields, {key!r}: np.stack(padded)}}
-    make_batch(merge)(samples)"""
-
-MIXED_KINDS = (
-    "Can't make a batch of {field}: {first} in sample 0, {other} in sample {row} of the"
-    " batch. Make it of one kind in every sample."
+from tntjax.transform._row import (
+    Path,
+    as_row,
+    describe_path,
+    explained,
+    is_node,
+    is_number,
+    is_row,
+    mixed,
+    opened,
+    unequal,
 )
-
-Path = tuple[Any, ...]
+from tntjax.transform._table import check_keys
+from tntjax.utils import alike, common_dtype, convert, namespace, with_one_dtype
 
 
 class Column(Protocol):
@@ -64,9 +56,9 @@ def column_for(first: Any, count: int, path: Path) -> Column:
         return _Fields(first, count, path)
     if isinstance(first, jax.Array):
         return _DeviceArrays(first, path)
-    if not _is_array(first):
-        return (_Node if _is_node(first) else _Objects)(first, count, path)
-    if _is_number(first):
+    if not is_row(first):
+        return (_Node if is_node(first) else _Objects)(first, count, path)
+    if is_number(first):
         return _Numbers(first, path)
     return _HostArrays(first, count, path)
 
@@ -94,7 +86,7 @@ class _Fields:
 
     def check(self, start: int, values: list) -> None:
         """Raises if one isn't as the first."""
-        at = f" at {_name(self.path)}" if self.path else ""
+        at = f" at {describe_path(self.path)}" if self.path else ""
         for row, value in enumerate(values, start):
             check_keys(self.first, value, f"sample {row}{at}", self.kind)
 
@@ -118,9 +110,9 @@ class _Node:
     def write(self, start: int, values: list) -> None:
         children = []
         for row, value in enumerate(values, start):
-            parts, structure = _opened(value)
+            parts, structure = opened(value)
             if structure != self.structure:
-                raise _mixed(self.path, self.first, row, value)
+                raise mixed(self.path, self.first, row, value)
             children.append(parts)
         for column, parts in zip(
             self.columns, zip(*children, strict=True), strict=True
@@ -137,7 +129,7 @@ class _HostArrays:
 
     def __init__(self, first: Any, count: int, path: Path) -> None:
         self.path, self.type = path, type(first)
-        first = np.asarray(first)
+        first = as_row(first, path)
         self.shape = first.shape
         self.dtype = first.dtype.newbyteorder("=")  # JAX takes native bytes only
         self.rows = np.empty((count, *self.shape), self.dtype)
@@ -163,18 +155,23 @@ class _HostArrays:
 
     def write_one(self, row: int, value: Any) -> None:
         """Copies one, after checks."""
-        if not _is_array(value):
-            raise _mixed(self.path, self.rows[0], row, value)
-        array = np.asarray(value)
+        if not is_row(value):
+            raise mixed(self.path, self.rows[0], row, value)
+        array = np.asarray(as_row(value, self.path))
         if array.shape != self.shape:
-            raise _unequal(self.path, self.rows[0], row, array)
-        if array.dtype != self.dtype:
-            common = np.promote_types(self.dtype, array.dtype)
-            if common.kind in "OSU" and self.dtype.kind != array.dtype.kind:
-                raise _mixed(self.path, self.rows[0], row, array)
-            self.dtype = common
-            self.rows = self.rows.astype(self.dtype, copy=False)
-        self.rows[row] = array
+            raise unequal(self.path, self.rows[0], row, array)
+        try:
+            if array.dtype != self.dtype:
+                self.widen(row, common_dtype(self.dtype, array.dtype))
+            self.rows[row] = convert(array, self.dtype)
+        except TypeError as error:
+            raise mixed(self.path, self.rows[0], row, array) from error
+
+    def widen(self, done: int, dtype: np.dtype) -> None:
+        """Gives the rows another dtype; only those that are written have a value."""
+        written, rows = self.rows[:done], np.empty(self.rows.shape, dtype)
+        rows[:done] = convert(written, dtype)
+        self.rows, self.dtype = rows, dtype
 
     def batch(self) -> np.ndarray:
         return self.rows
@@ -188,41 +185,48 @@ class _DeviceArrays:
 
     def write(self, start: int, values: list) -> None:
         for row, value in enumerate(values, start):
-            if not _is_array(value):
-                raise _mixed(self.path, self.first, row, value)
-            if np.shape(value) != self.first.shape:
-                raise _unequal(self.path, self.first, row, value)
-        self.values.extend(values)
+            if not is_row(value):
+                raise mixed(self.path, self.first, row, value)
+            array = as_row(value, self.path)
+            if array.shape != self.first.shape:
+                raise unequal(self.path, self.first, row, value)
+            self.values.append(array)
 
     def batch(self) -> jax.Array:
-        return jnp.stack(self.values)
+        with explained(self.path):
+            return jnp.stack(with_one_dtype(self.values))
 
 
 class _Numbers:
     """Python and NumPy numbers: one array in the end, of the dtype NumPy gives it."""
 
     def __init__(self, first: Any, path: Path) -> None:
-        self.first, self.path, self.types, self.values = first, path, {type(first)}, []
-        self.numpy = True
+        self.first, self.path, self.values = first, path, []
+        self.types = {type(first)}
 
     def write(self, start: int, values: list) -> None:
-        if set(map(type, values)) != self.types:
+        types = set(map(type, values))
+        if not types <= self.types:
             for row, value in enumerate(values, start):
-                if not _is_array(value):
-                    raise _mixed(self.path, self.first, row, value)
+                if not is_row(value):
+                    raise mixed(self.path, self.first, row, value)
                 if np.shape(value):
-                    raise _unequal(self.path, self.first, row, value)
-            self.numpy = self.numpy and namespace(*values) is np
+                    raise unequal(self.path, self.first, row, value)
+            self.types |= types
         self.values.extend(values)
 
     def batch(self) -> Any:
-        numbers = (np if self.numpy else jnp).asarray(self.values)
-        if numbers.dtype.kind == "O":
-            raise TypeError(
-                f"Can't make a batch of {_name(self.path)}: NumPy has no dtype for all"
-                f" its numbers, {describe(self.values)}. Convert them in the dataset."
-            )
-        return numbers
+        if len(self.types) == 1:
+            numbers = np.asarray(self.values)
+            kind = numbers.dtype.kind
+            # Of integers too large for one dtype NumPy makes floats, or objects.
+            if kind in "biufc" and kind == np.asarray(self.first).dtype.kind:
+                return numbers
+        rows = [as_row(value, self.path) for value in self.values]
+        with explained(self.path):
+            if any(row.dtype == object for row in rows):
+                raise TypeError("NumPy has no dtype for integers of more than 64 bits.")
+            return namespace(*rows).stack(with_one_dtype(rows))
 
 
 class _Objects:
@@ -233,59 +237,9 @@ class _Objects:
 
     def write(self, start: int, values: list) -> None:
         for row, value in enumerate(values, start):
-            if _is_array(value):
-                raise _mixed(self.path, self.first, row, value)
+            if is_row(value):
+                raise mixed(self.path, self.first, row, value)
         self.values.extend(values)
 
     def batch(self) -> list:
         return self.values
-
-
-def _opened(value: Any) -> tuple[list, Any]:
-    """The children of a pytree, one level deep, and its structure."""
-    return jax.tree.flatten(value, lambda node: node is not value)
-
-
-def _is_node(value: Any) -> bool:
-    if value is None or isinstance(value, list):
-        return False
-    return not jax.tree_util.treedef_is_leaf(_opened(value)[1])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, bool | int | float | complex | np.generic)
-
-
-def _is_array(value: Any) -> bool:
-    """Whether it can be a row of an array: `__array__` speaks for torch tensors too."""
-    if isinstance(value, str | bytes):  # NumPy's own strings have `__array__`
-        return False
-    return _is_number(value) or hasattr(value, "__array__")
-
-
-def _name(path: Path) -> str:
-    if not path:
-        return "the samples"
-    return f"field {'.'.join(map(str, path))!r}"
-
-
-def _unequal(path: Path, first: Any, row: int, other: Any) -> ValueError:
-    """The error for arrays of unequal shapes."""
-    return ValueError(
-        UNEQUAL_SHAPES.format(
-            field=_name(path),
-            key=path[0] if path else "input",
-            first=describe(first),
-            other=describe(other),
-            row=row,
-        )
-    )
-
-
-def _mixed(path: Path, first: Any, row: int, other: Any) -> TypeError:
-    """The error for a field that changes its kind."""
-    return TypeError(
-        MIXED_KINDS.format(
-            field=_name(path), first=describe(first), other=describe(other), row=row
-        )
-    )

@@ -18,6 +18,7 @@ from tntjax.utils._check import (
     check_optional_functions,
     find_outside,
 )
+from tntjax.utils._dtype import check_unmasked, common_dtype, convert, with_one_dtype
 from tntjax.utils._files import list_image_files, load_list
 from tntjax.utils._md5 import md5
 from tntjax.utils._nn import InputSize, infer_input_size, infer_output_size
@@ -38,6 +39,9 @@ __all__ = [
     "check_integers",
     "check_max_load",
     "check_optional_functions",
+    "check_unmasked",
+    "common_dtype",
+    "convert",
     "find_outside",
     "foreach",
     "host_or_device",
@@ -51,4 +55,5 @@ __all__ = [
     "merge_arrays",
     "namespace",
     "over_rows",
+    "with_one_dtype",
 ]

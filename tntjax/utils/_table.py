@@ -6,6 +6,7 @@ from typing import Any
 
 from tntjax._struct import describe
 from tntjax.utils._array import namespace
+from tntjax.utils._dtype import with_one_dtype
 
 
 def foreach(table: Any, function: Callable[[Any], Any], recursive: bool = False) -> Any:
@@ -134,6 +135,7 @@ def merge_arrays(values: Sequence[Any]) -> Any:
       [N, ...], of a dtype that holds all: a JAX array if one of them is, else NumPy's.
 
     Raises:
+      TypeError: if their dtypes do not mix, as those of numbers and strings.
       ValueError: if they are not arrays of one shape, or none at all.
 
     Example:
@@ -149,4 +151,4 @@ def merge_arrays(values: Sequence[Any]) -> Any:
             "merge_arrays needs arrays of one shape, got"
             f" {', '.join(map(describe, values)) or 'none'}."
         )
-    return namespace(*values).stack(values)
+    return namespace(*values).stack(with_one_dtype(values))

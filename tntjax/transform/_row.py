@@ -1,0 +1,107 @@
+"""Rows: what can be one of a batch's, and the errors for what cannot."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import numpy as np
+
+from tntjax._struct import describe
+from tntjax.utils import check_unmasked
+
+UNEQUAL_SHAPES = """Can't stack {field}: {first} in sample 0, {other} in sample {row} \
+of the batch. Arrays of one field need one shape.
+Wrong:
+    make_batch()(samples)
+Right: give them one shape in the dataset, or batch with a function that does,
+    def merge(fields):  # {{field: [value of each sample]}}
+        rows = fields[{key!r}]
+        longest = max(len(row) for row in rows)
+        padded = [np.pad(row, (0, longest - len(row))) for row in rows]
+        return {{**fields, {key!r}: np.stack(padded)}}
+    make_batch(merge)(samples)"""
+
+MIXED_KINDS = (
+    "Can't make a batch of {field}: {first} in sample 0, {other} in sample {row} of the"
+    " batch. Make it of one kind in every sample."
+)
+
+Path = tuple[Any, ...]
+"""The keys that lead to a part of a sample."""
+
+
+def opened(value: Any) -> tuple[list, Any]:
+    """Returns the children of a pytree, one level deep, and its structure."""
+    return jax.tree.flatten(value, lambda node: node is not value)
+
+
+def is_node(value: Any) -> bool:
+    """True if a value is a pytree other than a dict, tuple or list."""
+    if value is None or isinstance(value, list):
+        return False
+    return not jax.tree_util.treedef_is_leaf(opened(value)[1])
+
+
+def is_number(value: Any) -> bool:
+    """True if a value is a number of Python or a scalar of NumPy."""
+    return isinstance(value, bool | int | float | complex | np.generic)
+
+
+def is_row(value: Any) -> bool:
+    """True if a value can be a row of an array, as tensors and images can."""
+    if isinstance(value, str | bytes):  # NumPy's own strings have `__array__`
+        return False
+    # Asked of the type, since that of an image copies it.
+    image = hasattr(type(value), "__array_interface__")
+    return is_number(value) or hasattr(value, "__array__") or image
+
+
+def as_row(value: Any, path: Path) -> Any:
+    """Makes an array of a value for which `is_row` holds; JAX arrays stay."""
+    check_unmasked(value, f"Can't make a batch of {describe_path(path)}: a value")
+    return value if isinstance(value, jax.Array) else np.asarray(value)
+
+
+def describe_path(path: Path) -> str:
+    """Names the part of a sample that keys lead to."""
+    if not path:
+        return "the samples"
+    return f"field {'.'.join(map(str, path))!r}"
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Names the field in an error for dtypes that do not go together."""
+    try:
+        yield
+    except TypeError as error:
+        raise TypeError(
+            f"Can't make a batch of {describe_path(path)}: {error} Give its values one"
+            " dtype in the dataset."
+        ) from error
+
+
+def unequal(path: Path, first: Any, row: int, other: Any) -> ValueError:
+    """Makes the error for arrays of unequal shapes."""
+    return ValueError(
+        UNEQUAL_SHAPES.format(
+            field=describe_path(path),
+            key=path[0] if path else "input",
+            first=describe(first),
+            other=describe(other),
+            row=row,
+        )
+    )
+
+
+def mixed(path: Path, first: Any, row: int, other: Any) -> TypeError:
+    """Makes the error for a field that changes its kind."""
+    return TypeError(
+        MIXED_KINDS.format(
+            field=describe_path(path),
+            first=describe(first),
+            other=describe(other),
+            row=row,
+        )
+    )

@@ -1,0 +1,189 @@
+"""Dtypes that go together, and conversions that lose nothing."""
+
+import functools
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tntjax._struct import describe
+from tntjax.utils._array import namespace
+
+
+def common_dtype(first: Any, second: Any, xp: ModuleType = np) -> Any:
+    """Returns a dtype for arrays of two dtypes, or raises if they do not mix.
+
+    Numbers and bools mix, strings of any lengths, and dates of any units. Nothing else
+    does, although NumPy makes strings of numbers and durations of integers. Integers
+    stay integers, although NumPy makes float64 of int64 and uint64.
+
+    Args:
+      first: a dtype.
+      second: a dtype.
+      xp: `numpy` or `jax.numpy`, for its rules of promotion.
+
+    Returns:
+      The dtype.
+
+    Raises:
+      TypeError: if there is none.
+
+    Example:
+      >>> common_dtype(np.dtype("int8"), np.dtype("float32")).name
+      'float32'
+      >>> common_dtype(np.dtype("int8"), np.dtype("U3"))
+      Traceback (most recent call last):
+      ...
+      TypeError: No dtype holds both int8 and <U3.
+    """
+    if first == second:
+        return first
+    error = TypeError(f"No dtype holds both {first} and {second}.")
+    if _family(first) != _family(second):
+        raise error
+    for name in first.names or ():
+        common_dtype(first[name], second[name])
+    try:
+        common = xp.promote_types(first, second)
+    except TypeError:  # bfloat16 and float16, say
+        raise error from None
+    if _is_integer(first) and _is_integer(second):
+        if not (_holds(common, first) and _holds(common, second)):
+            raise error
+    return common
+
+
+def convert(array: np.ndarray, dtype: Any) -> np.ndarray:
+    """Converts an array to a dtype that `common_dtype` gave, and loses no digit.
+
+    Args:
+      array: NumPy's.
+      dtype: of the result.
+
+    Returns:
+      The array itself if it has the dtype, else a new one.
+
+    Raises:
+      TypeError: if an integer is beyond those that all are a float of the dtype, or a
+        date beyond those of the dtype's unit.
+
+    Example:
+      >>> convert(np.array([2**53 + 1]), np.dtype("float64"))
+      Traceback (most recent call last):
+      ...
+      TypeError: float64 has not all digits of 9007199254740993.
+    """
+    if array.dtype == dtype:
+        return array
+    for name in array.dtype.names or ():
+        convert(array[name], dtype[name])
+    if array.dtype.kind in "mM":
+        converted = array.astype(dtype)
+        lost = (converted.astype(array.dtype) != array) & ~np.isnat(array)
+        if lost.any():
+            raise TypeError(f"{dtype} does not reach {array[lost].flat[0]}.")
+        return converted
+    if array.dtype.kind in "iu":
+        _check_digits(array, dtype)
+    return array.astype(dtype)
+
+
+def check_unmasked(array: Any, subject: str) -> None:
+    """Raises a TypeError if an array is masked, as a batch would lose its mask.
+
+    Args:
+      array: anything.
+      subject: the start of the error's sentence.
+
+    Raises:
+      TypeError: `"{subject} is a masked array, ..."`.
+
+    Example:
+      >>> check_unmasked(np.ones(3), "The field 'x'")
+    """
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(
+            f"{subject} is a masked array, whose mask would be lost. Use"
+            " array.filled(0), say, or two fields: array.data and"
+            " np.ma.getmaskarray(array)."
+        )
+
+
+def with_one_dtype(arrays: Sequence[Any]) -> list[Any]:
+    """Converts arrays to one dtype, so that they can be put together.
+
+    Args:
+      arrays: at least one; of NumPy, or some of JAX.
+
+    Returns:
+      As many arrays: JAX arrays if one of them is, else NumPy's.
+
+    Raises:
+      TypeError: if their dtypes do not mix, or values would change.
+
+    Example:
+      >>> [part.dtype.name for part in with_one_dtype([np.ones(2), np.arange(2)])]
+      ['float64', 'float64']
+    """
+    for array in arrays:
+        check_unmasked(array, f"{describe(array)}")
+    xp = namespace(*arrays)
+    if xp is np:
+        dtype = functools.reduce(common_dtype, (array.dtype for array in arrays))
+        return [convert(array, dtype) for array in arrays]
+    arrays = [a if isinstance(a, jax.Array) else _on_device(a) for a in arrays]
+    common = functools.partial(common_dtype, xp=xp)
+    dtype = functools.reduce(common, (array.dtype for array in arrays))
+    return [a if a.dtype == dtype else a.astype(dtype) for a in arrays]
+
+
+def _on_device(array: np.ndarray) -> jax.Array:
+    """Makes a JAX array, which may have fewer bits."""
+    if _family(array.dtype) != "number":
+        raise TypeError(f"JAX has no arrays of {array.dtype}.")
+    dtype = jax.dtypes.canonicalize_dtype(array.dtype)
+    if array.dtype.kind in "iu":
+        _check_digits(array, dtype)
+    return jnp.asarray(array)
+
+
+def _check_digits(array: np.ndarray, dtype: Any) -> None:
+    """Raises a TypeError if a dtype has not all digits of an array's integers."""
+    if dtype.kind in "fc":
+        most = 2 ** (np.finfo(dtype).nmant + 1)
+        least = -most
+    else:
+        least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+    for end in (array.min(), array.max()) if array.size else ():
+        if not least <= int(end) <= most:
+            raise TypeError(f"{dtype} has not all digits of {end}.")
+
+
+def _family(dtype: Any) -> Any:
+    """Returns what is equal for dtypes that mix."""
+    if not isinstance(dtype, np.dtype):
+        return dtype  # of keys of JAX
+    if dtype.names:
+        return tuple((name, _family(dtype[name])) for name in dtype.names)
+    if dtype.subdtype:
+        return _family(dtype.base), dtype.shape
+    if dtype.kind == "m":  # durations, to NumPy numbers
+        return dtype.kind
+    number = dtype.kind == "b" or jnp.issubdtype(dtype, np.number)
+    return "number" if number else dtype.kind
+
+
+def _is_integer(dtype: Any) -> bool:
+    duration = getattr(dtype, "kind", "") == "m"
+    return jnp.issubdtype(dtype, np.integer) and not duration
+
+
+def _holds(common: Any, part: Any) -> bool:
+    """True if a dtype of integers holds all of another's."""
+    if not _is_integer(common):
+        return False
+    wide, narrow = jnp.iinfo(common), jnp.iinfo(part)
+    return wide.min <= narrow.min and narrow.max <= wide.max
