@@ -29,6 +29,7 @@ NEEDED_BY = {
         "tests/checkpoint/test_mesh.py",
         "tests/checkpoint/test_restore.py",
         "tests/checkpoint/test_resume.py",
+        "tests/docs/test_resume.py",
         "tests/examples/test_resume.py",
         "tests/hooks/test_checkpoint.py",
     ],

@@ -1,0 +1,44 @@
+"""What README and docs print runs as it is printed; resuming is in its own file."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.docs.printed import FENCE, ROOT, fences, program, run_in
+
+PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
+WITH_CHECKPOINTS = ["README.md", "docs/resume.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_says_what_is_python(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert {language for language, _ in FENCE.findall(text)} <= {"python", "sh", "text"}
+    assert text.count("```") == 2 * len(FENCE.findall(text))
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page not in WITH_CHECKPOINTS and program(page)]
+)
+def test_the_programs_of_a_page_run_one_after_the_other(page, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "b.png", "c.png"):
+        Image.new("L", (8, 8)).save(tmp_path / "photos" / name)
+    run_in(tmp_path, program(page))
+
+
+def test_the_program_of_the_readme_prints_what_stands_below(tmp_path):
+    printed = run_in(tmp_path, fences("README.md", "python")[0])
+    shown = next(text for text in fences("README.md", "text") if "loss" in text)
+    assert words(printed) == words(shown)
+    np.testing.assert_allclose(numbers(printed), numbers(shown), rtol=0.05)
+
+
+def words(text: str) -> list[str]:
+    return re.sub(r"[\d.]+", "#", text).split()
+
+
+def numbers(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"[\d.]+", text)]
