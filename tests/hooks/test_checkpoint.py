@@ -31,15 +31,50 @@ def test_keeps_the_last_ones(tmp_path):
 
 
 def test_keeps_the_best_one_too(tmp_path):
-    scores = {2: 1.0, 4: 5.0, 6: None, 8: 5.0, 10: float("nan"), 12: 2.0}
+    scores = {2: 6.0, 4: 1.0, 6: None, 8: 1.0, 10: float("nan"), 12: 2.0}
     best = lambda state: scores[int(state.t)]  # noqa: E731
     train(NAME, tnt.hooks.checkpoint(tmp_path, 2, keep=1, best=best))
     assert tnt.checkpoint.steps(tmp_path) == [4, 12]
     assert tnt.checkpoint.best(tmp_path) == 4
 
 
+def test_the_best_may_be_the_highest(tmp_path):
+    scores = {6: 3.0, 12: 4.0, 18: 4.0, 24: 1.0}
+    hooks = tnt.hooks.checkpoint(
+        tmp_path, keep=1, best=lambda s: scores[int(s.t)], maximize=True
+    )
+    train(NAME, hooks, max_epoch=4)
+    assert tnt.checkpoint.steps(tmp_path) == [12, 24]
+    assert tnt.checkpoint.best(tmp_path) == 12
+
+
+def test_scores_without_a_direction_are_those_of_old_the_higher_the_better(tmp_path):
+    train(NAME, tnt.hooks.checkpoint(tmp_path, best=lambda s: int(s.epoch)))
+    assert tnt.checkpoint.best(tmp_path) == 6
+    for notes in tmp_path.rglob("notes/metadata"):
+        notes.write_text(notes.read_text().replace('"maximize": false, ', ""))
+    assert tnt.checkpoint.best(tmp_path) == 12
+
+
+def test_only_scores_in_the_direction_of_the_last_count(tmp_path):
+    for epoch, maximize in ((1, False), (2, True), (3, True)):
+        hooks = tnt.hooks.checkpoint(
+            tmp_path, best=lambda s: -int(s.epoch), maximize=maximize
+        )
+        train(NAME, hooks, resume=tmp_path, max_epoch=epoch)
+    assert tnt.checkpoint.best(tmp_path) == 12
+
+
+def test_a_score_that_fails_costs_no_checkpoint(tmp_path):
+    hooks = tnt.hooks.checkpoint(tmp_path, best=lambda s: s.meters["loss"].value())
+    words = "checkpoint: best must return one number, got MeanStd with the fields mean"
+    with pytest.raises(TypeError, match=words):
+        train(NAME, hooks)
+    assert tnt.checkpoint.steps(tmp_path) == [6]
+
+
 def test_the_best_is_remembered_by_a_run_that_goes_on(tmp_path):
-    hooks = tnt.hooks.checkpoint(tmp_path, keep=1, best=lambda s: -int(s.epoch))
+    hooks = tnt.hooks.checkpoint(tmp_path, keep=1, best=lambda s: int(s.epoch))
     train(NAME, hooks, max_epoch=1)
     train(NAME, hooks, resume=tmp_path, max_epoch=3)
     assert tnt.checkpoint.steps(tmp_path) == [6, 18]

@@ -22,7 +22,7 @@ def train(problem, *hooks, **changes):
     return tnt.SGDEngine(tnt.chain(*hooks)).train(**job)
 
 
-nan = float("nan")
+nan, inf, LARGEST = float("nan"), float("inf"), float(np.finfo(np.float32).max)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,10 @@ nan = float("nan")
         ((5, 6, 4, 5, 6, 7, 0), {"patience": 3}, 6, (4, 3)),
         ((1, 2, 3, 2, 1), {"patience": 2, "maximize": True}, 5, (3, 3)),
         ((5, 4.5, 4.1, 0), {"patience": 2, "min_delta": 1.0}, 3, (5, 1)),
-        ((nan, nan, 1), {"patience": 2}, 2, (float("inf"), 0)),
+        ((nan, nan, 1), {"patience": 2}, 2, (LARGEST, 0)),
+        ((inf, inf, 1), {"patience": 2}, 2, (LARGEST, 0)),
+        ((inf, -inf, -inf, 1), {"patience": 2}, 4, (-inf, 2)),
+        ((-inf, -inf), {"patience": 2, "maximize": True}, 2, (-LARGEST, 0)),
         ((nan, 2, nan, nan), {"patience": 2}, 4, (2, 2)),
         ((0, 3, 0, 3, 0, 3, 0), {"patience": 2, "every": 2}, 6, (3, 2)),
         (range(9, 0, -1), {"patience": 1}, 9, (1, 9)),

@@ -1,5 +1,7 @@
 """validate: a test after some epochs, which leaves training as it is."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,7 +48,7 @@ def test_training_goes_on_as_without(problem, same):
         )
     ).train(**job)
     without = tnt.SGDEngine(metering(METERS)).train(**job)
-    assert set(with_it.aux) == {"validate"}
+    assert set(with_it.aux) == {"validate", "validate.epoch"}
     for name in ("params", "meters", "lr", "t", "samples", "epoch"):
         jax.tree.map(
             np.testing.assert_array_equal,
@@ -78,10 +80,29 @@ def test_it_runs_every_so_many_epochs_and_reports_both_states(problem):
     assert float(state.aux["own"]) == seen[-1][1] < seen[0][1]
 
 
-def test_before_the_first_test_the_score_is_nan(problem):
+def test_before_the_first_test_there_is_no_score(problem):
     hooks = validate(TESTER, problem.iterator(), score=mean_loss, every=2)
     state = tnt.SGDEngine(hooks).train(**problem.job(max_epoch=1))
-    assert np.isnan(state.aux["validate"])
+    assert state.aux["validate"] == np.finfo(np.float32).max
+    assert int(state.aux["validate.epoch"]) == 0
+    state = tnt.SGDEngine(hooks).train(**problem.job(max_epoch=3))
+    assert state.aux["validate"] < 10
+    assert int(state.aux["validate.epoch"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("score", "came"),
+    [
+        (lambda r: r.meters["loss"].value(), "MeanStd with the fields mean, std. Re"),
+        (lambda r: r.meters["error"].value(), "{1: "),
+        (lambda r: None, "None. Return a number, such as state.meters"),
+    ],
+)
+def test_a_score_that_is_not_a_number(problem, score, came):
+    hooks = validate(TESTER, problem.iterator(), score=score)
+    words = "validate: score must return one number, got "
+    with pytest.raises(TypeError, match=words + re.escape(came)):
+        tnt.SGDEngine(hooks).train(**problem.job())
 
 
 def test_without_score_aux_is_left_alone(problem):

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -21,10 +21,23 @@ from tntjax.checkpoint._leaves import (
     placed,
 )
 from tntjax.checkpoint._orbax import BrokenError, read_arrays, read_notes
+from tntjax.utils._score import is_better
 
 NOTHING_THERE = """there is no checkpoint in {folder} to resume from, and the hooks do \
 not save there but {where}. Is the path right? To start with an empty folder and go on \
 from it later, chain tnt.hooks.checkpoint(folder) with the same folder."""
+
+
+class Score(NamedTuple):
+    """What a checkpoint is judged by.
+
+    Args:
+      value: the score.
+      maximize: whether a higher one is better.
+    """
+
+    value: float
+    maximize: bool
 
 
 def restore(
@@ -105,10 +118,11 @@ def read_from(directory: Any, saved_to: Sequence[Path]) -> Callable[..., Any]:
 
 
 def best(directory: str | os.PathLike) -> int | None:
-    """Finds the checkpoint with the highest score.
+    """Finds the checkpoint with the best score.
 
     Args:
-      directory: where `tnt.hooks.checkpoint(..., best=...)` saves.
+      directory: where `tnt.hooks.checkpoint(..., best=...)` saves. Whether a higher
+        score is better is noted in the checkpoints; the last one counts.
 
     Returns:
       After how many updates it was saved, for `restore(..., step=...)`; of equals the
@@ -122,14 +136,33 @@ def best(directory: str | os.PathLike) -> int | None:
       >>> best("a folder that is not there yet") is None
       True
     """
-    found = best_of([(e, read_notes(e.path)["score"]) for e in entries(directory)])
+    found = best_of([(e, read_score(e.path)) for e in entries(directory)])
     return found[0].t if found else None
 
 
-def best_of(scored: list[tuple[Entry, float | None]]) -> list[Entry]:
-    """Returns the entry with the highest score in a list, empty if none has one."""
-    known = [(e, s) for e, s in scored if s is not None and not math.isnan(s)]
-    return [max(known, key=lambda pair: pair[1])[0]] if known else []
+def read_score(path: Path) -> Score | None:
+    """Reads the score of a checkpoint, if it has one."""
+    notes = read_notes(path)
+    if notes["score"] is None:
+        return None
+    # Before there was a choice the highest was the best.
+    return Score(notes["score"], notes.get("maximize", True))
+
+
+def best_of(scored: list[tuple[Entry, Score | None]]) -> list[Entry]:
+    """Returns the entry with the best score in a list, empty if none has one.
+
+    Args:
+      scored: entries and their scores, oldest first. Only those count that are judged
+        as the last one is.
+    """
+    known = [(entry, score) for entry, score in scored if score is not None]
+    found, best = [], None
+    for entry, score in known:
+        maximize = known[-1][1].maximize
+        if score.maximize == maximize and is_better(score.value, best, maximize):
+            found, best = [entry], score.value
+    return found
 
 
 def _restore(path: Path, like: dict[str, Any]) -> dict[str, Any]:

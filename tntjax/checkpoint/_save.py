@@ -8,7 +8,7 @@ import jax
 from tntjax.checkpoint._folder import Entry, discard, entries, sweep
 from tntjax.checkpoint._leaves import copies, kind_of, named_leaves
 from tntjax.checkpoint._orbax import make_writer, read_notes, write
-from tntjax.checkpoint._restore import best_of
+from tntjax.checkpoint._restore import Score, best_of, read_score
 
 
 class Saver:
@@ -17,17 +17,22 @@ class Saver:
     Args:
       directory: the folder, which is made if it is not there.
       keep: how many of the last ones to keep, None for all.
-      keep_best: whether to keep the one with the highest score as well.
+      keep_best: whether to keep the one with the best score as well.
     """
 
     def __init__(self, directory: Path, keep: int | None, keep_best: bool) -> None:
         entries(directory)  # nothing foreign in it?
         self._directory, self._keep, self._keep_best = directory, keep, keep_best
-        self._scores: dict[Path, float | None] = {}
+        self._scores: dict[Path, Score | None] = {}
         self._writer, self._pending = make_writer(), False
 
     def save(
-        self, t: int, epoch: int, tree: dict[str, Any], score: Any, files: Any
+        self,
+        t: int,
+        epoch: int,
+        tree: dict[str, Any],
+        score: Score | None,
+        files: Any,
     ) -> None:
         """Copies a tree, and writes it while the caller goes on.
 
@@ -35,7 +40,7 @@ class Saver:
           t: how many updates are done.
           epoch: how many epochs are done.
           tree: fields of the State.
-          score: a number, the higher the better, or None.
+          score: what it is judged by, or None.
           files: lengths of files by name.
 
         Raises:
@@ -48,8 +53,9 @@ class Saver:
             name: (field, *kind_of(leaf))
             for field, (name, leaf) in zip(fields, leaves.items(), strict=True)
         }
-        score = None if score is None else float(score)
-        notes = {"leaves": kinds, "score": score, "files": files}
+        judged = {} if score is None else {"maximize": score.maximize}
+        value = None if score is None else score.value
+        notes = {"leaves": kinds, "score": value, **judged, "files": files}
         numbered = {str(k): leaf for k, leaf in enumerate(leaves.values())}
         filled = {k: leaf for k, leaf in numbered.items() if leaf.size}
         path = self._directory / f"update-{t}-epoch-{epoch}"
@@ -110,7 +116,7 @@ class Saver:
             if entry not in kept:
                 discard(entry.path)
 
-    def _score(self, entry: Entry) -> float | None:
+    def _score(self, entry: Entry) -> Score | None:
         if entry.path not in self._scores:
-            self._scores[entry.path] = read_notes(entry.path)["score"]
+            self._scores[entry.path] = read_score(entry.path)
         return self._scores[entry.path]

@@ -1,12 +1,15 @@
-"""Whether a score is the best so far, and how often in a row it was not."""
+"""The best score so far, and how often in a row a score was not better."""
 
-import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from tntjax.engine import State
 from tntjax.engine._job import check_at_least
-from tntjax.hooks._bind import check_score
+from tntjax.hooks._bind import claim, put
+from tntjax.hooks._score import NOTHING_YET, check_score, read_score
+from tntjax.utils._score import as_score, is_better
 
 
 def check_judging(
@@ -20,23 +23,53 @@ def check_judging(
         raise ValueError(f"{plugin}: min_delta must be at least 0, got {min_delta}.")
 
 
-def nothing_seen(maximize: bool) -> dict[str, Any]:
-    """Returns the record of no score yet: any is better. It is carried in `aux`."""
-    best = np.float32(-math.inf if maximize else math.inf)
-    return {"best": best, "epoch": np.int32(0), "count": np.int32(0)}
+def claim_record(state: State, plugin: str, maximize: bool) -> State:
+    """Makes the record of a plugin in `aux`, with no score yet: `epoch` is 0."""
+    best = -NOTHING_YET if maximize else NOTHING_YET
+    record = {**_exactly(float(best)), "epoch": np.int32(0), "count": np.int32(0)}
+    return claim(state, "aux", plugin, record)
 
 
-def judged(
-    record: dict[str, Any], score: Any, epoch: Any, maximize: bool, min_delta: float
-) -> tuple[dict[str, Any], bool]:
-    """Counts a score in; NaN is never better.
+def judge(
+    state: State,
+    plugin: str,
+    score: Callable[[State], Any],
+    maximize: bool,
+    min_delta: float,
+) -> tuple[State, bool]:
+    """Counts the score of an epoch in the record of a plugin.
+
+    Args:
+      state: the State at the end of the epoch.
+      plugin: whose record it is.
+      score: `State -> number`.
+      maximize: whether a higher score is better.
+      min_delta: by how much more than this it must be better.
 
     Returns:
-      The new record, and whether the score was better by more than `min_delta`.
+      The State with the new record, and whether the score was the best so far.
     """
-    score, best = float(score), float(record["best"])
-    gain = score - best if maximize else best - score
-    if gain > min_delta:
-        best = {"best": np.float32(score), "epoch": np.int32(epoch)}
-        return {**best, "count": np.int32(0)}, True
-    return {**record, "count": np.int32(int(record["count"]) + 1)}, False
+    record = state.aux[plugin]
+    new = as_score(read_score(plugin, score, state), f"{plugin}: score")
+    best = float(_words(record).view(np.float64)[0]) if int(record["epoch"]) else None
+    better = is_better(new, best, maximize, min_delta)
+    if better:
+        record = {**_exactly(new), "epoch": np.int32(state.epoch), "count": np.int32(0)}
+    else:
+        record = {**record, "count": np.int32(int(record["count"]) + 1)}
+    return put(state, "aux", plugin, record), better
+
+
+def _exactly(score: float) -> dict[str, Any]:
+    """A score as float32, and as the words of a float64.
+
+    What is carried is float32 at most, and a score is to be compared with what came
+    and not with what was rounded.
+    """
+    with np.errstate(over="ignore"):
+        best = np.float32(score)
+    return {"best": best, "words": np.array([score], np.float64).view(np.uint32)}
+
+
+def _words(record: dict[str, Any]) -> np.ndarray:
+    return np.array(record["words"], np.uint32)

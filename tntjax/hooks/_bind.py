@@ -55,11 +55,3 @@ def skip_if(state: State, condition: Any) -> State:
     """Returns the State with `skip` set if the condition holds or it was set before."""
     skip = condition if state.skip is None else state.skip | condition
     return state.replace(skip=skip)
-
-
-def check_score(plugin: str, score: Any) -> None:
-    """Raises a TypeError if a score is no function."""
-    if not callable(score):
-        raise TypeError(
-            f"{plugin} needs a function score(state) -> number, got {describe(score)}."
-        )

@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tntjax._struct import describe
 from tntjax.checkpoint._folder import absolute, start_lengths
+from tntjax.checkpoint._restore import Score
 from tntjax.checkpoint._save import Saver
 from tntjax.engine._hooks import Hooks, Scheduled
 from tntjax.engine._state import State, saved_fields
-from tntjax.utils import check_function
+from tntjax.hooks._score import StaleError, read_score
+from tntjax.utils import check_function, check_integer
+from tntjax.utils._score import as_score
 
 NOT_EMPTY = """{directory} has checkpoints already, after {steps} updates, but this \
 run goes on from none of them. Go on from the last one with train(..., \
@@ -26,6 +28,7 @@ def checkpoint(
     *,
     keep: int | None = 3,
     best: Callable[[State], Any] | None = None,
+    maximize: bool = False,
     files: Sequence[str | os.PathLike] = (),
 ) -> Hooks:
     """Saves the State at the end of each epoch, and before SIGTERM ends the program.
@@ -40,8 +43,11 @@ def checkpoint(
       directory: a folder that belongs to the checkpoints of one run.
       every: also after each so many updates.
       keep: how many of the last checkpoints to keep, None for all.
-      best: `State -> score`, the higher the better, or None for no score. The
-        checkpoint with the highest is kept as well; `tnt.checkpoint.best` finds it.
+      best: `State -> score`, a number or None for no score, the lower the better. The
+        checkpoint with the best score, of equals the first, is kept as well, and
+        `tnt.checkpoint.best` finds it. A score of `validate` counts for the checkpoint
+        of the epoch in which it was measured. NaN is never the best.
+      maximize: whether a higher score is better.
       files: files that grow while training goes on, such as logs. When a run goes on
         from a checkpoint they are cut to the length they had then, and to the one they
         had before its first start if it was killed before the first checkpoint. Write
@@ -65,20 +71,12 @@ def checkpoint(
 
     Torchnet leaves saving to a hook on `onEndEpoch` and cannot go on within an epoch.
     """
-    for name, number in (("every", every), ("keep", keep)):
-        if number is None:
-            continue
-        if isinstance(number, bool) or not isinstance(number, int):
-            raise TypeError(
-                f"checkpoint({name}=...) must be an integer, got {describe(number)}."
-            )
-        if number < 1:
-            raise ValueError(f"checkpoint({name}=...) must be at least 1, got {number}")
+    every, keep = _check_count("every", every), _check_count("keep", keep)
     if best is not None:
         check_function(best, "checkpoint needs a function State -> score, but best")
     if isinstance(files, str | os.PathLike):
         raise TypeError(f"files must be a list, such as [{str(files)!r}].")
-    plugin = _Checkpoint(directory, keep, best, files)
+    plugin = _Checkpoint(directory, keep, best, maximize, files)
     scheduled = (
         Scheduled("open", None, plugin.open),
         Scheduled("save", every, plugin.save, folder=plugin.directory),
@@ -89,14 +87,25 @@ def checkpoint(
     return Hooks(scheduled=scheduled)
 
 
+def _check_count(name: str, number: Any) -> int | None:
+    if number is None:
+        return None
+    number = check_integer(number, f"checkpoint({name}=...) must be an integer")
+    if number < 1:
+        raise ValueError(f"checkpoint({name}=...) must be at least 1, got {number}.")
+    return number
+
+
 class _Checkpoint:
     """What happens when; between `open` and `close` there is a `Saver`."""
 
-    def __init__(self, directory: Any, keep: Any, best: Any, files: Any) -> None:
+    def __init__(
+        self, directory: Any, keep: Any, best: Any, maximize: bool, files: Any
+    ) -> None:
         self.directory = absolute(directory, "checkpoint: directory")
         paths = [absolute(file, "checkpoint: an entry of files") for file in files]
         self._files = {os.path.relpath(p, self.directory): p for p in paths}
-        self._keep, self._best = keep, best
+        self._keep, self._best, self._maximize = keep, best, maximize
         self._saver: Saver | None = None
 
     def open(self) -> None:
@@ -119,9 +128,27 @@ class _Checkpoint:
             raise ValueError(NOT_EMPTY.format(directory=directory, steps=steps))
 
     def save(self, state: State) -> None:
-        score = None if self._best is None else self._best(state)
+        try:
+            score = self._score(state)
+        except Exception:
+            self._save(state, None)  # a mistake in the score costs no checkpoint
+            raise
+        self._save(state, score)
+
+    def _save(self, state: State, score: Score | None) -> None:
         t, epoch = int(state.t), int(state.epoch)
         self._open_saver().save(t, epoch, saved_fields(state), score, self._lengths())
+
+    def _score(self, state: State) -> Score | None:
+        if self._best is None:
+            return None
+        try:
+            value = read_score("checkpoint", self._best, state)
+        except StaleError:  # saved between two tests
+            return None
+        if value is None:
+            return None
+        return Score(as_score(value, "checkpoint: best"), self._maximize)
 
     def close(self) -> None:
         saver, self._saver = self._saver, None

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tntjax.engine import Hooks, State
-from tntjax.hooks._best import check_judging, judged, nothing_seen
+from tntjax.hooks._best import check_judging, claim_record, judge
 from tntjax.hooks._bind import bind, claim, put
 
 NAME = "early_stopping"
@@ -23,12 +23,13 @@ def early_stopping(
     """Ends the run when a score was not better for a while.
 
     It looks at the end of an epoch. What it knows is `state.aux["early_stopping"]`:
-    the score that was `best`, the `epoch` after which it came, and the `count` of
-    scores since. A score of NaN is not better than any.
+    the score that was `best` (in `words` bit for bit, as float64), the `epoch` after
+    which it came, 0 while there is none, and the `count` of scores since. A score that
+    stays the same is not better, and NaN and the worst infinity never are.
 
     Args:
-      score: from the State to a number, such as `lambda s: s.aux["validate"]` chained
-        after `validate`, or the value of a meter.
+      score: `State -> number`, the lower the better, such as
+        `lambda s: s.aux["validate"]` chained after `validate`, or the value of a meter.
       patience: after how many scores in a row that were not better it stops.
       maximize: whether a higher score is better.
       min_delta: by how much more than this a score must be better.
@@ -40,8 +41,10 @@ def early_stopping(
       A Hooks value, to be chained with others.
 
     Raises:
-      TypeError: if `score` is no function, or a number is none.
-      ValueError: if a number is out of range, or, when it runs, if there are two.
+      TypeError: if `score` is not a function or, when it runs, does not return a
+        number; if `patience` or `every` is not an integer.
+      ValueError: if a number is out of range; when it runs, if there are two, or if it
+        is chained before the `validate` whose score it reads.
 
     Example:
       >>> import tntjax as tnt
@@ -68,7 +71,7 @@ def _start(state: State, maximize: bool, restore: bool) -> State:
         return state
     if restore:
         state = claim(state, "large", NAME, _kept(state))
-    return claim(state, "aux", NAME, nothing_seen(maximize))
+    return claim_record(state, NAME, maximize)
 
 
 def _kept(state: State) -> dict[str, Any]:
@@ -91,12 +94,10 @@ def _look(
 ) -> State:
     if int(state.epoch) % every:
         return state
-    record, better = judged(
-        state.aux[NAME], score(state), state.epoch, maximize, min_delta
-    )
+    state, better = judge(state, NAME, score, maximize, min_delta)
     if better and restore:
         state = put(state, "large", NAME, _kept(state))
-    return _stop(put(state, "aux", NAME, record), patience)
+    return _stop(state, patience)
 
 
 def _restore(state: State) -> State:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from tntjax.engine import Hooks, State
-from tntjax.hooks._best import check_judging, judged, nothing_seen
-from tntjax.hooks._bind import bind, claim, put
+from tntjax.hooks._best import check_judging, claim_record, judge
+from tntjax.hooks._bind import bind, put
 from tntjax.hooks._rate import claim_rate, read_rate, write_rate
 
 NAME = "plateau"
@@ -30,8 +30,8 @@ def plateau(
     it changes is said at `learning_rate`; of the two a run has one.
 
     Args:
-      score: from the State to a number, such as `lambda s: s.aux["validate"]` chained
-        after `validate`, or the value of a meter.
+      score: `State -> number`, the lower the better, such as
+        `lambda s: s.aux["validate"]` chained after `validate`, or the value of a meter.
       factor: what the rate is multiplied by.
       patience: after how many scores in a row that were not better.
       maximize: whether a higher score is better.
@@ -43,9 +43,11 @@ def plateau(
       A Hooks value, to be chained with others.
 
     Raises:
-      TypeError: if `score` is no function, or a number is none.
+      TypeError: if `score` is not a function or, when it runs, does not return a
+        number; if `patience` or `every` is not an integer.
       ValueError: if a number is out of range; when it runs, if there is no rate that
-        can be changed, or another plugin changes it.
+        can be changed, if another plugin changes it, or if it is chained before the
+        `validate` whose score it reads.
 
     Example:
       >>> import jax.numpy as jnp
@@ -69,7 +71,7 @@ def plateau(
 def _start(state: State, maximize: bool) -> State:
     if not state.training:
         return state
-    return claim(claim_rate(state), "aux", NAME, nothing_seen(maximize))
+    return claim_record(claim_rate(state), NAME, maximize)
 
 
 def _look(
@@ -84,9 +86,10 @@ def _look(
 ) -> State:
     if int(state.epoch) % every:
         return state
-    record, _ = judged(state.aux[NAME], score(state), state.epoch, maximize, min_delta)
-    if int(record["count"]) >= patience:
-        record = {**record, "count": np.int32(0)}
-        rate = float(read_rate(state))
-        state = write_rate(state, max(rate * factor, min(rate, smallest)))
-    return put(state, "aux", NAME, record)
+    state, _ = judge(state, NAME, score, maximize, min_delta)
+    record = state.aux[NAME]
+    if int(record["count"]) < patience:
+        return state
+    rate = float(read_rate(state))
+    state = write_rate(state, max(rate * factor, min(rate, smallest)))
+    return put(state, "aux", NAME, {**record, "count": np.int32(0)})

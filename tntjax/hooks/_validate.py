@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from tntjax._struct import describe
 from tntjax.engine import Hooks, OptimEngine, SGDEngine, State
 from tntjax.engine._job import check_at_least
-from tntjax.hooks._bind import bind, claim, put
+from tntjax.hooks._bind import bind
+from tntjax.hooks._score import claim_measured, put_measured
 
 
 def validate(
@@ -26,13 +25,15 @@ def validate(
 
     The engine is another one, with hooks of its own: what they measure is theirs, and
     the State of the training run stays as it is, but for the score. That is
-    `state.aux[name]`, a [] float32, NaN before the first test: `early_stopping` and
-    `plateau`, chained after this, read it there.
+    `state.aux[name]`, a [] float32, and `state.aux[name + ".epoch"]` is after which
+    epoch it was measured. Before the first test they are the largest float32 and 0.
+    `early_stopping` and `plateau`, chained after this, read the score there.
 
     Args:
       engine: whose `test` is called.
       iterator: samples to test on.
-      score: from the State that `test` returns to a number; None to keep none.
+      score: from the State that `test` returns to a number, None to keep none. Lower
+        is better for those who read it, unless they are told to `maximize`.
       report: called with the State of the training run and the one `test` returned.
       params: from the State to the parameters to test, by default `state.params`; for
         averaged ones `tnt.hooks.ema_params`.
@@ -91,10 +92,10 @@ def validate(
             **arguments,
         )
         if score is not None:
-            state = put(state, "aux", name, np.float32(score(result)))
+            state = put_measured(state, name, score(result))
         if report is not None:
             report(state, result)
         return state
 
-    start = None if score is None else bind(claim, "aux", name, np.float32(np.nan))
+    start = None if score is None else bind(claim_measured, name)
     return Hooks(on_start=start, on_end_epoch=test)

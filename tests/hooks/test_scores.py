@@ -1,0 +1,288 @@
+"""Scores of early_stopping, plateau and checkpoint: which is better, and what fails."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tntjax as tnt
+from tntjax.checkpoint._folder import entries
+from tntjax.checkpoint._restore import read_score
+from tntjax.hooks import checkpoint, early_stopping, plateau, validate
+from tntjax.utils._score import as_score
+
+TESTER = tnt.SGDEngine(
+    tnt.hooks.metering(loss=(tnt.AverageValueMeter(), lambda s: s.loss))
+)
+
+
+def train(problem, *hooks, max_epoch=6):
+    job = problem.job(iterator=problem.iterator(30), max_epoch=max_epoch)
+    return tnt.SGDEngine(tnt.chain(*hooks)).train(**job)
+
+
+def ends(hooks, scores):
+    """What a plugin makes of scores at the ends of epochs, without training."""
+    state = hooks.on_start(tnt.State(lr=jnp.float32(1), params=jnp.float32(0)))
+    for epoch, score in enumerate(scores, 1):
+        state = state.replace(epoch=epoch, params=jnp.float32(epoch))
+        state = hooks.on_end_epoch(state.replace(iterator=score))
+        if state.stop:
+            break
+    return state if hooks.on_end is None else hooks.on_end(state)
+
+
+SCORE = lambda state: state.iterator  # noqa: E731
+CONSTANTS = {
+    "0.1": 0.1,
+    "0.7": 0.7,
+    "1/3 of NumPy": np.float64(1 / 3),
+    "a mean": np.mean([0.1, 0.2, 0.4]),
+    "float32": jnp.float32(0.1),
+    "bfloat16": jnp.bfloat16(0.1),
+    "float16 of NumPy": np.float16(0.1),
+    "an array": np.asarray(0.1),
+    "an integer": 3,
+    "a large integer": 2**24 + 1,
+    "int32": jnp.int32(3),
+    "negative": -0.9,
+    "1e300": 1e300,
+    "a bool": True,
+}
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize("restore", [False, True])
+@pytest.mark.parametrize("constant", CONSTANTS.values(), ids=list(CONSTANTS))
+def test_a_score_that_stays_the_same_is_not_better(constant, maximize, restore):
+    hooks = early_stopping(SCORE, 2, maximize=maximize, restore=restore)
+    state = ends(hooks, [constant] * 10)
+    assert (state.epoch, state.stop) == (3, True)
+    assert int(state.aux["early_stopping"]["epoch"]) == 1
+    assert float(state.params) == (1 if restore else 3)
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize("constant", CONSTANTS.values(), ids=list(CONSTANTS))
+def test_plateau_lowers_the_rate_where_a_score_stays_the_same(constant, maximize):
+    hooks = plateau(SCORE, 0.5, 1, maximize=maximize)
+    assert float(ends(hooks, [constant] * 4).lr) == 0.125
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    "scores",
+    [
+        [1.0 - k * 1e-9 for k in range(8)],  # less apart than float32 tells
+        [2**24 + 8 - k for k in range(8)],
+        [jnp.bfloat16(1 - k / 16) for k in range(8)],
+        [0.1, jnp.float32(0.1) - 1e-3, np.float16(0.05), 0, -1, -1.5, -2, -3],
+    ],
+    ids=["float64", "integers", "bfloat16", "mixed"],
+)
+def test_a_score_that_gets_better_by_little_is_better(scores, sign):
+    hooks = early_stopping(SCORE, 1, maximize=sign < 0)
+    state = ends(hooks, [sign * score for score in scores])
+    assert (state.epoch, state.stop) == (8, False)
+
+
+@pytest.mark.parametrize(
+    ("score", "restored"), [([0.5, 0.25, 0.2500001, 0.3], 2), ([0.5, 0.4999, 0.5], 2)]
+)
+def test_the_parameters_of_the_best_epoch_come_back(score, restored):
+    hooks = early_stopping(SCORE, 5, restore=True)
+    assert float(ends(hooks, score).params) == restored
+
+
+def test_min_delta_is_compared_as_it_is_given():
+    scores = [1.0, 0.75, 0.5, 0.26]
+    hooks = early_stopping(SCORE, 10, min_delta=0.25)
+    assert int(ends(hooks, scores).aux["early_stopping"]["epoch"]) == 3
+
+
+def test_the_record_goes_through_compiled_steps_as_it_is(problem):
+    stop = early_stopping(lambda s: 1 / 3, 2)
+    state = train(problem, stop)
+    assert int(state.epoch) == 3
+    words = np.asarray(state.aux["early_stopping"]["words"])
+    assert words.view(np.float64)[0] == 1 / 3
+
+
+# ---- what is not a number -----------------------------------------------------------
+
+WORDS = {
+    "a tuple": ((0.5, 0.1), "(0.5, 0.1). Return a number, such as state.meters["),
+    "a value": (
+        tnt.AverageValueMeter().value(),
+        "MeanStd with the fields mean, std. Return one of them, such as meter.value()",
+    ),
+    "None": (None, "None. Return a number, such as"),
+    "a string": ("0.5", "'0.5'. Return"),
+    "a string of NumPy": (np.asarray("0.5"), "<U3[]. Return"),
+    "an array": (np.ones(1), "float64[1]. Return"),
+    "a complex number": (jnp.complex64(1), "complex64[]. Return"),
+    "a key": (jax.random.key(0), "key<fry>[]. Return"),
+    "a dict": ({1: 0.5}, "{1: 0.5}. Return"),
+}
+
+
+@pytest.mark.parametrize(("value", "words"), WORDS.values(), ids=list(WORDS))
+def test_what_is_not_a_number_names_the_plugin_and_what_came(value, words):
+    for name, plugin in {"early_stopping": early_stopping, "plateau": plateau}.items():
+        wanted = f"{name}: score must return one number, got {words}"
+        with pytest.raises(TypeError, match=re.escape(wanted)):
+            ends(plugin(SCORE, patience=1), [value])
+
+
+def test_a_number_comes_as_exact_as_it_was():
+    numbers = [1 / 3, np.float64(1 / 3), 2**53 - 1, jnp.bfloat16(0.1), np.bool_(True)]
+    assert [as_score(number, "") for number in numbers] == [
+        1 / 3,
+        1 / 3,
+        9007199254740991.0,
+        0.10009765625,
+        1.0,
+    ]
+
+
+def test_an_error_in_a_score_names_the_plugin():
+    with pytest.raises(KeyError, match="'loss'") as caught:
+        ends(early_stopping(lambda s: s.meters["loss"], 1), [0])
+    assert caught.value.__notes__ == ["This happened in the score of early_stopping."]
+
+
+# ---- scores of validate -------------------------------------------------------------
+
+
+def validating(problem, *scores, **options):
+    """A `validate` that measures what is given, an epoch after the other."""
+    left = iter(scores)
+    return validate(TESTER, problem.iterator(30), score=lambda r: next(left), **options)
+
+
+READ = lambda state: state.aux["validate"]  # noqa: E731
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_after_validate_the_right_epoch_is_restored(problem, jit):
+    kept = []
+    keep = tnt.Hooks(on_end_epoch=lambda s: kept.append(s.params["bias"]) or s)
+    stop = early_stopping(READ, 2, restore=True)
+    job = problem.job(iterator=problem.iterator(30), max_epoch=9, jit=jit)
+    hooks = tnt.chain(keep, validating(problem, 3, 1, 2, 2), stop)
+    state = tnt.SGDEngine(hooks).train(**job)
+    assert (int(state.epoch), float(state.aux["validate"])) == (4, 2)
+    np.testing.assert_array_equal(state.params["bias"], kept[1])
+
+
+GETS = {
+    "[]": READ,
+    "get": lambda s: s.aux.get("validate", 0.0),
+    "in a function": lambda s: jax.jit(lambda state: state.aux["validate"])(s),
+}
+
+
+@pytest.mark.parametrize("name", ["[]", "get"])
+@pytest.mark.parametrize("plugin", [early_stopping, plateau])
+def test_before_validate_is_an_error_that_names_the_order(problem, plugin, name):
+    hooks = plugin(GETS[name], patience=2)
+    words = (
+        rf"{plugin.__name__}: score reads state.aux\['validate'\] after epoch 1, but it"
+        rf" is not measured. Chain validate before {plugin.__name__}, and give both"
+    )
+    with pytest.raises(ValueError, match=words):
+        train(problem, hooks, validating(problem, 3, 1, 2, 2))
+
+
+def test_a_test_less_often_is_an_error_that_names_every(problem):
+    hooks = validating(problem, 3, 1, 2, every=2), early_stopping(READ, 2)
+    with pytest.raises(ValueError, match="after epoch 1, but it is not measured"):
+        train(problem, *hooks)
+    late = early_stopping(lambda s: READ(s) if int(s.epoch) > 2 else 0.0, 9)
+    with pytest.raises(ValueError, match="after epoch 3, but it is that of epoch 2"):
+        train(problem, validating(problem, 3, 1, 2, every=2), late)
+    hooks = validating(problem, 3, 1, 2, every=2), early_stopping(READ, 2, every=2)
+    assert int(train(problem, *hooks).aux["early_stopping"]["epoch"]) == 4
+
+
+def test_a_score_of_the_training_run_may_come_first(problem):
+    stop = early_stopping(lambda s: s.aux.get("mine", 0.5), 2)
+    state = train(problem, stop, validating(problem, 3, 1, 2, 2))
+    assert int(state.epoch) == 3
+
+
+def test_a_score_may_call_what_is_compiled(problem):
+    stop = early_stopping(GETS["in a function"], 2)
+    state = train(problem, validating(problem, 3, 1, 2, 2), stop)
+    assert int(state.epoch) == 4
+
+
+@pytest.mark.parametrize("plugin", [early_stopping, plateau])
+def test_a_score_that_is_not_there_is_named(problem, plugin):
+    words = (
+        rf"{plugin.__name__}: score reads state.aux\['validate'\], but state.aux has"
+        r" '.*'. validate\(..., score=...\) puts its score there, as 'validate' or as"
+    )
+    hooks = plugin(READ, patience=2)
+    with pytest.raises(KeyError, match=words):
+        train(problem, validate(TESTER, problem.iterator(30)), hooks)
+    with pytest.raises(
+        KeyError, match=words.replace(".*", ".*, 'valid', 'valid.epoch")
+    ):
+        train(problem, hooks, validating(problem, 1, name="valid"))
+
+
+def test_a_checkpoint_has_the_score_of_its_own_epoch(problem, tmp_path):
+    save = checkpoint(tmp_path, every=3, keep=None, best=READ)  # 2 updates an epoch
+    train(problem, save, validating(problem, 3, 1, 1, every=2))
+    assert tnt.checkpoint.steps(tmp_path) == [2, 3, 4, 6, 8, 9, 10, 12]
+    scores = {e[:2]: read_score(e.path) for e in entries(tmp_path)}
+    assert {k: s.value for k, s in scores.items() if s} == {
+        (4, 2): 3,
+        (8, 4): 1,
+        (12, 6): 1,
+    }
+    assert tnt.checkpoint.best(tmp_path) == 8
+
+
+def test_a_checkpoint_names_a_score_that_is_not_there(problem, tmp_path):
+    with pytest.raises(KeyError, match=r"checkpoint: score reads state.aux\['vali"):
+        train(problem, checkpoint(tmp_path, best=READ))
+    assert tnt.checkpoint.steps(tmp_path) == [2]
+
+
+# ---- the debuggers of JAX -----------------------------------------------------------
+
+
+def test_plugins_have_no_nan_and_no_infinity_of_their_own(problem, tmp_path):
+    hooks = [
+        tnt.hooks.metering(loss=(tnt.AverageValueMeter(), lambda s: s.loss)),
+        tnt.hooks.ema(0.9, debias=True),
+        tnt.hooks.loss_scaling(),
+        tnt.hooks.nan_guard(3),
+        tnt.hooks.timing(lambda record: None),
+        tnt.hooks.profile(tmp_path / "trace", first=1, steps=1),
+        validate(
+            TESTER,
+            problem.iterator(30),
+            score=lambda r: 0.5,
+            params=tnt.hooks.ema_params,
+        ),
+        early_stopping(READ, 9, restore=True),
+        plateau(READ, patience=2, maximize=True),
+        checkpoint(tmp_path / "saved", every=3, best=READ),
+    ]
+    flags = ("jax_debug_nans", "jax_debug_infs")
+    for flag in flags:
+        jax.config.update(flag, True)
+    try:
+        state = train(problem, *hooks, max_epoch=3)
+        schedule = tnt.hooks.learning_rate({0: 0.1, 2: 0.2}, by="epoch")
+        train(problem, schedule, max_epoch=2)
+    finally:
+        for flag in flags:
+            jax.config.update(flag, False)
+    assert int(state.epoch) == 3
+    assert np.isfinite(jax.tree.leaves(state.params)[0]).all()

@@ -1,0 +1,118 @@
+"""How plugins read a score: a user's function of the State, with clear errors."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from tntjax._struct import describe
+from tntjax.engine import State
+from tntjax.hooks._bind import claim, put
+from tntjax.utils._score import as_score
+
+NOTHING_YET = np.finfo(np.float32).max
+"""Stands for no score in `aux`: finite, so that `jax_debug_infs` and `jax_debug_nans`
+can be used together with plugins."""
+
+MISSING = """{plugin}: score reads state.aux[{name!r}], but state.aux has {names}. \
+validate(..., score=...) puts its score there, as 'validate' or as the name= that it \
+is given; without score= it puts nothing there."""
+
+STALE = """{plugin}: score reads state.aux[{name!r}] after epoch {epoch}, but it \
+{known}. Chain validate before {plugin}, and give both the same `every`:
+
+    tnt.chain(tnt.hooks.validate(..., score=...), tnt.hooks.{plugin}(...))
+"""
+
+
+class StaleError(ValueError):
+    """A score was read in an epoch in which it was not measured."""
+
+
+def check_score(plugin: str, score: Any) -> None:
+    """Raises a TypeError if a score is not a function."""
+    if not callable(score):
+        raise TypeError(
+            f"{plugin} needs a function score(state) -> number, got {describe(score)}."
+        )
+
+
+def read_score(plugin: str, score: Callable[[State], Any], state: State) -> Any:
+    """Calls a score function.
+
+    Args:
+      plugin: whose it is, for errors.
+      score: `State -> number`.
+      state: the State at the end of an epoch, or at any time for `checkpoint`.
+
+    Returns:
+      What it returned.
+
+    Raises:
+      StaleError: if it reads a score of `validate` that is not of this epoch.
+      KeyError: if it reads an entry of `aux` that is not there.
+    """
+    try:
+        return score(state.replace(aux=_Aux(plugin, state)))
+    except Exception as error:
+        error.add_note(f"This happened in the score of {plugin}.")
+        raise
+
+
+def claim_measured(state: State, name: str) -> State:
+    """Makes the entries of a score in `aux`, before it was measured."""
+    state = claim(state, "aux", name, NOTHING_YET)
+    return claim(state, "aux", _epoch_of(name), np.int32(0))
+
+
+def put_measured(state: State, name: str, score: Any) -> State:
+    """Puts a score into `aux`, and after which epoch it was measured."""
+    with np.errstate(over="ignore"):
+        number = np.float32(as_score(score, "validate: score"))
+    return put(
+        put(state, "aux", name, number), "aux", _epoch_of(name), np.int32(state.epoch)
+    )
+
+
+def _epoch_of(name: str) -> str:
+    return f"{name}.epoch"
+
+
+class _Aux(dict):
+    """The entries of `aux`, of which scores of another epoch cannot be read."""
+
+    def __init__(self, plugin: str, state: State) -> None:
+        super().__init__(state.aux)
+        self._plugin, self._epoch = plugin, int(state.epoch)
+        # In the middle of an epoch no score is of the parameters of that moment.
+        self._now = -1 if int(state.position) else self._epoch
+
+    def __getitem__(self, name: str) -> Any:
+        """Returns an entry, if it is there and of this epoch."""
+        if name not in self:
+            names = ", ".join(map(repr, self)) or "no entry"
+            raise KeyError(MISSING.format(plugin=self._plugin, name=name, names=names))
+        measured = int(super().get(_epoch_of(name), self._now))
+        if measured != self._now:
+            known = f"is that of epoch {measured}" if measured else "is not measured"
+            words = {"plugin": self._plugin, "name": name, "known": known}
+            raise StaleError(STALE.format(epoch=self._epoch, **words))
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Returns an entry, or the default if it is not there."""
+        return self[name] if name in self else default
+
+
+def _flatten(aux: _Aux) -> tuple[Any, Any]:
+    keyed = [(jax.tree_util.DictKey(name), value) for name, value in aux.items()]
+    return keyed, tuple(aux)
+
+
+def _unflatten(names: Any, values: Any) -> Any:
+    return dict(zip(names, values, strict=True))
+
+
+# A score may call compiled functions of the State, which see a dict.
+jax.tree_util.register_pytree_with_keys(_Aux, _flatten, _unflatten)
