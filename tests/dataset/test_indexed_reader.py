@@ -1,4 +1,4 @@
-"""One archive: read from a map or a file, by many at once, alike in each way."""
+"""One archive, read by many at once, alike in each way."""
 
 import gc
 import multiprocessing
@@ -13,9 +13,9 @@ import jax
 import numpy as np
 import pytest
 
-import tntjax.dataset._indexed_archive as archive_module
 from tests.dataset._archives import names_in, write
 from tntjax.dataset import (
+    BatchDataset,
     IndexedDataset,
     IndexedDatasetReader,
     IndexedDatasetWriter,
@@ -33,14 +33,12 @@ def names(tmp_path):
     return write(tmp_path, "int", items_of(60))
 
 
-@pytest.fixture(params=["map", "map and file", "file", "no preadv"])
+@pytest.fixture(params=["preadv", "no preadv"])
 def way(request, monkeypatch):
-    """Each way to read, as whether to map."""
-    if request.param == "map and file":  # some of the items lie beyond
-        monkeypatch.setattr(archive_module, "MAPPED_BYTES", 280)
+    """Each way to read, as whether to pass `mmap`, which changes nothing."""
     if request.param == "no preadv":
         monkeypatch.delattr(os, "preadv")
-    return "map" in request.param
+    return request.param == "preadv"
 
 
 def test_reads_alike_in_each_way(names, way):
@@ -66,12 +64,16 @@ def test_takes_items_of_one_shape_alike_in_each_way(tmp_path, way):
         assert reader.take(indices).tolist() == rows[indices].tolist()
 
 
-def test_consecutive_items_are_a_view_however_far_behind(names, monkeypatch):
-    monkeypatch.setattr(archive_module, "MAPPED_BYTES", 8)
-    reader = IndexedDatasetReader(*names)
-    view = reader.take([59])
-    assert not view.flags.owndata and not view.flags.writeable
-    assert view.tolist() == [items_of(60)[59].tolist()]
+@pytest.mark.parametrize(
+    "indices", [np.arange(100), [3, 4, 5], [7, 7], [9, 1, 2, 3, 0]], ids=str
+)
+def test_batches_are_arrays_of_their_own(tmp_path, indices):
+    rows = np.arange(200, dtype=np.int16).reshape(100, 2)
+    reader = IndexedDatasetReader(*write(tmp_path, "short", rows))
+    batch = reader.take(indices)
+    batch += 1
+    assert batch.tolist() == (rows[indices] + 1).tolist()
+    assert reader.take(indices).tolist() == rows[indices].tolist()
 
 
 def test_items_of_another_shape_cannot_be_stacked(names):
@@ -150,12 +152,6 @@ def test_a_pickle_holds_names_and_not_the_data(tmp_path):
     assert pickle.loads(pickled)[0].shape == (100_000,)
 
 
-@pytest.mark.parametrize("mmap", [True, False])
-def test_a_pickle_says_whether_to_map(names, mmap):
-    reader = pickle.loads(pickle.dumps(IndexedDatasetReader(*names, mmap)))
-    assert reader.take([0]).flags.writeable == (not mmap)  # else it is of the map
-
-
 def test_unpickling_checks_again(names):
     pickled = pickle.dumps(IndexedDatasetReader(*names))
     with open(names[1], "ab") as file:
@@ -164,12 +160,41 @@ def test_unpickling_checks_again(names):
         pickle.loads(pickled)
 
 
-def test_a_file_that_is_cut_while_it_is_open_is_noticed(names):
-    reader = IndexedDatasetReader(*names, False)
-    os.truncate(names[1], 100)
-    assert reader[0].tolist() == [[0]]
+@pytest.mark.parametrize("shape", [(3, 2), (6,)], ids=str)
+@pytest.mark.parametrize("mmap", [True, False])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda reader: reader[1999],
+        lambda reader: reader.take([1998, 1999]),
+        lambda reader: reader.take([1999, 3, 1000]),
+        lambda reader: reader.take(np.arange(2000)),
+        lambda reader: list(BatchDataset(reader, 64)),
+        lambda reader: list(reader),
+    ],
+    ids=["item", "neighbours", "some", "all", "batches", "iterating"],
+)
+def test_data_that_is_cut_while_it_is_open_is_an_error(tmp_path, shape, mmap, read):
+    names = write(tmp_path, "int", [np.full(shape, n, np.int32) for n in range(2000)])
+    reader = IndexedDatasetReader(*names, mmap)
+    os.truncate(names[1], 5000)
+    assert reader[10].ravel()[0] == 10
     with pytest.raises(ValueError, match=r"x\.bin was cut while it was open"):
-        reader[59]
+        read(reader)
+    os.truncate(names[1], 0)
+    with pytest.raises(ValueError, match="was cut while it was open: it has 0 bytes"):
+        reader[0]
+
+
+@pytest.mark.parametrize("kind", ["int", "table"])
+def test_an_index_that_is_cut_while_it_is_open_is_not_needed(tmp_path, kind):
+    items = {"int": items_of(3000), "table": [{"n": n} for n in range(3000)]}[kind]
+    names = write(tmp_path, kind, items)
+    reader = IndexedDatasetReader(*names)
+    os.truncate(names[0], 0)
+    for index in (0, 1500, 2999):
+        read = reader[index]["n"] if kind == "table" else reader[index].ravel()[0]
+        assert read == index
 
 
 def test_reads_may_come_in_parts(names, monkeypatch):
@@ -192,9 +217,8 @@ def test_files_are_closed_with_the_reader(names):
         ]
 
     reader = IndexedDatasetReader(*names)
-    view = reader.take([0])
-    assert opened()
-    del reader, view
+    assert len(opened()) == 1
+    del reader
     gc.collect()
     assert not opened()
 

@@ -497,6 +497,17 @@ def test_take_keeps_the_dtypes_of_samples(case):
 
 
 @every_dataset
+def test_a_batch_is_arrays_of_its_own(case):
+    dataset = case.make()
+    for indices in ([0], [0, 0], np.zeros((1, 2), int), np.arange(case.alike or 2)):
+        batch, expected = take(dataset, indices), stacked(dataset, indices)
+        for leaf in jax.tree.leaves(batch):
+            assert leaf.flags.writeable
+            leaf[...] = 7
+        assert_equal(take(dataset, indices), expected)
+
+
+@every_dataset
 def test_take_of_nothing_has_the_shapes_of_samples(case):
     dataset = case.make()
     batch = take(dataset, np.zeros((2, 0), int))

@@ -18,18 +18,19 @@ from tntjax.utils import check_max_load
 class IndexedDataset:
     """Samples from archives, one for each field, that were written side by side.
 
-    Archives are read where they lie, whatever their size: only the index of each, 24
-    bytes for an item with one axis, and what is looked at come into memory. A sample is
-    a copy. Safe between threads and processes; pickled it goes by the names of its
-    files.
+    Archives are read where they lie, whatever their size: only where items start, 8
+    bytes for an item of one axis or of the shape that all have, and what is asked for
+    come into memory. A sample or batch is a copy. Safe between threads and processes;
+    pickled it goes by the names of its files. Data that is cut while it is open is a
+    ValueError where an item is missing.
 
     Args:
       fields: with `path` a list of names, whose archives are `path/NAME.idx` and
         `path/NAME.bin`; without, a mapping `{name: {"idx": file, "bin": file}}`.
       path: the folder of the archives.
       max_load: how many samples to keep at most, None for all.
-      mmap: map the files into memory; else indexes are loaded, and each sample is read
-        from the files.
+      mmap: Torchnet's argument, which changes nothing here: files are read and never
+        mapped, since a map of a file that is cut ends the process.
       standalone: with one field, samples are its items themselves, not `{name: item}`.
 
     Raises:
@@ -58,8 +59,8 @@ class IndexedDataset:
 
     Purpose: many small things in two large files, which file systems like better.
 
-    Torchnet: `dataset/indexeddataset.lua`, the same files. `mmap` and `mmapidx` are one
-    and on by default, archives are checked when opened, and nothing is printed.
+    Torchnet: `dataset/indexeddataset.lua`, the same files. `mmap` is there for its sake
+    and `mmapidx` is not, archives are checked when opened, and nothing is printed.
     """
 
     fields: Sequence[str] | Mapping[str, Mapping[str, str]] = static()
@@ -80,7 +81,7 @@ class IndexedDataset:
         if not files or (self.standalone and len(files) > 1):
             number = "exactly one field" if self.standalone else "a field"
             raise ValueError(f"IndexedDataset needs {number}, got {list(files)}.")
-        archives = {name: Archive(*pair, self.mmap) for name, pair in files.items()}
+        archives = {name: Archive(*pair) for name, pair in files.items()}
         lengths = {name: len(archive) for name, archive in archives.items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(
@@ -123,14 +124,13 @@ class IndexedDataset:
           indices: integers of any shape S, not traced.
 
         Returns:
-          The sample with leaves [*S, ...]. A field whose items follow one another in
-          its archive is a read-only view of the map, without a copy; else it is an
-          array of its own. Tables are stacked like other samples.
+          The sample with leaves [*S, ...], arrays of their own. Items that follow one
+          another are read in one go. Tables are stacked like other samples.
 
         Raises:
           IndexError: if an index is out of range.
           TypeError: if `indices` are traced.
-          ValueError: if items of a field differ in their shape.
+          ValueError: if items of a field differ in their shape, or data was cut.
         """
 
         def read(rows: Any) -> Sample:

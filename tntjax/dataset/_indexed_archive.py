@@ -1,7 +1,8 @@
 """An index and its data, open for reading."""
 
-import mmap as mapping
+import math
 import os
+import threading
 import weakref
 from typing import Any
 
@@ -19,112 +20,113 @@ from tntjax.dataset._indexed_format import (
 from tntjax.dataset._indexed_journal import journal_name
 from tntjax.dataset._torch_read import decode
 
-MAPPED_BYTES = 144 << 20
-"""How much of the data single items are read from through the map.
-
-Pages of a map that were looked at count as memory of the process until the system
-wants them back, so beyond this items are read from the file. That takes a little
-longer, and the memory is bounded however long the data.
-"""
-
 
 class Archive:
-    """Reads items by number, from any thread. Unpickled, it opens its files again."""
+    """Reads items by number, from any thread. Unpickled, it opens its files again.
 
-    def __init__(self, index_filename: str, data_filename: str, mmap: bool) -> None:
+    The files are read and never mapped: where a file is cut, a map of it ends the
+    process at the first look behind its end.
+    """
+
+    def __init__(self, index_filename: str, data_filename: str) -> None:
         self.names = (index_filename, data_filename)
-        self.mmap = mmap = mmap or not hasattr(os, "preadv")
-        buffer = _index_bytes(index_filename, data_filename, mmap)
-        self.index = parse_index(buffer, index_filename)
-        self.count = len(self.index)
-        self.dtype = KINDS[self.index.kind]
+        index = _read_index(index_filename, data_filename)
+        self.kind, self.count = index.kind, len(index)
+        self.dtype = KINDS[self.kind]
         self.itemsize = self.dtype.itemsize
-        self.table = self.index.kind == "table"
-        self.axes = common_axes(self.index)
-        self.alike = 0 if self.table else count_alike(self.index)
+        self.table = self.kind == "table"
+        self.alike = 0 if self.table else count_alike(index)
+        self.axes = common_axes(index)
         self.plain = self.axes == 1 and not self.table
+        self.shape = shape_of(index, 0) if 0 < self.alike == self.count else None
+        known = self.plain or self.shape is not None
+        self.index = None if known else index
+        starts = np.asarray(index.offsets, np.int64)
+        self.starts = starts.copy() if known else starts  # lets go of the index
         # A memoryview gives ints, and sooner than an array gives numbers of its own.
-        self.offsets = np.asarray(self.index.offsets, np.int64).data
+        self.offsets = self.starts.data
+        self.read = getattr(os, "preadv", _seek_and_read)
         binary = getattr(os, "O_BINARY", 0)  # of Windows
         self.file = os.open(data_filename, os.O_RDONLY | binary)
         weakref.finalize(self, os.close, self.file)
         length = os.fstat(self.file).st_size
-        check_length(self.index, length, index_filename, data_filename)
-        empty = not length or not mmap
-        mapped = b"" if empty else _mapped(self.file)
-        self.elements = np.frombuffer(mapped, self.dtype)  # [E], or [0] without a map
-        most = MAPPED_BYTES // self.itemsize
-        self.limit = len(self.elements)  # items that end below are read from the map
-        if hasattr(os, "preadv"):
-            self.limit = min(self.limit, most)
+        check_length(index, length, index_filename, data_filename)
 
     def __reduce__(self) -> tuple:
-        return Archive, (*self.names, self.mmap)
+        return Archive, self.names
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, item: int) -> Any:
         """Reads one item, of those there are, into memory of its own."""
-        offsets = self.offsets
-        start, stop = offsets[item], offsets[item + 1]
-        if stop <= self.limit:
-            array = self.elements[start:stop].copy()
-        else:
-            array: Any = np.empty(stop - start, self.dtype)
-            size = self.itemsize
-            at = start * size
-            if os.preadv(self.file, (array,), at) < stop * size - at:
-                self._fill(array, at)
+        offsets, size = self.offsets, self.itemsize
+        start = offsets[item]
+        count = offsets[item + 1] - start
+        array: Any = np.empty(count, self.dtype)
+        if self.read(self.file, (array,), start * size) < count * size:
+            self._fill(array, start * size)
         if self.plain:
             return array
         if self.table:
             return self._decoded(array, item)
-        return array.reshape(shape_of(self.index, item))
+        return array.reshape(self._shape(item))
 
     def rows(self, items: np.ndarray) -> np.ndarray | None:
-        """Reads items of one shape, at least one: a view if they are consecutive.
+        """Reads items of one shape, at least one, into one array.
 
-        Returns None if their shapes differ, or if they are tables.
+        Items that follow one another are read in one go. Returns None if their shapes
+        differ, or if they are tables.
         """
         shape = None if self.table else self._common_shape(items)
         if shape is None:
             return None
-        starts = self.index.offsets[items]
-        count = int(self.index.offsets[items[0] + 1] - starts[0])
-        consecutive = len(self.elements) and (np.diff(items) == 1).all()
-        if consecutive:
-            start = int(starts[0])
-            flat = self.elements[start : start + count * len(items)]
-        elif self.alike == self.count and self.limit == self.index.offsets[-1]:
-            flat = self.elements.reshape(self.count, count).take(items, axis=0)
-        else:
-            flat = np.empty((len(items), count), self.dtype)
-            for row, start in zip(flat, starts.tolist(), strict=True):
-                if start + count <= self.limit:
-                    row[:] = self.elements[start : start + count]
-                else:
-                    self._fill(row, start * self.itemsize)
+        flat = np.empty((len(items), math.prod(shape)), self.dtype)
+        size = flat.shape[1] * self.itemsize
+        if size:
+            view = flat.reshape(-1).view(np.uint8).data
+            first = np.flatnonzero(np.diff(items, prepend=-2) != 1)  # of each run
+            ends = np.append(first[1:], len(items)) * size
+            places = self.starts[items[first]] * self.itemsize
+            for run, end, at in zip(
+                (first * size).tolist(), ends.tolist(), places.tolist(), strict=True
+            ):
+                part = view[run:end]
+                if self.read(self.file, (part,), at) < end - run:
+                    self._fill(part, at)
         return flat.reshape(len(items), *shape)
+
+    def _shape(self, item: int) -> tuple[int, ...]:
+        if self.index is not None:
+            return shape_of(self.index, item)
+        if self.shape is not None:
+            return self.shape
+        return (self.offsets[item + 1] - self.offsets[item],)
 
     def _common_shape(self, items: np.ndarray) -> tuple[int, ...] | None:
         if self.axes is None:
             return None
         if self.alike < self.count:
-            starts, stops = self.index.offsets[items], self.index.offsets[items + 1]
-            counts = stops - starts
-            shapes = self.index.sizes.reshape(self.count, self.axes)[items]
-            if (counts != counts[0]).any() or (shapes != shapes[0]).any():
+            counts = self.starts[items + 1] - self.starts[items]
+            if (counts != counts[0]).any():
                 return None
-        return shape_of(self.index, int(items[0]))
+            if self.index is not None:
+                shapes = self.index.sizes.reshape(self.count, self.axes)[items]
+                if (shapes != shapes[0]).any():
+                    return None
+        return self._shape(int(items[0]))
 
     def _fill(self, array: Any, at: int) -> None:
         """Reads from byte `at` of the file on; one call reads 2 GiB at most."""
-        rest = memoryview(array.reshape(-1).view(np.uint8))  # which may be empty
+        rest = memoryview(array).cast("B")
         while len(rest):
-            count = os.preadv(self.file, (rest,), at)
+            count = self.read(self.file, (rest,), at)
             if not count:
-                raise ValueError(f"{self.names[1]} was cut while it was open.")
+                size = os.fstat(self.file).st_size
+                raise ValueError(
+                    f"{self.names[1]} was cut while it was open: it has {size} bytes,"
+                    f" and what was asked for ends at {at + len(rest)}. Copy it again."
+                )
             rest, at = rest[count:], at + count
 
     def _decoded(self, array: np.ndarray, item: int) -> Any:
@@ -135,11 +137,32 @@ class Archive:
             raise
 
 
-def _index_bytes(index_filename: str, data_filename: str, mmap: bool) -> Any:
+def _seek_and_read(file: int, buffers: tuple[Any], at: int) -> int:
+    """Reads as `os.preadv` does, on systems that lack it."""
+    rest = memoryview(buffers[0]).cast("B")
+    with _ONE_AT_A_TIME:
+        os.lseek(file, at, os.SEEK_SET)
+        data = os.read(file, len(rest))
+    rest[: len(data)] = data
+    return len(data)
+
+
+_ONE_AT_A_TIME = threading.Lock()
+"""For who moves the place in a file that is read from."""
+
+
+def open_index(index_filename: str, data_filename: str) -> Index:
+    """Reads an index into memory, after checking that it fits the data."""
+    index = _read_index(index_filename, data_filename)
+    length = os.path.getsize(data_filename)
+    check_length(index, length, index_filename, data_filename)
+    return index
+
+
+def _read_index(index_filename: str, data_filename: str) -> Index:
     try:
         with open(index_filename, "rb") as file:
-            empty = not os.fstat(file.fileno()).st_size
-            return file.read() if empty or not mmap else _mapped(file.fileno())
+            return parse_index(file.read(), index_filename)
     except FileNotFoundError as error:
         if not os.path.exists(journal_name(index_filename)):
             raise
@@ -148,16 +171,3 @@ def _index_bytes(index_filename: str, data_filename: str, mmap: bool) -> Any:
             f" before close(). Then IndexedDatasetWriter.recover({index_filename!r},"
             f" {data_filename!r}) saves the items that are whole."
         ) from error
-
-
-def _mapped(file: int) -> mapping.mmap:
-    return mapping.mmap(file, 0, access=mapping.ACCESS_READ)
-
-
-def open_index(index_filename: str, data_filename: str) -> Index:
-    """Reads an index into memory, after checking that it fits the data."""
-    buffer = _index_bytes(index_filename, data_filename, False)
-    index = parse_index(buffer, index_filename)
-    length = os.path.getsize(data_filename)
-    check_length(index, length, index_filename, data_filename)
-    return index

@@ -27,13 +27,13 @@ class IndexedDatasetReader:
 
     The index is checked against the data when it is opened. An item is an array of its
     own, or what was stored as a table. Safe to read from several threads; pickled it
-    goes by the names of its files, which are opened again.
+    goes by the names of its files, which are opened again. Data that is cut while it is
+    open is a ValueError where an item is missing.
 
     Args:
       index_filename: the `.idx` file.
       data_filename: the `.bin` file.
-      mmap: map the files into memory; else the index is loaded and each item is read
-        from the file.
+      mmap: changes nothing, as in `IndexedDataset`.
 
     Raises:
       FileNotFoundError: if a file is missing.
@@ -67,13 +67,13 @@ class IndexedDatasetReader:
     def __post_init__(self) -> None:
         for name in ("index_filename", "data_filename"):
             object.__setattr__(self, name, os.fspath(getattr(self, name)))
-        archive = Archive(self.index_filename, self.data_filename, self.mmap)
+        archive = Archive(self.index_filename, self.data_filename)
         object.__setattr__(self, "archive", archive)
 
     @property
     def kind(self) -> str:
         """Torchnet's name of the type, `"byte"` to `"double"` or `"table"`."""
-        return self.archive.index.kind
+        return self.archive.kind
 
     def __len__(self) -> int:
         return len(self.archive)
@@ -95,13 +95,13 @@ class IndexedDatasetReader:
           indices: integers of any shape S, not traced.
 
         Returns:
-          The items of one shape as an array [*S, ...]: a read-only view of the map,
-          without a copy, if they follow one another in the archive. Tables are stacked.
+          The items of one shape as an array [*S, ...] of its own. Items that follow one
+          another are read in one go. Tables are stacked.
 
         Raises:
           IndexError: if an index is out of range.
           TypeError: if `indices` are traced.
-          ValueError: if items differ in their shape.
+          ValueError: if items differ in their shape, or the data was cut meanwhile.
         """
         rows = host_indices(self, indices)
         return with_flat(lambda flat: take_items(self.archive, flat, None), rows)
