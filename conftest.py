@@ -25,10 +25,7 @@ NEEDED_BY = {
         "tntjax/network/_equinox.py",
     ],
     "orbax": [
-        "tests/checkpoint/test_kill.py",
-        "tests/checkpoint/test_mesh.py",
-        "tests/checkpoint/test_restore.py",
-        "tests/checkpoint/test_resume.py",
+        "tests/checkpoint",
         "tests/docs/test_resume.py",
         "tests/examples/test_resume.py",
         "tests/hooks/test_checkpoint.py",
