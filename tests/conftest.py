@@ -11,11 +11,12 @@ os.environ["XLA_FLAGS"] = " ".join(
 
 import jax
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# The first example of a property pays for compiling, so a deadline measures nothing.
-settings.register_profile("local", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+# No test depends on how fast the machine is; the first example pays for compiling, too.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("local", patient)
+settings.register_profile("ci", patient, derandomize=True, print_blob=True)
 settings.register_profile("few", settings.get_profile("ci"), max_examples=20)
 profile = "ci" if os.environ.get("CI") else "local"
 settings.load_profile(os.environ.get("TNTJAX_HYPOTHESIS_PROFILE", profile))

@@ -35,7 +35,7 @@ def start(folder: Path, cache: Path) -> subprocess.Popen:
 
 
 def finish(process: subprocess.Popen, folder: Path) -> None:
-    assert process.wait(300) == 0, (folder.parent / "errors.txt").read_text()[-3000:]
+    assert process.wait(1200) == 0, (folder.parent / "errors.txt").read_text()[-3000:]
 
 
 def written(folder: Path) -> int:
@@ -48,7 +48,7 @@ def stop_after(process: subprocess.Popen, folder: Path, lines: int, number: int)
         time.sleep(0.005)
     time.sleep(random.uniform(0, 0.2))
     process.send_signal(number)
-    return process.wait(300)
+    return process.wait(1200)
 
 
 @pytest.fixture(scope="module")

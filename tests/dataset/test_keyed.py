@@ -1,6 +1,6 @@
 """Orders without a table: one to one, uniform, and the same on host and device."""
 
-import time
+import tracemalloc
 
 import jax
 import jax.numpy as jnp
@@ -180,15 +180,16 @@ def test_replacement_above_a_million_has_no_table():
         assert ((index >= 0) & (index < length)).all()
 
 
-def test_a_billion_are_shuffled_in_no_time():
+def test_a_billion_are_shuffled_without_a_table():
     numbers = Numbers(10**9)
-    ShuffleDataset(numbers, seed=0)
-    start = time.perf_counter()
-    dataset = ShuffleDataset(numbers, seed=1)
-    made = time.perf_counter()
-    assert made - start < 0.02  # a fiftieth of it in peace
-    dataset.take(np.arange(0, 10**9, 1000))
-    assert time.perf_counter() - made < 3.0
+    tracemalloc.start()
+    try:
+        dataset = ShuffleDataset(numbers, seed=1)
+        dataset.take(np.arange(0, 10**9, 10**6))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**20  # a table has 8 GB
 
 
 @pytest.mark.parametrize("replacement", [False, True])

@@ -1,25 +1,19 @@
 """Where the time of a run goes."""
 
 import time
-
-import pytest
+from types import SimpleNamespace
 
 import tntjax as tnt
-from tntjax.engine._clock import Clock
+from tntjax.engine import _clock
 
 
-def test_laps_add_up():
-    clock = Clock()
-    start = time.perf_counter()
-    time.sleep(0.02)
-    clock.lap("data")
-    clock.lap("hooks")
-    time.sleep(0.01)
-    clock.lap("data")
-    whole = time.perf_counter() - start
-    assert sum(clock.spent) == pytest.approx(whole, rel=0.2)
-    assert 0.03 <= clock.spent.data <= whole
-    assert clock.spent.compile == clock.spent.device == 0
+def test_laps_add_up(monkeypatch):
+    times = iter([10.0, 12.0, 12.5, 16.5])
+    monkeypatch.setattr(_clock, "time", SimpleNamespace(perf_counter=times.__next__))
+    clock = _clock.Clock()
+    for purpose in ("data", "hooks", "data"):
+        clock.lap(purpose)
+    assert clock.spent == tnt.Seconds(data=6.0, hooks=0.5)
 
 
 def test_hooks_see_where_the_time_went(problem):
@@ -45,5 +39,5 @@ def test_hooks_see_where_the_time_went(problem):
     assert last.hooks - first.hooks >= 0.05
     assert last.data >= 2 * 53 * 0.001
     assert last.compile > 0
-    assert sum(last) <= whole + 0.01
+    assert sum(last) <= whole
     assert all(a <= b for a, b in zip(first, last, strict=True))

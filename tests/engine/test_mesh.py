@@ -188,7 +188,7 @@ def start_processes(count, dies=False):
 def results(processes):
     found = []
     for process in processes:
-        output, errors = process.communicate(timeout=240)
+        output, errors = process.communicate(timeout=1200)
         assert process.returncode == 0, errors
         line = re.search(r"result (.*)", output)
         found.append([float(word) for word in line[1].split()])
@@ -208,8 +208,8 @@ def test_if_one_process_dies_the_other_stops():
     survivor, victim = start_processes(2, dies=True)
     with survivor, victim:
         try:
-            victim.communicate(timeout=240)
-            _, errors = survivor.communicate(timeout=240)
+            victim.communicate(timeout=1200)
+            _, errors = survivor.communicate(timeout=1200)
         finally:
             survivor.kill()
             victim.kill()

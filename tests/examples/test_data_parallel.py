@@ -16,7 +16,7 @@ def run(*arguments: str) -> list[str]:
         capture_output=True,
         text=True,
         env=environment,
-        timeout=300,
+        timeout=1200,
     )
     assert process.returncode == 0, process.stderr
     return process.stdout.splitlines()
