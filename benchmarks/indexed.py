@@ -10,8 +10,8 @@ Then random reads are timed, turn by turn in one process and at the same places,
 a bare `np.memmap` with its offsets in a list. A slice of it looks at no byte of the
 item; a slice that is copied does what a sample is. A map of a file that is cut ends the
 process, so archives are read without one: a call of the system for each item, which is
-what the ratio to the slice shows. Printed are the median time of a read, and the medians
-of its ratios to the slice and to the copy in the same turn.
+what the ratio to the slice shows. Printed are the median time of a read, and the
+medians of its ratios to the slice and to the copy in the same turn.
 """
 
 import argparse

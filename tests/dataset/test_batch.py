@@ -1,3 +1,5 @@
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,6 +7,7 @@ import pytest
 
 from tntjax.dataset import (
     BatchDataset,
+    CoroutineBatchDataset,
     ListDataset,
     TableDataset,
     TransformDataset,
@@ -86,6 +89,57 @@ def test_a_batch_without_samples_has_arrays_of_length_0_and_empty_lists():
     samples = [{"x": np.zeros((2, 3), np.uint8), "s": "a"}]
     batch = BatchDataset(samples, 1, filter=lambda sample: False)[0]
     assert (batch["x"].shape, batch["x"].dtype, batch["s"]) == ((0, 2, 3), np.uint8, [])
+
+
+BROKEN = [None, None, {"x": np.zeros((2, 3), np.uint8), "s": "a"}, None, None]
+
+
+def is_whole(sample):
+    return sample is not None
+
+
+@pytest.mark.parametrize("make", [BatchDataset, CoroutineBatchDataset])
+@pytest.mark.parametrize("perm", [None, lambda position: position])
+def test_a_batch_of_what_is_broken_is_like_the_others(make, perm):
+    dataset = make(BROKEN, 2, perm=perm, filter=is_whole)
+    for batch in (dataset[0], dataset[2], dataset.take([])):
+        shape = batch["x"].shape[-3:]
+        assert (shape, batch["x"].dtype, batch["s"]) == ((0, 2, 3), np.uint8, [])
+    assert take(dataset, [2, 0])["x"].shape == (2, 0, 2, 3)
+    assert dataset[1]["x"].shape == (1, 2, 3)
+
+
+@pytest.mark.parametrize("make", [BatchDataset, CoroutineBatchDataset])
+def test_merge_gets_no_sample_that_the_filter_drops(make):
+    def merge(fields):
+        seen.extend(fields["s"])
+        return {"x": np.stack(fields["x"])}
+
+    seen = []
+    dataset = make(BROKEN, 2, merge=merge, filter=is_whole)
+    assert [batch["x"].shape for batch in dataset] == [(n, 2, 3) for n in (0, 1, 0)]
+    assert set(seen) == {"a"}
+    with pytest.raises(ValueError, match="drops all 2 samples, so there is none to te"):
+        make([None] * 2, 2, merge=merge, filter=is_whole)[0]
+
+
+def test_the_sample_that_tells_is_searched_for_once():
+    read = []
+
+    class Seen(list):
+        def __getitem__(self, index):
+            read.append(index)
+            return super().__getitem__(index)
+
+    dataset = BatchDataset(Seen([0] * 98 + [1, 1]), 2, filter=bool)
+    assert [len(batch) for batch in dataset] == [0] * 49 + [2]
+    assert len(read) == 200
+
+
+def test_a_batch_of_which_nothing_is_left_survives_pickle():
+    dataset = BatchDataset([0, 1], 1, filter=bool)
+    assert dataset[0].tolist() == []
+    assert pickle.loads(pickle.dumps(dataset))[1].tolist() == [1]
 
 
 def test_merge_gets_lists_of_the_whole_batch():
@@ -260,16 +314,16 @@ def test_pad_last_needs_a_sample_to_pad_with():
 @pytest.mark.parametrize(
     "options",
     [
-        {"filter": lambda n: False},
+        {"filter": lambda n: n > 1},
         {"filter": lambda n: n == 0, "policy": "pad-last"},
     ],
     ids=["empty", "pad"],
 )
 def test_what_merge_gives_must_have_rows_where_they_are_cut_or_filled(options):
     dataset = BatchDataset(
-        [0, 1], 2, merge=lambda batch: {"sum": sum(batch)}, **options
+        [0, 1, 2], 2, merge=lambda batch: {"sum": sum(batch)}, **options
     )
-    with pytest.raises(ValueError, match=r"by its rows, but merge gave 0, which has"):
+    with pytest.raises(ValueError, match=r"by its rows, but merge gave [02], which ha"):
         dataset[0]
 
 

@@ -1,5 +1,6 @@
 """BatchDataset: consecutive samples merged into batches."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
@@ -37,13 +38,16 @@ class BatchDataset:
       dataset: what to batch, `n` samples.
       batch_size: samples in a batch, at least 1.
       perm: `position -> index`, called on the host for each position of a batch.
-      merge: `{field: list} -> batch`, None to stack arrays and keep other lists.
+      merge: `{field: list} -> batch`, None to stack arrays and keep other lists. No
+        sample that the filter drops comes to it.
       policy: what becomes of a rest of `n % batch_size` samples. `"include-last"`: a
         shorter last batch. `"skip-last"`: dropped. `"divisible-only"`: an error.
         `"pad-last"`: a full last batch, and in every batch a boolean field `mask`
         [batch_size] that is False for the rows that only fill up.
-      filter: `sample -> bool`, whether to keep a sample. Batches shrink and are not
-        refilled; one of which nothing is left has arrays of length 0.
+      filter: `sample -> bool`, whether to keep a sample, such as one that `load` gave
+        as None. Batches shrink and are not refilled. One of which nothing is left has
+        arrays of length 0, like those that the first sample makes which is kept. That
+        is searched for from the start, once. If all are dropped, the dropped ones tell.
 
     Raises:
       TypeError: if `dataset` is not one, `batch_size` not an integer, or `perm`,
@@ -105,16 +109,10 @@ class BatchDataset:
         index = check_index(self, index)
         if isinstance(index, jax.Array) or not self._by_sample:
             return self.take(index)
-        positions, mask = self._positions(np.asarray(index))
-        if mask is not None:
-            positions = positions[mask]
-        samples = self._read(self._permute(positions).tolist())
-        keep = self.filter or (lambda sample: True)
-        kept = [sample for sample in samples if keep(sample)]
-        batch = make_batch(self.merge)(kept or samples[:1])
-        if mask is not None:
-            return self._padded(batch, len(kept))
-        return batch if kept else _rows_of(batch, np.arange(0))
+        if kept := self._kept(index):
+            batch = make_batch(self.merge)(kept)
+            return self._padded(batch, len(kept)) if self._pads else batch
+        return _rows_of(make_batch(self.merge)(self._example(index)), np.arange(0))
 
     def take(self, indices: ArrayLike) -> Sample:
         """Reads many batches at once, one gather a leaf where the data allows it.
@@ -141,6 +139,39 @@ class BatchDataset:
     def _read(self, indices: list[int]) -> list[Sample]:
         return [self.dataset[index] for index in indices]
 
+    def _samples(self, number: int) -> list[Sample]:
+        positions, mask = self._positions(np.asarray(number))
+        if mask is not None:
+            positions = positions[mask]
+        return self._read(self._permute(positions).tolist())
+
+    def _kept(self, number: int) -> list[Sample]:
+        """Reads the samples of a batch that the filter keeps."""
+        samples = self._samples(number)
+        if self.filter is None:
+            return samples
+        return [sample for sample in samples if self.filter(sample)]
+
+    @functools.cached_property
+    def _first_kept(self) -> list[Sample]:
+        """The first sample that the filter keeps, in a list, or an empty one."""
+        return next(filter(None, map(self._kept, range(len(self)))), [])[:1]
+
+    def _example(self, number: int) -> list[Sample]:
+        """Finds a sample that tells what a batch is like of which nothing is left."""
+        name = type(self).__name__
+        if self._pads:
+            raise ValueError(
+                f"{name}(policy='pad-last'): the filter left nothing of a batch, so"
+                " there is no sample to fill it up with. Filter before batching."
+            )
+        if not self._first_kept and self.merge is not None:
+            raise ValueError(
+                f"{name}: the filter drops all {len(self.dataset)} samples, so there is"
+                " none to tell what merge makes of a batch."
+            )
+        return self._first_kept or self._samples(number)[:1]
+
     @property
     def _by_sample(self) -> bool:
         return self.merge is not None or self.filter is not None
@@ -160,7 +191,7 @@ class BatchDataset:
                 size = length % size
         first = windows[..., None] * np.int64(self.batch_size)
         positions = first + np.arange(size, dtype=np.int32)
-        if self.policy != "pad-last":
+        if not self._pads:
             return positions, None
         return positions.clip(None, length - 1), positions < length
 
@@ -172,14 +203,12 @@ class BatchDataset:
         flat = [self.perm(position) for position in np.ravel(positions).tolist()]
         return check_indices(self.dataset, flat).reshape(positions.shape)
 
+    @property
+    def _pads(self) -> bool:
+        return self.policy == "pad-last"
+
     def _padded(self, batch: Sample, kept: int) -> Sample:
         """Fills a batch up to `batch_size` rows; the new rows repeat the last."""
-        if not kept:
-            raise ValueError(
-                f"{type(self).__name__}(policy='pad-last'): the filter left nothing of"
-                " a batch, so there is no sample to fill it up with. Filter before"
-                " batching."
-            )
         rows = np.arange(self.batch_size)
         filled = _rows_of(batch, rows.clip(None, kept - 1))
         return self._with_mask(filled, rows < kept)
@@ -206,7 +235,7 @@ class BatchDataset:
         length, alike = len(self.dataset), uniform_length(self.dataset)
         if not alike and not on_device(self.dataset):
             alike = length
-        padded = self.policy == "pad-last" and alike == length
+        padded = self._pads and alike == length
         return len(self) if padded else alike // self.batch_size
 
     @property
@@ -218,8 +247,7 @@ class BatchDataset:
     @property
     def sample_bytes(self) -> int:
         """The bytes of a full batch; what `filter` and `merge` do is not foreseen."""
-        marked = self.policy == "pad-last"
-        return self.batch_size * (sample_bytes(self.dataset) + marked)
+        return self.batch_size * (sample_bytes(self.dataset) + self._pads)
 
 
 def _rows_of(batch: Sample, rows: np.ndarray) -> Sample:
