@@ -1,5 +1,6 @@
 """learning_rate and plateau: which rate each step has."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -133,6 +134,7 @@ def test_no_rate_that_can_be_changed_is_an_error(problem, hooks, optimizer, word
     [
         ((HALVING, "batch"), ValueError, 'by must be "step" or "epoch", got \'batch\''),
         ((0.1,), TypeError, "needs a schedule, such as .* got 0.1"),
+        (({0.5: 0.1},), TypeError, r"a table is \{number: rate\}, got 0.5"),
     ],
 )
 def test_bad_schedules(arguments, error, words):
@@ -177,6 +179,85 @@ def test_plateau_looks_every_so_many_epochs(problem):
         4,
         np.float32(0.3),
     )
+
+
+INJECT = optax.inject_hyperparams(optax.sgd)
+LABELS = {"weight": "a", "bias": "b"}
+
+
+def groups(a, b):
+    return optax.partition({"a": a, "b": b}, LABELS)
+
+
+def rates_in(state):
+    """All learning rates that optax keeps, in the order of the tree."""
+    found = jax.tree_util.tree_leaves_with_path(state.opt_state)
+    return [float(x) for path, x in found if "learning_rate" in str(path[-1])]
+
+
+def trained(problem, hooks, optimizer, **changes):
+    job = problem.job(iterator=problem.iterator(30), **{"max_epoch": 3, **changes})
+    del job["lr"]
+    return tnt.OptimEngine(hooks).train(**job, optimizer=optimizer)
+
+
+def test_plateau_keeps_the_ratio_of_groups(problem):
+    optimizer = groups(INJECT(1e-1), INJECT(1e-4))
+    state = trained(problem, plateau(lambda s: 0.5, 0.5, 1), optimizer)
+    np.testing.assert_allclose(rates_in(state), [0.025, 0.000025], rtol=1e-6)
+    np.testing.assert_allclose(state.aux["learning_rate"], 0.025)
+
+
+def test_plateau_has_each_group_fall_to_the_smallest_and_none_rise(problem):
+    optimizer = groups(INJECT(1e-1), INJECT(1e-4))
+    hooks = plateau(lambda s: 0.5, 0.1, 1, smallest=0.002)
+    state = trained(problem, hooks, optimizer)
+    np.testing.assert_allclose(rates_in(state), [0.002, 0.0001], rtol=1e-6)
+
+
+def test_plateau_leaves_alone_what_is_frozen_or_follows_a_schedule(problem):
+    optimizer = groups(INJECT(1e-1), optax.set_to_zero())
+    state = trained(problem, plateau(lambda s: 0.5, 0.5, 1), optimizer)
+    np.testing.assert_allclose(rates_in(state), [0.025], rtol=1e-6)
+    np.testing.assert_array_equal(state.params["bias"], 0)
+    frozen = groups(INJECT(1e-1), INJECT(0.0))
+    state = trained(problem, plateau(lambda s: 0.5, 0.5, 1), frozen)
+    assert rates_in(state)[1] == 0
+    np.testing.assert_array_equal(state.params["bias"], 0)
+
+
+def test_plateau_lowers_the_rate_of_a_criterion_too(problem):
+    hooks = plateau(lambda s: 0.5, 0.5, 1)
+    job = learnable(problem, lr=0.01, lr_criterion=0.001) | {"max_epoch": 3}
+    state = tnt.SGDEngine(hooks).train(**job)
+    rates = [float(state.lr), float(state.lr_criterion)]
+    np.testing.assert_allclose(rates, [0.0025, 0.00025], rtol=1e-6)
+
+    del job["lr"], job["lr_criterion"]
+    job |= {"optimizer": INJECT(1e-3), "criterion_optimizer": INJECT(1e-4)}
+    state = tnt.OptimEngine(hooks).train(**job)
+    assert list(state.opt_state) == ["criterion", "network"]
+    np.testing.assert_allclose(rates_in(state), [0.000025, 0.00025], rtol=1e-6)
+
+    job["criterion_optimizer"] = INJECT(HALVING)
+    state = tnt.OptimEngine(hooks).train(**job)
+    np.testing.assert_allclose(rates_in(state)[-1], 0.00025, rtol=1e-6)
+    np.testing.assert_allclose(rates_in(state)[0], 0.5 ** int(state.t), rtol=1e-4)
+
+
+def test_a_schedule_sets_groups_whose_rates_are_the_same(problem):
+    optimizer = groups(INJECT(0.1), INJECT(0.1))
+    state = trained(problem, learning_rate({0: 0.1, 2: 0.01}, "epoch"), optimizer)
+    np.testing.assert_allclose(rates_in(state), [0.01, 0.01], rtol=1e-6)
+
+
+def test_a_schedule_for_groups_whose_rates_differ_is_an_error(problem):
+    optimizer = groups(INJECT(0.1), INJECT(1e-4))
+    with pytest.raises(ValueError, match="sets one rate, but the optimizer has") as e:
+        trained(problem, learning_rate(HALVING), optimizer)
+    lines = str(e.value).splitlines()
+    assert [line.split(": ")[-1] for line in lines[1:3]] == ["0.1", "0.0001"]
+    assert lines[1].startswith("  opt_state.inner_states['a']")
 
 
 def test_schedule_and_plateau_exclude_each_other(problem):

@@ -1,5 +1,8 @@
 """metering: what is added where, with which mask, and when it is reset."""
 
+import dataclasses
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -138,3 +141,47 @@ def test_two_made_alike_compile_once(problem, compiles):
     before = len(compiles)
     tnt.SGDEngine(metering(METERS)).train(**job)
     assert len(compiles) == before
+
+
+# ---- a meter of one's own -----------------------------------------------------------
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Perplexity:
+    """As docs/meters.md says: a frozen dataclass of arrays, with the four methods."""
+
+    total: jax.Array = dataclasses.field(default_factory=lambda: jnp.zeros(()))
+    n: jax.Array = dataclasses.field(default_factory=lambda: jnp.zeros((), jnp.int32))
+
+    def add(self, loss):
+        return Perplexity(self.total + loss.sum(), self.n + loss.size)
+
+    def merge(self, other):
+        return Perplexity(self.total + other.total, self.n + other.n)
+
+    def reset(self):
+        return Perplexity()
+
+    def value(self):
+        return float(np.exp(self.total / self.n))
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_a_dataclass_of_arrays_is_a_meter(problem, jit):
+    hooks = metering(ppl=(Perplexity(), read_loss), loss=METERS["loss"])
+    state = tnt.SGDEngine(hooks).train(**problem.job(jit=jit))
+    assert int(state.meters["ppl"].n) == 53
+    mean = state.meters["loss"].value().mean
+    np.testing.assert_allclose(state.meters["ppl"].value(), np.exp(mean), rtol=1e-5)
+
+
+def test_the_same_meters_again_compile_nothing(problem, compiles):
+    job = problem.job(network=lambda params, input: input @ params["weight"])
+    done = []
+    for _ in range(3):  # made anew, and used twice
+        hooks = metering(ppl=(Perplexity(), read_loss))
+        for _ in range(2):
+            tnt.SGDEngine(hooks).train(**job)
+            done.append(len(compiles))
+    assert done[0] > 0 and set(done) == {done[0]}

@@ -8,7 +8,16 @@ import jax.numpy as jnp
 from tntjax._struct import describe
 from tntjax.engine import Hooks, State
 from tntjax.hooks._bind import bind
-from tntjax.hooks._rate import claim_rate, read_rate, write_rate
+from tntjax.hooks._rate import claim_rate, read_rates, write_rate
+from tntjax.utils import check_integer
+
+SEVERAL = """learning_rate sets one rate, but the optimizer has several:
+{rates}
+Give each group a schedule of its own in optax, or have plateau lower them together:
+
+    schedules = {{"a": optax.adam(schedule_a), "b": optax.adam(schedule_b)}}
+    optimizer = optax.partition(schedules, labels)
+"""
 
 Schedule = Callable[[Any], Any] | Mapping[int, float]
 
@@ -19,7 +28,8 @@ def learning_rate(schedule: Schedule, by: Literal["step", "epoch"] = "step") -> 
     It is set in `on_sample`, compiled, so no step is made alone for it and nothing
     compiles anew. For SGDEngine it is `state.lr`; for OptimEngine what
     `optax.inject_hyperparams` keeps. For both it is `state.aux["learning_rate"]`, too.
-    The rate of a criterion's parameters stays as it is.
+    The rate of a criterion's parameters stays as it is. Groups of `optax.partition`
+    whose rates differ are an error.
 
     Args:
       schedule: a schedule of optax, that is a function of the number of updates or
@@ -34,7 +44,7 @@ def learning_rate(schedule: Schedule, by: Literal["step", "epoch"] = "step") -> 
     Raises:
       TypeError: if `schedule` is neither a function nor a table of numbers.
       ValueError: if `by` is another word; when it runs, if there is no rate that can be
-        changed, or another plugin changes it.
+        changed, if there are several that differ, or if another plugin changes it.
 
     Example:
       >>> import tntjax as tnt
@@ -46,8 +56,7 @@ def learning_rate(schedule: Schedule, by: Literal["step", "epoch"] = "step") -> 
     if by not in ("step", "epoch"):
         raise ValueError(f'learning_rate: by must be "step" or "epoch", got {by!r}.')
     if isinstance(schedule, Mapping):
-        rates = sorted((int(n), float(rate)) for n, rate in schedule.items())
-        return _hooks(tuple(rates), by)
+        return _hooks(_table(schedule), by)
     if not callable(schedule):
         raise TypeError(
             "learning_rate needs a schedule, such as optax.cosine_decay_schedule(0.1,"
@@ -60,8 +69,22 @@ def _hooks(schedule: Any, by: str) -> Hooks:
     return Hooks(on_start=bind(_start), on_sample=bind(_follow, schedule, by))
 
 
+def _table(schedule: Mapping[Any, Any]) -> tuple[tuple[int, float], ...]:
+    rates = {}
+    for number, rate in schedule.items():
+        start = check_integer(number, "learning_rate: a table is {number: rate}")
+        rates[start] = float(rate)
+    return tuple(sorted(rates.items()))
+
+
 def _start(state: State) -> State:
-    return claim_rate(state) if state.training else state
+    if not state.training:
+        return state
+    rates = {where: float(rate) for where, rate in read_rates(state).items()}
+    if len(set(rates.values())) > 1:
+        lines = (f"  {where}: {rate:.6g}" for where, rate in rates.items())
+        raise ValueError(SEVERAL.format(rates="\n".join(lines)))
+    return claim_rate(state)
 
 
 def _follow(state: State, schedule: Any, by: str) -> State:
@@ -70,7 +93,7 @@ def _follow(state: State, schedule: Any, by: str) -> State:
     count = state.t if by == "step" else state.epoch
     if callable(schedule):
         return write_rate(state, schedule(count))
-    rate = read_rate(state)
+    rate = next(iter(read_rates(state).values()))
     for start, value in schedule:
         rate = jnp.where(count >= start, value, rate)
     return write_rate(state, rate)

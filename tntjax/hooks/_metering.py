@@ -6,7 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from tntjax._struct import describe
+from tntjax._struct import Opaque, describe
 from tntjax._types import Meter
 from tntjax.engine import Hooks, State
 from tntjax.hooks._bind import bind, claim
@@ -52,7 +52,8 @@ def metering(meters: Mapping[str, Metered] | None = None, /, **named: Metered) -
     entries = {**(meters or {}), **named}
     for name, entry in entries.items():
         _check(name, entry)
-    fresh = tuple((name, meter) for name, (meter, _) in entries.items())
+    # A meter may hold arrays, so hooks compare it by identity; steps do not see it.
+    fresh = tuple((name, Opaque(meter)) for name, (meter, _) in entries.items())
     reads = tuple((name, read) for name, (_, read) in entries.items())
     return Hooks(
         on_start=bind(_start, fresh),
@@ -74,12 +75,12 @@ def _check(name: str, entry: Any) -> None:
 
 def _start(state: State, fresh: tuple) -> State:
     for name, meter in fresh:
-        state = claim(state, "meters", name, meter.reset())
+        state = claim(state, "meters", name, meter.value.reset())
     return state
 
 
 def _reset(state: State, fresh: tuple) -> State:
-    reset = {name: meter.reset() for name, meter in fresh}
+    reset = {name: meter.value.reset() for name, meter in fresh}
     return state.replace(meters={**state.meters, **reset})
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from tntjax.engine import Hooks, State
 from tntjax.hooks._best import check_judging, claim_record, judge
 from tntjax.hooks._bind import bind, put
-from tntjax.hooks._rate import claim_rate, read_rate, write_rate
+from tntjax.hooks._rate import change_rates, claim_rate
 
 NAME = "plateau"
 
@@ -26,18 +26,24 @@ def plateau(
     """Lowers the learning rate when a score was not better for a while.
 
     It looks at the end of an epoch, and begins to count anew when it has lowered the
-    rate. What it knows is `state.aux["plateau"]`, as for `early_stopping`. Which rate
-    it changes is said at `learning_rate`; of the two a run has one.
+    rate. What it knows is `state.aux["plateau"]`, as for `early_stopping`. Of this and
+    `learning_rate` a run has one.
+
+    For SGDEngine the rates are `state.lr` and `state.lr_criterion`; for OptimEngine all
+    that `optax.inject_hyperparams` keeps in `state.opt_state`. Each is multiplied, so
+    groups of `optax.partition` and a learnable criterion keep their ratios; rates that
+    are not kept there stay as they are. The highest of the network's is
+    `state.aux["learning_rate"]`, too.
 
     Args:
       score: `State -> number`, the lower the better, such as
         `lambda s: s.aux["validate"]` chained after `validate`, or the value of a meter.
-      factor: what the rate is multiplied by.
+      factor: what each rate is multiplied by.
       patience: after how many scores in a row that were not better.
       maximize: whether a higher score is better.
       min_delta: by how much more than this a score must be better.
       every: how many epochs apart it looks; what `validate` has.
-      smallest: the rate does not fall below.
+      smallest: a rate does not fall below.
 
     Returns:
       A Hooks value, to be chained with others.
@@ -90,6 +96,9 @@ def _look(
     record = state.aux[NAME]
     if int(record["count"]) < patience:
         return state
-    rate = float(read_rate(state))
-    state = write_rate(state, max(rate * factor, min(rate, smallest)))
+
+    def lower(rate: float) -> float:
+        return max(rate * factor, min(rate, smallest))
+
+    state = change_rates(state, lower)
     return put(state, "aux", NAME, {**record, "count": np.int32(0)})
