@@ -198,3 +198,14 @@ def test_what_is_opaque_equals_itself_alone():
 def test_describe_shows_no_address(value):
     assert " at 0x" in repr(value)
     assert "0x" not in describe(value)
+
+
+def test_describe_shows_a_few_levels_of_tables_that_lie_in_each_other():
+    lists, dicts = [], {}
+    for _ in range(60):
+        lists, dicts = [lists], {"a": dicts}
+    assert describe(lists) == "[[[[[...]]]]]"
+    assert describe(dicts) == "{'a': {'a': {'a': {'a': {...}}}}}"
+    for _ in range(60):
+        lists = [lists, lists]
+    assert len(describe(lists)) < 300

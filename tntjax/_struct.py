@@ -136,6 +136,10 @@ def _repr(self: Any) -> str:
     return f"{type(self).__name__}({shown})"
 
 
+MOST_SHOWN = 4
+"""How many levels of dicts, lists and tuples in each other are shown."""
+
+
 def describe(value: Any) -> str:
     """Says what a value is in one short line without an address.
 
@@ -151,16 +155,22 @@ def describe(value: Any) -> str:
       >>> describe({"input": np.zeros((5, 28)), "load": len})
       "{'input': float64[5,28], 'load': len}"
     """
+    return _describe(value, MOST_SHOWN)
+
+
+def _describe(value: Any, levels: int) -> str:
     called = isinstance(value, Callable | types.ModuleType)
     if called and not dataclasses.is_dataclass(type(value)):
         return getattr(value, "__qualname__", None) or type(value).__name__
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"{value.dtype}[{','.join(map(str, value.shape))}]"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{k!r}: {describe(v)}' for k, v in value.items())}}}"
+        pairs = (f"{key!r}: {_describe(v, levels - 1)}" for key, v in value.items())
+        return f"{{{', '.join(pairs) if levels else '...'}}}"
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
         if len(value) > 6:
             return f"{type(value).__name__} of {len(value)}"
-        inside = ", ".join(map(describe, value))
+        parts = (_describe(part, levels - 1) for part in value)
+        inside = ", ".join(parts) if levels or not value else "..."
         return f"[{inside}]" if isinstance(value, list) else f"({inside})"
     return re.sub(" at 0x[0-9a-fA-F]+", "", repr(value))

@@ -51,6 +51,7 @@ def tensor(index, kind, shape, strides, offset, held):
 
 SIX = storage(2, "Int", np.arange(6, dtype="<i4"))
 ZEROS = np.zeros(6, "<i4")
+ONE = np.ones(1, "u1")
 GOLDEN = [
     (None, "00000000"),
     (1.0, "01000000 000000000000f03f"),
@@ -496,9 +497,25 @@ def test_one_number_does_not_become_a_terabyte(shape, strides):
 
 def test_what_tensors_repeat_is_bounded_together():
     held = storage(2, "Byte", np.zeros(2**18, "u1"))
-    assert len(decode(sharing(34, [2**7, 2**18], [0, 1], held))) == 32
+    assert len(decode(sharing(12, [2**5, 2**18], [0, 1], held))) == 10
     with pytest.raises(ValueError, match="Tensors that share or repeat storages"):
-        decode(sharing(35, [2**7, 2**18], [0, 1], held))
+        decode(sharing(13, [2**5, 2**18], [0, 1], held))
+
+
+def test_a_tensor_counts_at_each_place():
+    first = tensor(1, "Byte", [2**20], [0], 1, storage(2, "Byte", ONE))
+    again = bytes.fromhex("04000000 01000000")
+    places = [first, *[again] * 63]
+    held = table(0, *((number(i), x) for i, x in enumerate(places)))
+    assert len(decode(held)) == 64
+    held = table(0, *((number(i), x) for i, x in enumerate([*places, again])))
+    with pytest.raises(ValueError, match="Tensors that share or repeat storages"):
+        decode(held)
+
+
+def test_one_number_does_not_become_a_gigabyte():
+    with pytest.raises(ValueError, match="Tensors that share or repeat storages"):
+        decode(tensor(1, "Byte", [2**27], [0], 1, storage(2, "Byte", ONE)))
 
 
 @pytest.mark.parametrize("shape", [[0, 2**62, 2**62], [2**62, 0], [0] * 64])

@@ -48,3 +48,21 @@ def test_copies_the_objects_in_an_array():
     array = np.array([[1], None], dtype=object)
     writable(array)[0].append(2)
     assert array[0] == [1]
+
+
+class Picture:
+    """An image as PIL's are: pixels without `__array__`, that may be painted on."""
+
+    __array_interface__ = {"shape": (1,), "typestr": "|u1", "version": 3}
+
+    def __init__(self, pixel):
+        self.pixel = pixel
+
+    def copy(self):
+        return Picture(self.pixel)
+
+
+def test_an_image_may_be_painted_on():
+    image = Picture(1)
+    writable({"input": image})["input"].pixel = 2
+    assert image.pixel == 1

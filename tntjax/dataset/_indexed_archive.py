@@ -18,7 +18,7 @@ from tntjax.dataset._indexed_format import (
     shape_of,
 )
 from tntjax.dataset._indexed_journal import journal_name
-from tntjax.dataset._torch_read import decode
+from tntjax.dataset._torch_read import Allowance, decode
 
 
 class Archive:
@@ -58,7 +58,7 @@ class Archive:
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, item: int) -> Any:
+    def get(self, item: int, allowance: Allowance | None = None) -> Any:
         """Reads one item, of those there are, into memory of its own."""
         offsets, size = self.offsets, self.itemsize
         start = offsets[item]
@@ -69,8 +69,10 @@ class Archive:
         if self.plain:
             return array
         if self.table:
-            return self._decoded(array, item)
+            return self._decoded(array, item, allowance)
         return array.reshape(self._shape(item))
+
+    __getitem__ = get
 
     def rows(self, items: np.ndarray) -> np.ndarray | None:
         """Reads items of one shape, at least one, into one array.
@@ -129,9 +131,11 @@ class Archive:
                 )
             rest, at = rest[count:], at + count
 
-    def _decoded(self, array: np.ndarray, item: int) -> Any:
+    def _decoded(
+        self, array: np.ndarray, item: int, allowance: Allowance | None
+    ) -> Any:
         try:
-            return decode(array)
+            return decode(array, allowance)
         except ValueError as error:
             error.add_note(f"Item {item} of {self.names[1]}.")
             raise

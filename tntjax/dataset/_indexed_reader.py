@@ -19,6 +19,7 @@ from tntjax.dataset._take import (
     take_one_by_one,
     with_flat,
 )
+from tntjax.dataset._torch_read import Allowance
 
 
 @pytree
@@ -117,13 +118,15 @@ def take_items(archive: Archive, rows: np.ndarray, field: str | None) -> Any:
     column = archive.rows(rows) if rows.size else None
     if column is not None:
         return column
-    if field is None:
-        return take_one_by_one(archive, rows)
+    allowance = Allowance()
 
     def samples(items: list[int]) -> Iterator[Sample]:
-        return ({field: archive[item]} for item in items)
+        for item in items:
+            value = archive.get(item, allowance)
+            yield value if field is None else {field: value}
 
-    return take_one_by_one(archive, rows, samples)[field]
+    batch = take_one_by_one(archive, rows, samples)
+    return batch if field is None else batch[field]
 
 
 def host_index(dataset: Any, index: Any) -> int:

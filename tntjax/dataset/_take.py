@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 from tntjax._struct import Opaque, describe
 from tntjax._types import Dataset, Sample
 from tntjax.transform._batch import stack_rows
+from tntjax.transform._row import opened
 from tntjax.utils import check_integer, check_integers, check_unmasked, find_outside
 
 MOST_ON_DEVICE = 2**31
@@ -254,8 +255,22 @@ def sample_bytes(dataset: Dataset) -> int:
 
 
 def bytes_of(sample: Sample) -> int:
-    """The size of a sample's arrays, where a number counts as 8 bytes."""
-    return sum(getattr(leaf, "nbytes", 8) for leaf in jax.tree.leaves(sample))
+    """Adds up a sample's arrays, where a number counts as 8 bytes.
+
+    Tables that are at several places count at each, and are walked once.
+    """
+    return _bytes_of(sample, {})
+
+
+def _bytes_of(value: Any, known: dict[int, tuple[Any, int]]) -> int:
+    if isinstance(value, np.ndarray | jax.Array):
+        return value.nbytes
+    if id(value) not in known:
+        parts, structure = opened(value)
+        if jax.tree_util.treedef_is_leaf(structure):
+            return getattr(value, "nbytes", 8)
+        known[id(value)] = value, sum(_bytes_of(part, known) for part in parts)
+    return known[id(value)][1]
 
 
 def in_order(dataset: Dataset) -> Iterator[Sample]:

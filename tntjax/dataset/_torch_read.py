@@ -22,9 +22,9 @@ from tntjax.dataset._torch_table import (
 )
 
 _UNFINISHED = object()
-_FREE_BYTES = 2**30
+_FREE_BYTES = 2**26
 _MOST_TIMES = 64
-"""What tensors may hold, were each a copy: so many bytes, and so often the data's."""
+"""What arrays may hold, were each a copy: so many bytes, and so often the data's."""
 
 _CLASSES = {
     f"torch.{name}{kind}": (kind, dtype)
@@ -33,11 +33,42 @@ _CLASSES = {
 }
 
 
-def decode(data: Any) -> Any:
+class Allowance:
+    """Counts what arrays that were read would hold, were each a copy.
+
+    One serves all that is read together, so that many items of few bytes, whose tensors
+    repeat a number, do not become more memory than one may.
+    """
+
+    def __init__(self) -> None:
+        self.most, self.held = _FREE_BYTES, 0
+
+    def read(self, count: int) -> None:
+        """Allows for so many bytes of data."""
+        self.most += _MOST_TIMES * count
+
+    def hold(self, value: Any) -> None:
+        """Counts a value that is put somewhere, if it is an array."""
+        if isinstance(value, np.ndarray):
+            self.check(value.nbytes)
+            self.held += value.nbytes
+
+    def check(self, count: int) -> None:
+        """Raises a ValueError if so many bytes more would be too many."""
+        if self.held + count > self.most:
+            raise ValueError(
+                "Tensors that share or repeat storages would be more than"
+                f" {self.most} bytes if copied, far more than their data. Store fewer"
+                " of them, or what they were made of."
+            )
+
+
+def decode(data: Any, allowance: Allowance | None = None) -> Any:
     """Reads a value that `encode` or Torch's `torch.serialize` has written.
 
     Args:
       data: the bytes.
+      allowance: of what is read together, None for this value alone.
 
     Returns:
       None, bool, float, str, list, dict or array. A table with keys 1 to n, or none,
@@ -51,8 +82,9 @@ def decode(data: Any) -> Any:
         unknown class, or the bytes are not whole, or tables are nested more than 100
         times, or copies of the tensors would take far more memory than the data.
     """
-    stream = _Stream(memoryview(data).cast("B"))
+    stream = _Stream(memoryview(data).cast("B"), allowance or Allowance())
     value = stream.read(0)
+    stream.allowance.hold(value)
     rest = stream.data[stream.at :]
     if rest not in (b"", b"\0"):  # older Torch left the NUL at the end of its buffer
         raise ValueError(f"Torch's object ends {len(rest)} bytes before its data does.")
@@ -60,13 +92,12 @@ def decode(data: Any) -> Any:
 
 
 class _Stream:
-    def __init__(self, data: memoryview) -> None:
-        self.data = data
+    def __init__(self, data: memoryview, allowance: Allowance) -> None:
+        self.data, self.allowance = data, allowance
+        allowance.read(len(data))
         self.at = 0
         self.objects: dict[int, Any] = {}
         self.heights: dict[int, int] = {}  # of the tables in objects, by id
-        self.most = _FREE_BYTES + _MOST_TIMES * len(data)
-        self.held = 0  # bytes, were every tensor a copy
 
     def read(self, depth: int) -> Any:
         tag = self.integer()
@@ -108,6 +139,7 @@ class _Stream:
             if key in table:
                 raise ValueError(f"Two keys of a table are {key!r} in Python.")
             table[key] = self.read(depth)
+            self.allowance.hold(table[key])
         below = (self.heights.get(id(item), 0) for item in table.values())
         height = 1 + max(below, default=0)
         if depth - 1 + height > MOST_DEEP:  # a reference may be to a deep table
@@ -151,13 +183,7 @@ class _Stream:
                 f"A tensor of shape {shape} and strides {strides} from {offset} does"
                 f" not fit its storage of {size} {dtype.name}."
             )
-        self.held += math.prod(shape) * dtype.itemsize
-        if self.held > self.most:
-            raise ValueError(
-                "Tensors that share or repeat storages would be more than"
-                f" {self.most} bytes if copied, from {len(self.data)} bytes of data."
-                " Store fewer of them, or what they were made of."
-            )
+        self.allowance.check(math.prod(shape) * dtype.itemsize)
         pairs = zip(shape, strides, strict=True)
         steps = [dtype.itemsize * (step if n > 1 else 1) for n, step in pairs]
         part = np.ndarray(shape, dtype, storage, (offset - 1) * dtype.itemsize, steps)

@@ -7,12 +7,15 @@ from typing import Any
 
 from tntjax._struct import describe
 from tntjax._types import Sample
-from tntjax.transform._column import column_for
+from tntjax.transform._column import Column, column_for
 from tntjax.transform._table import table_merge_keys
 from tntjax.utils import check_function
 
 BLOCK = 32
 """How many samples are held at once on their way into the rows of a batch."""
+
+MOST_FIELDS = 100_000
+"""Fields of a sample, those of dicts in dicts included."""
 
 
 def make_batch(
@@ -109,10 +112,31 @@ def stack_rows(samples: Iterable[Sample], count: int) -> Sample:
     coming = itertools.islice(samples, count)
     block, done, column = list(itertools.islice(coming, BLOCK)), 0, None
     while block:
-        column = column or column_for(block[0], count, ())
+        column = column or _checked_column(block[0], count)
         column.write(done, block)
         done += len(block)
         block = list(itertools.islice(coming, BLOCK))
     if column is None or done != count:
         raise ValueError(f"Expected {count} samples to stack, got {done}.")
     return column.batch()
+
+
+def _checked_column(first: Sample, count: int) -> Column:
+    fields = _count_fields(first, {})
+    if fields > MOST_FIELDS:
+        raise ValueError(
+            f"Can't make a batch of samples with {fields} fields each, at most"
+            f" {MOST_FIELDS}. Fields of a dict count at each place where it is; keep"
+            " what is no array in a list."
+        )
+    return column_for(first, count, ())
+
+
+def _count_fields(value: Any, known: dict[int, int]) -> int:
+    """Counts the columns that a value takes; each dict or tuple is walked once."""
+    if not isinstance(value, Mapping | tuple):
+        return 1
+    if id(value) not in known:
+        parts = value.values() if isinstance(value, Mapping) else value
+        known[id(value)] = sum(_count_fields(part, known) for part in parts)
+    return known[id(value)]

@@ -15,8 +15,10 @@ def writable(sample: Any) -> Any:
     """Copies what of a sample could be changed in place.
 
     These are the dicts and other mappings, lists, tuples and other pytrees that it is
-    built of, and the arrays that can be written to, torch's tensors too. Read-only
-    arrays, JAX arrays and objects of other kinds are passed on as they are.
+    built of, and the arrays that can be written to, torch's tensors and PIL's images
+    too. Read-only arrays, JAX arrays and objects of other kinds are passed on as they
+    are. Two fields of a sample share nothing afterwards. Within a field a table that is
+    at several places is copied once, so that tables of tables cost what they hold.
 
     Args:
       sample: any sample.
@@ -24,14 +26,19 @@ def writable(sample: Any) -> Any:
     Returns:
       One that is equal.
     """
-    kind = type(sample)
-    if kind is dict:
-        return {key: writable(value) for key, value in sample.items()}
-    if kind is list or kind is tuple:
-        if _FIXED.issuperset(map(type, sample)):  # long lists of tokens
-            return kind(sample)
-        return kind(map(writable, sample))
-    if kind in _FIXED:
+    if type(sample) is dict:
+        return {key: _copied(value, {}) for key, value in sample.items()}
+    if type(sample) is tuple:
+        return tuple(_copied(value, {}) for value in sample)
+    return _copied(sample, {})
+
+
+Copies = dict[int, tuple[Any, Any]]
+"""By the id of a table the table, which so keeps its id, and its copy."""
+
+
+def _copied(sample: Any, copies: Copies) -> Any:
+    if type(sample) in _FIXED:
         return sample
     if isinstance(sample, np.ndarray) and not sample.dtype.hasobject:
         return sample.copy("K") if sample.flags.writeable else sample
@@ -41,14 +48,29 @@ def writable(sample: Any) -> Any:
         return sample
     if hasattr(sample, "__array__") and hasattr(sample, "clone"):
         return sample.clone()  # deepcopy would copy all that the tensor is a row of
+    if hasattr(type(sample), "__array_interface__") and hasattr(sample, "copy"):
+        return sample.copy()  # an image
+    if id(sample) not in copies:
+        copies[id(sample)] = sample, _copied_table(sample, copies)
+    return copies[id(sample)][1]
+
+
+def _copied_table(sample: Any, copies: Copies) -> Any:
+    kind = type(sample)
+    if kind is dict:
+        return {key: _copied(value, copies) for key, value in sample.items()}
+    if kind is list or kind is tuple:
+        if _FIXED.issuperset(map(type, sample)):  # long lists of tokens
+            return kind(sample)
+        return kind(_copied(value, copies) for value in sample)
     parts, structure = jax.tree.flatten(sample, lambda node: node is not sample)
     if not jax.tree_util.treedef_is_leaf(structure):
-        return jax.tree.unflatten(structure, map(writable, parts))
+        return jax.tree.unflatten(structure, [_copied(p, copies) for p in parts])
     if isinstance(sample, MutableMapping | list | UserList):
         copied = copy.copy(sample)
         for key in copied if isinstance(copied, Mapping) else range(len(copied)):
-            copied[key] = writable(copied[key])
+            copied[key] = _copied(copied[key], copies)
         return copied
     if isinstance(sample, Mapping):
-        return {key: writable(value) for key, value in sample.items()}
+        return {key: _copied(value, copies) for key, value in sample.items()}
     return sample

@@ -9,6 +9,9 @@ import numpy as np
 
 from tntjax._struct import describe
 
+DEEP = 2
+"""A table that lies in so many others is fed as its sum."""
+
 
 def md5(tree: Any) -> str:
     """Computes the MD5 sum of a sample.
@@ -40,26 +43,42 @@ def md5(tree: Any) -> str:
 
 
 def _digest(tree: Any) -> bytes:
+    return _sum(tree, 0, {})
+
+
+Sums = dict[int, tuple[Any, bytes]]
+"""By the id of a table the table, which so keeps its id, and its sum."""
+
+
+def _sum(tree: Any, depth: int, sums: Sums) -> bytes:
     state = hashlib.md5(usedforsecurity=False)
-    _feed(state.update, tree)
+    _feed(state.update, tree, depth, sums)
     return state.digest()
 
 
-def _feed(update: Callable[[bytes], None], value: Any) -> None:
-    """Feeds a kind, a size and what is inside, so that no two trees feed the same."""
+def _feed(update: Callable[[bytes], None], value: Any, depth: int, sums: Sums) -> None:
+    """Feeds a kind, a size and what is inside, so that no two trees feed the same.
+
+    Of tables deep inside the sums are fed, so that one that is at many places is walked
+    once.
+    """
     if hasattr(value, "shape") and hasattr(value, "dtype"):  # before float: np.float64
         _feed_array(update, np.asarray(value))
+    elif isinstance(value, Mapping | list | tuple) and depth >= DEEP:
+        if id(value) not in sums:
+            sums[id(value)] = value, _sum(value, DEEP - 1, sums)
+        update(b"table:" + sums[id(value)][1])
     elif isinstance(value, Mapping):
         update(f"dict {len(value)}:".encode())
         for key, inside in sorted((_digest(key), value[key]) for key in value):
             update(key)
-            _feed(update, inside)
+            _feed(update, inside, depth + 1, sums)
     elif isinstance(value, list | tuple):
         update(
             f"{'list' if isinstance(value, list) else 'tuple'} {len(value)}:".encode()
         )
         for inside in value:
-            _feed(update, inside)
+            _feed(update, inside, depth + 1, sums)
     elif isinstance(value, str | bytes):
         coded = (
             value if isinstance(value, bytes) else value.encode(errors="surrogatepass")
