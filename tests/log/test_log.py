@@ -2,10 +2,13 @@ import dataclasses
 import pickle
 import re
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from tntjax.log import Log
+from tntjax.meter import AverageValueMeter, ClassErrorMeter, MeterDict
 
 
 def show(log, *arguments):
@@ -39,10 +42,83 @@ def test_set_takes_nothing():
     assert dict(Log(["loss"]).set().values) == {}
 
 
-def test_values_stay_what_they_are():
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (3, 3),
+        (np.int64(3), 3),
+        (jnp.float32(0.5), 0.5),
+        (np.bool_(True), True),
+        ({1: jnp.float32(50)}, {1: 50.0}),
+        (AverageValueMeter().add([1.0, 3.0]).value(), (2.0, 2**0.5)),
+        ("x", "x"),
+        (None, None),
+    ],
+    ids=str,
+)
+def test_values_are_read_as_plain_numbers(value, plain):
+    seen = []
+    log = Log(["loss"], on_set=[lambda log, key, value: seen.append(value)])
+    for found in (log.set(loss=value).get("loss"), *seen):
+        assert found == plain
+        assert type(found) is type(plain) or isinstance(found, tuple)
+        for leaf in jax.tree.leaves(found):
+            assert type(leaf) in (int, float, bool, str)
+
+
+def test_arrays_are_read_as_arrays_of_numpy():
+    found = Log(["loss"]).set(loss=jnp.ones(3)).get("loss")
+    assert type(found) is np.ndarray and found.tolist() == [1, 1, 1]
+
+
+def test_a_value_is_set_without_waiting_for_it():
     value = jnp.ones(3)
-    assert Log(["loss"]).set(loss=value).get("loss") is value
-    assert type(Log(["epoch"]).set(epoch=3).get("epoch")) is int
+    assert Log(["loss"]).set(loss=value).values["loss"] is value
+
+
+def test_a_set_of_the_values_of_meters_can_be_formatted():
+    meters = MeterDict({"loss": AverageValueMeter(), "error": ClassErrorMeter()})
+    meters = meters.add([[0.5, 0.5], [0.2, 0.8]], [1, 1], loss=0.25)
+    log = Log(["loss", "error"]).set(**meters.value())
+    assert f"{log.get('loss').mean:.2f} {log.get('error')[1]:.1f}" == "0.25 50.0"
+
+
+class Name(str):
+    """A name that counts how often it is looked at."""
+
+    looks = 0
+
+    def __eq__(self, other):
+        Name.looks += 1
+        return str.__eq__(self, other)
+
+    def __hash__(self):
+        Name.looks += 1
+        return str.__hash__(self)
+
+
+@pytest.mark.parametrize("closures", [0, 2])
+def test_the_work_of_a_set_is_linear_in_the_number_of_keys(closures):
+    told, looks = [], []
+    for size in (500, 1000):
+        pairs = {Name(f"key {number}"): number for number in range(size)}
+        log = Log(pairs, on_set=[lambda log, *pair: told.append(pair)] * closures)
+        Name.looks = 0
+        log.set(pairs)
+        looks.append(Name.looks)
+    assert looks[1] <= 2.1 * looks[0] <= 2.1 * 20 * 500
+    assert len(told) == 1500 * closures
+
+
+def test_a_closure_sees_and_may_keep_the_log_of_each_moment():
+    logs = []
+    log = Log(["a", "b"], on_set=[lambda log, key, value: logs.append(log)])
+    log = log.set(a=1).set({"b": 2, "a": 3})
+    assert [dict(log.values) for log in logs] == [{}, {"a": 1}, {"a": 1, "b": 2}]
+    assert [len(log.values) for log in logs] == [0, 1, 2]
+    assert dict(log.values) == {"a": 3, "b": 2}
+    assert dict(pickle.loads(pickle.dumps(Log(["a"]).set(a=1))).values) == {"a": 1}
+    assert dict(logs[2].set(b=5).values) == {"a": 1, "b": 5}
 
 
 def test_values_are_read_only():

@@ -191,3 +191,47 @@ def test_survives_pickle(tmp_path):
 
 def test_repr_has_no_address():
     assert repr(text(["a", "b"])) == "text(['a', 'b'])"
+
+
+BREAKS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+
+
+@pytest.mark.parametrize("format", [{}, {"a": "%s"}, {"a": str}])
+def test_a_row_is_one_line_whatever_is_in_a_value(format):
+    written = line(["a", "b"], {"a": f"x{BREAKS}y", "b": 1}, format=format)
+    assert len(written.splitlines()) == 1 and written.endswith("y | b 1\n")
+    assert r"x\n\r\x0b\x0c" in written and r"\u2029" in written
+
+
+def test_a_matrix_is_one_line():
+    assert line(["a"], {"a": jnp.eye(2)}) == "a [[1. 0.] [0. 1.]]\n"
+
+
+def test_a_separator_may_break_the_line():
+    assert line(["a", "b"], {"a": 1, "b": 2}, separator="\n") == "a 1\nb 2\n"
+
+
+def test_formats_are_given_plain_values():
+    seen = []
+    show = lambda value: seen.append(value) or ""  # noqa: E731
+    for value in (jnp.float32(0.5), np.float32(0.5), jnp.array([[0.5]])):
+        line(["a"], {"a": value}, format={"a": show})
+    assert seen == [0.5] * 3 and {type(value) for value in seen} == {float}
+
+
+def test_half_a_character_is_written_as_its_escape(tmp_path):
+    path = tmp_path / "log"
+    Log(["a"], on_flush=[text(["a"], filename=path)]).set(a="x\ud800").flush()
+    assert path.read_text(encoding="utf-8") == "a x\\ud800\n"
+
+
+def test_what_is_written_is_flushed():
+    class File(io.StringIO):
+        flushed = ""
+
+        def flush(self):
+            self.flushed = self.getvalue()
+
+    file = File()
+    Log(["a"], on_flush=[text(["a"], file=file)]).set(a=1).flush()
+    assert file.flushed == "a 1\n"

@@ -1,9 +1,13 @@
 """The log, and its views."""
 
+from tntjax.log._json import json
 from tntjax.log._log import Log
+from tntjax.log._status import status
 from tntjax.log._text import text
 
 __all__ = [
     "Log",
+    "json",
+    "status",
     "text",
 ]

@@ -3,13 +3,13 @@
 import dataclasses
 import difflib
 import time as clock
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from tntjax._struct import describe
 from tntjax.log._keys import check_names
-from tntjax.utils import check_function, check_functions
+from tntjax.utils import as_plain, check_function, check_functions
 
 STATUS = "__status__"
 """The key that every log has, for messages to a person."""
@@ -22,9 +22,9 @@ class Log:
     """One row of named values, of a fixed set of names, with closures that watch it.
 
     A log is a value: `set`, `flush`, `attach` and the others return a new one, so
-    rebind the result. Only closures have effects. Values stay what they are; a view
-    makes text of them if it wants text, so a value that is still on a device may be
-    set without waiting for it.
+    rebind the result. Only closures have effects. Without `on_set` closures a value
+    that is still on a device is set without waiting for it. What `get` returns, and a
+    closure is given, is plain: numbers are Python's and arrays NumPy's.
 
     Args:
       keys: the allowed names; `__status__` is allowed beside them.
@@ -33,7 +33,7 @@ class Log:
       on_get: closures `(log, key)`.
       on_flush: closures `(log)`, called while the row is whole.
       on_close: closures `(log)`.
-      values: what is set already, read-only.
+      values: what is set already, read-only, as it was given.
 
     Raises:
       TypeError: if `keys` aren't strings or closures aren't functions.
@@ -58,10 +58,12 @@ class Log:
     on_flush: Sequence[Callable[..., Any]] = ()
     on_close: Sequence[Callable[..., Any]] = ()
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict, kw_only=True)
+    _allowed: frozenset[str] = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         put = object.__setattr__
         put(self, "keys", check_names(self.keys, "Log"))
+        put(self, "_allowed", frozenset((*self.keys, STATUS)))
         for event in EVENTS:
             put(self, event, check_functions(getattr(self, event), f"Log: {event}"))
         self._check(self.values)
@@ -94,21 +96,34 @@ class Log:
             )
         pairs = {**(values or {}), **named}
         self._check(pairs)
-        log = self
-        for key, value in pairs.items():
-            for closure in log.on_set:
-                closure(log, key, value)
-            log = dataclasses.replace(log, values={**log.values, key: value})
+        if self.on_set:
+            self._tell(pairs)
+        return self._holding({**self.values, **pairs})
+
+    def _tell(self, pairs: dict[str, Any]) -> None:
+        """Shows each value to the closures, in a log that holds the ones before it."""
+        order, log = {key: place for place, key in enumerate(pairs)}, self
+        for place, (key, value) in enumerate(pairs.items(), 1):
+            plain = as_plain(value)
+            for closure in self.on_set:
+                closure(log, key, plain)
+            log = self._holding(_Row(self.values, pairs, order, place))
+
+    def _holding(self, values: Mapping[str, Any]) -> "Log":
+        """Returns the log with other values, whose names are known to be allowed."""
+        log = object.__new__(Log)
+        log.__dict__.update(self.__dict__, values=MappingProxyType(values))
         return log
 
     def get(self, key: str) -> Any:
-        """Returns a value, after `on_get` closures were told.
+        """Returns a value, after `on_get` closures were told; waits for the device.
 
         Args:
           key: one of the log's keys.
 
         Returns:
-          The value, None if it isn't set.
+          The value, with Python numbers and NumPy arrays for those of JAX and NumPy,
+          also in dicts, lists and tuples. None if it isn't set.
 
         Raises:
           KeyError: if `key` isn't one of the log's keys.
@@ -120,7 +135,7 @@ class Log:
         self._check([key])
         for closure in self.on_get:
             closure(self, key)
-        return self.values.get(key)
+        return as_plain(self.values.get(key))
 
     def status(self, message: str | None = None, time: bool = True) -> "Log":
         """Sets `__status__` to a message for a person.
@@ -152,7 +167,7 @@ class Log:
         """
         for closure in self.on_flush:
             closure(self)
-        return dataclasses.replace(self, values={})
+        return self._holding({})
 
     def close(self) -> "Log":
         """Calls the `on_close` closures and drops the values and all closures.
@@ -196,7 +211,7 @@ class Log:
 
     def _check(self, names: Iterable[Any]) -> None:
         for name in names:
-            if name not in self.keys and name != STATUS:
+            if not (isinstance(name, str) and name in self._allowed):
                 raise KeyError(
                     f"Log has no key {name!r}{_suggest(name, self.keys)}"
                     f" Its keys are {', '.join(map(repr, self.keys)) or 'none'}."
@@ -213,6 +228,31 @@ class Log:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({**state, "values": MappingProxyType(state["values"])})
+
+
+class _Row(Mapping[str, Any]):
+    """What a log holds in the middle of a `set`, without a copy for each value."""
+
+    def __init__(
+        self,
+        before: Mapping[str, Any],
+        pairs: dict[str, Any],
+        order: dict[str, int],
+        count: int,
+    ) -> None:
+        """Takes what was held before, and the first `count` of the new pairs."""
+        self._before, self._pairs = before, pairs
+        self._order, self._count = order, count
+
+    def __getitem__(self, key: str) -> Any:
+        new = self._order.get(key, self._count) < self._count
+        return self._pairs[key] if new else self._before[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._before, **dict.fromkeys(list(self._pairs)[: self._count])})
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
 
 def _suggest(name: Any, allowed: Iterable[str]) -> str:

@@ -2,27 +2,19 @@
 
 import dataclasses
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from tntjax._struct import describe
+from tntjax.log._file import Output, Writable, on_one_line, open_output
 from tntjax.log._keys import check_names
 from tntjax.log._log import Log
 
 Format = str | Callable[[Any], str]
-
-
-class Writable(Protocol):
-    """An open file, as far as a view needs it."""
-
-    def write(self, text: str, /) -> Any:
-        """Writes text."""
-        ...
 
 
 def text(
@@ -33,7 +25,7 @@ def text(
     separator: str = " | ",
     append: bool = False,
 ) -> Callable[[Log], None]:
-    """Makes an `on_flush` closure that writes a log's row as one line of text.
+    r"""Makes an `on_flush` closure that writes a log's row as one line of text.
 
     Args:
       keys: which values to show, in order. One that isn't set, or is None, is left
@@ -45,13 +37,14 @@ def text(
         share it.
       format: for each key that isn't to be shown as `key value`: a printf string such
         as `"loss %.4f"`, or a function from the value to a string. Both are given
-        arrays of one element as NumPy numbers, other arrays as NumPy arrays.
+        what `log.get` gives, and of an array of one element its number.
       separator: what to put between values.
       append: keep what the file has.
 
     Returns:
-      A closure `(log)`. It raises TypeError if a format doesn't give a string, and
-      ValueError if a printf string doesn't fit the value.
+      A closure `(log)`. A line break in what is shown is written as its escape, such
+      as `\n`, so that a row is one line. It raises TypeError if a format doesn't give
+      a string, and ValueError if a printf string doesn't fit the value.
 
     Raises:
       ValueError: if both `file` and `filename` are given, or `append` without
@@ -67,10 +60,7 @@ def text(
     Torchnet: `log/view/text.lua`. There false was left out as if it weren't set, and
     the file was never closed.
     """
-    if file is not None and filename is not None:
-        raise ValueError("text needs file or filename, got both. Leave one out.")
-    if append and filename is None:
-        raise ValueError("text needs a filename to append to, got none.")
+    output = open_output("text", file, filename, append)
     keys, formats = check_names(keys, "text"), dict(format or {})
     for key, entry in formats.items():
         if key not in keys:
@@ -83,36 +73,31 @@ def text(
                 f"text needs a printf string or a function as format of {key!r}, got"
                 f" {describe(entry)}."
             )
-    if filename is not None:
-        filename = os.path.abspath(filename)  # it stays the same file after a chdir
-        open(filename, "a" if append else "w", encoding="utf-8").close()
-    return _Text(keys, file, filename, formats, separator)
+    return _Text(keys, output, formats, separator)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class _Text:
     keys: tuple[str, ...]
-    file: Writable | None
-    filename: str | os.PathLike | None
+    output: Output
     formats: dict[str, Format]
     separator: str
 
     def __call__(self, log: Log) -> None:
         values = [(key, log.get(key)) for key in self.keys]
-        line = self.separator.join(
-            self.show(key, value) for key, value in values if value is not None
-        )
-        if self.filename is None:
-            file = sys.stdout if self.file is None else self.file
-            file.write(line + "\n")
-            return
-        with open(self.filename, "a", encoding="utf-8") as opened:
-            opened.write(line + "\n")
+        shown = [
+            on_one_line(self.show(key, value, log.values[key]))
+            for key, value in values
+            if value is not None
+        ]
+        self.output.write(self.separator.join(shown))
 
-    def show(self, key: str, value: Any) -> str:
-        value, entry = _on_host(value), self.formats.get(key)
+    def show(self, key: str, value: Any, given: Any) -> str:
+        entry = self.formats.get(key)
         if entry is None:
-            return f"{key} {value!s}"
+            return f"{key} {_in_its_digits(given)}"
+        if isinstance(value, np.ndarray) and value.size == 1:
+            value = value.item()
         if isinstance(entry, str):
             try:
                 return entry % (value,)
@@ -134,12 +119,13 @@ class _Text:
         return f"text({list(self.keys)})"
 
 
-def _on_host(value: Any) -> Any:
-    """Makes a NumPy number or array of a JAX or NumPy one; waits for the device."""
+def _in_its_digits(value: Any) -> str:
+    """Shows a number in the digits of its dtype, and an array on one line."""
     if not isinstance(value, jax.Array | np.ndarray | np.generic):
-        return value
+        return str(value)
     array = np.asarray(value)
     if array.dtype.kind == "V" and jnp.issubdtype(array.dtype, np.floating):
         # bfloat16 and its like cannot be formatted
         array = array.astype(np.float32)
-    return array.reshape(())[()] if array.size == 1 else array
+    shown = array.reshape(())[()] if array.size == 1 else array
+    return str(shown) if array.dtype.kind in "OSU" else " ".join(str(shown).split())

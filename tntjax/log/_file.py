@@ -1,0 +1,82 @@
+"""Where the views of a log write their lines."""
+
+import dataclasses
+import os
+import re
+import sys
+from typing import Any, Protocol
+
+
+class Writable(Protocol):
+    """An open file, as far as a view needs it; flushed if it has `flush`."""
+
+    def write(self, text: str, /) -> Any:
+        """Writes text."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Output:
+    """An open file, or the name of one, or standard output if both are None."""
+
+    file: Writable | None
+    filename: str | None
+
+    def write(self, line: str) -> None:
+        """Writes a line, and leaves nothing of it in a buffer."""
+        if self.filename is None:
+            file = sys.stdout if self.file is None else self.file
+            file.write(line + "\n")
+            getattr(file, "flush", lambda: None)()
+            return
+        # half a character, of broken text, has no bytes but an escape
+        with open(
+            self.filename, "a", encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            file.write(line + "\n")
+
+
+def open_output(
+    view: str,
+    file: Writable | None,
+    filename: str | os.PathLike | None,
+    append: bool,
+) -> Output:
+    """Prepares what a view writes to; empties a named file unless it is appended to.
+
+    Args:
+      view: the name of the view, for errors.
+      file: an open file.
+      filename: or the name of one.
+      append: keep what the named file has.
+
+    Returns:
+      The output; a relative name means the same file after a chdir.
+
+    Raises:
+      ValueError: if both `file` and `filename` are given, or `append` without
+        `filename`.
+    """
+    if file is not None and filename is not None:
+        raise ValueError(f"{view} needs file or filename, got both. Leave one out.")
+    if filename is None:
+        if append:
+            raise ValueError(f"{view} needs a filename to append to, got none.")
+        return Output(file, None)
+    filename = os.path.abspath(os.fspath(filename))
+    open(filename, "a" if append else "w", encoding="utf-8").close()
+    return Output(None, filename)
+
+
+def on_one_line(text: str) -> str:
+    r"""Writes line breaks as their escapes.
+
+    Example:
+      >>> print(on_one_line("two\nlines"))
+      two\nlines
+    """
+    return LINE_BREAKS.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+LINE_BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""What `str.splitlines` splits at."""
