@@ -108,10 +108,96 @@ def test_a_nan_value_shows():
     assert math.isnan(measured(AverageValueMeter().add([1.0, np.nan]))[0])
 
 
-def test_an_infinite_value_shows():
-    assert measured(AverageValueMeter().add(np.inf))[0] == math.inf
-    later = AverageValueMeter().add(np.inf).add(1.0)
-    assert not math.isfinite(measured(later)[0])
+INFINITE = [
+    [np.inf, 1.0, 2.0],
+    [1.0, np.inf, -3.0],
+    [-np.inf, 1.0, 1.0],
+    [1.0, 2.0, -np.inf],
+    [np.inf, np.inf, 1.0],
+    [-np.inf, -np.inf, -np.inf],
+    [np.inf, -np.inf, 1.0],
+    [np.nan, np.inf, 1.0],
+    [np.inf, 0.0, np.nan],
+    [np.inf, 3e38, -3e38],
+]
+
+
+@pytest.mark.parametrize("values", INFINITE, ids=str)
+def test_infinity_is_averaged_as_numpy_does(values):
+    with np.errstate(invalid="ignore"):
+        expected = np.mean(values)
+    each = [AverageValueMeter().add(value) for value in values]
+    hosted = [jax.device_get(meter) for meter in each]
+    scanned, _ = jax.lax.scan(
+        lambda meter, value: (meter.add(value), None),
+        AverageValueMeter(),
+        np.array(values, np.float32),
+    )
+    later = AverageValueMeter()
+    for value in values:
+        later = later.add(value)
+    for meter in (
+        AverageValueMeter().add(values),
+        later,
+        scanned,
+        each[0].merge(each[1]).merge(each[2]),
+        each[0].merge(each[1].merge(each[2])),
+        each[2].merge(each[0]).merge(each[1]),
+        hosted[0].merge(hosted[1]).merge(hosted[2]),
+        hosted[2].merge(hosted[1].merge(hosted[0])),
+        later.merge(later.reset()),
+        later.reset().merge(later),
+    ):
+        mean, std = measured(meter)
+        assert mean == expected or (math.isnan(mean) and math.isnan(expected))
+        assert math.isnan(std)
+
+
+def test_an_infinite_value_beside_many_stays():
+    many = AverageValueMeter().add(1.0, n=2**31 - 1)
+    infinite = AverageValueMeter().add(-np.inf)
+    assert measured(many.merge(infinite))[0] == -math.inf
+    assert measured(infinite.merge(many))[0] == -math.inf
+
+
+def test_an_infinite_value_that_is_masked_or_has_no_weight_does_not_count():
+    meter = AverageValueMeter().add(2.0)
+    assert measured(meter.add([np.inf, 4.0], mask=[False, True]))[0] == 3.0
+    assert measured(meter.add([np.inf, 4.0], n=[0, 1]))[0] == 3.0
+
+
+def test_opposite_values_whose_distance_overflows_have_a_mean():
+    mean, std = measured(AverageValueMeter().add(3e38).add(-3e38))
+    assert mean == 0.0 and std == math.inf
+
+
+@pytest.mark.parametrize("size", [1, 64])
+def test_the_deviation_does_not_drift_over_many_adds(size):
+    """float32 alone would stop to grow at 2**24, where adding 1 changes nothing."""
+    count = 2**24
+    start = AverageValueMeter(n=Count.of(count), m2=np.float32(count))
+    steps = 2**18 // size
+    values = np.where(np.arange(steps * size) % 2, 1, -1).astype(np.float32)
+    add = lambda meter, batch: (meter.add(batch), None)  # noqa: E731
+    scan = jax.jit(lambda m, batches: jax.lax.scan(add, m, batches)[0])
+    meter = scan(start, values.reshape(steps, size))
+    held = float(meter.m2) + float(meter.m2_rest)
+    assert held == pytest.approx(count + values.size, abs=1)
+    # the same from parts, on the host
+    rest = AverageValueMeter().add(values)
+    merged = jax.device_get(start.merge(rest))
+    assert float(merged.m2) + float(merged.m2_rest) == pytest.approx(held, abs=1)
+
+
+def test_gradients_of_mean_and_deviation():
+    values = jnp.array([1.0, 2.0, 4.0])
+
+    def deviation(values):
+        return AverageValueMeter().add(values[:1]).add(values[1:]).value().std
+
+    mean, std = 7 / 3, np.std([1.0, 2.0, 4.0], ddof=1)
+    expected = (np.array([1.0, 2.0, 4.0]) - mean) / (2 * std)
+    np.testing.assert_allclose(jax.grad(deviation)(values), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.uint8, jnp.int32])

@@ -9,11 +9,13 @@ from scipy import stats
 from sklearn import metrics
 
 from tntjax.meter import (
+    AverageValueMeter,
     CorrelationMeter,
     MeanAbsoluteErrorMeter,
     MSEMeter,
     R2Meter,
 )
+from tntjax.meter._count import Count
 
 METERS = [CorrelationMeter, MeanAbsoluteErrorMeter, MSEMeter, R2Meter]
 seeds = st.integers(0, 2**32 - 1)
@@ -135,3 +137,79 @@ def test_numbers_must_be_real(make):
 def test_weights_are_named_as_the_callers(make):
     with pytest.raises(TypeError, match=rf"{make.__name__}\.add needs integer n"):
         make().add(np.zeros(2), np.zeros(2), 0.5)
+
+
+@pytest.mark.parametrize("size", [64, 4])
+def test_correlation_and_r2_keep_their_digits_over_many_adds(size):
+    rng = np.random.default_rng(0)
+    output = rng.normal(size=(80_000 // size, size)).astype(np.float32)
+    target = (output + rng.normal(size=output.shape)).astype(np.float32)
+
+    @jax.jit
+    def total(output, target):
+        def add(meters, pair):
+            return tuple(meter.add(*pair) for meter in meters), None
+
+        return jax.lax.scan(add, (CorrelationMeter(), R2Meter()), (output, target))[0]
+
+    correlation, r2 = total(output, target)
+    wide = output.ravel().astype(np.float64), target.ravel().astype(np.float64)
+    (_, covariance), (_, _) = np.cov(*wide)
+    pearson = np.corrcoef(*wide)[0, 1]
+    assert correlation.value().pearson == pytest.approx(pearson, abs=1e-8)
+    assert correlation.value().covariance == pytest.approx(covariance, rel=1e-8)
+    assert r2.value() == pytest.approx(metrics.r2_score(wide[1], wide[0]), abs=1e-8)
+
+
+def test_products_do_not_stick_beside_many():
+    """float32 alone would stop to grow at 2**24, where adding 1 changes nothing."""
+    many = Count.of(2**24)
+    moments = AverageValueMeter(n=many, m2=np.float32(2**24))
+    meter = CorrelationMeter(moments, moments, np.float32(2**24))
+    signs = np.where(np.arange(2**16) % 2, 1, -1).astype(np.float32)
+    add = lambda meter, value: (meter.add(value, value), None)  # noqa: E731
+    scan = jax.jit(lambda m, values: jax.lax.scan(add, m, values)[0])
+    pearson, covariance = scan(meter, signs).value()
+    assert pearson == pytest.approx(1, abs=1e-7)
+    assert covariance == pytest.approx(1, rel=1e-7)
+
+
+PLACES = [np.inf, -np.inf, np.nan]
+
+
+@pytest.mark.parametrize("bad", PLACES)
+@pytest.mark.parametrize("make", METERS)
+def test_what_is_not_finite_shows_whatever_comes_before_or_behind(make, bad):
+    good, other = ([1.0, 2.0, 4.0], [2.0, 2.5, 3.0]), ([bad, 1.0], [1.0, 2.0])
+    together = make().add(*map(np.concatenate, zip(good, other, strict=True)))
+    expected = jax.tree.leaves(together.value())
+    assert not any(map(np.isfinite, expected))
+    parts = make().add(*good), make().add(*other)
+    hosted = jax.device_get(parts)
+    for meter in (
+        parts[0].add(*other),
+        parts[1].add(*good),
+        parts[0].merge(parts[1]),
+        parts[1].merge(parts[0]),
+        hosted[0].merge(hosted[1]),
+        hosted[1].merge(hosted[0]),
+    ):
+        np.testing.assert_array_equal(jax.tree.leaves(meter.value()), expected)
+
+
+@pytest.mark.parametrize("make", METERS)
+def test_masked_pairs_may_be_infinite(make):
+    meter = make().add([1.0, 2.0, 4.0], [2.0, 2.5, 3.0])
+    masked = meter.add([np.inf, 5.0], [1.0, np.inf], mask=[False, False])
+    assert masked.value() == meter.value()
+
+
+def test_what_is_too_large_or_small_for_squares_is_as_documented():
+    large, small = np.array([1e30, 2e30, 4e30]), np.array([1e-20, 2e-20, 4e-20])
+    mean, std = AverageValueMeter().add(large).value()
+    assert mean == pytest.approx(7e30 / 3) and std == np.inf
+    assert np.isnan(CorrelationMeter().add(large, 2 * large).value().pearson)
+    assert np.isnan(R2Meter().add(large, 2 * large).value())
+    mean, std = AverageValueMeter().add(small).value()
+    assert mean == pytest.approx(7e-20 / 3) and std == 0.0
+    assert np.isnan(CorrelationMeter().add(small, 2 * small).value().pearson)

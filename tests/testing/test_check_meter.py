@@ -234,3 +234,48 @@ def test_nothing_changes_in_place():
 def test_a_meter_survives_pickle():
     text = complaint(broken())  # a class that no module holds
     assert "Broken breaks the law 'a meter survives pickle':\n  Can't pickle" in text
+
+
+def test_infinity_keeps_the_laws():
+    @jax.tree_util.register_dataclass
+    @dataclasses.dataclass(frozen=True)
+    class Moved(Mean):
+        """Moves its mean by its distance from that of what comes."""
+
+        def add(self, value, mask=None):
+            return self.merge(Mean().add(value, mask))
+
+        def merge(self, other):
+            n = self.n + other.n
+            theirs = other.total if isinstance(other, Moved) else other.value()
+            share = other.n / jnp.maximum(n, 1)
+            away = jnp.where(other.n > 0, theirs - self.total, 0)
+            total = jnp.where(share > 0, self.total + away * share, self.total)
+            return Moved(total, n)
+
+        def value(self):
+            return jnp.where(self.n > 0, self.total, jnp.nan)
+
+    text = complaint(Moved())
+    assert "'parts are the whole, with inf in one of them'" in text
+    assert "measures nan" in text and "infinity less infinity is NaN" in text
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Finite(Mean):
+    """A meter that refuses infinity."""
+
+    def add(self, value, mask=None):
+        if isinstance(value, np.ndarray) and np.isinf(value).any():
+            raise ValueError("finite numbers only")
+        return Mean.add(self, value, mask)
+
+
+def test_a_meter_may_refuse_infinity():
+    tnt.testing.check_meter(Finite(), BATCHES)
+
+
+def test_a_meter_of_integers_sees_no_infinity():
+    batches = [(np.array([1, 2, 3]),), (np.array([4, 5]),), (np.array([6, 7]),)]
+    tnt.testing.check_meter(Mean(), batches)

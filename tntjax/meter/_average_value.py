@@ -30,15 +30,19 @@ class AverageValueMeter:
     """Measures the mean and the standard deviation of values.
 
     A monoid: `add` and `merge` return a new meter, so rebind the result. Counts are
-    exact up to 2**63 - 1. The mean is kept to twice the digits of its dtype and the
-    deviation about it (Chan's rule), so values that are large against their spread
-    are measured well.
+    exact up to 2**63 - 1. Mean and squares are kept to twice the digits of their dtype,
+    the squares about the mean (Chan's rule), so values that are large against their
+    spread are measured well, however many there are.
+
+    An infinite value makes the mean infinite, infinities of both signs or NaN make it
+    NaN, as in NumPy; the deviation is NaN then.
 
     Args:
       n: [] a pair of uint32, how many values were counted; `int(meter.n)` is exact.
       mean: [] float32, their mean.
       m2: [] float32, the sum of their squared distances from the mean.
       rest: [] float32, what rounding took off the mean.
+      m2_rest: [] float32, what it took off the sum.
 
     Example:
       >>> meter = AverageValueMeter()
@@ -56,6 +60,7 @@ class AverageValueMeter:
     mean: ArrayLike = np.float32(0)
     m2: ArrayLike = np.float32(0)
     rest: ArrayLike = np.float32(0)
+    m2_rest: ArrayLike = np.float32(0)
 
     def add(
         self, value: ArrayLike, n: ArrayLike = 1, *, mask: ArrayLike | None = None
@@ -130,7 +135,7 @@ class AverageValueMeter:
           >>> AverageValueMeter().add([1.0, 3.0]).value().mean
           2.0
         """
-        return read(self, lambda m: MeanStd(*_moments.mean_std(m.n, m.mean, m.m2)))
+        return read(self, lambda meter: MeanStd(*_moments.mean_std(meter.moments())))
 
     def moments(self) -> Moments:
         """Returns the fields as a tuple, which parts of other meters compute with.
@@ -139,7 +144,7 @@ class AverageValueMeter:
           >>> int(AverageValueMeter().add(1.0).moments().n)
           1
         """
-        return Moments(self.n, self.mean, self.m2, self.rest)
+        return Moments(self.n, self.mean, self.m2, self.rest, self.m2_rest)
 
     def __repr__(self) -> str:
         return show(self, _measured)

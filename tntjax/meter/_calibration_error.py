@@ -251,4 +251,5 @@ def _value(xp: ModuleType, seen: Count, right: Count, confidence: Total) -> tupl
     expected = xp.where(known, (gap * share).sum(-1), nan)
     largest = xp.where(known, gap.max(-1), nan)
     bins = (xp.where(count > 0, part, nan) for part in (mean, accuracy))
-    return expected, largest, *bins, xp.where(known[..., None], share, nan)
+    bins = (*bins, xp.where(known[..., None], share, nan))
+    return expected, largest, *(part.astype(np.float32) for part in bins)

@@ -230,4 +230,5 @@ def _add(parts: tuple, output: Any, target: Any, mask: Any) -> tuple:
 @host_or_device
 def _shares(xp: ModuleType, counts: Count) -> Any:
     cells = counts.floats()
-    return cells / xp.maximum(cells.sum(-1, keepdims=True), np.float32(1e-12))
+    shares = cells / xp.maximum(cells.sum(-1, keepdims=True), np.float32(1e-12))
+    return shares.astype(np.float32)

@@ -17,6 +17,7 @@ from tntjax.meter._inputs import as_counts, as_pair, as_rows, check_mate
 from tntjax.meter._moments import Moments
 from tntjax.meter._read import read
 from tntjax.meter._show import show
+from tntjax.meter._total import add_pairs
 from tntjax.utils import host_or_device, host_zeros
 
 
@@ -39,6 +40,7 @@ class CorrelationMeter:
       outputs: the meter of the first quantity.
       targets: the meter of the second.
       cross: [] float32, the sum of the products of their distances from the means.
+      cross_rest: [] float32, what rounding took off it.
 
     Example:
       >>> CorrelationMeter().add([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
@@ -50,6 +52,7 @@ class CorrelationMeter:
     outputs: AverageValueMeter = AverageValueMeter()
     targets: AverageValueMeter = AverageValueMeter()
     cross: ArrayLike = np.float32(0)
+    cross_rest: ArrayLike = np.float32(0)
 
     @property
     def n(self) -> Count:
@@ -80,8 +83,9 @@ class CorrelationMeter:
           ValueError: if shapes don't fit.
 
         Example:
-          >>> CorrelationMeter().add([1.0, 2.0], [5.0, 3.0]).value().pearson
-          -1.0
+          >>> value = CorrelationMeter().add([1.0, 2.0], [5.0, 3.0]).value()
+          >>> print(f"{value.pearson:.3f} {value.covariance:.3f}")
+          -1.000 -1.000
         """
         outputs, targets = as_pair(output, target, "CorrelationMeter.add")
         weight = as_counts(n, outputs.shape, "CorrelationMeter.add")
@@ -133,17 +137,25 @@ class CorrelationMeter:
         """
         return read(self, lambda meter: Correlation(*_value(meter._parts())))
 
-    def _parts(self) -> tuple[Moments, Moments, Any]:
-        return self.outputs.moments(), self.targets.moments(), self.cross
+    def _parts(self) -> "_Parts":
+        outputs, targets = self.outputs.moments(), self.targets.moments()
+        return _Parts(outputs, targets, (self.cross, self.cross_rest))
 
     def __repr__(self) -> str:
         return show(self, _measured)
 
 
-def _build(parts: tuple[Moments, Moments, Any]) -> CorrelationMeter:
+class _Parts(NamedTuple):
+    outputs: Moments
+    targets: Moments
+    cross: tuple[Any, Any]
+    """The sum of products and what rounding took off it."""
+
+
+def _build(parts: _Parts) -> CorrelationMeter:
     outputs, targets, cross = parts
     return CorrelationMeter(
-        AverageValueMeter(*outputs), AverageValueMeter(*targets), cross
+        AverageValueMeter(*outputs), AverageValueMeter(*targets), *cross
     )
 
 
@@ -153,7 +165,7 @@ def _measured(meter: CorrelationMeter) -> dict[str, Any]:
 
 
 @functools.partial(jax.jit, inline=True)
-def _add(parts: tuple, output: Any, target: Any, weight: Any, mask: Any) -> tuple:
+def _add(parts: _Parts, output: Any, target: Any, weight: Any, mask: Any) -> _Parts:
     """Merges in what a batch of pairs has to say."""
     weight = _moments.weights(weight, mask, output.shape)
     (outputs, from_mean), (targets, from_target) = (
@@ -161,33 +173,36 @@ def _add(parts: tuple, output: Any, target: Any, weight: Any, mask: Any) -> tupl
         for values in (output, target)
     )
     cross = (weight.astype(jnp.float32) * from_mean * from_target).sum()
-    return _combine(jnp, parts, (outputs, targets, cross))
+    return _combine(jnp, parts, _Parts(outputs, targets, (cross, np.float32(0))))
 
 
-def _combine(xp: ModuleType, mine: tuple, others: tuple) -> tuple:
-    """Chan's rule for products."""
-    outputs, targets = (_moments.combine(xp, mine[i], others[i]) for i in (0, 1))
-    n, n_other = mine[0].n.floats(), others[0].n.floats()
-    gaps = [
-        (others[i].mean - mine[i].mean) + (others[i].rest - mine[i].rest)
-        for i in (0, 1)
-    ]
+def _combine(xp: ModuleType, mine: _Parts, others: _Parts) -> _Parts:
+    """Puts two parts together by Chan's rule for products."""
+    pairs = (mine.outputs, others.outputs), (mine.targets, others.targets)
+    outputs, targets = (_moments.combine(xp, *pair) for pair in pairs)
+    gaps = [(b.mean - a.mean) + (b.rest - a.rest) for a, b in pairs]
+    n, n_other = mine.outputs.n.floats(), others.outputs.n.floats()
     share = n_other / xp.maximum(n + n_other, 1)
     # one empty side must change nothing, not even beside an infinite mean
     both = (n > 0) & (n_other > 0)
     between = xp.where(both, gaps[0] * (n * share) * gaps[1], 0)
-    cross = mine[2] + others[2] + between
-    return outputs, targets, xp.asarray(cross).astype(np.float32)
+    cross = add_pairs(xp, mine.cross, (others.cross[0] + between, others.cross[1]))
+    total, rest = (xp.asarray(part).astype(np.float32) for part in cross)
+    return _Parts(outputs, targets, (total, rest))
 
 
 _merge = host_or_device(_combine)
 
 
 @host_or_device
-def _value(xp: ModuleType, parts: tuple[Moments, Moments, Any]) -> tuple[Any, Any]:
-    outputs, targets, cross = parts
-    n, nan = outputs.n.floats(), np.float32(np.nan)
-    scale = xp.sqrt(outputs.m2) * xp.sqrt(targets.m2)
-    ratio = xp.clip(cross / xp.where(scale > 0, scale, 1), -1, 1)
+def _value(xp: ModuleType, parts: _Parts) -> tuple[Any, Any]:
+    n, _, outputs = _moments.widened(xp, parts.outputs)
+    targets = _moments.widened(xp, parts.targets)[-1]
+    cross, nan = (
+        parts.cross[0].astype(outputs.dtype) + parts.cross[1],
+        np.float32(np.nan),
+    )
+    scale = xp.sqrt(outputs) * xp.sqrt(targets)
+    ratio = xp.clip(cross / xp.where(scale == 0, 1, scale), -1, 1)
     pearson = xp.where((n > 1) & (scale != 0), ratio, nan)
     return pearson, xp.where(n > 1, cross / xp.maximum(n - 1, 1), nan)

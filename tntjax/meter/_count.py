@@ -71,7 +71,7 @@ class Count:
         return _integers(self.low, self.high)
 
     def floats(self) -> Any:
-        """Returns float32, rounded."""
+        """Returns float64 on the host, else float32, rounded."""
         return _floats(self.low, self.high)
 
     def cumsum(self) -> "Count":
@@ -148,4 +148,5 @@ def _integers(xp: ModuleType, low: Any, high: Any) -> Any:
 
 @host_or_device
 def _floats(xp: ModuleType, low: Any, high: Any) -> Any:
-    return low.astype(np.float32) + high.astype(np.float32) * np.float32(2**32)
+    real = np.float64 if xp is np else np.float32
+    return low.astype(real) + high.astype(real) * np.float32(2**32)

@@ -8,19 +8,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from tntjax.meter._count import Count
+from tntjax.meter._total import add_pairs, two_sum
 from tntjax.utils import host_or_device
 
 
 class Moments(NamedTuple):
-    """How many values, their mean, the squared distances from it, and the rest.
+    """How many values, their mean, and the sum of their squared distances from it.
 
-    The mean is `mean + rest`, an unevaluated sum of two floats.
+    The mean is `mean + rest` and the sum `m2 + m2_rest`, each an unevaluated sum of two
+    floats: one float would lose what many small parts add to it.
     """
 
     n: Count
     mean: Any
     m2: Any
     rest: Any
+    m2_rest: Any
 
 
 def weights(weight: Any, mask: Any, shape: tuple[int, ...]) -> jax.Array:
@@ -52,41 +55,48 @@ def of_batch(value: jax.Array, weight: jax.Array) -> tuple[Moments, jax.Array]:
     second = jnp.where(jnp.isfinite(first), average(away), 0)
     away = away - second
     mean, rest = two_sum(jnp, center, first)
-    m2 = (factor * away**2).sum()
-    return Moments(Count.of(count), mean, m2, rest + second), away
+    m2 = (factor * away**2).sum()  # NaN if a value isn't finite
+    return Moments(Count.of(count), mean, m2, rest + second, jnp.zeros_like(m2)), away
 
 
 def combine(xp: ModuleType, mine: Moments, others: Moments) -> Moments:
-    """Chan's rule."""
+    """Puts two parts together by Chan's rule."""
     dtype = mine.mean.dtype
     n, n_other = mine.n.floats().astype(dtype), others.n.floats().astype(dtype)
-    share = n_other / xp.maximum(n + n_other, 1).astype(dtype)
+    total = xp.maximum(n + n_other, 1)
+    part, share = n / total, n_other / total
     # an empty side must change nothing, not even beside an infinite mean
     distance = xp.where(n_other > 0, others.mean - mine.mean, 0).astype(dtype)
     distance_rest = xp.where(n_other > 0, others.rest - mine.rest, 0).astype(dtype)
-    merged, lost = two_sum(xp, mine.mean, distance * share)
-    merged, lost = two_sum(xp, merged, lost + (mine.rest + distance_rest * share))
+    mean = add_pairs(
+        xp, (mine.mean, mine.rest), (distance * share, distance_rest * share)
+    )
+    # no distance leads from one infinity to another, or back from there
+    far = ~xp.isfinite(distance)
+    apart = mine.mean * part + others.mean * share
+    mean = xp.where(far, apart, mean[0]), xp.where(far, 0, mean[1])
     distance = distance + distance_rest
-    between = xp.where(n > 0, distance * (n * share), 0)
-    spread = mine.m2 + others.m2 + between * xp.where(n > 0, distance, 0)
-    parts = (xp.asarray(part).astype(dtype) for part in (merged, spread, lost))
+    between = xp.where(n > 0, distance * (n * share) * distance, 0)
+    m2 = add_pairs(xp, (mine.m2, mine.m2_rest), (others.m2 + between, others.m2_rest))
+    parts = (xp.asarray(p).astype(dtype) for p in (mean[0], m2[0], mean[1], m2[1]))
     return Moments(mine.n + others.n, *parts)
-
-
-def two_sum(xp: ModuleType, a: Any, b: Any) -> tuple[Any, Any]:
-    """Returns the rounded sum, and what rounding took off it, exactly (Knuth)."""
-    total = a + b
-    added = total - a
-    lost = (a - (total - added)) + (b - added)
-    return total, xp.where(xp.isfinite(total), lost, 0)  # not NaN beside infinity
 
 
 merge = host_or_device(combine)
 
 
+def widened(xp: ModuleType, moments: Moments) -> tuple[Any, Any, Any]:
+    """Returns number, mean and m2 as one float each: on the host of 64 bits."""
+    n, mean, m2, rest, m2_rest = moments
+    if xp is np:
+        mean, m2 = (np.asarray(part, np.float64) for part in (mean, m2))
+    return n.floats(), mean + rest, m2 + m2_rest
+
+
 @host_or_device
-def mean_std(xp: ModuleType, n: Count, mean: Any, m2: Any) -> tuple[Any, Any]:
-    """NaN for what too few values leave open."""
-    nan, count = np.array(np.nan, mean.dtype), n.floats().astype(mean.dtype)
-    variance = m2 / xp.maximum(count - 1, 1).astype(mean.dtype)
+def mean_std(xp: ModuleType, moments: Moments) -> tuple[Any, Any]:
+    """Returns the mean and the deviation, NaN for what too few values leave open."""
+    count, mean, m2 = widened(xp, moments)
+    nan, count = np.array(np.nan, mean.dtype), count.astype(mean.dtype)
+    variance = m2 / xp.maximum(count - 1, 1)
     return xp.where(count > 0, mean, nan), xp.sqrt(xp.where(count > 1, variance, nan))

@@ -200,7 +200,8 @@ def _find(xp: ModuleType, cells: Count, middles: Any, quantiles: Any) -> Any:
     up_to = cells.cumsum().floats()  # [..., cells]
     total = up_to[..., -1:]
     # at least one value: the quantile 0 is the least of them
-    wanted = xp.maximum(xp.asarray(quantiles * total), xp.minimum(total, 1))
+    wanted = xp.asarray(quantiles * total).astype(np.float32)
+    wanted = xp.maximum(wanted, xp.minimum(total, 1))
     place = (up_to[..., None, :] < wanted[..., None]).sum(-1, dtype=np.int32)
     found = xp.asarray(middles)[place]
     return xp.where(total > 0, found, np.float32(np.nan))

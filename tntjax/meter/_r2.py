@@ -10,7 +10,7 @@ from tntjax._struct import pytree
 from tntjax.meter._average_value import AverageValueMeter
 from tntjax.meter._count import Count
 from tntjax.meter._inputs import as_counts, as_pair, as_rows, check_mate
-from tntjax.meter._moments import Moments
+from tntjax.meter._moments import Moments, widened
 from tntjax.meter._mse import squared_errors
 from tntjax.meter._read import read
 from tntjax.meter._show import show
@@ -120,9 +120,7 @@ class R2Meter:
           >>> R2Meter().add([1.0, 2.0], [3.0, 3.0]).value()
           0.0
         """
-        return read(
-            self, lambda meter: _r2(meter.squares.mean, meter.targets.moments())
-        )
+        return read(self, lambda m: _r2(m.squares.moments(), m.targets.moments()))
 
     def __repr__(self) -> str:
         return show(self, _measured)
@@ -133,9 +131,10 @@ def _measured(meter: R2Meter) -> dict[str, Any]:
 
 
 @host_or_device
-def _r2(xp: ModuleType, mean: Any, targets: Moments) -> Any:
-    n = targets.n.floats()
-    unexplained = mean / xp.where(targets.m2 > 0, targets.m2 / xp.maximum(n, 1), 1)
+def _r2(xp: ModuleType, squares: Moments, targets: Moments) -> Any:
+    n, mean, _ = widened(xp, squares)
+    m2 = widened(xp, targets)[-1]
+    unexplained = mean / xp.where(m2 == 0, 1, m2 / xp.maximum(n, 1))
     flat = xp.where(mean == 0, 0, xp.where(mean > 0, 1, mean))
-    share = xp.where(targets.m2 == 0, flat, unexplained)
-    return xp.where(n > 1, 1 - share, np.nan).astype(np.float32)
+    share = xp.where(m2 == 0, flat, unexplained)
+    return xp.where(n > 1, 1 - share, np.float32(np.nan))

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from tntjax._struct import pytree
-from tntjax.meter._moments import two_sum
 from tntjax.utils import host_or_device
 
 
@@ -41,8 +40,21 @@ class Total:
         return self.sum + self.rest
 
 
+def two_sum(xp: ModuleType, a: Any, b: Any) -> tuple[Any, Any]:
+    """Returns the rounded sum, and what rounding took off it, exactly (Knuth)."""
+    total = a + b
+    added = total - a
+    lost = (a - (total - added)) + (b - added)
+    return total, xp.where(xp.isfinite(total), lost, 0)  # not NaN beside infinity
+
+
+def add_pairs(xp: ModuleType, mine: tuple, others: tuple) -> tuple[Any, Any]:
+    """Adds two sums, each the rounded one and its rest."""
+    total, lost = two_sum(xp, mine[0], others[0])
+    return two_sum(xp, total, lost + (mine[1] + others[1]))
+
+
 @host_or_device
 def _plus(xp: ModuleType, mine: tuple, others: tuple) -> tuple[Any, Any]:
-    total, lost = two_sum(xp, mine[0], others[0])
-    total, lost = two_sum(xp, total, lost + (mine[1] + others[1]))
+    total, lost = add_pairs(xp, mine, others)
     return xp.asarray(total), xp.asarray(lost).astype(np.float32)

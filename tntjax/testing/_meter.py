@@ -1,7 +1,7 @@
 """The laws of meters."""
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
@@ -11,8 +11,17 @@ import numpy as np
 
 from tntjax._struct import describe
 from tntjax._types import Meter
-
-Batches = Sequence[tuple]
+from tntjax.testing._compare import (
+    Batches,
+    add_all,
+    as_batches,
+    describe_leaves,
+    fail,
+    have_same_bits,
+    require_alike,
+    take_rows,
+    with_infinity,
+)
 
 
 def check_meter(
@@ -49,81 +58,19 @@ def check_meter(
 
     Torchnet: not there; its meters could not be merged.
     """
-    name, batches = type(meter).__name__, _as_batches(batches)
+    name, batches = type(meter).__name__, as_batches(batches)
 
     def same(law: str, hint: str, **found: Any) -> None:
-        _require_alike(f"{name} breaks the law {law!r}", hint, rtol, atol, found)
+        require_alike(f"{name} breaks the law {law!r}", hint, rtol, atol, found)
 
     _check_protocol(name, meter)
     _check_carry(name, meter, batches)
     _check_monoid(same, meter, batches, ordered=ordered)
     _check_parts(same, meter, batches)
+    _check_infinity(same, meter, batches, ordered=ordered)
     _check_mask(same, meter, batches)
     _check_compiled(same, meter, batches)
     _check_value(name, same, meter, batches)
-
-
-def _as_batches(batches: Batches) -> list[tuple]:
-    batches = [tuple(map(np.asarray, batch)) for batch in batches]
-    if len(batches) < 3:
-        raise ValueError(f"check_meter needs three batches, got {len(batches)}.")
-    for batch in batches:
-        if any(part.ndim == 0 or len(part) < 2 for part in batch):
-            raise ValueError(
-                "check_meter needs arguments of two rows or more, got"
-                f" {describe(batch)}."
-            )
-    return batches
-
-
-def _fail(subject: str, found: str, hint: str) -> None:
-    raise AssertionError(f"{subject}:\n  {found}\n{hint}")
-
-
-def _require_alike(
-    subject: str, hint: str, rtol: float, atol: float, found: dict[str, Any]
-) -> None:
-    """Raises unless two meters, given by how they were made, measure the same."""
-    (left, right), values = found, [_numbers(meter) for meter in found.values()]
-    alike = len(values[0]) == len(values[1]) and all(
-        np.shape(a) == np.shape(b)
-        and np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
-        for a, b in zip(*values, strict=True)
-    )
-    if not alike:
-        shown = [_value(meter) for meter in found.values()]
-        _fail(
-            subject,
-            f"{left} measures {shown[0]},\n  {right} measures {shown[1]}.",
-            hint,
-        )
-
-
-def _numbers(meter: Any) -> list[np.ndarray]:
-    return [np.asarray(leaf) for leaf in jax.tree.leaves(_value(meter))]
-
-
-def _value(meter: Any) -> Any:
-    with np.errstate(all="ignore"):  # a mean of nothing is NaN, and no fault
-        return jax.device_get(meter.value())
-
-
-def _added(meter: Any, batches: Sequence[tuple]) -> Any:
-    return reduce(lambda m, batch: m.add(*batch), batches, meter)
-
-
-def _rows(batch: tuple, index: Any) -> tuple:
-    return tuple(part[index] for part in batch)
-
-
-def _specification(meter: Any) -> dict[str, str]:
-    leaves, _ = jax.tree_util.tree_flatten_with_path(meter)
-    weak = {True: " (weak)", False: ""}
-    return {
-        jax.tree_util.keystr(path): f"{jnp.result_type(leaf)}{list(np.shape(leaf))}"
-        + weak[getattr(leaf, "weak_type", isinstance(leaf, int | float))]
-        for path, leaf in leaves
-    }
 
 
 def _check_protocol(name: str, meter: Any) -> None:
@@ -131,9 +78,9 @@ def _check_protocol(name: str, meter: Any) -> None:
     if not isinstance(meter, Meter):
         methods = ("add", "merge", "reset", "value")
         missing = [method for method in methods if not hasattr(meter, method)]
-        _fail(law, f"it has no {', '.join(missing)}.", "Write these methods.")
+        fail(law, f"it has no {', '.join(missing)}.", "Write these methods.")
     if jax.tree_util.all_leaves([meter]):
-        _fail(
+        fail(
             f"{name} breaks the law 'a meter is a pytree of arrays'",
             "JAX takes it for a leaf.",
             "Register it: a dataclass with @jax.tree_util.register_dataclass, or a"
@@ -157,15 +104,15 @@ def _check_carry(name: str, meter: Any, batches: list[tuple]) -> None:
             " shape and dtype it has in a new meter: jnp.asarray(x, dtype)."
         )
         if result is None or type(result) is not type(meter):
-            _fail(law, f"it returned {describe(result)}.", hint)
-        before, after = _specification(meter), _specification(result)
+            fail(law, f"it returned {describe(result)}.", hint)
+        before, after = describe_leaves(meter), describe_leaves(result)
         if before != after or jax.tree.structure(meter) != jax.tree.structure(result):
             changed = [
                 f"{key} was {before.get(key)} and is {after.get(key)}"
                 for key in sorted(before.keys() | after.keys())
                 if before.get(key) != after.get(key)
             ]
-            _fail(law, "; ".join(changed) or "its static fields changed.", hint)
+            fail(law, "; ".join(changed) or "its static fields changed.", hint)
 
 
 def _check_monoid(
@@ -198,20 +145,53 @@ def _check_monoid(
 
 def _check_parts(same: Callable, meter: Any, batches: list[tuple]) -> None:
     whole = tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
-    first = meter.add(*_rows(whole, slice(2)))  # of six rows or more, so no halves
-    rest = _rows(whole, slice(2, None))
+    first = meter.add(*take_rows(whole, slice(2)))  # of six rows or more, so no halves
+    rest = take_rows(whole, slice(2, None))
     together = meter.add(*whole)
     hint = "Weigh each batch by its number of rows: keep sums and counts, not means."
     found = {"of parts merged": first.merge(meter.add(*rest)), "of all": together}
     same("merging parts is adding all", hint, **found)
-    found = {"of one batch after the other": _added(meter, batches), "of all": together}
+    found = {
+        "of one batch after the other": add_all(meter, batches),
+        "of all": together,
+    }
     same("adding parts is adding all", hint, **found)
-    single = [_rows(whole, slice(row, row + 1)) for row in range(len(whole[0]))]
+    single = [take_rows(whole, slice(row, row + 1)) for row in range(len(whole[0]))]
     same(
         "a batch of one is a batch",
         "Don't squeeze, and don't divide by n - 1 inside add.",
-        **{"of one row after the other": _added(meter, single), "of all": together},
+        **{"of one row after the other": add_all(meter, single), "of all": together},
     )
+
+
+def _check_infinity(
+    same: Callable, meter: Any, batches: list[tuple], *, ordered: bool
+) -> None:
+    """Checks a batch with an infinite row, unless the meter has no use for floats."""
+    later = batches[1]
+    for number in (np.inf, -np.inf):
+        batch = with_infinity(batches[0], number)
+        if batch is None:
+            return
+        try:
+            first = meter.add(*batch)
+        except ValueError:  # it says that infinity is bad input
+            return
+        whole = tuple(np.concatenate(parts) for parts in zip(batch, later, strict=True))
+        found = {
+            "of parts merged": first.merge(meter.add(*later)),
+            "of one batch after the other": first.add(*later),
+        }
+        if not ordered:
+            found["of parts merged in the other order"] = meter.add(*later).merge(first)
+            found["of the other batch first"] = meter.add(*later).add(*batch)
+        for how, parts in found.items():
+            same(
+                f"parts are the whole, with {number} in one of them",
+                "Where a mean is infinite, add up instead of moving it: infinity less"
+                " infinity is NaN. Or refuse infinity with a ValueError.",
+                **{how: parts, "of all": meter.add(*whole)},
+            )
 
 
 def _check_mask(same: Callable, meter: Any, batches: list[tuple]) -> None:
@@ -230,7 +210,7 @@ def _check_mask(same: Callable, meter: Any, batches: list[tuple]) -> None:
         "Take `mask=None`, a bool for each row, and sum jnp.where(mask, x, 0): a"
         " product with the mask keeps the NaN of what is masked.",
     )
-    kept = meter.add(*_rows(batch, mask))
+    kept = meter.add(*take_rows(batch, mask))
     same(law, hint, **{"with a mask": meter.add(*batch, mask=mask), "without": kept})
     masked = meter.add(*spoiled, mask=mask)
     same(law, hint, **{"with NaN in masked rows": masked, "without": kept})
@@ -245,9 +225,9 @@ def _check_compiled(same: Callable, meter: Any, batches: list[tuple]) -> None:
         " values; keep every field that changes a leaf."
     )
     lengths = min(len(batch[0]) for batch in batches)
-    alike = [_rows(batch, slice(lengths)) for batch in batches]
+    alike = [take_rows(batch, slice(lengths)) for batch in batches]
     with jax.disable_jit():
-        eager = _added(meter, alike)
+        eager = add_all(meter, alike)
     compiled = jax.jit(lambda m, batch: m.add(*batch))
     jitted = reduce(compiled, alike, meter)
     same("compiled is eager", hint, **{"in jax.jit": jitted, "eager": eager})
@@ -267,8 +247,8 @@ def _check_value(name: str, same: Callable, meter: Any, batches: list[tuple]) ->
         act()
     added.add(*batches[1])
     after = [np.array(leaf) for leaf in jax.tree.leaves(added)]
-    if not all(map(_same_bits, before, after)):
-        _fail(
+    if not all(map(have_same_bits, before, after)):
+        fail(
             f"{name} breaks the law 'nothing changes in place'",
             "a meter was another one after value, add, merge or reset.",
             "Return a new meter, and don't write into arrays that are held.",
@@ -280,7 +260,3 @@ def _check_value(name: str, same: Callable, meter: Any, batches: list[tuple]) ->
         law = f"{name} breaks the law 'a meter survives pickle'"
         raise AssertionError(f"{law}:\n  {error}.\n{hint}") from error
     same("a meter survives pickle", hint, unpickled=copy, before=added)
-
-
-def _same_bits(left: np.ndarray, right: np.ndarray) -> bool:
-    return left.tobytes() == right.tobytes()

@@ -1,0 +1,97 @@
+"""What the laws of meters are checked with: how to compare, and how to complain."""
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tntjax._struct import describe
+
+Batches = Sequence[tuple]
+
+
+def as_batches(batches: Batches) -> list[tuple]:
+    """Converts batches to tuples of arrays, after checking that they can be cut."""
+    batches = [tuple(map(np.asarray, batch)) for batch in batches]
+    if len(batches) < 3:
+        raise ValueError(f"check_meter needs three batches, got {len(batches)}.")
+    for batch in batches:
+        if any(part.ndim == 0 or len(part) < 2 for part in batch):
+            raise ValueError(
+                "check_meter needs arguments of two rows or more, got"
+                f" {describe(batch)}."
+            )
+    return batches
+
+
+def fail(subject: str, found: str, hint: str) -> None:
+    """Raises an AssertionError that says which law, what was found, and what to do."""
+    raise AssertionError(f"{subject}:\n  {found}\n{hint}")
+
+
+def require_alike(
+    subject: str, hint: str, rtol: float, atol: float, found: dict[str, Any]
+) -> None:
+    """Raises unless two meters, given by how they were made, measure the same."""
+    (left, right), values = found, [_numbers(meter) for meter in found.values()]
+    alike = len(values[0]) == len(values[1]) and all(
+        np.shape(a) == np.shape(b)
+        and np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
+        for a, b in zip(*values, strict=True)
+    )
+    if not alike:
+        shown = [_value(meter) for meter in found.values()]
+        fail(
+            subject,
+            f"{left} measures {shown[0]},\n  {right} measures {shown[1]}.",
+            hint,
+        )
+
+
+def _numbers(meter: Any) -> list[np.ndarray]:
+    """Lists what a meter has measured."""
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(_value(meter))]
+
+
+def _value(meter: Any) -> Any:
+    with np.errstate(all="ignore"):  # a mean of nothing is NaN, and no fault
+        return jax.device_get(meter.value())
+
+
+def add_all(meter: Any, batches: Sequence[tuple]) -> Any:
+    """Adds one batch after the other."""
+    return reduce(lambda m, batch: m.add(*batch), batches, meter)
+
+
+def take_rows(batch: tuple, index: Any) -> tuple:
+    """Takes rows of each argument of a batch."""
+    return tuple(part[index] for part in batch)
+
+
+def describe_leaves(meter: Any) -> dict[str, str]:
+    """Names dtype and shape of each leaf, and marks weak dtypes."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(meter)
+    weak = {True: " (weak)", False: ""}
+    return {
+        jax.tree_util.keystr(path): f"{jnp.result_type(leaf)}{list(np.shape(leaf))}"
+        + weak[getattr(leaf, "weak_type", isinstance(leaf, int | float))]
+        for path, leaf in leaves
+    }
+
+
+def have_same_bits(left: np.ndarray, right: np.ndarray) -> bool:
+    """True if two arrays are equal bit for bit, NaN included."""
+    return left.tobytes() == right.tobytes()
+
+
+def with_infinity(batch: tuple, number: float) -> tuple | None:
+    """Puts a number into the first row of the first argument that has floats."""
+    for place, part in enumerate(batch):
+        if jnp.issubdtype(part.dtype, jnp.floating):
+            spoiled = part.copy()
+            spoiled[0] = number
+            return (*batch[:place], spoiled, *batch[place + 1 :])
+    return None
