@@ -176,6 +176,13 @@ def test_how_many_samples_are_known_to_be_alike(name, expected):
     assert split.select(name).uniform_length == expected
 
 
+@pytest.mark.parametrize(
+    ("number", "expected"), [(0.3, [0, 1, 2]), (4, [0, 1, 2, 3]), (10, list(range(10)))]
+)
+def test_one_part_may_leave_the_rest_out(number, expected):
+    assert list(SplitDataset(range(10), {"a": number}).select("a")) == expected
+
+
 def test_survives_pickle_with_nothing_selected():
     split = pickle.loads(pickle.dumps(SplitDataset(range(4), {"a": 1, "b": 3})))
     assert list(split.select("b")) == [1, 2, 3]
@@ -185,6 +192,11 @@ def test_survives_pickle_with_nothing_selected():
     ("partitions", "error", "message"),
     [
         ({"a": 1.0}, ValueError, "at least two partitions, got .*'a': 1.0"),
+        (
+            {"a": 1},
+            ValueError,
+            "at least two partitions, got .*'a': 1}, or one that le",
+        ),
         ({}, ValueError, "at least two partitions"),
         ([0.5, 0.5], TypeError, r"partitions \{name: number\}, got \[0.5, 0.5\]"),
         ({"a": -0.1, "b": 0.5}, ValueError, "sizes >= 0, got -0.1 for 'a'"),

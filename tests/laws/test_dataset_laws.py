@@ -37,6 +37,7 @@ from tntjax.dataset import (
     take,
     weighted_sampler,
 )
+from tntjax.dataset._many import read_samples
 from tntjax.dataset._take import on_device, sample_bytes, uniform_length
 from tntjax.iterator import DatasetIterator, ParallelDatasetIterator
 
@@ -516,6 +517,14 @@ def test_take_of_nothing_has_the_shapes_of_samples(case):
 
 
 @every_dataset
+def test_many_samples_are_those_that_are_read_one_by_one(case):
+    for dataset in (case.make(), jax.device_put(case.make())):
+        for indices in ([len(dataset) - 1, 0, 0], []):
+            expected = [dataset[index] for index in indices]
+            assert_equal(list(read_samples(dataset, indices)), expected)
+
+
+@every_dataset
 def test_threads_read_what_one_thread_reads(case):
     dataset = case.make()
     indices = [index % len(dataset) for index in range(100)]
@@ -665,6 +674,7 @@ def in_batches(draw, dataset):
         options["merge"] = merge
     if draw(st.booleans()):
         options["filter"] = some
+        assume("merge" not in options or any(map(some, dataset)))
     elif draw(st.booleans()) and "mask" not in dataset[0] and "merge" not in options:
         options["policy"] = "pad-last"
     make = draw(st.sampled_from([BatchDataset, BatchDataset, CoroutineBatchDataset]))

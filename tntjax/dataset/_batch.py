@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._many import read_samples
 from tntjax.dataset._take import (
     below,
     check_index,
@@ -137,7 +138,7 @@ class BatchDataset:
         return batch if mask is None else self._with_mask(batch, mask)
 
     def _read(self, indices: list[int]) -> list[Sample]:
-        return [self.dataset[index] for index in indices]
+        return list(read_samples(self.dataset, indices))
 
     def _samples(self, number: int) -> list[Sample]:
         positions, mask = self._positions(np.asarray(number))

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._many import read_samples
 from tntjax.dataset._take import (
     below,
     check_index,
@@ -80,6 +81,16 @@ class ConcatDataset:
         member = bisect_right(self.ends, index)
         return self.datasets[member][index - self._start(member)]
 
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        flat = np.asarray(check_indices(self, indices))
+        samples: list[Any] = [None] * len(flat)
+        for member, places in self._members(flat):
+            rows = flat[places] - self._start(member)
+            read = read_samples(self.datasets[member], rows.tolist())
+            for place, sample in zip(places.tolist(), read, strict=True):
+                samples[place] = sample
+        return samples
+
     def take(self, indices: ArrayLike) -> Sample:
         """Reads many samples at once: one `take` from each dataset that has some.
 
@@ -113,18 +124,24 @@ class ConcatDataset:
             if self.ends[member] > self._start(member):
                 yield dataset, self._start(member)
 
-    def _gather(self, flat: np.ndarray) -> Sample:
-        """Samples [N], read dataset by dataset on the host."""
+    def _members(self, flat: np.ndarray) -> list[tuple[int, np.ndarray]]:
+        """Groups samples [N] by dataset: its number, and the places of its samples."""
         members = np.searchsorted(np.array(self.ends), flat, side="right")
         counts = np.bincount(members, minlength=len(self.ends))
-        present = np.flatnonzero(counts).tolist()
-        if not present:
+        present = np.flatnonzero(counts)
+        places = np.split(
+            np.argsort(members, kind="stable"), np.cumsum(counts[present])
+        )
+        return list(zip(present.tolist(), places[:-1], strict=True))
+
+    def _gather(self, flat: np.ndarray) -> Sample:
+        """Samples [N], read dataset by dataset on the host."""
+        if not len(flat):
             dataset, _ = next(self._filled(), (self.datasets[0], 0))
             return take(dataset, flat)
+        present, places = zip(*self._members(flat), strict=True)
         if len(present) == 1:
             return take(self.datasets[present[0]], flat - self._start(present[0]))
-        order = np.argsort(members, kind="stable")
-        places = np.split(order, np.cumsum(counts[present])[:-1])
         parts = [
             take(self.datasets[member], flat[place] - self._start(member))
             for member, place in zip(present, places, strict=True)

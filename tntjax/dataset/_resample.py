@@ -1,6 +1,6 @@
 """ResampleDataset: a function says which sample comes where."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._many import read_samples
 from tntjax.dataset._take import (
     below,
     check_index,
@@ -97,6 +98,10 @@ class ResampleDataset:
         if isinstance(picked, jax.Array):  # the sampler's arrays lie on a device
             return take(self.dataset, picked)
         return self.dataset[int(picked)]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        rows = self._picked(check_indices(self, indices))
+        return list(read_samples(self.dataset, rows.tolist()))
 
     def take(self, indices: ArrayLike) -> Sample:
         """Reads many samples at once.

@@ -1,6 +1,7 @@
 """ShuffleDataset: the samples in a random order."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ from jax.typing import ArrayLike
 from tntjax._struct import child, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._keyed import KeyedOrder, round_keys
+from tntjax.dataset._many import read_samples
 from tntjax.dataset._take import (
     below,
     check_index,
@@ -117,6 +119,10 @@ class ShuffleDataset:
         if isinstance(index, jax.Array):
             return take(self.dataset, index)
         return self.dataset[int(index)]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        rows = self._drawn(check_indices(self, indices))
+        return list(read_samples(self.dataset, rows.tolist()))
 
     def take(self, indices: ArrayLike) -> Sample:
         """Reads many samples at once.

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._many import read_samples
 from tntjax.dataset._take import (
     below,
     check_index,
@@ -49,17 +50,19 @@ class SplitDataset:
 
     Args:
       dataset: what to split, `n` samples.
-      partitions: `{name: number}`, at least two. Numbers that sum to at most 1 are
-        weights and give `floor(weight * n)` samples, so `{"a": 1, "b": 0}` gives all
-        to `a`. Numbers that sum to more must be whole and are sizes. A float32 counts
-        as the decimal that it prints as, 0.7 and not 0.69999999.
+      partitions: `{name: number}`. Numbers that sum to at most 1 are weights and give
+        `floor(weight * n)` samples, so `{"a": 1, "b": 0}` gives all to `a`, and
+        `{"a": 0.2}` alone a fifth. Numbers that sum to more must be whole and are
+        sizes. A float32 counts as the decimal that it prints as, 0.7 and not
+        0.69999999.
       initial_partition: the part to read, None to call `select` first.
 
     Raises:
       TypeError: if `dataset` is not one, or `partitions` not a mapping of strings to
         numbers.
-      ValueError: if there are fewer than two, one is negative, all are 0, they sum to
-        more than the samples or, being fractions, to more than 1.
+      ValueError: if there is none, or a single one of 1, which could be a weight or a
+        size; if one is negative, all are 0, they sum to more than the samples or,
+        being fractions, to more than 1.
       KeyError: if there is no partition of the name.
 
     Example:
@@ -67,9 +70,12 @@ class SplitDataset:
       >>> len(split.select("train")), list(split.select("test"))
       (8, [0, 1])
 
-    Purpose: holding out samples. Shuffle first if their order says something.
+    Purpose: holding out samples. Shuffle first, with one fixed seed, if their order
+    says something: with a new seed each epoch the parts would mix, and what is held out
+    be trained on. A new order each epoch belongs around the part.
 
-    Torchnet: `dataset/splitdataset.lua`, whose `select` changes the dataset in place.
+    Torchnet: `dataset/splitdataset.lua`, whose `select` changes the dataset in place,
+    and which takes no single partition.
     There 0.29 of 100 samples are 28, since floats are floored as they come; here a
     product within rounding error of a whole number is that number.
     """
@@ -133,6 +139,11 @@ class SplitDataset:
             return self.take(index)
         return self.dataset[self._range[0] + index]
 
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        start, _ = self._range
+        rows = np.asarray(check_indices(self, indices)) + start
+        return list(read_samples(self.dataset, rows.tolist()))
+
     def take(self, indices: ArrayLike) -> Sample:
         """Reads many samples of the partition at once.
 
@@ -171,9 +182,10 @@ class SplitDataset:
 
 
 def _check_partitions(partitions: Mapping[str, Any]) -> None:
-    if len(partitions) < 2:
+    if not partitions or list(partitions.values()) == [1]:
         raise ValueError(
-            f"SplitDataset needs at least two partitions, got {describe(partitions)}."
+            f"SplitDataset needs at least two partitions, got {describe(partitions)},"
+            " or one that leaves samples out, as {'train': 0.8} does."
         )
     for name, number in partitions.items():
         if not isinstance(name, str):

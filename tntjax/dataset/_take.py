@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import Opaque, describe
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._many import read_samples
 from tntjax.transform._batch import stack_rows
 from tntjax.transform._row import opened
 from tntjax.utils import check_integer, check_integers, check_unmasked, find_outside
@@ -25,7 +26,8 @@ def take(dataset: Dataset, indices: ArrayLike) -> Sample:
     """Reads many samples and stacks them along new first axes.
 
     Uses the dataset's own `take(indices)` where there is one, else gets sample after
-    sample and writes each straight into its row of the result.
+    sample, or many together with `__getitems__(indices)` as datasets of Hugging Face
+    and torch have it, and writes each straight into its row of the result.
 
     Args:
       dataset: any dataset, a list included.
@@ -87,7 +89,7 @@ def take_one_by_one(
 
     def read(flat: np.ndarray) -> Sample:
         rows = flat.tolist() or [0]
-        read_rows = samples(rows) if samples else (dataset[row] for row in rows)
+        read_rows = samples(rows) if samples else read_samples(dataset, rows)
         batch = stack_rows(read_rows, len(rows))
         return batch if flat.size else map_columns(lambda column: column[:0], batch)
 

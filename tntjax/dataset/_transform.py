@@ -2,7 +2,7 @@
 
 import contextlib
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._many import read_samples
 from tntjax.dataset._take import (
     below,
     check_index,
@@ -102,6 +103,9 @@ class TransformDataset:
             return map_columns(first, self.take(np.array([index])))
         return self._apply(self.dataset[index], index)
 
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        return list(self._each(np.asarray(check_indices(self, indices)).tolist()))
+
     def take(self, indices: ArrayLike) -> Sample:
         """Reads and transforms many samples at once.
 
@@ -121,12 +125,19 @@ class TransformDataset:
             with _tracing_explained(self):
                 return with_flat(self._read_many, rows)
         if not isinstance(rows, Tracer) and not on_device(self.dataset):
-            return take_one_by_one(self, rows)
+            return take_one_by_one(self, rows, self._each)
         apply = self._apply
         for _ in range(rows.ndim):
             apply = jax.vmap(apply)
         with _tracing_explained(self):
             return apply(take(self.dataset, rows), rows)
+
+    def _each(self, indices: list[int]) -> Iterator[Sample]:
+        if self.batched:
+            return (self[index] for index in indices)
+        samples = zip(read_samples(self.dataset, indices), indices, strict=True)
+        # Not with map: a StopIteration of the function would look like the end.
+        return (self._apply(sample, index) for sample, index in samples)
 
     def _read_many(self, rows: Any) -> Sample:
         batch = self._apply(take(self.dataset, rows), rows, _writable_lists)

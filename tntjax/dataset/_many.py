@@ -1,0 +1,68 @@
+"""Many samples of a dataset that reads them together: `__getitems__`."""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from tntjax._struct import describe
+from tntjax._types import Dataset, Sample
+
+BLOCK = 128
+"""Samples that are asked for at once, so that a long run takes no more memory."""
+
+
+def read_samples(dataset: Dataset, indices: list[int]) -> Iterator[Sample]:
+    """Reads samples one after another, and together where the dataset can.
+
+    That is with `__getitems__(indices)`, as datasets of Hugging Face and torch have it:
+    it takes a list of indices and returns a list of samples.
+
+    Args:
+      dataset: any dataset.
+      indices: integers in range.
+
+    Returns:
+      An iterator over the samples.
+
+    Raises:
+      TypeError: if `__getitems__` returns something else than samples in a row.
+      ValueError: if it returns another number of them.
+    """
+    if not has_getitems(type(dataset)):
+        yield from (dataset[index] for index in indices)
+        return
+    for start in range(0, len(indices), BLOCK):
+        yield from _read_block(dataset, indices[start : start + BLOCK])
+
+
+@lru_cache(maxsize=256)
+def has_getitems(kind: type) -> bool:
+    """True if a type's `__getitems__` can be asked in place of its `__getitem__`.
+
+    Not if a subclass has changed `__getitem__` alone, as one of torch's `Subset` may:
+    the other would go past the change.
+    """
+    for part in kind.__mro__:
+        if "__getitem__" in vars(part) or "__getitems__" in vars(part):
+            return callable(vars(part).get("__getitems__"))
+    return False
+
+
+def _read_block(dataset: Any, indices: list[int]) -> Any:
+    name = f"{type(dataset).__name__}.__getitems__"
+    try:
+        samples = dataset.__getitems__(indices)
+    except Exception as error:
+        error.add_note(f"{name}: while reading samples {describe(indices)}.")
+        raise
+    if isinstance(samples, Mapping | str | bytes) or not hasattr(samples, "__len__"):
+        raise TypeError(
+            f"{name}(indices) must return a list with a sample for each index, got"
+            f" {describe(samples)}."
+        )
+    if len(samples) != len(indices):
+        raise ValueError(
+            f"{name}(indices) must return a sample for each index: it was given"
+            f" {len(indices)} and returned {len(samples)}."
+        )
+    return samples
