@@ -1,6 +1,7 @@
 """Settings that every test runs under: JAX on four CPUs, repeatable hypothesis."""
 
 import os
+import signal
 
 # Before anything imports jax, and only where nobody chose: `JAX_PLATFORMS=cuda pytest`.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -12,6 +13,10 @@ os.environ["XLA_FLAGS"] = " ".join(
 import jax
 import pytest
 from hypothesis import HealthCheck, settings
+
+# A shell starts what is in its background with Ctrl-C ignored, and what that starts
+# ignores it too. Tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test depends on how fast the machine is; the first example pays for compiling, too.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
