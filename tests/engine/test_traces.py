@@ -37,6 +37,18 @@ def test_new_functions_each_epoch_are_told(problem):
         tnt.SGDEngine(hooks).train(**{**job, "iterator": whole})
 
 
+def test_new_functions_of_a_dataset_on_the_device_are_told(problem):
+    rows = jax.device_put(problem.dataset())
+
+    def batches(epoch):
+        return tnt.BatchDataset(tnt.TransformDataset(rows, lambda sample: sample), 53)
+
+    job = problem.job(iterator=tnt.DatasetIterator(batches), max_epoch=BUDGET + 1)
+    words = r"reason was\n  the dataset: .*<lambda>.* became .*<lambda>"
+    with pytest.warns(UserWarning, match=words):
+        tnt.SGDEngine().train(**job)
+
+
 def test_a_changed_static_value_is_told(problem):
     kinds = [np.float16, np.float32]
 

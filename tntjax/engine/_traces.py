@@ -69,7 +69,9 @@ def _described(
     program: Any, heavy: dict[str, Any], light: State, chunk: Any, count: Any
 ) -> dict[str, str]:
     """Everything that a trace depends on, by name."""
+    dataset = getattr(chunk, "dataset", None)  # of a chunk that is gathered compiled
     parts = {"state": light.replace(**heavy), "chunk": chunk.xs, "count": count}
+    parts["dataset"] = dataset
     found = {
         f"{name}{jax.tree_util.keystr(path)}": _leaf(leaf)
         for name, part in parts.items()
@@ -78,6 +80,8 @@ def _described(
     found |= {f"state.{n}": _function(getattr(light, n)) for n in HOST_ONLY}
     for name in ("network", "criterion", "update", "accumulate"):
         found[f"the {name}"] = _function(getattr(program, name))
+    structure = str(jax.tree.structure(dataset))  # whose own hash leaves functions out
+    found["the dataset"] = f"{describe(dataset)} ({hash(structure):x})"
     found["the hooks"] = f"{program.hooks} ({hash(program.hooks):x})"
     return found
 
