@@ -36,7 +36,7 @@ from tntjax.engine import (
     every,
     watch,
 )
-from tntjax.iterator import DatasetIterator, ParallelDatasetIterator
+from tntjax.iterator import DatasetIterator, ParallelDatasetIterator, WorkerError
 from tntjax.log import Log
 from tntjax.meter import (
     APMeter,
@@ -119,6 +119,7 @@ __all__ = [
     "TableDataset",
     "TimeMeter",
     "TransformDataset",
+    "WorkerError",
     "chain",
     "checkpoint",
     "dataset",

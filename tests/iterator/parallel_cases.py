@@ -67,10 +67,6 @@ def by_epoch(epoch):
     return COMPOSITIONS[epoch % len(COMPOSITIONS)]()
 
 
-def composed(worker):
-    return by_epoch
-
-
 def shuffled(epoch):
     return tnt.BatchDataset(tnt.ShuffleDataset(table(53), seed=epoch), 8)
 
@@ -101,6 +97,13 @@ def failing(worker, error=None):
 
 def failing_oddly(worker):
     return Fails(10, 6, OddError("this", "that"))
+
+
+def failing_locally(worker):
+    class LocalError(Exception):
+        pass
+
+    return Fails(10, 6, LocalError("only here"))
 
 
 def unpicklable(worker):
@@ -276,6 +279,31 @@ def initialise(worker):
 
 def remembering(worker):
     return Remembers(worker)
+
+
+def of_unequal_lengths(epoch, worker):
+    return range(5 + worker)
+
+
+def batches(epoch):
+    return tnt.ShuffleDataset(range(1000), seed=epoch)
+
+
+def waits_for(number, path):
+    """Item 2 waits for a file."""
+    while number == 2 and not os.path.exists(path):
+        time.sleep(0.005)
+    return number
+
+
+def waiting(path):
+    return tnt.ListDataset(range(5), partial(waits_for, path=path))
+
+
+def made_late(path):
+    while not os.path.exists(path):
+        time.sleep(0.005)
+    return [1]
 
 
 def gone(worker):

@@ -1,5 +1,6 @@
 import pickle
-from itertools import zip_longest
+import re
+from itertools import islice, zip_longest
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +10,11 @@ import pytest
 from tntjax.dataset import (
     BatchDataset,
     ListDataset,
+    ResampleDataset,
     ShuffleDataset,
     TableDataset,
     TransformDataset,
+    weighted_sampler,
 )
 from tntjax.iterator import DatasetIterator, ParallelDatasetIterator
 from tntjax.iterator._chunk import IndexedChunk, StackedChunk
@@ -408,14 +411,92 @@ def test_a_function_of_the_epoch_must_return_a_dataset():
     [
         (lambda i: i + 1, IndexError, r"has 11 samples, .*got index 11"),
         (lambda i: i - 1, IndexError, r"has 11 samples, .*got index -1"),
-        (lambda i: i / 2, TypeError, r"integer indices, got float64"),
+        (lambda i: i / 2, TypeError, r"needs one integer, got 0\.0"),
+        (lambda i: bool(i), TypeError, r"needs one integer, got False"),
+        (lambda i: jnp.int32(i - 1), IndexError, r"has 11 samples, .*got index -1"),
     ],
-    ids=["past", "negative", "float"],
+    ids=["past", "negative", "float", "bool", "of jax"],
 )
-@pytest.mark.parametrize("make", [table, on_device])
-def test_perm_must_give_indices(make, perm, error, message):
-    with pytest.raises(error, match=message):
-        list(DatasetIterator(make(), perm=perm).chunks(0, 0, ROOMS["3"]))
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda dataset, perm: DatasetIterator(dataset, perm).run(),
+        lambda dataset, perm: DatasetIterator(dataset, perm).chunks(0, 0, ROOMS["3"]),
+        lambda dataset, perm: ParallelDatasetIterator(dataset, 2, perm=perm).run(),
+    ],
+    ids=["run", "chunks", "workers"],
+)
+@pytest.mark.parametrize("make", [lambda: list(range(11)), table, on_device])
+def test_perm_must_give_indices(make, read, perm, error, message):
+    with pytest.raises(error, match=message) as caught:
+        list(read(make(), perm))
+    assert re.fullmatch(r"This is what perm\(\d+\) gave\.", caught.value.__notes__[-1])
+
+
+def test_perm_may_give_integers_of_any_kind():
+    kinds = (int, np.uint8, np.int64, jnp.int32, np.asarray)
+    for dataset in (list(range(11)), np.arange(11), jnp.arange(11)):
+        for kind in kinds:
+            run = DatasetIterator(dataset, lambda i, kind=kind: kind(10 - i)).run()
+            assert [int(sample) for sample in run] == list(range(11))[::-1]
+
+
+def large(length=10**12):
+    rows = TableDataset({"x": np.arange(3)})
+    return ResampleDataset(rows, weighted_sampler([1, 2, 3], 0), length)
+
+
+@pytest.mark.parametrize("perm", [None, lambda position: position])
+@pytest.mark.parametrize("start", [0, 2**31 // 4, 10**11])
+def test_a_trillion_samples_take_no_memory(perm, start):
+    """A list of all positions would have terabytes."""
+    iterator = DatasetIterator(BatchDataset(large(), 4), perm)
+    chunk = next(iterator.chunks(0, start, ROOMS["3"]))
+    expected = list(islice(iterator.run(0, start), 3))
+    assert_equal(samples_of([chunk]), expected)
+
+
+def test_perm_is_asked_no_further_than_a_chunk_is_long():
+    asked = []
+    iterator = DatasetIterator(np.arange(99), lambda i: asked.append(i) or i)
+    next(iterator.chunks(0, 0, ROOMS["3"]))
+    assert asked == [0, 1, 2]
+
+
+def test_positions_that_a_device_cannot_count_are_an_error():
+    iterator = DatasetIterator(jax.device_put(large()))
+    with pytest.raises(TypeError, match="a device counts to 2147483648 only"):
+        read_compiled(next(iterator.chunks(0, 2**31, ROOMS["3"])))
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: DatasetIterator([1, 2, 3]), 3),
+        (lambda: DatasetIterator(BatchDataset(table(11), 2)), 6),
+        (lambda: DatasetIterator(large()), 10**12),
+        (lambda: DatasetIterator([1, 2], transform=str, perm=abs), 2),
+        (lambda: DatasetIterator(lambda epoch: range(4 + epoch)), 4),
+        (lambda: ParallelDatasetIterator([1, 2, 3], 2), 3),
+        (lambda: ParallelDatasetIterator(lambda epoch: range(4 + epoch), 2), 4),
+        (lambda: ParallelDatasetIterator(lambda worker: range(4), 2, perm=abs), 4),
+    ],
+)
+def test_its_length_is_that_of_a_run(make, expected):
+    assert len(make()) == expected
+
+
+@pytest.mark.parametrize(
+    "iterator",
+    [
+        DatasetIterator([1, 2], filter=bool),
+        ParallelDatasetIterator([1, 2], 1, filter=bool),
+    ],
+)
+def test_with_a_filter_the_length_is_not_known(iterator):
+    with pytest.raises(TypeError, match=r"with a filter has no len: how many"):
+        len(iterator)
+    assert list(iterator) == [1, 2]
 
 
 def test_survives_pickle():

@@ -21,7 +21,7 @@ import pytest
 import tntjax as tnt
 from tests.iterator import parallel_cases as cases
 from tntjax.iterator import _member, _pool
-from tntjax.iterator._member import DEPTH, LENT
+from tntjax.iterator._member import LENT
 
 BACKENDS = ("thread", "process")
 
@@ -74,10 +74,18 @@ def test_an_error_comes_in_its_turn_and_names_the_index(backend):
         assert "__getitem__" in str(error.__cause__)  # where in the worker's code
 
 
-def test_an_error_of_a_kind_that_cannot_be_sent():
-    with parallel(cases.failing_oddly, backend="process") as iterator:
-        _, error = until_the_error(iterator, RuntimeError, r"dataset\[6\]")
-    assert "OddError: this and that" in str(error)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_error_that_pickle_cannot_rebuild_keeps_its_class(backend):
+    with parallel(cases.failing_oddly, backend=backend) as iterator:
+        _, error = until_the_error(iterator, cases.OddError, r"dataset\[6\]")
+    assert str(error) == "this and that"
+
+
+def test_an_error_of_a_class_that_only_the_worker_has():
+    with parallel(cases.failing_locally, backend="process") as iterator:
+        _, error = until_the_error(iterator, tnt.WorkerError, r"dataset\[6\]")
+    assert str(error) == "LocalError: only here"
+    assert "LocalError" in str(error.__cause__)
 
 
 def test_a_sample_that_cannot_be_sent():
@@ -133,7 +141,6 @@ def test_what_the_consumer_does_wrong():
 
 
 def test_a_worker_that_was_killed():
-    began = time.monotonic()
     with parallel(cases.dying, 2, backend="process") as iterator:
         until_the_error(
             iterator,
@@ -141,7 +148,6 @@ def test_a_worker_that_was_killed():
             r"worker [01] was killed by SIGKILL while it read dataset\[6\]\..*memory",
         )
         assert list(iterator.run(0, 7)) == [7, 8, 9, 10, 11]  # with new processes
-    assert time.monotonic() - began < 30
 
 
 def test_a_worker_that_exits():
@@ -157,8 +163,8 @@ def test_a_worker_that_exits():
             iterator._workers._pool._send(one, b"a request")
         with pytest.raises(RuntimeError, match="worker 0 was killed by SIGKILL"):
             list(run)
-        with pytest.raises(RuntimeError, match="ended by RuntimeError"):
-            iterator._workers._pool.submit(None, 0, 0, 0)
+        with pytest.raises(RuntimeError, match="ended by WorkerError"):
+            iterator._workers._pool.submit(None, (0, 0, 0))
 
 
 def test_a_worker_that_died_but_left_its_pipe_to_another(monkeypatch):
@@ -220,8 +226,8 @@ def test_a_ctrl_c_in_the_consumer(monkeypatch):
         main = threading.main_thread().ident
         assert main is not None
         timer = threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT))
-        timer.start()
         with pytest.raises(KeyboardInterrupt):
+            timer.start()
             for _ in run:
                 pass
         timer.join()
@@ -259,7 +265,7 @@ def test_replies_that_another_thread_takes_are_noticed(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(_pool, "connection", SimpleNamespace(wait=too_late))
             thread.start()
-            thread.join(10)
+            thread.join()
         assert got == [1]
         run.close()
 
@@ -272,21 +278,9 @@ def test_memory_does_not_grow_with_the_epoch():
                 time.sleep(0.05)
         members = iterator._workers._pool._members
         blocks = [block for member in members for block in member.blocks]
-        assert len(blocks) == 2 * (DEPTH + LENT)
+        assert len(blocks) == 2 * (2 + LENT)
         for block in blocks:
             assert os.fstat(block._descriptor).st_size < 100_000
-
-
-def test_processes_read_no_further_ahead_than_threads(tmp_path):
-    log = tmp_path / "log"
-    log.touch()
-    closure = partial(cases.logging, str(log))
-    with parallel(closure, 2, backend="process") as iterator:
-        furthest = 0
-        for taken, _ in enumerate(iterator, start=1):
-            time.sleep(0.002)
-            furthest = max(furthest, log.stat().st_size - taken)
-        assert 1 <= furthest <= 4
 
 
 # ---- what cannot be sent ------------------------------------------------------------
@@ -381,8 +375,7 @@ def test_a_sample_that_cannot_be_rebuilt_here(monkeypatch):
 
 
 def test_a_worker_that_is_long_at_it_is_ended():
-    began = time.monotonic()
-    closure = partial(cases.sleeping, seconds=60)
+    closure = partial(cases.sleeping, seconds=3600)
     with parallel(closure, backend="process") as iterator:
         assert iterator.exec("__len__") == [1000]
         run = iterator.run()
@@ -390,4 +383,3 @@ def test_a_worker_that_is_long_at_it_is_ended():
         timer.start()
         until_the_error(run, RuntimeError, "closed before it was done")
         timer.join()
-    assert time.monotonic() - began < 30

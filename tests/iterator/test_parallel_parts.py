@@ -4,24 +4,19 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from tests.iterator import parallel_cases as cases
-from tntjax.iterator import _member, _shared, _worker
-from tntjax.iterator._member import DEPTH, LENT, Member, Task
-from tntjax.iterator._shared import (
-    SMALL,
-    Block,
-    pack,
-    pack_error,
-    unpack,
-    unpack_error,
-)
+from tntjax.iterator import _ahead, _member, _shared, _worker
+from tntjax.iterator._errors import WorkerError, pack_error, unpack_error
+from tntjax.iterator._member import LENT, Member, Task
+from tntjax.iterator._shared import SMALL, Block, pack, unpack
 from tntjax.iterator._worker import Worker, main, serve, unpack_closure
 
 
@@ -75,7 +70,7 @@ def test_a_block_is_lent_as_long_as_something_sees_it(block):
 
 
 def test_a_member_lends_some_blocks_and_has_others_to_read_into():
-    blocks = [Block.create() for _ in range(DEPTH + LENT)]
+    blocks = [Block.create() for _ in range(2 + LENT)]
     member = Member(0, None, None, blocks)
     kept, array = [], np.arange(SMALL)
     while member.may_lend():
@@ -84,7 +79,7 @@ def test_a_member_lends_some_blocks_and_has_others_to_read_into():
         kept.append(unpack(*pack(array, blocks[slot]), blocks[slot], lend=True))
         del member.tasks[slot]
     assert len(kept) == LENT
-    for _ in range(DEPTH):
+    for _ in range(2):
         slot = member.free_slot()
         assert not blocks[slot].is_lent
         member.tasks[slot] = Task(None, 0, "", slot)
@@ -117,6 +112,33 @@ def test_every_kind_of_array_arrives(array, block):
         assert type(again) is type(array)
         assert again.dtype == array.dtype
         np.testing.assert_array_equal(again, array)
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize("length", [3, SMALL])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: read_only(np.arange(n)),
+        lambda n: read_only(np.arange(2 * n))[::2],
+        lambda n: read_only(np.asfortranarray(np.arange(2.0 * n).reshape(2, n))),
+        lambda n: np.frombuffer(bytes(n), np.uint8),
+        lambda n: np.broadcast_to(np.float32(1), (n, 2)),
+        lambda n: jnp.arange(n),
+    ],
+    ids=["array", "view", "of Fortran", "of bytes", "broadcast", "of jax"],
+)
+def test_an_array_arrives_writable(make, length, block):
+    array = make(length)
+    for through, lend in ((block, True), (block, False), (None, False)):
+        again = unpack(*pack([array, array], through), through, lend)
+        np.testing.assert_array_equal(again[0], array)
+        assert again[0] is again[1]
+        again[0][:] = 1
 
 
 def test_pixels_of_a_view_are_not_in_the_pickle(block):
@@ -172,18 +194,11 @@ def test_an_error_keeps_its_kind_notes_and_traceback():
     assert "raise self.error" in str(again.__cause__)
 
 
-def test_an_error_that_cannot_be_rebuilt_is_told():
-    odd = cases.OddError("this", "that")
-    odd.add_note("a note")
-    again = unpack_error(pack_error(odd))
-    assert type(again) is RuntimeError
-    assert str(again) == "OddError: this and that"
-    assert again.__notes__ == ["a note"]
-
-
 def test_an_error_that_only_the_worker_knows_is_told():
     packed = pickle.dumps((b"not a pickle", "Traceback\nOdd: this\n"))
-    assert "Odd: this" in str(unpack_error(packed))
+    error = unpack_error(packed)
+    assert type(error) is WorkerError
+    assert "Odd: this" in str(error)
 
 
 def test_a_worker_keeps_the_datasets_of_two_epochs():
@@ -193,9 +208,9 @@ def test_a_worker_keeps_the_datasets_of_two_epochs():
         made.append(epoch)
         return [epoch]
 
-    worker = Worker(0, lambda number: of_epoch, None)
+    worker = Worker(0, of_epoch, None)
     for epoch in (0, 1, 0, 1, 2, 2, 1, 0):
-        assert worker.get(epoch, 0) == epoch
+        assert worker.get(epoch, 0, 1) == epoch
     assert made == [0, 1, 2, 0]
 
 
@@ -209,25 +224,24 @@ def test_a_worker_answers_until_its_consumer_is_gone(pipe, block):
     worker = Worker(1, cases.failing, cases.initialise)
     thread = threading.Thread(target=serve, args=(worker, theirs, [block]))
     thread.start()
-    ticket, fine, pickled, sizes = ask(ours, 7, 0, "get", (0, 3))
+    ticket, fine, pickled, sizes = ask(ours, 7, 0, "dataset[3]", "get", (0, 3, 10))
     assert (ticket, fine, unpack(pickled, sizes, block)) == (7, True, 3)
-    ticket, fine, packed, _ = ask(ours, 8, 0, "get", (0, 6))
+    ticket, fine, packed, _ = ask(ours, 8, 0, "dataset[6]", "get", (0, 6, 10))
     assert (ticket, fine) == (8, False)
     assert "worker 1 was reading dataset[6]" in unpack_error(packed).__notes__[0]
-    ticket, fine, pickled, _ = ask(ours, 9, None, "call", (0, "__len__", ()))
+    ticket, fine, pickled, _ = ask(ours, 9, None, "its length", "length", (0,))
     assert (ticket, fine, pickle.loads(pickled)) == (9, True, 10)
-    worker._source = cases.unpicklable(0)
-    ticket, fine, packed, _ = ask(ours, 10, 0, "get", (0, 2))
+    worker._source = [None, lambda: None, *range(8)]
+    ticket, fine, packed, _ = ask(ours, 10, 0, "dataset[1]", "get", (0, 1, 10))
     assert not fine
-    assert "dataset[2] cannot be sent" in unpack_error(packed).__notes__[0]
+    assert "dataset[1] cannot be sent" in unpack_error(packed).__notes__[0]
     ours.close()
-    thread.join(10)
-    assert not thread.is_alive()
+    thread.join()
 
 
 def test_a_worker_stops_if_nobody_takes_its_answer(pipe):
     ours, theirs = pipe
-    ours.send((1, None, "get", (0, 0)))
+    ours.send((1, None, "dataset[0]", "get", (0, 0, 1)))
     ours.close()
     serve(Worker(0, [1], None), theirs, [])
 
@@ -238,7 +252,7 @@ def test_the_life_of_a_process(pipe, monkeypatch):
     parents = []
     before = signal.getsignal(signal.SIGINT)
     ours.send_bytes(pickle.dumps((cases.failing, None)))
-    ours.send((1, None, "get", (0, 4)))
+    ours.send((1, None, "dataset[4]", "get", (0, 4, 10)))
 
     def consume():
         assert ours.recv_bytes() == _worker.READY
@@ -253,7 +267,7 @@ def test_the_life_of_a_process(pipe, monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)  # is nothing to it
     finally:
         signal.signal(signal.SIGINT, before)
-    thread.join(10)
+    thread.join()
     assert parents == [os.getppid()]
     assert replies == [(1, True, pickle.dumps(4, protocol=5), [])]
 
@@ -305,7 +319,7 @@ def test_a_closure_that_cannot_be_found_says_what_to_do():
     closure, init = unpack_closure(payload)
     assert init is None
     with pytest.raises(AttributeError, match="travel by name"):
-        closure(0)
+        closure()
 
 
 class Ended:
@@ -333,9 +347,71 @@ def test_how_a_process_died(exitcode, ready, text, pipe):
     assert text in str(_member.death(member))
 
 
+def test_a_session_has_no_main_program_to_guard(pipe, monkeypatch):
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    error = str(_member.death(Member(2, Ended(1), pipe[0], [])))
+    assert error.endswith("before it was ready; what it wrote to stderr says why.")
+
+
+def test_a_main_program_without_a_file_is_not_looked_for(monkeypatch):
+    main = ModuleType("__main__")
+    main.__file__ = "<stdin>"
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    with _member.birth():
+        assert not hasattr(main, "__file__")
+    assert main.__file__ == "<stdin>"
+
+
+class Over:
+    def is_alive(self):
+        return False
+
+
+def test_a_daemon_thread_that_fails_as_the_program_ends_is_held_up(monkeypatch):
+    held = []
+    monkeypatch.setattr(_ahead, "_never_return", lambda: held.append(True))
+
+    def fails():
+        try:
+            with _ahead.quiet_at_exit():
+                raise ValueError("the workers are gone")
+        except ValueError:
+            held.append(False)
+
+    def run(daemon):
+        thread = threading.Thread(target=fails, daemon=daemon)
+        thread.start()
+        thread.join()
+
+    run(True)
+    assert held == [False]
+    monkeypatch.setattr(threading, "main_thread", Over)
+    run(False)
+    assert held == [False, False]
+    run(True)
+    assert held == [False, False, True, False]
+
+
+def test_a_thread_that_cannot_return_waits_for_the_end(monkeypatch):
+    waits = []
+    event = SimpleNamespace(wait=lambda: waits.append(True))
+    monkeypatch.setattr(threading, "Event", lambda: event)
+    _ahead._never_return()
+    assert waits == [True]
+
+
+def test_ctrl_c_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with _member._ctrl_c_later():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_what_a_process_was_at_when_it_died(pipe):
     tasks = {4: Task(None, 0, "dataset[9]", 0), 5: Task(None, 1, "dataset[10]", 1)}
-    member = Member(0, Ended(-9), pipe[0], [None, None], tasks, True)
+    member = Member(0, Ended(-9), pipe[0], [None] * (2 + LENT), tasks, True)
     assert "SIGKILL while it read dataset[9]. If nobody" in str(_member.death(member))
     assert member.free_slot() is None
     del tasks[4]

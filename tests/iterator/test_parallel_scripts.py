@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60  # seconds; far more than any of this takes
+PATIENCE = 600  # seconds; far more than any of this takes on the slowest machine
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups")
 
@@ -77,7 +77,7 @@ def runs(file, group):
 def end_of(process):
     """Waits for a program and all that it started."""
     output, errors = process.communicate(timeout=PATIENCE)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while is_there(process):
         assert time.monotonic() < deadline, "a process is left"
         time.sleep(0.02)
@@ -165,7 +165,7 @@ def test_workers_end_when_their_consumer_is_killed(start):
 LONG = (
     READS
     + """
-import multiprocessing, os, signal, threading
+import multiprocessing, multiprocessing.process, os, signal, threading
 
 if __name__ == '__main__':
     long = tnt.ListDataset([0, 600, 600], time.sleep)
@@ -186,13 +186,19 @@ def test_workers_that_are_long_at_it_end_when_their_consumer_is_killed(start):
 
 def test_a_second_ctrl_c_leaves_no_worker(start):
     script = LONG + (
+        "    ending = threading.Event()\n"
+        "    join = multiprocessing.process.BaseProcess.join\n"
+        "    def joins(process, timeout=None):\n"
+        "        ending.set()\n"
+        "        join(process, timeout)\n"
+        "    multiprocessing.process.BaseProcess.join = joins\n"
         "    def twice():\n"
-        "        for _ in range(2):\n"
-        "            time.sleep(0.3)\n"
-        "            os.kill(os.getpid(), signal.SIGINT)\n"
-        "    threading.Thread(target=twice).start()\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        ending.wait()\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
         "    try:\n"
         "        with iterator:\n"
+        "            threading.Thread(target=twice).start()\n"
         "            list(run)\n"
         "    except KeyboardInterrupt:\n"
         "        print(len(multiprocessing.active_children()))\n"
@@ -216,3 +222,68 @@ def test_functions_of_a_script_are_found(start):
         "    print(list(it), it.exec('count', 7))\n"
     )
     assert end_of(start(script)) == (0, "[0, 7] [1]\n", "")
+
+
+@pytest.mark.parametrize("backend", ["thread", "process"])
+@pytest.mark.parametrize("end", ["", "1 / 0", "os.kill(os.getpid(), signal.SIGINT)"])
+def test_the_interpreter_ends_while_a_daemon_thread_reads(start, backend, end):
+    script = READS + (
+        "import os, signal, threading\n"
+        "going = threading.Event()\n"
+        "def read_on():\n"
+        f"    backend = '{backend}'\n"
+        "    it = tnt.ParallelDatasetIterator(cases.sleeping, 1, backend=backend)\n"
+        "    while True:\n"
+        "        for number in it.run():\n"
+        "            if number == 3:\n"
+        "                going.set()\n"
+        "                break\n"
+        "if __name__ == '__main__':\n"
+        "    threading.Thread(target=read_on, daemon=True).start()\n"
+        "    going.wait()\n"
+        f"    {end}\n"
+    )
+    _, output, errors = end_of(start(script))
+    assert output == ""
+    assert errors.count("Traceback") == bool(end)
+    assert "Exception ignored" not in errors
+
+
+def test_a_run_that_outlives_all_else_ends_in_silence(start):
+    script = READS + (
+        "import sys\n"
+        "class Cycle: pass\n"
+        "if __name__ == '__main__':\n"
+        "    cycle = Cycle()\n"
+        "    cycle.runs = [read('thread'), read('process')]\n"
+        "    cycle.itself = sys.kept = cycle\n"
+    )
+    assert end_of(start(script)) == (0, "", "")
+
+
+def test_a_program_from_stdin_has_workers_and_needs_no_guard(start):
+    script = (
+        "import subprocess, sys\n"
+        "program = '''import tntjax as tnt\n"
+        'with tnt.ParallelDatasetIterator([1, 2], 1, backend="process") as iterator:\n'
+        "    print(list(iterator), __file__)'''\n"
+        "subprocess.run([sys.executable, '-'], input=program, text=True, check=True)\n"
+    )
+    assert end_of(start(script)) == (0, "[1, 2] <stdin>\n", "")
+
+
+def test_where_ctrl_c_is_ignored_workers_and_what_they_run_ignore_it_too(start):
+    script = READS + (
+        "import signal, subprocess, sys\n"
+        "SEE = 'from signal import *; print(getsignal(SIGINT) is SIG_IGN)'\n"
+        "def load(item):\n"
+        "    found = subprocess.run([sys.executable, '-c', SEE], capture_output=True)\n"
+        "    return found.stdout.decode(), signal.getsignal(signal.SIGINT)\n"
+        "if __name__ == '__main__':\n"
+        "    signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "    dataset = tnt.ListDataset([0], load)\n"
+        "    with tnt.ParallelDatasetIterator(dataset, 1, backend='process') as it:\n"
+        "        print(list(it) == [('True\\n', signal.SIG_IGN)])\n"
+        "    print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)\n"
+    )
+    assert end_of(start(script)) == (0, "True\nTrue\n", "")

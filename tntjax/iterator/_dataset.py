@@ -1,17 +1,17 @@
 """DatasetIterator: the samples of a dataset, epoch after epoch."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, groupby, islice
 from typing import Any
 
 import jax
 import numpy as np
 
 from tntjax._struct import child, pytree, static
-from tntjax._types import Chunk, Dataset, Room, Sample, is_dataset
+from tntjax._types import Chunk, Dataset, Room, Sample
 from tntjax.dataset._take import (
+    MOST_ON_DEVICE,
     below,
-    check_indices,
     on_device,
     sample_bytes,
     take,
@@ -23,6 +23,8 @@ from tntjax.iterator._chunk import (
     check_arrays,
     grouped,
 )
+from tntjax.iterator._order import check_countable, check_position, in_order
+from tntjax.iterator._source import check_source, dataset_of, open_source
 from tntjax.transform._writable import writable
 from tntjax.utils import check_optional_functions
 
@@ -34,7 +36,9 @@ class DatasetIterator:
     The iterator has no cursor: the whole position is `(epoch, start)`.
 
     Args:
-      source: a dataset, or a function `epoch -> dataset` for one that changes.
+      source: a dataset, or a function `epoch -> dataset` for one that changes. A
+        parameter named `worker` gets 0, so that the same function serves
+        `ParallelDatasetIterator`, which describes more of its forms.
       perm: `position -> index`, on the host.
       filter: `sample -> bool`, whether to yield a sample.
       transform: `sample -> sample`, before the filter. It may write to what it gets,
@@ -68,14 +72,15 @@ class DatasetIterator:
             filter=self.filter,
             transform=self.transform,
         )
-        if not is_dataset(self.source) and not callable(self.source):
-            raise TypeError(
-                "DatasetIterator needs a dataset (anything with len and [index]) or a"
-                f" function epoch -> dataset, got {type(self.source).__name__}."
-            )
+        check_source(self.source, "DatasetIterator")
 
     def __iter__(self) -> Iterator[Sample]:
         return self.run()
+
+    def __len__(self) -> int:
+        """Returns how many samples a run yields: of epoch 0, if epochs differ."""
+        check_countable(self.filter)
+        return len(self._dataset(0, 0))
 
     def run(self, epoch: int = 0, start: int = 0) -> Iterator[Sample]:
         """Yields the samples of an epoch.
@@ -120,42 +125,26 @@ class DatasetIterator:
             return
         if resident:  # what is still on the host, such as an order, moves once an epoch
             dataset = jax.device_put(dataset)
-        order = np.arange(start, len(dataset))
-        if self.perm is not None:
-            order = check_indices(dataset, [self.perm(i) for i in order.tolist()])
-        borders = np.flatnonzero(np.diff(order < uniform)) + 1
-        for run in np.split(order, borders):
-            if not run.size or run[0] >= uniform:
-                yield from grouped(self._read(dataset, run.tolist()), room, start)
+        order = in_order(dataset, range(start, len(dataset)), self.perm)
+        for alike, run in groupby(order, lambda index: index < uniform):
+            if not alike:
+                chunks = grouped(self._read(dataset, run), room, start)
             elif resident:
-                yield from self._indexed(dataset, run.astype(np.int32), room, start)
+                chunks = self._indexed(dataset, run, room, start)
             else:
-                yield from self._taken(dataset, run, room, start)
-            start += len(run)
+                chunks = self._taken(dataset, run, room, start)
+            for chunk in chunks:
+                yield chunk
+                start += len(chunk)
 
     def _dataset(self, epoch: int, start: int) -> Dataset:
-        if epoch < 0 or start < 0:
-            raise ValueError(
-                f"A position is epoch >= 0 and start >= 0, got {epoch} and {start}."
-            )
-        if is_dataset(self.source):
-            return self.source
-        dataset = self.source(epoch)
-        if not is_dataset(dataset):
-            raise TypeError(
-                "DatasetIterator: the function epoch -> dataset must return a dataset"
-                f" (anything with len and [index]), got {type(dataset).__name__}."
-            )
-        return dataset
-
-    def _order(self, dataset: Dataset, start: int) -> Iterable[int]:
-        positions, perm = range(start, len(dataset)), self.perm
-        # Not with map: a StopIteration of the function would look like the end.
-        return positions if perm is None else (perm(p) for p in positions)
+        check_position(epoch, start)
+        return dataset_of(open_source(self.source, worker=0), epoch, worker=0)
 
     def _samples(self, dataset: Dataset, start: int) -> Iterator[Sample]:
         skipped = 0 if self.filter is None else start
-        samples = self._read(dataset, self._order(dataset, start - skipped))
+        positions = range(start - skipped, len(dataset))
+        samples = self._read(dataset, in_order(dataset, positions, self.perm))
         return islice(samples, skipped, None)
 
     def _read(self, dataset: Dataset, indices: Iterable[int]) -> Iterator[Sample]:
@@ -167,26 +156,37 @@ class DatasetIterator:
                 yield sample
 
     def _indexed(
-        self, dataset: Dataset, order: np.ndarray, room: Room, position: int
+        self, dataset: Dataset, run: Iterator[int], room: Room, position: int
     ) -> Iterator[Chunk]:
         """Chunks of numbers, for a dataset that compiled code gathers from."""
-        while order.size:
-            length = min(room(position, order.itemsize), len(order))
-            yield IndexedChunk(dataset, order[:length], self.transform)
-            position, order = position + length, order[length:]
+        # Beyond int32 JAX refuses to gather, unless it may compute in 64 bits.
+        kind = np.dtype(np.int32 if len(dataset) <= MOST_ON_DEVICE else np.int64)
+        for indices in _parts(run, room, position, kind.itemsize):
+            yield IndexedChunk(dataset, indices.astype(kind), self.transform)
 
     def _taken(
-        self, dataset: Dataset, order: np.ndarray, room: Room, position: int
+        self, dataset: Dataset, run: Iterator[int], room: Room, position: int
     ) -> Iterator[Chunk]:
         """Chunks that are taken on the host, each at once."""
-        size, checked = sample_bytes(dataset), False
-        while order.size:
-            length = min(room(position, size), len(order))
+        checked = False
+        for indices in _parts(run, room, position, sample_bytes(dataset)):
             try:
-                samples = take(dataset, order[:length])
+                samples = take(dataset, indices)
             except (TypeError, ValueError):
                 # Not alike after all, or an error that will come again in its place.
-                yield from grouped(self._read(dataset, order.tolist()), room, position)
+                rest = self._read(dataset, chain(indices.tolist(), run))
+                yield from grouped(rest, room, position)
                 return
             yield StackedChunk(samples if checked else check_arrays(samples))
-            position, order, checked = position + length, order[length:], True
+            position, checked = position + len(indices), True
+
+
+def _parts(
+    run: Iterator[int], room: Room, position: int, size: int
+) -> Iterator[np.ndarray]:
+    """The indices of a run in arrays that there is room for: what comes is not held."""
+    for first in run:
+        others = islice(run, room(position, size) - 1)
+        indices = np.fromiter(chain([first], others), np.int64)
+        yield indices
+        position += len(indices)

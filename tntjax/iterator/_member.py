@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -14,11 +15,10 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from tntjax.iterator._errors import WorkerError
+from tntjax.iterator._sending import main_has_a_file
 from tntjax.iterator._shared import Block
-from tntjax.iterator._worker import main
-
-DEPTH = 2
-"""Samples that a worker may have to read, so that the next waits while one is read."""
+from tntjax.iterator._worker import Read, main, seconds_left
 
 LENT = 3
 """Samples of a worker that its consumer may have where they arrived. One that keeps
@@ -35,18 +35,23 @@ Arrived = deque[tuple[int, bool, Any]]
 class Task:
     """A request under way, and who waits for its reply: None if nobody does any more.
 
-    `what` is for errors; `slot` says through which block a sample comes.
+    `what` is for errors, `slot` says through which block a sample comes, and `timeout`
+    how many seconds the worker may take.
     """
 
     sink: Arrived | None
     position: int
     what: str
-    slot: int | None
+    slot: int | None = None
+    timeout: float | None = None
 
 
 @dataclass
 class Member:
-    """A process, the pipe to it, and by ticket what it has been asked for."""
+    """A process, the pipe to it, and by ticket what it has been asked for.
+
+    Of its tasks it is at the first, as far as is known `since` when.
+    """
 
     number: int
     process: BaseProcess
@@ -54,17 +59,24 @@ class Member:
     blocks: Sequence[Block | None]
     tasks: dict[int, Task] = field(default_factory=dict)
     ready: bool = False
+    since: float = 0.0
+
+    def check_time(self) -> None:
+        """Raises a TimeoutError if the first task takes longer than it may."""
+        task = next(iter(self.tasks.values()), None)
+        if self.ready and task is not None and task.timeout is not None:
+            seconds_left(self.number, Read(task.what, self.since), task.timeout)
 
     def free_slot(self) -> int | None:
         """Returns a block for one more sample, None if there is enough to do."""
-        if len(self.tasks) >= DEPTH:
+        if len(self.tasks) >= len(self.blocks) - LENT:
             return None
         taken = {task.slot for task in self.tasks.values()}
         slots = (slot for slot in range(len(self.blocks)) if slot not in taken)
         return next(slot for slot in slots if not self._is_lent(slot))
 
     def may_lend(self) -> bool:
-        """Whether there are blocks enough for what the worker still has to read."""
+        """True if there are blocks enough for what the worker still has to read."""
         lent = sum(map(self._is_lent, range(len(self.blocks))))
         return lent < LENT
 
@@ -73,13 +85,13 @@ class Member:
         return block is not None and block.is_lent
 
 
-def born(number: int) -> Member:
-    """Starts a process that never was a copy of this one."""
+def born(number: int, prefetch: int) -> Member:
+    """Starts a process that never was a copy of this one, with blocks for so many."""
     context = multiprocessing.get_context("spawn")
     pipe, other = context.Pipe()
     # Elsewhere a file cannot be sent along, and samples go through the pipe.
     makes = Block.create if os.name == "posix" else lambda: None
-    blocks = [makes() for _ in range(DEPTH + LENT)]
+    blocks = [makes() for _ in range(prefetch + LENT)]
     process = context.Process(
         target=main, args=(number, other, blocks), name=f"tntjax-{number}", daemon=True
     )
@@ -105,7 +117,9 @@ def _ctrl_c_later() -> Iterator[None]:
     in the main thread all the same.
     """
     before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before is None:
+    is_main = threading.current_thread() is threading.main_thread()
+    # What is ignored stays so, for processes that are started here as well.
+    if not is_main or before in (None, signal.SIG_IGN):
         yield
         return
     came: list[int] = []
@@ -119,9 +133,27 @@ def _ctrl_c_later() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _without_main_file() -> Iterator[None]:
+    """Hides the name of a main program that lies in no file, such as `<stdin>`.
+
+    A process would look for that file. What the program defines is refused before, by
+    `check_sendable`.
+    """
+    main = sys.modules["__main__"]
+    if main_has_a_file() or not hasattr(main, "__file__"):
+        yield
+        return
+    name = vars(main).pop("__file__")
+    try:
+        yield
+    finally:
+        main.__file__ = name
+
+
+@contextlib.contextmanager
 def birth() -> Iterator[None]:
     """What a process inherits: no accelerator, and no Ctrl-C while it imports."""
-    with _BIRTH, _ctrl_c_later():
+    with _BIRTH, _ctrl_c_later(), _without_main_file():
         platforms = os.environ.get("JAX_PLATFORMS")
         os.environ["JAX_PLATFORMS"] = "cpu"
         mask = None
@@ -138,7 +170,7 @@ def birth() -> Iterator[None]:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def death(member: Member) -> RuntimeError:
+def death(member: Member) -> WorkerError:
     """The error for a process that is gone: how it ended and what it was at."""
     member.process.join(GRACE)
     code = member.process.exitcode
@@ -155,13 +187,14 @@ def death(member: Member) -> RuntimeError:
         when = "before it was ready"
     if not member.ready and code is not None and code > 0:
         when += "; what it wrote to stderr says why"
-        hint = (
-            " In a script, what starts workers belongs under"
-            " `if __name__ == '__main__':`, as each worker imports the script."
-        )
+        if main_has_a_file():
+            hint = (
+                " In a script, what starts workers belongs under"
+                " `if __name__ == '__main__':`, as each worker imports the script."
+            )
     elif code == -9:
         hint = " If nobody killed it, the system may have run out of memory."
-    return RuntimeError(
+    return WorkerError(
         f"ParallelDatasetIterator: worker {member.number} {how} {when}.{hint}"
     )
 

@@ -1,23 +1,25 @@
 """ParallelDatasetIterator: samples that workers read ahead."""
 
 import dataclasses
+import numbers
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from itertools import islice
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, get_args
 
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Chunk, Room, Sample, is_dataset
+from tntjax.iterator._ahead import quiet_at_exit, read_ahead
 from tntjax.iterator._chunk import grouped
+from tntjax.iterator._order import check_countable, check_position, index_at
 from tntjax.iterator._processes import Processes
+from tntjax.iterator._source import check_source
 from tntjax.iterator._threads import Threads
 from tntjax.transform._writable import writable
 from tntjax.utils import check_integer, check_optional_functions
 
 Backend = Literal["thread", "process"]
-
-AHEAD = 2
-"""Samples a worker that may be under way or wait for the consumer."""
 
 
 @pytree
@@ -30,13 +32,16 @@ class ParallelDatasetIterator:
     cursor: the whole position is `(epoch, start)`.
 
     Workers start with the first run and stay until `close()`, the end of a `with`
-    block, or the end of the iterator's life. At most `2 * num_workers` samples are read
-    ahead of the one in hand. Leaving a run early drops what it had read ahead.
+    block, or the end of the iterator's life. Leaving a run early drops what it had read
+    ahead.
 
     Args:
-      closure: `worker -> dataset`, or `worker -> (epoch -> dataset)` for one that
-        changes; the workers are numbered from 0. A dataset will do too. It is called
-        once in each worker, and must lead to equal datasets everywhere.
+      closure: a dataset, or a function `epoch -> dataset` that each worker calls once
+        an epoch, as for `DatasetIterator`. A parameter named `worker` gets the worker's
+        number, from 0. A function that does not ask for the epoch, `lambda: ...` or
+        `lambda worker: ...`, is called once in each worker, for a dataset or for a
+        function of the epoch. All workers must have equal datasets; if their lengths
+        differ it is an error.
       num_workers: how many, at least 1.
       init: `worker -> anything`, called in each worker before `closure`.
       perm: `position -> index`, in the consumer.
@@ -51,24 +56,30 @@ class ParallelDatasetIterator:
         one, and its end waits for what they are reading; a process is ended.
         A process gets `closure` and `init` by pickle, returns arrays through shared
         memory, and starts no JAX: a JAX array in a sample arrives as NumPy's.
+      prefetch: how many samples to read ahead of the one in hand for each worker.
+      timeout: the most seconds that a worker may take to read a sample, and to make the
+        dataset for the first of an epoch; a longer read is a TimeoutError that names
+        the index. None waits for ever.
 
     Raises:
       TypeError: if an argument has the wrong type, or cannot be pickled for processes.
-      ValueError: if `num_workers` is below 1 or there is no such backend.
+      ValueError: if `num_workers` or `prefetch` is below 1, `timeout` not above 0, or
+        if there is no such backend.
 
     Example:
       >>> from tntjax import BatchDataset, ShuffleDataset
       >>> squares = [n * n for n in range(6)]
-      >>> def closure(worker):
-      ...     return lambda epoch: BatchDataset(ShuffleDataset(squares, seed=epoch), 3)
-      >>> with ParallelDatasetIterator(closure, num_workers=2) as iterator:
+      >>> def batches(epoch):
+      ...     return BatchDataset(ShuffleDataset(squares, seed=epoch), 3)
+      >>> with ParallelDatasetIterator(batches, num_workers=2) as iterator:
       ...     whole, rest = list(iterator.run(epoch=1)), list(iterator.run(1, start=1))
       >>> len(whole), (whole[1] == rest[0]).all()
       (2, np.True_)
 
     Torchnet: `dataset/paralleldatasetiterator.lua`, with `nthread` threads numbered
-    from 1 and `ordered` false. There a worker's dataset stayed the same over epochs
-    unless `exec` shuffled it, and in order any number of samples was read ahead.
+    from 1 and `ordered` false. There the one argument of `closure` was the worker, a
+    worker's dataset stayed the same over epochs unless `exec` shuffled it, and in order
+    any number of samples was read ahead.
     """
 
     closure: Any = static()
@@ -79,6 +90,8 @@ class ParallelDatasetIterator:
     transform: Callable[[Sample], Sample] | None = static(default=None)
     ordered: bool = static(default=True)
     backend: Backend = static(default="thread")
+    prefetch: int = static(default=2)
+    timeout: float | None = static(default=None)
     _workers: Any = static(init=False)
 
     def __post_init__(self) -> None:
@@ -87,28 +100,32 @@ class ParallelDatasetIterator:
             "ParallelDatasetIterator",
             **{name: getattr(self, name) for name in functions},
         )
-        if not is_dataset(self.closure) and not callable(self.closure):
-            raise TypeError(
-                "ParallelDatasetIterator needs a function worker -> dataset, or a"
-                f" dataset, got {type(self.closure).__name__}."
-            )
-        subject = "ParallelDatasetIterator needs an integer num_workers"
-        object.__setattr__(
-            self, "num_workers", check_integer(self.num_workers, subject)
-        )
-        if self.num_workers < 1:
-            raise ValueError(
-                "ParallelDatasetIterator needs num_workers >= 1, got"
-                f" {self.num_workers}. Without workers it is a DatasetIterator."
-            )
+        check_source(self.closure, "ParallelDatasetIterator")
+        for name in ("num_workers", "prefetch"):
+            object.__setattr__(self, name, _positive(name, getattr(self, name)))
+        object.__setattr__(self, "timeout", _seconds(self.timeout))
         if self.backend not in get_args(Backend):
             raise ValueError(
                 "ParallelDatasetIterator needs backend='thread' or 'process', got"
                 f" {self.backend!r}."
             )
-        kind = Threads if self.backend == "thread" else Processes
-        workers = kind(self.closure, self.init, self.num_workers)
-        object.__setattr__(self, "_workers", workers)
+        object.__setattr__(self, "_workers", self._new_workers())
+
+    def _new_workers(self) -> Threads | Processes:
+        content = self.closure, self.init, self.num_workers
+        if self.backend == "thread":
+            return Threads(*content, self.timeout)
+        return Processes(*content, self.prefetch, self.timeout)
+
+    def __len__(self) -> int:
+        """Returns how many samples a run yields: of epoch 0, if epochs differ.
+
+        A worker is asked where `closure` is a function.
+        """
+        check_countable(self.filter)
+        if is_dataset(self.closure):
+            return len(self.closure)
+        return self.exec_single("__len__")
 
     def __iter__(self) -> Iterator[Sample]:
         return self.run()
@@ -120,22 +137,20 @@ class ParallelDatasetIterator:
         under way at once.
 
         Args:
-          epoch: which epoch, given to the function that `closure` may return.
+          epoch: which epoch, given to the function that makes the dataset.
           start: how many samples to leave out at the front; those that the filter
             drops do not count.
 
         Returns:
           An iterator over the samples. What a worker's dataset raises it raises too, in
           the sample's turn and with a note that names the index. It raises
-          RuntimeError if a worker dies.
+          `tnt.WorkerError` if a worker dies, or if an error of a process cannot be
+          raised here as it was, and TimeoutError if a read takes too long.
 
         Raises:
           ValueError: if `epoch` or `start` is negative.
         """
-        if epoch < 0 or start < 0:
-            raise ValueError(
-                f"A position is epoch >= 0 and start >= 0, got {epoch} and {start}."
-            )
+        check_position(epoch, start)
         return self._samples(epoch, start)
 
     def chunks(self, epoch: int, start: int, room: Room) -> Iterator[Chunk]:
@@ -152,6 +167,7 @@ class ParallelDatasetIterator:
         Raises:
           TypeError: if a sample holds something that is not an array of numbers.
         """
+        check_position(epoch, start)
         with closing(self._samples(epoch, start)) as samples:
             yield from grouped(samples, room, start)
 
@@ -166,7 +182,8 @@ class ParallelDatasetIterator:
         Returns:
           What it returned, a value for each worker.
         """
-        return self._workers.call(epoch, name, args, each=True)
+        with quiet_at_exit():
+            return self._workers.call(epoch, name, args, each=True)
 
     def exec_single(self, name: str, *args: Any, epoch: int = 0) -> Any:
         """Calls a method of the dataset in one worker, of several one that is idle.
@@ -179,7 +196,8 @@ class ParallelDatasetIterator:
         Returns:
           What it returned.
         """
-        return self._workers.call(epoch, name, args, each=False)[0]
+        with quiet_at_exit():
+            return self._workers.call(epoch, name, args, each=False)[0]
 
     def close(self) -> None:
         """Ends the workers; a later run starts new ones."""
@@ -200,11 +218,17 @@ class ParallelDatasetIterator:
 
     def _samples(self, epoch: int, start: int) -> Generator[Sample]:
         skipped = 0 if self.filter is None else start
-        run = self._workers.start(epoch)
-        with closing(run):
-            positions = range(start - skipped, run.length())
-            ahead = AHEAD * self.num_workers
-            samples = _read(run, positions, self.perm, ahead, self.ordered)
+        with quiet_at_exit(), closing(self._workers.start(epoch)) as run:
+            positions = range(run.length())
+
+            def index_of(position: int) -> int:
+                if self.perm is None:
+                    return position
+                return index_at(positions, position, self.perm)
+
+            wanted = positions[start - skipped :]
+            ahead = self.prefetch * self.num_workers
+            samples = read_ahead(run, wanted, index_of, ahead, self.ordered)
             yield from islice(self._kept(samples), skipped, None)
 
     def _kept(self, samples: Iterable[Sample]) -> Iterator[Sample]:
@@ -218,49 +242,29 @@ class ParallelDatasetIterator:
 _NAMES = tuple(f.name for f in dataclasses.fields(ParallelDatasetIterator) if f.init)
 
 
-class _Run(Protocol):
-    def submit(self, position: int, index: int) -> None: ...
-    def next_done(self) -> tuple[int, bool, Any]: ...
+def _positive(name: str, value: Any) -> int:
+    subject = f"ParallelDatasetIterator needs an integer {name}"
+    number = check_integer(value, subject)
+    if number < 1:
+        hint = " Without workers it is a DatasetIterator."
+        raise ValueError(
+            f"ParallelDatasetIterator needs {name} >= 1, got {number}."
+            + (hint if name == "num_workers" else "")
+        )
+    return number
 
 
-def _read(
-    run: _Run,
-    positions: Iterable[int],
-    perm: Callable[[int], int] | None,
-    ahead: int,
-    ordered: bool,
-) -> Iterator[Sample]:
-    """Samples of a run, with `ahead` at most under way or waiting for their turn."""
-    coming = enumerate(positions)
-    done: dict[int, tuple[bool, Any]] = {}
-    pending = 0
-
-    def fill() -> None:
-        nonlocal pending
-        for number, position in islice(coming, ahead - pending):
-            try:
-                index = position if perm is None else perm(position)
-            except Exception as error:
-                if not ordered:
-                    raise
-                done[number] = False, error
-            else:
-                run.submit(number, index)
-            pending += 1
-
-    fill()
-    turn = 0
-    while pending:
-        if ordered:
-            while turn not in done:
-                number, fine, value = run.next_done()
-                done[number] = fine, value
-            fine, value = done.pop(turn)
-        else:
-            _, fine, value = run.next_done()
-        if not fine:
-            raise value
-        pending -= 1
-        turn += 1
-        fill()  # before the consumer is at work, so that the workers are too
-        yield value
+def _seconds(timeout: Any) -> float | None:
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, numbers.Real):
+        raise TypeError(
+            "ParallelDatasetIterator needs a number of seconds as timeout, or None to"
+            f" wait for ever, got {describe(timeout)}."
+        )
+    if not 0 < float(timeout) <= threading.TIMEOUT_MAX:
+        raise ValueError(
+            f"ParallelDatasetIterator needs 0 < timeout <= {threading.TIMEOUT_MAX:.0f}"
+            f" seconds, or None to wait for ever, got {timeout}."
+        )
+    return float(timeout)

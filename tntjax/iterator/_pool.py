@@ -4,6 +4,7 @@ import contextlib
 import os
 import pickle
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +12,10 @@ from multiprocessing import connection
 from typing import Any
 
 from tntjax._struct import describe
+from tntjax.iterator._errors import WorkerError, unpack_error
 from tntjax.iterator._member import Arrived, Member, Task, birth, born, death, end
-from tntjax.iterator._shared import unpack, unpack_error
+from tntjax.iterator._sending import pack_content
+from tntjax.iterator._shared import unpack
 from tntjax.iterator._worker import READY
 
 SOON = 0.05
@@ -25,19 +28,22 @@ class Pool:
     Args:
       content: `(closure, init)`.
       num_workers: how many processes.
+      prefetch: how many samples each may have to read.
     """
 
-    def __init__(self, content: tuple[Any, Any], num_workers: int) -> None:
+    def __init__(
+        self, content: tuple[Any, Any], num_workers: int, prefetch: int
+    ) -> None:
         self._lock, self._tickets = threading.RLock(), 0
         self._ended: str | None = None
         self._owner = os.getpid()
         self._members: list[Member] = []
         self._end = weakref.finalize(self, end, self._members, self._owner)
-        payload = pickle.dumps(content, protocol=5)
+        payload = pack_content(content)
         with self._whole():
             with birth():
                 for number in range(num_workers):
-                    self._members.append(born(number))
+                    self._members.append(born(number, prefetch))
             for member in self._members:  # all are on their way: now what may block
                 self._send(member, payload)
 
@@ -52,28 +58,28 @@ class Pool:
             self._ended = self._ended or "its workers were closed before it was done"
             self._end()
 
-    def submit(self, sink: Arrived, position: int, epoch: int, index: int) -> None:
-        """Has `dataset[index]` read, once a worker has little enough to do."""
+    def submit(self, task: Task, request: tuple[int, int, int]) -> None:
+        """Has a sample read, once a worker has little enough to do.
+
+        Args:
+          task: who waits for it.
+          request: epoch, index and how many samples there are.
+        """
         with self._when(lambda: self._idlest().free_slot() is not None):
             member = self._idlest()
-            task = Task(sink, position, f"dataset[{index}]", member.free_slot())
-            self._ask(member, task, "get", (epoch, index))
+            task.slot = member.free_slot()
+            self._ask(member, task, "get", request)
+
+    def length(self, epoch: int, timeout: float | None) -> int:
+        """Counts the samples of an epoch."""
+        members = [self._idlest()]
+        return self._ask_each(members, "len(dataset)", "length", (epoch,), timeout)[0]
 
     def call(self, epoch: int, name: str, args: Sequence[Any], each: bool) -> list:
         """Calls a method on every worker's dataset, or on one worker's."""
         pickle.dumps(args, protocol=5)  # an error of the caller's, before all else
-        sink: Arrived = deque()
         members = self._members if each else [self._idlest()]
-        for member in members:
-            # A worker that writes does not read, so much is sent to an idle one only.
-            with self._when(lambda member=member: not member.tasks):
-                task = Task(sink, member.number, f"dataset.{name}", None)
-                self._ask(member, task, "call", (epoch, name, args))
-        self.wait(sink, len(members))
-        for _, fine, value in sink:
-            if not fine:
-                raise value
-        return [value for _, _, value in sorted(sink, key=lambda reply: reply[0])]
+        return self._ask_each(members, f"dataset.{name}", "call", (epoch, name, args))
 
     def wait(self, sink: Arrived, count: int) -> None:
         """Waits until that many replies are there."""
@@ -100,6 +106,8 @@ class Pool:
                 if condition():
                     yield
                     return
+                for member in self._members:
+                    member.check_time()
                 handles: list[Any] = [member.pipe for member in self._members]
                 handles += [member.process.sentinel for member in self._members]
             with contextlib.suppress(OSError):  # closed just now
@@ -110,7 +118,7 @@ class Pool:
         """One thread at a time; what breaks off in between ends the pool."""
         with self._lock:
             if self._ended is not None:
-                raise RuntimeError(f"ParallelDatasetIterator: {self._ended}.")
+                raise WorkerError(f"ParallelDatasetIterator: {self._ended}.")
             try:
                 yield
             except BaseException as error:
@@ -118,13 +126,35 @@ class Pool:
                 self._end()
                 raise
 
+    def _ask_each(
+        self,
+        members: Sequence[Member],
+        what: str,
+        method: str,
+        args: tuple,
+        timeout: float | None = None,
+    ) -> list:
+        sink: Arrived = deque()
+        for member in members:
+            # A worker that writes does not read, so much is sent to an idle one only.
+            with self._when(lambda member=member: not member.tasks):
+                task = Task(sink, member.number, what, timeout=timeout)
+                self._ask(member, task, method, args)
+        self.wait(sink, len(members))
+        for _, fine, value in sink:
+            if not fine:
+                raise value
+        return [value for _, _, value in sorted(sink, key=lambda reply: reply[0])]
+
     def _idlest(self) -> Member:
         return min(self._members, key=lambda member: len(member.tasks))
 
     def _ask(self, member: Member, task: Task, method: str, args: tuple) -> None:
         self._tickets += 1
+        if not member.tasks:
+            member.since = time.monotonic()
         member.tasks[self._tickets] = task
-        request = (self._tickets, task.slot, method, args)
+        request = (self._tickets, task.slot, task.what, method, args)
         self._send(member, pickle.dumps(request, protocol=5))
 
     def _send(self, member: Member, message: bytes) -> None:
@@ -146,6 +176,7 @@ class Pool:
                 raise death(member)
 
     def _deliver(self, member: Member, message: bytes) -> None:
+        member.since = time.monotonic()
         if message == READY:
             member.ready = True
             return

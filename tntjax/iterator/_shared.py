@@ -6,7 +6,6 @@ import os
 import pickle
 import sys
 import tempfile
-import traceback
 import weakref
 from collections.abc import Callable, Sequence
 from multiprocessing import reduction
@@ -97,14 +96,14 @@ class _SamplePickler(pickle.Pickler):
     """Hands out the memory of arrays instead of copying it into the stream."""
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, np.ndarray):
-            flags = obj.flags
-            if type(obj) is not np.ndarray or flags.c_contiguous or flags.f_contiguous:
-                return NotImplemented
-            return np.ascontiguousarray(obj).__reduce_ex__(5)
         if is_jax_array(obj):  # its consumer puts it where it belongs
-            return np.asarray(obj).__reduce_ex__(5)
-        return NotImplemented
+            return np.array(obj).__reduce_ex__(5)
+        if type(obj) is not np.ndarray:
+            return NotImplemented
+        flags = obj.flags
+        if flags.writeable and (flags.c_contiguous or flags.f_contiguous):
+            return NotImplemented
+        return obj.copy("K" if flags.forc else "C").__reduce_ex__(5)
 
 
 def is_jax_array(value: Any) -> bool:
@@ -175,32 +174,3 @@ def _layout(sizes: Sequence[int]) -> tuple[list[int], int]:
         places.append(end)
         end += -(-size // ALIGNMENT) * ALIGNMENT
     return places, end
-
-
-def pack_error(error: BaseException) -> bytes:
-    """Pickles an error and its traceback, or what can be told of them."""
-    text = "".join(traceback.format_exception(error))
-    try:
-        pickled = pickle.dumps(error)
-        pickle.loads(pickled)
-    except Exception:
-        pickled = pickle.dumps(_told(error))
-    return pickle.dumps((pickled, text))
-
-
-def unpack_error(packed: bytes) -> BaseException:
-    """Undoes `pack_error`; the cause of the error holds the worker's traceback."""
-    pickled, text = pickle.loads(packed)
-    try:
-        error = pickle.loads(pickled)
-    except Exception:  # of a kind that only the worker knows
-        return RuntimeError(f"A worker failed:\n\n{text}")
-    error.__cause__ = RuntimeError(f"in the worker:\n\n{text}")
-    return error
-
-
-def _told(error: BaseException) -> RuntimeError:
-    told = RuntimeError(f"{type(error).__name__}: {error}")
-    for note in getattr(error, "__notes__", ()):
-        told.add_note(note)
-    return told

@@ -1,13 +1,15 @@
-"""Workers that are threads: a pool for each run, over datasets that stay."""
+"""Workers that are threads: some for each run, over datasets that stay."""
 
-import itertools
+import contextlib
 import queue
 import threading
+import time
+import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from typing import Any
 
-from tntjax.iterator._worker import Worker
+from tntjax.iterator._worker import Worker, seconds_left
 
 
 class Threads:
@@ -17,72 +19,154 @@ class Threads:
       closure: see `Worker`.
       init: see `Worker`.
       num_workers: how many threads.
+      timeout: the most seconds for a read, or None.
     """
 
     def __init__(
-        self, closure: Any, init: Callable[[int], Any] | None, num_workers: int
+        self,
+        closure: Any,
+        init: Callable[[int], Any] | None,
+        num_workers: int,
+        timeout: float | None,
     ) -> None:
-        self._new = lambda: [Worker(n, closure, init) for n in range(num_workers)]
-        self._workers = self._new()
+        self._new = lambda number: Worker(number, closure, init)
+        self._timeout = timeout
+        self._workers = [self._new(number) for number in range(num_workers)]
 
     def start(self, epoch: int) -> "ThreadRun":
         """Starts reading an epoch."""
-        return ThreadRun(self._workers, epoch)
+        return ThreadRun(self._at_hand(), epoch, self._timeout)
 
     def call(self, epoch: int, name: str, args: Sequence[Any], each: bool) -> list:
         """Calls a method on every worker's dataset, or on one worker's."""
-        workers = self._workers if each else self._workers[:1]
-        with ThreadPoolExecutor(len(workers)) as executor:
-            return list(executor.map(lambda w: w.call(epoch, name, args), workers))
+        workers = self._at_hand() if each else self._at_hand()[:1]
+        with ExitStack() as stack:
+            runs = [ThreadRun([worker], epoch, None) for worker in workers]
+            for run in runs:
+                stack.enter_context(closing(run))
+                run.ask("call", epoch, name, args)
+            return [run.answer() for run in runs]
 
     def close(self) -> None:
         """Forgets the datasets."""
-        self._workers = self._new()
+        self._workers = [self._new(number) for number in range(len(self._workers))]
+
+    def _at_hand(self) -> list[Worker]:
+        """The workers, with new ones in place of those that a read never left."""
+        self._workers = [
+            self._new(worker.number) if worker.is_stuck else worker
+            for worker in self._workers
+        ]
+        return self._workers
 
 
 class ThreadRun:
     """Threads that read samples of one epoch; each is a worker.
 
-    The executor makes sure that no thread outlives the interpreter.
+    They end with the run, at the latest as the interpreter ends. They are daemons, so
+    that one that is stuck in a read keeps no program alive.
 
     Args:
       workers: one for each thread.
       epoch: whose dataset to read.
+      timeout: the most seconds for a read, or None.
     """
 
-    def __init__(self, workers: Sequence[Worker], epoch: int) -> None:
-        self._epoch = epoch
+    def __init__(
+        self, workers: Sequence[Worker], epoch: int, timeout: float | None
+    ) -> None:
+        self._workers, self._epoch, self._timeout = workers, epoch, timeout
+        self._asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[int, bool, Any]] = queue.SimpleQueue()
-        self._own, numbers = threading.local(), itertools.count()
-
-        def become_a_worker() -> None:
-            self._own.worker = workers[next(numbers)]
-
-        self._executor = ThreadPoolExecutor(
-            len(workers), "tntjax", initializer=become_a_worker
-        )
+        self._length = 0
+        threads: list[tuple[Worker, threading.Thread]] = []
+        self._end = weakref.finalize(self, _end, threads, self._asked, timeout)
+        for worker in workers:
+            thread = threading.Thread(
+                target=_work,
+                args=(worker, self._asked, self._done),
+                name=f"tntjax-{worker.number}",
+                daemon=True,
+            )
+            thread.start()
+            threads.append((worker, thread))
 
     def length(self) -> int:
-        """How many samples the epoch has, before any filter."""
-        count = self._executor.submit(
-            lambda: len(self._own.worker.dataset(self._epoch))
-        )
-        return count.result()
+        """Counts the samples of the epoch, before any filter."""
+        self.ask("length", self._epoch)
+        self._length = self.answer()
+        return self._length
 
     def submit(self, position: int, index: int) -> None:
         """Has a sample read."""
-        self._executor.submit(self._read, position, index)
+        self.ask("get", self._epoch, index, self._length, position=position)
+
+    def ask(self, method: str, *args: Any, position: int = 0) -> None:
+        """Has a method of a worker called, of the first one that is idle."""
+        self._asked.put((position, method, args))
+
+    def answer(self) -> Any:
+        """Waits for the one thing that was asked for."""
+        _, fine, value = self.next_done()
+        if not fine:
+            raise value
+        return value
 
     def next_done(self) -> tuple[int, bool, Any]:
-        """Waits for any: its position, and True and a sample or False and an error."""
-        return self._done.get()
+        """Waits for any: its position, and True and a sample or False and an error.
+
+        Raises:
+          TimeoutError: if a read takes longer than it may.
+        """
+        wait = timeout = self._timeout
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self._done.get(timeout=wait)
+            if timeout is not None:  # pragma: no branch - else nothing was Empty
+                wait = min(_seconds_left(worker, timeout) for worker in self._workers)
 
     def close(self) -> None:
         """Waits for the samples being read and starts no more."""
-        self._executor.shutdown(cancel_futures=True)
+        self._end()
 
-    def _read(self, position: int, index: int) -> None:
-        try:
-            self._done.put((position, True, self._own.worker.get(self._epoch, index)))
-        except BaseException as error:
-            self._done.put((position, False, error))
+
+def _seconds_left(worker: Worker, timeout: float) -> float:
+    try:
+        return seconds_left(worker.number, worker.reads, timeout)
+    except TimeoutError:
+        worker.is_stuck = True
+        raise
+
+
+def _work(worker: Worker, asked: queue.SimpleQueue, done: queue.SimpleQueue) -> None:
+    """Answers requests; it knows no run, which can so be collected."""
+    while (request := asked.get()) is not None:
+        done.put(_answer(worker, *request))
+    asked.put(None)  # for the next thread
+
+
+def _answer(
+    worker: Worker, position: int, method: str, args: Sequence[Any]
+) -> tuple[int, bool, Any]:
+    try:
+        return position, True, getattr(worker, method)(*args)
+    except BaseException as error:
+        return position, False, error
+
+
+def _end(
+    threads: Sequence[tuple[Worker, threading.Thread]],
+    asked: queue.SimpleQueue,
+    timeout: float | None,
+) -> None:
+    """Ends threads, and waits for what they read, as long as a read may take."""
+    with contextlib.suppress(queue.Empty):
+        while True:
+            asked.get_nowait()
+    asked.put(None)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    for worker, thread in threads:
+        if worker.is_stuck or thread is threading.current_thread():
+            continue
+        thread.join(None if deadline is None else max(0, deadline - time.monotonic()))
+        worker.is_stuck = thread.is_alive()

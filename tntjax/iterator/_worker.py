@@ -8,13 +8,47 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from tntjax._types import Dataset, Sample, is_dataset
-from tntjax.iterator._shared import Block, pack, pack_error
+from tntjax.iterator._errors import pack_error
+from tntjax.iterator._shared import Block, pack
+from tntjax.iterator._source import dataset_of, open_source
 
 KEPT = 2
 """Datasets of how many epochs a worker keeps; two may be read by turns."""
+
+
+class Read(NamedTuple):
+    """What a worker reads, and since when: seconds of `time.monotonic`."""
+
+    what: str
+    since: float
+
+
+def seconds_left(number: int, read: Read | None, timeout: float) -> float:
+    """Returns how long a read may still take.
+
+    Args:
+      number: of the worker.
+      read: what it reads, or None.
+      timeout: how long a read may take.
+
+    Returns:
+      Seconds; where nothing is read, those of a whole read.
+
+    Raises:
+      TimeoutError: if there are none left.
+    """
+    if read is None:
+        return timeout
+    left = read.since + timeout - time.monotonic()
+    if left <= 0:
+        raise TimeoutError(
+            f"ParallelDatasetIterator: worker {number} has been reading {read.what}"
+            f" for more than timeout={timeout:g} seconds."
+        )
+    return left
 
 
 class Worker:
@@ -24,7 +58,7 @@ class Worker:
 
     Args:
       number: which worker, from 0.
-      closure: a dataset, or `number -> dataset`, or `number -> (epoch -> dataset)`.
+      closure: a dataset, or a function that makes one, as in `check_source`.
       init: `number -> anything`, called before `closure`.
     """
 
@@ -32,23 +66,33 @@ class Worker:
         self, number: int, closure: Any, init: Callable[[int], Any] | None
     ) -> None:
         self.number = number
+        self.is_stuck = False
+        self.reads: Read | None = None
         self._closure, self._init = closure, init
         self._lock = threading.RLock()
         self._source: Any = None
         self._epochs: dict[int, Dataset] = {}
+        self._compared: tuple[int, int] | None = None
 
-    def get(self, epoch: int, index: int) -> Sample:
-        """Reads one sample; an error says which."""
+    def get(self, epoch: int, index: int, length: int) -> Sample:
+        """Reads one sample of an epoch with that many; an error says which."""
         with self._lock:
-            dataset = self.dataset(epoch)
+            self.reads = Read(f"dataset[{index}]", time.monotonic())
             try:
-                return dataset[index]
-            except BaseException as error:
-                error.add_note(
-                    f"ParallelDatasetIterator: worker {self.number} was reading"
-                    f" dataset[{index}]."
-                )
-                raise
+                dataset = self.dataset(epoch)
+                self._compare(dataset, epoch, length)
+                return self._sample(dataset, index)
+            finally:
+                self.reads = None
+
+    def length(self, epoch: int) -> int:
+        """Counts the samples of an epoch."""
+        with self._lock:
+            self.reads = Read("len(dataset)", time.monotonic())
+            try:
+                return len(self.dataset(epoch))
+            finally:
+                self.reads = None
 
     def call(self, epoch: int, name: str, args: Sequence[Any]) -> Any:
         """Calls a method of the dataset."""
@@ -56,15 +100,17 @@ class Worker:
             return getattr(self.dataset(epoch), name)(*args)
 
     def dataset(self, epoch: int) -> Dataset:
-        """The dataset of an epoch."""
+        """Returns the dataset of an epoch, and makes it if need be."""
         with self._lock:
             try:
                 if self._source is None:
-                    self._source = self._start()
+                    if self._init is not None:
+                        self._init(self.number)
+                    self._source = open_source(self._closure, self.number)
                 if is_dataset(self._source):
                     return self._source
                 if epoch not in self._epochs:
-                    made = self._of_epoch(epoch)
+                    made = dataset_of(self._source, epoch, self.number)
                     if len(self._epochs) == KEPT:
                         del self._epochs[next(iter(self._epochs))]
                     self._epochs[epoch] = made
@@ -76,29 +122,28 @@ class Worker:
                 )
                 raise
 
-    def _start(self) -> Any:
-        if self._init is not None:
-            self._init(self.number)
-        if is_dataset(self._closure):
-            return self._closure
-        source = self._closure(self.number)
-        if not is_dataset(source) and not callable(source):
-            raise TypeError(
-                "ParallelDatasetIterator: closure(worker) must return a dataset"
-                " (anything with len and [index]) or a function epoch -> dataset, got"
-                f" {type(source).__name__}."
+    def _sample(self, dataset: Dataset, index: int) -> Sample:
+        try:
+            return dataset[index]
+        except BaseException as error:
+            error.add_note(
+                f"ParallelDatasetIterator: worker {self.number} was reading"
+                f" dataset[{index}]."
             )
-        return source
+            raise
 
-    def _of_epoch(self, epoch: int) -> Dataset:
-        dataset = self._source(epoch)
-        if not is_dataset(dataset):
-            raise TypeError(
-                "ParallelDatasetIterator: the function epoch -> dataset must return"
-                " a dataset (anything with len and [index]), got"
-                f" {type(dataset).__name__}."
+    def _compare(self, dataset: Dataset, epoch: int, length: int) -> None:
+        """Raises a ValueError if the worker that was asked counted otherwise."""
+        if self._compared == (epoch, length) or is_dataset(self._closure):
+            return
+        if len(dataset) != length:
+            raise ValueError(
+                "ParallelDatasetIterator needs equal datasets in all workers, but for"
+                f" epoch {epoch} worker {self.number} has {len(dataset)} samples and"
+                f" another worker {length}. Its function may depend on the epoch, but"
+                " on nothing else that differs from worker to worker."
             )
-        return dataset
+        self._compared = epoch, length
 
 
 def main(number: int, connection: Connection, blocks: Sequence[Block | None]) -> None:
@@ -109,14 +154,15 @@ def main(number: int, connection: Connection, blocks: Sequence[Block | None]) ->
       connection: sends the closure, then requests; takes the replies.
       blocks: the memory that samples travel through.
     """
-    # Ctrl-C is the consumer's to handle. Not ignored, or what `load` runs would be so.
-    signal.signal(signal.SIGINT, lambda *_: None)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        # Ctrl-C is the consumer's. Not ignored, or what `load` runs would ignore it.
+        signal.signal(signal.SIGINT, lambda *_: None)
     if hasattr(signal, "pthread_sigmask"):  # pragma: no branch - not on Windows
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=leave_with, args=(os.getppid(),), daemon=True).start()
     try:
-        connection.send_bytes(READY)
         content = unpack_closure(connection.recv_bytes())
+        connection.send_bytes(READY)
     except (EOFError, OSError):  # given up before it began
         return
     serve(Worker(number, *content), connection, blocks)
@@ -134,7 +180,7 @@ def leave_with(parent: int, seconds: float = 1.0) -> None:
 
 
 READY = b""
-"""A worker's first message: it lives, and its imports are done."""
+"""A worker's first message: its imports are done, and it waits for requests."""
 
 
 def unpack_closure(payload: bytes) -> tuple[Any, Any]:
@@ -150,7 +196,7 @@ def unpack_closure(payload: bytes) -> tuple[Any, Any]:
         return functools.partial(_fail, error), None
 
 
-def _fail(error: Exception, number: int) -> NoReturn:
+def _fail(error: Exception) -> NoReturn:
     raise error
 
 
@@ -159,19 +205,19 @@ def serve(
 ) -> None:
     """Answers requests until the other side has closed or is gone.
 
-    A request is `(ticket, slot, method, args)`. The reply starts with the ticket and
-    whether it went well; large arrays are left in the block number `slot`.
+    A request is `(ticket, slot, what, method, args)`, `what` for errors. The reply
+    starts with the ticket and whether it went well; large arrays are left in the block
+    number `slot`.
     """
     while True:
         try:
-            ticket, slot, method, args = pickle.loads(connection.recv_bytes())
+            ticket, slot, what, method, args = pickle.loads(connection.recv_bytes())
         except (EOFError, OSError):
             return
         block = None if slot is None else blocks[slot]
         try:
             result = getattr(worker, method)(*args)
-            what = f".{args[1]}" if method == "call" else f"[{args[1]}]"
-            reply = True, *_packed(result, block, worker.number, f"dataset{what}")
+            reply = True, *_packed(result, block, worker.number, what)
             del result  # or it would be kept until the next one is there
         except BaseException as error:
             reply = False, pack_error(error), ()

@@ -1,0 +1,121 @@
+"""How an error travels from a worker's process to the consumer."""
+
+import pickle
+import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+
+class WorkerError(RuntimeError):
+    """An error of a worker that cannot be raised as it was.
+
+    A worker's process died, was ended, or raised an error whose class only the worker
+    knows: one made inside a function, say. The message starts with the name of that
+    class and has its text. Notes are kept, and the cause holds the worker's traceback.
+
+    Example:
+      >>> raise WorkerError("worker 0 was killed by SIGKILL while it read dataset[6].")
+      Traceback (most recent call last):
+      ...
+      tntjax.iterator._errors.WorkerError: worker 0 was killed by SIGKILL while it ...
+
+    Torchnet has no counterpart: there an error ended the program.
+    """
+
+
+def pack_error(error: BaseException) -> bytes:
+    """Pickles an error and its traceback, or what can be told of them.
+
+    Args:
+      error: any error.
+
+    Returns:
+      The pickle, for `unpack_error`.
+    """
+    text = "".join(traceback.format_exception(error))
+    pickled = next(_pickles(error), None) or pickle.dumps(_told(error))
+    return pickle.dumps((pickled, text))
+
+
+def unpack_error(packed: bytes) -> BaseException:
+    """Undoes `pack_error`; the cause of the error holds the worker's traceback.
+
+    Args:
+      packed: what it returned.
+
+    Returns:
+      The error, of the same class if it can be rebuilt, else a `WorkerError`.
+    """
+    pickled, text = pickle.loads(packed)
+    try:
+        error = pickle.loads(pickled)
+    except Exception:  # of a kind that only the worker knows
+        return WorkerError(f"A worker failed:\n\n{text}")
+    error.__cause__ = WorkerError(f"in the worker:\n\n{text}")
+    return error
+
+
+def _pickles(error: BaseException) -> Iterator[bytes]:
+    """Pickles from which the error can be rebuilt, the most faithful one first."""
+    for candidate in (error, _Parts(error)):
+        with suppress(Exception):
+            pickled = pickle.dumps(candidate)
+            if _is_same(error, pickle.loads(pickled)):
+                yield pickled
+
+
+def _is_same(error: BaseException, again: BaseException) -> bool:
+    """True if nothing is lost: a class may make another message of its own one."""
+    texts = [(_text(e), getattr(e, "__notes__", ())) for e in (error, again)]
+    unsendable = any(_sendable(arg) is not arg for arg in error.args)
+    return type(again) is type(error) and (texts[0] == texts[1] or unsendable)
+
+
+class _Parts:
+    """Pickles an error without a call of its class, which may want other arguments.
+
+    What of the error cannot be sent, such as an open file, is None.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __reduce__(self) -> tuple:
+        kind = type(self.error)
+        base: Any = next(k for k in kind.__mro__ if k.__module__ == "builtins")
+        _, args, *state = base.__reduce__(self.error)
+        parts = [{name: _sendable(v) for name, v in part.items()} for part in state]
+        return _rebuild, (kind, base, tuple(map(_sendable, args)), *parts)
+
+
+def _rebuild(
+    kind: Any, base: Any, args: tuple, state: dict[str, Any] | None = None
+) -> BaseException:
+    error = base.__new__(kind, *args)
+    base.__init__(error, *args)
+    error.__setstate__(state)
+    return error
+
+
+def _sendable(value: Any) -> Any:
+    """The value, or None where it cannot be pickled."""
+    try:
+        pickle.loads(pickle.dumps(value))
+    except Exception:
+        return None
+    return value
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # of its own `__str__`
+        return "(its text cannot be shown)"
+
+
+def _told(error: BaseException) -> WorkerError:
+    told = WorkerError(f"{type(error).__name__}: {_text(error)}")
+    for note in getattr(error, "__notes__", ()):
+        told.add_note(note)
+    return told

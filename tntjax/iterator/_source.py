@@ -1,0 +1,146 @@
+"""An iterator's source: a dataset, or a function that makes one for an epoch."""
+
+import functools
+import inspect
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from tntjax._struct import describe
+from tntjax._types import Dataset, is_dataset
+
+_BY_PLACE = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.VAR_POSITIONAL,
+)
+
+
+def check_source(source: Any, name: str) -> None:
+    """Raises a TypeError unless a source is a dataset or a function that makes one.
+
+    Args:
+      source: what should be one of the two.
+      name: of the iterator, for the error.
+
+    Raises:
+      TypeError: also if it is not clear what to call the function with.
+    """
+    if is_dataset(source):
+        return
+    if not callable(source):
+        raise TypeError(
+            f"{name} needs a dataset (anything with len and [index]) or a function"
+            f" epoch -> dataset, got {type(source).__name__}."
+        )
+    _takes_epoch(source)
+
+
+def open_source(source: Any, worker: int) -> Any:
+    """Calls a function that does not ask for the epoch, which is done once a worker.
+
+    Args:
+      source: see `check_source`.
+      worker: the number of the worker.
+
+    Returns:
+      A dataset, or a function that makes one for an epoch.
+
+    Raises:
+      TypeError: if the function returns something else.
+    """
+    if is_dataset(source) or _takes_epoch(source):
+        return source
+    made = _call(source, 0, worker)
+    if not is_dataset(made) and not callable(made):
+        raise _not_a_dataset(source, made, "a dataset or a function epoch -> dataset")
+    return made
+
+
+def dataset_of(source: Any, epoch: int, worker: int) -> Dataset:
+    """Returns the dataset of an epoch.
+
+    Args:
+      source: as `open_source` returns it.
+      epoch: which epoch.
+      worker: the number of the worker.
+
+    Returns:
+      The source itself if it is a dataset, else what it makes.
+
+    Raises:
+      TypeError: if the function does not return a dataset.
+    """
+    if is_dataset(source):
+        return source
+    made = _call(source, epoch, worker)
+    if not is_dataset(made):
+        raise _not_a_dataset(source, made, "a dataset")
+    return made
+
+
+def _call(function: Callable[..., Any], epoch: int, worker: int) -> Any:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # compiled, and tells nothing of its parameters
+        return function(epoch)
+    given = _given(function, signature, epoch, worker)
+    bound = inspect.BoundArguments(signature, OrderedDict(given))
+    return function(*bound.args, **bound.kwargs)
+
+
+def _takes_epoch(function: Callable[..., Any]) -> bool:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    return bool(_given(function, signature, 0, 0).keys() - {"worker"})
+
+
+def _given(
+    function: Callable[..., Any], signature: inspect.Signature, epoch: int, worker: int
+) -> dict[str, Any]:
+    """The arguments by name: `worker` by its name only, the epoch by place too."""
+    is_partial = isinstance(function, functools.partial)
+    fixed = function.keywords if is_partial else {}
+    free = {n: p for n, p in signature.parameters.items() if n not in fixed}
+    given: dict[str, Any] = {"worker": worker} if "worker" in free else {}
+    required = [n for n, p in free.items() if p.default is p.empty and not _many(p)]
+    by_place = [n for n, p in free.items() if p.kind in _BY_PLACE and n not in given]
+    if "epoch" in free:
+        given["epoch"] = epoch
+    elif by_place and (by_place[0] in required or _many(free[by_place[0]])):
+        given[by_place[0]] = (epoch,) if _many(free[by_place[0]]) else epoch
+    elif by_place and not given:
+        raise TypeError(
+            f"An iterator cannot tell whether {by_place[0]} is the epoch in"
+            f" {describe(function)}{signature}. Write lambda epoch: ... for a dataset"
+            " of each epoch, or lambda: ... for one that stays."
+        )
+    missing = [name for name in required if name not in given]
+    if missing:
+        raise TypeError(
+            "An iterator calls a function with the epoch, and with the number of the"
+            f" worker if a parameter is named `worker`, but {describe(function)}"
+            f"{signature} also needs {', '.join(missing)}. Bind the rest:"
+            f" functools.partial(function, {missing[0]}=...)."
+        )
+    return given
+
+
+def _many(parameter: inspect.Parameter) -> bool:
+    """True if it is `*args` or `**kwargs`, which may be empty."""
+    return parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+
+
+def _not_a_dataset(function: Any, made: Any, expected: str) -> TypeError:
+    hint = (
+        " The parameter of a function is the epoch; name it `worker` if it is the"
+        " number of the worker."
+        if callable(made)
+        else ""
+    )
+    return TypeError(
+        f"An iterator's function must return {expected} (anything with len and"
+        f" [index]), got {type(made).__name__} of {describe(function)}.{hint}"
+    )
