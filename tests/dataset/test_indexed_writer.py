@@ -284,3 +284,37 @@ def test_an_exception_behind_close_adds_no_note(tmp_path):
             writer.close()
             raise LookupError
     assert not hasattr(caught.value, "__notes__")
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_links_are_followed(tmp_path, old):
+    far, near = tmp_path / "far", tmp_path / "near"
+    far.mkdir(), near.mkdir()
+    names, links = names_in(far), names_in(near)
+    if old:
+        write(far, "int", [np.int32([7])])
+    for name, link in zip(names, links, strict=True):
+        os.symlink(name, link)
+    writer = IndexedDatasetWriter(*links, "int")
+    writer.add(np.int32([1, 2]))
+    with pytest.raises(ValueError, match="a writer is still open"):
+        IndexedDatasetWriter(*names, "int")
+    writer.close()
+    with IndexedDatasetWriter(*links) as writer:
+        writer.add(np.int32([3]))
+    assert all(map(os.path.islink, links)) and not any(map(os.path.islink, names))
+    assert sorted(os.listdir(near)) == sorted(os.listdir(far)) == ["x.bin", "x.idx"]
+    for pair in (names, links):
+        assert [x.tolist() for x in IndexedDatasetReader(*pair)] == [[1, 2], [3]]
+
+
+def test_what_a_crash_leaves_is_recovered_by_a_link(tmp_path):
+    names = names_in(tmp_path)
+    links = names_in(tmp_path, "link")
+    for name, link in zip(names, links, strict=True):
+        os.symlink(name, link)
+    with pytest.raises(KeyError), IndexedDatasetWriter(*links, "int") as writer:
+        writer.add(np.int32([1]))
+        raise KeyError
+    assert IndexedDatasetWriter.recover(*links) == 1
+    assert IndexedDatasetReader(*names)[0].tolist() == [1]

@@ -139,7 +139,11 @@ def check_length(index: Index, length: int, index_name: str, data_name: str) -> 
 
 
 def write_index(index: Index, name: str) -> None:
-    """Writes an index whole or not at all: the file of that name is replaced."""
+    """Writes an index whole or not at all: the file of that name is replaced.
+
+    A link stays one, and the file that it leads to is replaced.
+    """
+    name = os.path.realpath(name)
     temporary = f"{name}.tmp"
     size = KINDS[index.kind].itemsize
     head = (CODES[index.kind], size, len(index), len(index.sizes))

@@ -2,6 +2,7 @@
 
 import bisect
 import math
+import os
 import struct
 from array import array
 from collections.abc import Sequence
@@ -18,8 +19,12 @@ MOST_AXES = 64
 
 
 def journal_name(index_filename: str) -> str:
-    """The name of the journal that lies beside an index while its writer is open."""
-    return f"{index_filename}.part"
+    """Names the journal that lies beside an index while its writer is open.
+
+    By whatever link the index is reached, the journal is the same.
+    """
+    whole = os.path.realpath(index_filename) if os.path.islink(index_filename) else None
+    return f"{whole or index_filename}.part"
 
 
 class Entries:

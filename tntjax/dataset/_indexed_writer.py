@@ -36,7 +36,7 @@ class IndexedDatasetWriter:
     numbers are float64, so an int comes back as an equal float, a tuple as a list.
 
     Args:
-      index_filename: the `.idx` file.
+      index_filename: the `.idx` file. A link is followed, as is one to the data.
       data_filename: the `.bin` file.
       kind: the type of a new archive, which replaces one of the same name; None to
         append to the one that is there.
@@ -94,7 +94,7 @@ class IndexedDatasetWriter:
             self._data = open(self.data_filename, "ab", buffering=0)
             if kind is not None:
                 self._data.close()
-                for name in filter(os.path.exists, names):
+                for name in filter(os.path.exists, map(os.path.realpath, names)):
                     os.remove(name)  # who still reads the old files keeps them
                 self._data = open(self.data_filename, "ab", buffering=0)
         except OSError:

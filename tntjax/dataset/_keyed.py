@@ -13,7 +13,7 @@ import numpy as np
 from jax.core import Tracer
 
 from tntjax._struct import pytree, static
-from tntjax.dataset._take import MOST_ON_DEVICE, traced_on_host
+from tntjax.dataset._take import MOST_ON_DEVICE, beyond_device, traced_on_host
 
 ROUNDS = 12
 """Fewer leave traces in permutations of ten numbers, more only cost time."""
@@ -83,10 +83,7 @@ class KeyedOrder:
         if arrays and max(self.length, self.size) <= MOST_ON_DEVICE:
             return _on_device(self, positions)
         if traced:
-            raise TypeError(
-                f"{name} has {self.length} samples to draw from, but compiled code"
-                f" counts to {MOST_ON_DEVICE} only. Keep its arrays in NumPy."
-            )
+            raise beyond_device(name, max(self.length, self.size))
         return self._on_host(np.asarray(self.keys), np.asarray(positions))
 
     def _on_host(self, keys: np.ndarray, positions: np.ndarray) -> np.ndarray:

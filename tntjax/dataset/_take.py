@@ -155,9 +155,8 @@ def check_indices(dataset: Any, indices: Any) -> Any:
         return _check_on_device(dataset, array)
     array = np.asarray(array)
     _check_range(dataset, array)
-    if len(dataset) > MOST_ON_DEVICE and on_device(dataset):
-        if find_outside(array, _most_of_jax() + 1) is not None:
-            raise beyond_device(dataset)
+    if len(dataset) > MOST_ON_DEVICE:
+        _check_far(dataset, array)
     return array.astype(np.intp, copy=False)  # what is computed of them may be large
 
 
@@ -165,7 +164,7 @@ def _check_on_device(dataset: Any, array: jax.Array) -> jax.Array:
     # JAX would compute in so few bits, and wrap.
     array = array.astype(np.int32) if array.dtype.itemsize < 4 else array
     if len(dataset) > MOST_ON_DEVICE and len(dataset) > np.iinfo(array.dtype).max:
-        raise beyond_device(dataset)
+        raise beyond_device(type(dataset).__name__, len(dataset))
     if not isinstance(array, Tracer) and array.is_fully_addressable:
         _check_range(dataset, array)
     return array
@@ -177,9 +176,11 @@ def _check_range(dataset: Any, array: Any) -> None:
         raise out_of_range(dataset, wrong)
 
 
-def _most_of_jax() -> int:
-    """Returns the largest integer that JAX has, which `jax_enable_x64` changes."""
-    return int(np.iinfo(jax.dtypes.canonicalize_dtype(np.int64)).max)
+def _check_far(dataset: Any, array: np.ndarray) -> None:
+    """Raises if a device would have to count beyond its integers."""
+    wide = jax.dtypes.canonicalize_dtype(np.int64)  # `jax_enable_x64` changes it
+    if find_outside(array, np.iinfo(wide).max + 1) is not None and on_device(dataset):
+        raise beyond_device(type(dataset).__name__, len(dataset))
 
 
 def check_index(dataset: Any, index: Any) -> Any:
@@ -201,6 +202,8 @@ def check_index(dataset: Any, index: Any) -> Any:
         ) from None
     if not 0 <= index < len(dataset):
         raise out_of_range(dataset, index)
+    if index >= MOST_ON_DEVICE:
+        _check_far(dataset, np.array(index))
     return index
 
 
@@ -212,11 +215,11 @@ def out_of_range(dataset: Any, index: int) -> IndexError:
     )
 
 
-def beyond_device(dataset: Any) -> TypeError:
+def beyond_device(name: str, length: int) -> TypeError:
     """Makes the error for positions that are too large for a device."""
     return TypeError(
-        f"{type(dataset).__name__} has {len(dataset)} samples, but a device counts to"
-        f" {MOST_ON_DEVICE} only. Keep its arrays in NumPy."
+        f"{name} has {length} samples in all, but a device counts to {MOST_ON_DEVICE}"
+        " only. Keep its arrays in NumPy."
     )
 
 

@@ -9,7 +9,8 @@ from jax.typing import ArrayLike
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset
 from tntjax.dataset._keyed import round_keys, scramble, split
-from tntjax.utils import check_integer
+from tntjax.dataset._take import MOST_ON_DEVICE
+from tntjax.utils import check_integer, find_outside
 
 
 def weighted_sampler(weights: ArrayLike, seed: int) -> "WeightedSampler":
@@ -82,8 +83,11 @@ class WeightedSampler:
                 f"weighted_sampler got {self.length} weights, but there are"
                 f" {len(dataset)} samples. Give one weight for each."
             )
-        traced = isinstance(index, jax.Array) or isinstance(self.keys, jax.Array)
-        index = index if isinstance(index, jax.Array) else np.asarray(index)
+        traced = isinstance(index, jax.Array)
+        index = index if traced else np.asarray(index)
+        if not traced and find_outside(index, MOST_ON_DEVICE) is not None:
+            self = jax.device_get(self)  # as a device has words of 32 bits
+        traced = traced or isinstance(self.keys, jax.Array)
         word, kind = (np.uint32, np.int32) if traced else (np.uint64, np.int64)
         drawn = scramble(self.keys, *split(index.reshape(-1).astype(word), 31))
         return self._below(*drawn, kind).reshape(index.shape)
