@@ -3,12 +3,15 @@
 import os
 import signal
 
+import jax
 import jax.numpy as jnp
 import pytest
 
 import tntjax as tnt
 from tests.checkpoint.resumable import leaves, logged, train
 from tntjax.checkpoint import _save
+from tntjax.checkpoint._folder import entries
+from tntjax.checkpoint._restore import read_score
 
 NAME = "skip-last, adam, 3"
 """6 updates an epoch, 2 epochs."""
@@ -106,6 +109,49 @@ def test_shows_what_it_does(capsys):
     assert [line.split()[-2:] for line in lines[1:]] == [
         ["_Checkpoint.save", "(saves)"]
     ]
+
+
+# ---- scores of validate -----------------------------------------------------------
+
+
+def validating(*scores, every=1):
+    """A `validate` that measures what is given, an epoch after the other."""
+    batch = {"input": jnp.ones((2, 5)), "target": jnp.zeros(2, int)}
+    left, batches = iter(scores), tnt.DatasetIterator([batch])
+    tester = tnt.SGDEngine()
+    return tnt.hooks.validate(tester, batches, score=lambda r: next(left), every=every)
+
+
+def measured(state):
+    return state.aux["validate"]
+
+
+def test_a_checkpoint_has_the_score_of_its_own_epoch(tmp_path):
+    save = tnt.hooks.checkpoint(tmp_path, every=3, keep=None, best=measured)
+    train(NAME, tnt.chain(save, validating(3, 1, 1, every=2)), max_epoch=6)
+    assert tnt.checkpoint.steps(tmp_path) == [*range(3, 37, 3)]
+    scores = {e[:2]: read_score(e.path) for e in entries(tmp_path)}
+    assert {k: s.value for k, s in scores.items() if s} == {
+        (12, 2): 3,
+        (24, 4): 1,
+        (36, 6): 1,
+    }
+    assert tnt.checkpoint.best(tmp_path) == 24
+
+
+def test_a_score_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(KeyError, match=r"checkpoint: score reads state.aux\['vali"):
+        train(NAME, tnt.hooks.checkpoint(tmp_path, best=measured))
+    assert tnt.checkpoint.steps(tmp_path) == [6]
+
+
+def test_nothing_it_saves_or_reads_is_not_finite(tmp_path):
+    save = tnt.hooks.checkpoint(tmp_path, every=4, best=measured)
+    with jax.debug_nans(True), jax.debug_infs(True):
+        for max_epoch in (1, 2):
+            hooks = tnt.chain(validating(3, 1), save)
+            state = train(NAME, hooks, resume=tmp_path, max_epoch=max_epoch)
+    assert (int(state.epoch), float(measured(state))) == (2, 3)
 
 
 # ---- ends -------------------------------------------------------------------------

@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 
 import tntjax as tnt
-from tntjax.checkpoint._folder import entries
-from tntjax.checkpoint._restore import read_score
-from tntjax.hooks import checkpoint, early_stopping, plateau, validate
+from tntjax.hooks import early_stopping, plateau, validate
 from tntjax.utils._score import as_score
 
 TESTER = tnt.SGDEngine(
@@ -234,25 +232,6 @@ def test_a_score_that_is_not_there_is_named(problem, plugin):
         train(problem, hooks, validating(problem, 1, name="valid"))
 
 
-def test_a_checkpoint_has_the_score_of_its_own_epoch(problem, tmp_path):
-    save = checkpoint(tmp_path, every=3, keep=None, best=READ)  # 2 updates an epoch
-    train(problem, save, validating(problem, 3, 1, 1, every=2))
-    assert tnt.checkpoint.steps(tmp_path) == [2, 3, 4, 6, 8, 9, 10, 12]
-    scores = {e[:2]: read_score(e.path) for e in entries(tmp_path)}
-    assert {k: s.value for k, s in scores.items() if s} == {
-        (4, 2): 3,
-        (8, 4): 1,
-        (12, 6): 1,
-    }
-    assert tnt.checkpoint.best(tmp_path) == 8
-
-
-def test_a_checkpoint_names_a_score_that_is_not_there(problem, tmp_path):
-    with pytest.raises(KeyError, match=r"checkpoint: score reads state.aux\['vali"):
-        train(problem, checkpoint(tmp_path, best=READ))
-    assert tnt.checkpoint.steps(tmp_path) == [2]
-
-
 # ---- the debuggers of JAX -----------------------------------------------------------
 
 
@@ -272,17 +251,10 @@ def test_plugins_have_no_nan_and_no_infinity_of_their_own(problem, tmp_path):
         ),
         early_stopping(READ, 9, restore=True),
         plateau(READ, patience=2, maximize=True),
-        checkpoint(tmp_path / "saved", every=3, best=READ),
     ]
-    flags = ("jax_debug_nans", "jax_debug_infs")
-    for flag in flags:
-        jax.config.update(flag, True)
-    try:
+    with jax.debug_nans(True), jax.debug_infs(True):
         state = train(problem, *hooks, max_epoch=3)
         schedule = tnt.hooks.learning_rate({0: 0.1, 2: 0.2}, by="epoch")
         train(problem, schedule, max_epoch=2)
-    finally:
-        for flag in flags:
-            jax.config.update(flag, False)
     assert int(state.epoch) == 3
     assert np.isfinite(jax.tree.leaves(state.params)[0]).all()

@@ -30,7 +30,7 @@ def step_by_hand(criterion, batch, lr):
     grads = gradients(model)
     params = nnx.state(model, nnx.Param)
     params = jax.tree.map(lambda p, g: p - lr * g, params, grads)
-    return params, nnx.state(model, nnx.BatchStat)
+    return nnx.to_pure_dict(params), nnx.state(model, nnx.BatchStat)
 
 
 def restored(rate, state):

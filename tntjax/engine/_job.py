@@ -15,9 +15,13 @@ from tntjax.engine._mesh import Placement
 from tntjax.engine._plan import make_plan
 from tntjax.engine._state import State
 from tntjax.network import Stateful
+from tntjax.network._flags import check_flags
 
 Resume = str | os.PathLike | Load
 """A folder of checkpoints, or a function that reads one."""
+
+NOT_TOLD = """A plain function is not told. Make it a tnt.network.Stateful, which is \
+passed `training`, or fix the argument with functools.partial(network, {name}=...)."""
 
 
 def training_state(
@@ -128,6 +132,8 @@ def check_network(network: Any) -> None:
             "network must be a function (params, input) -> output, or a"
             f" tnt.network.Stateful; got {describe(network)}."
         )
+    if not isinstance(network, Stateful):
+        check_flags("network", network, NOT_TOLD, given=2)
     check_hashable("network", network)
 
 

@@ -2,15 +2,19 @@
 
 import dataclasses
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 
 from tntjax.network._adapted import Adapted, library
+from tntjax.network._flags import flag_values, training_flags
 from tntjax.network._stateful import Stateful
 
 
-def equinox(model: Any, state: Any = None) -> Adapted:
+def equinox(
+    model: Any, state: Any = None, *, training: str | Sequence[str] | None = None
+) -> Adapted:
     """Adapts a module of equinox, which is written for one example.
 
     It is mapped over the batch, whose axis is called `"batch"` as `BatchNorm` expects,
@@ -22,12 +26,15 @@ def equinox(model: Any, state: Any = None) -> Adapted:
       model: called as `model(x)`, or as `model(x, state)` if there is a state, which
         it then returns beside its output.
       state: what `eqx.nn.make_with_state` returned beside the model, if anything.
+      training: the keyword argument of the module that says whether it is in training,
+        for one that does not leave that to the inference mode; see `linen`.
 
     Returns:
       The network, parameters and model state for an engine.
 
     Raises:
       ImportError: if equinox is not installed.
+      TypeError: if the module has an argument that seems to be meant, but is not known.
 
     Example:
       >>> import equinox as eqx
@@ -42,7 +49,11 @@ def equinox(model: Any, state: Any = None) -> Adapted:
     eqx = library("equinox", "equinox", "equinox")
     params, rest = eqx.partition(model, eqx.is_inexact_array)
     arrays, static = eqx.partition(rest, eqx.is_array)
-    return Adapted(Stateful(Equinox(static)), params, (arrays, state))
+    call, given = type(model).__call__, 2 if state is None else 3
+    flags = training_flags(
+        "tnt.network.equinox", call, training, given=given, optional=True
+    )
+    return Adapted(Stateful(Equinox(static, flags)), params, (arrays, state))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,9 +62,11 @@ class Equinox:
 
     Args:
       static: the module without its arrays.
+      flags: which keywords say whether it is in training.
     """
 
     static: Any
+    flags: tuple[str, ...]
 
     def __call__(
         self,
@@ -69,13 +82,14 @@ class Equinox:
         arrays, state = model_state
         model = eqx.combine(params, arrays, self.static)
         model = eqx.nn.inference_mode(model, value=not training)
+        flags = flag_values(self.flags, training)
         takes_key = "key" in inspect.signature(type(model).__call__).parameters
 
         def one(x: Any, state: Any, key: jax.Array) -> tuple[Any, Any]:
-            keys = {"key": key} if takes_key else {}
-            return (
-                (model(x, **keys), None) if state is None else model(x, state, **keys)
-            )
+            named = {**flags, "key": key} if takes_key else flags
+            if state is None:
+                return model(x, **named), None
+            return model(x, state, **named)
 
         keys = jax.random.split(key, len(jax.tree.leaves(input)[0]))
         many = jax.vmap(one, (0, None, 0), (0, None), axis_name="batch")

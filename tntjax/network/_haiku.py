@@ -1,16 +1,22 @@
 """Functions that haiku transformed."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 
-from tntjax.network._adapted import Adapted, flag_values, library, training_flags
+from tntjax.network._adapted import Adapted, library
+from tntjax.network._flags import flag_values, training_flags
 from tntjax.network._stateful import Stateful
 
 
 def haiku(
-    transformed: Any, params: Any, state: Any = None, *, training: str | None = None
+    transformed: Any,
+    params: Any,
+    state: Any = None,
+    *,
+    training: str | Sequence[str] | None = None,
 ) -> Adapted:
     """Adapts a function that haiku transformed.
 
@@ -22,14 +28,17 @@ def haiku(
       state: what its `init` returned beside them, with `hk.transform_with_state`.
       training: the keyword argument of the function that says whether it is in
         training, by default whichever of `is_training`, `train`, `training`, and their
-        opposites `deterministic`, `use_running_average`, `inference` it has.
+        opposites `deterministic`, `use_running_average`, `inference` it has. A name
+        with a word such as `eval` or `test` is one of their opposites, too; `()` is for
+        no such argument.
 
     Returns:
       The network, parameters and model state for an engine.
 
     Raises:
       ImportError: if haiku is not installed.
-      TypeError: if there is a state without `hk.transform_with_state`, or none with it.
+      TypeError: if there is a state without `hk.transform_with_state`, or none with it;
+        if the function has an argument that seems to be meant, but is not known.
 
     Example:
       >>> import haiku as hk
@@ -47,7 +56,10 @@ def haiku(
             "tnt.network.haiku needs the state that hk.transform_with_state's init"
             " returned, and none with hk.transform: (transformed, *init(key, input))."
         )
-    flags = training_flags(transformed.apply, training)
+    given = 4 if stateful else 3
+    flags = training_flags(
+        "tnt.network.haiku", transformed.apply, training, given=given
+    )
     return Adapted(Stateful(Haiku(transformed.apply, stateful, flags)), params, state)
 
 

@@ -1,17 +1,21 @@
 """Modules of flax.linen."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 
-from tntjax.network._adapted import Adapted, flag_values, library, training_flags
+from tntjax.network._adapted import Adapted, library
+from tntjax.network._flags import flag_values, training_flags
 from tntjax.network._stateful import Stateful
 
 
 def linen(
-    module: Any, variables: Mapping[str, Any], *, training: str | None = None
+    module: Any,
+    variables: Mapping[str, Any],
+    *,
+    training: str | Sequence[str] | None = None,
 ) -> Adapted:
     """Adapts a module of flax.linen.
 
@@ -24,13 +28,16 @@ def linen(
       variables: what `module.init` returned.
       training: the keyword argument of the module that says whether it is in training,
         by default whichever of `train`, `training`, `is_training`, and their opposites
-        `deterministic`, `use_running_average`, `inference` it has.
+        `deterministic`, `use_running_average`, `inference` it has. A name with a word
+        such as `eval` or `test` is one of their opposites, too; `()` is for no such
+        argument.
 
     Returns:
       The network, parameters and model state for an engine.
 
     Raises:
       ImportError: if flax is not installed.
+      TypeError: if the module has an argument that seems to be meant, but is not known.
 
     Example:
       >>> import flax.linen as nn
@@ -42,9 +49,11 @@ def linen(
       ((3, 2), {})
     """
     library("flax.linen", "linen", "flax")
-    model_state = dict(variables)
+    frozen = library("flax.core", "linen", "flax")
+    model_state = dict(frozen.unfreeze(variables))
     params = model_state.pop("params", {})
-    flags = training_flags(type(module).__call__, training)
+    call = type(module).__call__
+    flags = training_flags("tnt.network.linen", call, training, given=2)
     return Adapted(Stateful(Linen(module, flags)), params, model_state)
 
 

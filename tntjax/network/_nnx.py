@@ -1,30 +1,37 @@
 """Modules of flax.nnx."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 
 from tntjax.network._adapted import Adapted, library
+from tntjax.network._flags import flag_values, training_flags
 from tntjax.network._stateful import Stateful
 
 
-def nnx(model: Any) -> Adapted:
+def nnx(model: Any, *, training: str | Sequence[str] | None = None) -> Adapted:
     """Adapts a module of flax.nnx, which itself does not change.
 
     Variables of type `nnx.Param` are trained, all others are the model state. The
+    parameters are dicts by the names of attributes, with the numbers of layers in a
+    list; labels for `optax.partition` are such a dict or the upper part of one. The
     module is in `train()` in training and in `eval()` in a test. Its streams of random
     numbers are seeded from the key of the step, and their own keys stay as they are.
     `nnx.update(model, state.params, state.model_state)` makes it the trained one.
 
     Args:
       model: the module; it is called with a batch.
+      training: the keyword argument of the module that says whether it is in training,
+        for one that does not leave that to `train()` and `eval()`; see `linen`.
 
     Returns:
       The network, parameters and model state for an engine.
 
     Raises:
       ImportError: if flax is not installed.
+      TypeError: if the module has an argument that seems to be meant, but is not known.
 
     Example:
       >>> from flax.nnx import Linear, Rngs, update
@@ -38,7 +45,9 @@ def nnx(model: Any) -> Adapted:
     """
     flax = library("flax.nnx", "nnx", "flax")
     graph, params, model_state = flax.split(model, flax.Param, ...)
-    return Adapted(Stateful(Nnx(graph)), params, model_state)
+    call = type(model).__call__
+    flags = training_flags("tnt.network.nnx", call, training, given=2, optional=True)
+    return Adapted(Stateful(Nnx(graph, flags)), flax.to_pure_dict(params), model_state)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +56,11 @@ class Nnx:
 
     Args:
       graph: the module without its variables.
+      flags: which keywords say whether it is in training.
     """
 
     graph: Any
+    flags: tuple[str, ...]
 
     def __call__(
         self,
@@ -71,7 +82,7 @@ class Nnx:
             model.eval()
         random, structure = jax.tree.flatten(flax.state(model, flax.RngState))
         flax.update(model, _seeded(flax.state(model, flax.RngKey), key))
-        output = model(input)
+        output = model(input, **flag_values(self.flags, training))
         flax.update(model, jax.tree.unflatten(structure, random))
         return output, flax.state(model, flax.Not(flax.Param))
 

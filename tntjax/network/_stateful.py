@@ -8,6 +8,10 @@ import jax
 
 from tntjax._struct import describe
 from tntjax._types import Network
+from tntjax.network._flags import check_flags
+
+READ_TRAINING = """Read the argument `training`, which the engine passes, or give \
+{name} another name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Stateful:
     def __post_init__(self) -> None:
         if not callable(self.apply):
             raise TypeError(f"Stateful needs a function, got {describe(self.apply)}.")
+        passed = ("key", "training")
+        check_flags("Stateful", self.apply, READ_TRAINING, given=3, passed=passed)
 
 
 def forward(
