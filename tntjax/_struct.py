@@ -1,14 +1,24 @@
 """Frozen dataclasses that JAX can see into: `pytree`, and kinds of their fields."""
 
 import dataclasses
+import itertools
 import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, dataclass_transform
 
 import jax
 
 Class = TypeVar("Class", bound=type)
+
+LEVELS = 4
+"""How many levels of dicts, lists and tuples in each other `describe` shows."""
+
+ENTRIES = 12
+"""How many entries of a dict it shows."""
+
+FROZEN = """cannot assign to field {name!r}: a {cls} does not change. Make another \
+one: {call}"""
 
 
 def static(**kwargs: Any) -> Any:
@@ -123,9 +133,20 @@ def pytree(cls: Class) -> Class:
         return value
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    type.__setattr__(cls, "__setattr__", _refuse)
     if cls.__repr__ is object.__repr__:
         type.__setattr__(cls, "__repr__", _repr)
     return cls
+
+
+def _refuse(self: Any, name: str, value: Any) -> None:
+    del value
+    replace = (
+        "old.replace(" if hasattr(self, "replace") else "dataclasses.replace(old, "
+    )
+    words = {"name": name, "cls": type(self).__name__}
+    call = f"new = {replace}{name}=...)"
+    raise dataclasses.FrozenInstanceError(FROZEN.format(**words, call=call))
 
 
 def _repr(self: Any) -> str:
@@ -136,41 +157,70 @@ def _repr(self: Any) -> str:
     return f"{type(self).__name__}({shown})"
 
 
-MOST_SHOWN = 4
-"""How many levels of dicts, lists and tuples in each other are shown."""
-
-
 def describe(value: Any) -> str:
-    """Says what a value is in one short line without an address.
+    """Says what a value is in one line of bounded length, without an address.
 
     Args:
       value: anything.
 
     Returns:
       dtype and shape of an array, the name of a function or class, the parts of a
-      dict, list or tuple, and for the rest `repr` less the address in memory.
+      dict, list or tuple, and for the rest `repr` less the address in memory. What is
+      long is abbreviated.
 
     Example:
       >>> import numpy as np
       >>> describe({"input": np.zeros((5, 28)), "load": len})
       "{'input': float64[5,28], 'load': len}"
     """
-    return _describe(value, MOST_SHOWN)
+    return shorten(_describe(value, LEVELS), 600)
+
+
+def shorten(text: str, most: int) -> str:
+    """Puts a text on one line and leaves out its end if it is too long.
+
+    Args:
+      text: any text.
+      most: how many characters the result has at most.
+
+    Returns:
+      The text, or its front and "...".
+
+    Example:
+      >>> shorten("one line", 7)
+      'one ...'
+    """
+    text = re.sub(r"\s*\n\s*", " ", text)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _describe(value: Any, levels: int) -> str:
     called = isinstance(value, Callable | types.ModuleType)
     if called and not dataclasses.is_dataclass(type(value)):
         return getattr(value, "__qualname__", None) or type(value).__name__
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return f"{value.dtype}[{','.join(map(str, value.shape))}]"
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):  # a table of pandas has no dtype
+        kind = getattr(value, "dtype", type(value).__name__)
+        return f"{kind}[{','.join(map(str, shape))}]"
     if isinstance(value, dict):
-        pairs = (f"{key!r}: {_describe(v, levels - 1)}" for key, v in value.items())
-        return f"{{{', '.join(pairs) if levels else '...'}}}"
-    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        pairs = ((f"{key!r}: ", part) for key, part in value.items())
+        return f"{{{_parts(pairs, len(value), levels)}}}"
+    names = getattr(value, "_fields", None)
+    if isinstance(value, tuple) and names is not None:
+        pairs = zip((f"{name}=" for name in names), value, strict=True)
+        return f"{type(value).__name__}({_parts(pairs, len(value), levels)})"
+    if isinstance(value, list | tuple):
         if len(value) > 6:
             return f"{type(value).__name__} of {len(value)}"
-        parts = (_describe(part, levels - 1) for part in value)
-        inside = ", ".join(parts) if levels or not value else "..."
+        inside = _parts((("", part) for part in value), len(value), levels)
         return f"[{inside}]" if isinstance(value, list) else f"({inside})"
     return re.sub(" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+def _parts(pairs: Iterable[tuple[str, Any]], number: int, levels: int) -> str:
+    """Describes what is in a container, as far as there is room."""
+    if not levels:
+        return "..." if number else ""
+    shown = itertools.islice(pairs, ENTRIES)
+    parts = [f"{name}{_describe(part, levels - 1)}" for name, part in shown]
+    return ", ".join(parts + [f"... {number - ENTRIES} more"] * (number > ENTRIES))

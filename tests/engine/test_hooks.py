@@ -3,7 +3,6 @@
 import pickle
 
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 import tntjax as tnt
@@ -201,9 +200,3 @@ def test_what_is_no_array_cannot_be_carried(problem):
 def test_state_has_no_unknown_fields():
     with pytest.raises(TypeError, match="no field 'metres'. Keep your own values in"):
         tnt.State().replace(metres={})
-
-
-def test_state_shows_what_is_there():
-    state = tnt.State(params={"w": np.zeros((2, 3))}, t=4)
-    text = "State(params={'w': float64[2,3]}, large={}, meters={}, aux={}, epoch=0, t=4"
-    assert repr(state).startswith(text)

@@ -114,7 +114,7 @@ def test_a_watch_sees_numpy_and_no_parameters(problem):
     hooks = tnt.Hooks(on_start=meters, on_update=add)
     tnt.SGDEngine(tnt.chain(hooks, tnt.watch(3, seen.append))).train(**problem.job())
     assert [state.meters["n"] for state in seen] == [3, 6, 9, 12]
-    assert all(isinstance(s.meters["n"], np.ndarray | np.generic) for s in seen)
+    assert all(type(s.meters["n"]) is type(s.t) is int for s in seen)
     assert seen[0].params is None
 
 
@@ -200,12 +200,6 @@ def test_samples_of_one_number_count_as_one():
     )
     assert float(state.params) == 2.0
     assert int(state.samples) == 3
-
-
-def test_an_empty_epoch_counts(problem):
-    iterator = tnt.DatasetIterator([])
-    state = tnt.SGDEngine().train(**problem.job(iterator=iterator, max_epoch=3))
-    assert (int(state.epoch), int(state.t)) == (3, 0)
 
 
 # ---- what it says to bad input ------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Ctrl-C returns the last good State; SIGTERM saves and ends the program."""
+"""Ctrl-C carries the last good State; SIGTERM saves and ends the program."""
 
 import os
 import signal
@@ -31,40 +31,59 @@ def press_at(t, number=signal.SIGINT):
     return hook
 
 
-def test_ctrl_c_in_an_epoch_returns_the_last_state(problem):
+def stopped_by(hooks, job, error=KeyboardInterrupt, **how):
+    """The State that the error of a run carries."""
+    with pytest.raises(error) as caught:
+        tnt.SGDEngine(hooks).train(**job, **how)
+    assert isinstance(caught.value.state, tnt.State)
+    return caught.value.state
+
+
+def test_ctrl_c_in_an_epoch_carries_the_last_state(problem):
     ended = []
     hooks = tnt.chain(
         tnt.watch(3, press_at(9)),
         tnt.Hooks(on_end=lambda state: ended.append(int(state.t)) or state),
     )
     job = problem.job(max_epoch=5)
-    with pytest.warns(RuntimeWarning, match="interrupted in epoch 1, after"):
-        state = tnt.SGDEngine(hooks).train(**job, steps_per_call=3)
-    assert state.stop
-    assert ended == [int(state.t)]
-    assert 9 <= int(state.t) <= 13  # it looks while two more calls are made
-    assert int(state.position) == int(state.t) - 7
+    state = stopped_by(hooks, job, steps_per_call=3)
+    assert not state.stop
+    assert ended == []
+    assert 9 <= state.t <= 13  # it looks while two more calls are made
+    assert state.position == state.t - 7
 
-    def stop(state):
-        return state.replace(stop=True)
-
-    until = tnt.every(int(state.t), stop)
+    until = tnt.every(state.t, lambda state: state.replace(stop=True))
     expected = tnt.SGDEngine(tnt.chain(tnt.watch(3, print), until)).train(**job)
     np.testing.assert_allclose(
         state.params["weight"], expected.params["weight"], rtol=1e-5, atol=1e-6
     )
 
 
-@pytest.mark.parametrize("event", ["on_start_epoch", "on_end_epoch"])
-def test_ctrl_c_between_epochs(problem, event):
+def test_what_watches_hold_is_shown(problem):
+    seen, states = [], []
+    hooks = tnt.chain(
+        tnt.watch(1, lambda state: seen.append(state.t)),
+        tnt.watch(1, press_at(9)),
+        tnt.watch(1, lambda state: states.append(state.t)),
+    )
+    state = stopped_by(hooks, problem.job(max_epoch=5), steps_per_call=1)
+    assert seen == states == [*range(1, state.t + 1)]
+
+
+@pytest.mark.parametrize(
+    ("event", "position"), [("on_start_epoch", 0), ("on_end_epoch", 7)]
+)
+def test_ctrl_c_between_epochs(problem, event, position):
+    """The hooks that were broken off are fired again when the run goes on."""
+
     def press(state):
-        if int(state.epoch) == 1:
+        if state.t == 7:
             raise KeyboardInterrupt
         return state
 
-    with pytest.warns(RuntimeWarning, match="interrupted in epoch 1, after 7 updates"):
-        state = tnt.SGDEngine(tnt.Hooks(**{event: press})).train(**problem.job())
-    assert int(state.t) == 7
+    state = stopped_by(tnt.Hooks(**{event: press}), problem.job())
+    assert (state.t, state.position) == (7, position)
+    assert state.epoch == (1 if event == "on_start_epoch" else 0)
     assert np.any(state.params["weight"])
 
 
@@ -78,29 +97,154 @@ def test_ctrl_c_while_samples_are_read(problem):
 
     batches = tnt.BatchDataset(tnt.ListDataset(range(53), load), 8)
     job = problem.job(iterator=tnt.DatasetIterator(batches))
-    with pytest.warns(RuntimeWarning, match="interrupted in epoch 0, after 3 updates"):
-        tnt.SGDEngine().train(**job, steps_per_call=1)
+    state = stopped_by(tnt.Hooks(), job, steps_per_call=1)
+    assert (state.t, state.position, state.epoch) == (3, 3, 0)
+
+
+def test_ctrl_c_breaks_a_hook_off_at_once(problem):
+    def press(state):
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError
+
+    state = stopped_by(tnt.every(3, press), problem.job(), steps_per_call=1)
+    assert state.t == 3
+
+
+def test_ctrl_c_ends_outer_runs_too(problem):
+    """What is caught outside has the State of the outer run."""
+    inner = tnt.SGDEngine(tnt.every(2, press_at(2)))
+    after = []
+
+    def train(state):
+        inner.train(**problem.job(), steps_per_call=1)
+        return after.append(state)
+
+    state = stopped_by(tnt.every(5, train), problem.job(), steps_per_call=1)
+    assert state.t == 5
+    assert after == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_in_a_test_carries_what_was_measured(problem):
+    def load(index):
+        if index == 5:
+            raise KeyboardInterrupt
+        return jax.tree.map(lambda column: column[8 * index : 8 * index + 8], data)
+
+    data, job = problem.data, problem.job()
+    del job["lr"], job["max_epoch"]
+    iterator = tnt.DatasetIterator(tnt.ListDataset(range(7), load))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        tnt.SGDEngine().test(**{**job, "iterator": iterator}, steps_per_call=2)
+    assert (caught.value.state.t, caught.value.state.samples) == (4, 32)
+    assert "after 4 batches" in caught.value.__notes__[0]
+
+
+def saving(function):
+    return tnt.Hooks(scheduled=(Scheduled("save", 4, function),))
+
+
+def test_ctrl_c_saves_once(problem):
+    saved = []
+    save = saving(lambda state: saved.append((state.t, state.epoch, state.stop)))
+    hooks = tnt.chain(save, tnt.watch(1, press_at(9)))
+    state = stopped_by(hooks, problem.job(), steps_per_call=1)
+    assert saved == [(4, 0, False), (7, 1, False), (8, 1, False), (state.t, 1, False)]
+    assert state.t > 9
+
+
+def test_nothing_is_saved_twice_or_before_the_start(problem):
+    saved = []
+    save = saving(lambda state: saved.append(state.t))
+
+    def press(state):
+        raise KeyboardInterrupt
+
+    for event in ("on_start", "on_start_epoch"):
+        stopped_by(tnt.chain(save, tnt.Hooks(**{event: press})), problem.job())
+    assert saved == []
+    late = tnt.Hooks(on_start_epoch=lambda s: press(s) if s.epoch else s)
+    stopped_by(tnt.chain(save, late), problem.job())
+    assert saved == [4, 7]
+
+
+def test_a_run_that_is_saved_ends_its_hooks_first(problem):
+    order = []
+
+    def hook(state):
+        signal.raise_signal(signal.SIGINT)
+        order.append("all of the hook")
+        return state
+
+    def later(state):
+        order.append("the next")
+        return state
+
+    hooks = tnt.chain(
+        tnt.every(3, hook),
+        tnt.every(3, later),
+        saving(lambda state: order.append(state.t)),
+    )
+    assert stopped_by(hooks, problem.job(), steps_per_call=1).t == 3
+    assert order == ["all of the hook", "the next", 3]
+
+
+def test_a_second_ctrl_c_breaks_the_hook_off(problem):
+    def hook(state):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError
+
+    hooks = tnt.chain(tnt.every(3, hook), saving(lambda state: None))
+    assert stopped_by(hooks, problem.job(), steps_per_call=1).t == 3
+
+
+@pytest.mark.parametrize("kind", ["save", "close"])
+def test_a_second_ctrl_c_while_saving(problem, kind):
+    """It carries the State as the first would have."""
+
+    def save(*state):
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError
+
+    hooks = tnt.chain(
+        tnt.Hooks(scheduled=(Scheduled(kind, None, save),)), tnt.watch(3, press_at(3))
+    )
+    state = stopped_by(hooks, problem.job(), steps_per_call=1)
+    assert 3 <= state.t < 7
+
+
+def test_a_save_that_fails_does_not_hide_ctrl_c(problem):
+    def save(state):
+        raise OSError("the disk is full")
+
+    hooks = tnt.chain(
+        tnt.Hooks(scheduled=(Scheduled("save", None, save),)), tnt.watch(3, press_at(3))
+    )
+    with pytest.raises(KeyboardInterrupt) as caught:
+        tnt.SGDEngine(hooks).train(**problem.job(), steps_per_call=1)
+    notes = "\n".join(caught.value.__notes__)
+    assert "Saving raised OSError: the disk is full" in notes
+    assert "attribute `state`" in notes
 
 
 def test_ctrl_c_waits_while_the_state_is_half_changed():
-    with Signals(terminates=False) as signals:
-        done = False
-        with pytest.raises(KeyboardInterrupt), signals.held():
-            signal.raise_signal(signal.SIGINT)
-            done = True
-        assert done
-        with signals.held():  # it was told once
-            pass
+    with pytest.raises(KeyboardInterrupt), Signals(saves=False) as signals:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
+            signals.check()
+        signals.check()  # it was told once
+        with pytest.raises(KeyboardInterrupt), signals.heard():
             signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # and this one when the block ends
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_an_error_in_a_call_is_not_hidden():
-    with Signals(terminates=False) as signals:
-        with pytest.raises(ValueError, match="first"), signals.held():
-            signal.raise_signal(signal.SIGINT)
-            raise ValueError("first")
+    with pytest.raises(ValueError, match="first"), Signals(saves=False):
+        signal.raise_signal(signal.SIGINT)
+        raise ValueError("first")
 
 
 def test_handlers_of_others_stay(problem):
@@ -109,7 +253,7 @@ def test_handlers_of_others_stay(problem):
 
     before = signal.signal(signal.SIGTERM, own)
     try:
-        with Signals(terminates=True):
+        with Signals(saves=True):
             assert signal.getsignal(signal.SIGTERM) is own
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -181,13 +325,19 @@ def load(index):
         time.sleep(600)  # Ctrl-C must not wait for it
     return {"input": np.ones((4, 3), "f4"), "target": np.ones((4, 3), "f4")}
 
-state = tnt.SGDEngine().train(
+job = dict(
     network=lambda params, input: input * params,
     criterion=lambda output, target: ((output - target) ** 2).mean(1),
     iterator=tnt.DatasetIterator(tnt.ListDataset(range(200), load)),
-    params=np.zeros(3, "f4"), lr=0.1, steps_per_call=10,
+    steps_per_call=10,
 )
-print("returned", int(state.t), state.params[0] > 0, flush=True)
+engine = tnt.SGDEngine(tnt.watch(30, lambda state: print("watched", state.t)))
+for fold in range(3):
+    try:
+        engine.train(**job, params=np.zeros(3, "f4"), lr=0.1)
+    except KeyboardInterrupt as error:
+        print("raised", error.state.t, error.state.params[0] > 0, flush=True)
+        raise
 """
 
 
@@ -196,10 +346,12 @@ def test_a_real_ctrl_c_is_heard_at_once():
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", SCRIPT],
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
     )
-    assert process.stdout.readline() == "reading\n"
+    lines = [process.stdout.readline() for _ in range(3)]
+    assert lines == ["watched 30\n", "watched 60\n", "reading\n"]
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
-    assert output == "returned 100 True\n"
-    assert process.returncode == 0
+    assert output == "watched 90\nraised 100 True\n"
+    assert process.returncode == -signal.SIGINT  # which a shell calls 130

@@ -4,41 +4,71 @@ from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from tntjax._struct import describe
+from tntjax._struct import describe, shorten
 from tntjax._types import Hook
+from tntjax.engine._carry import without_weak_type
+from tntjax.engine._check import check_function, check_iterator, check_network
+from tntjax.engine._explained import explained
 from tntjax.engine._hooks import Hooks
-from tntjax.engine._state import CARRIED, COUNTERS, HOST_ONLY, State
+from tntjax.engine._state import CARRIED, COUNTERS, HOST_ONLY, STEP_ONLY, State
+from tntjax.utils import check_at_least
 
 NOT_A_STATE = """the hook {hook} of {event} returned {came} and not a State.
 
-    def {hook}(state):                  # wrong: a State is frozen, this is lost
+    def {code}(state):                  # wrong: a State is frozen, this is lost
         state.replace(...)
 
-    def {hook}(state):                  # right
+    def {code}(state):                  # right
         return state.replace(...)
 """
 
 CHANGED_CARRY = """the compiled hook {hook} of {event} changed {field}, which is \
 carried from step to step and must keep its structure, shape and dtype.
   before: {before}
-  after:  {after}
+  after:  {after}{difference}
 
-    def {hook}(state):                  # wrong: a new entry, or another shape or dtype
+    def {code}(state):                  # wrong: a new entry, or another shape or dtype
         return state.replace({root}={{"new": ...}})
 
     def start(state):                   # right: make it before the first step
         return state.replace({root}={{"new": jnp.zeros(...)}})
 
-    hooks = Hooks(on_start=start, {event}={hook})   # and cast: value.astype(old.dtype)
+    hooks = Hooks(on_start=start, {event}={code})   # and cast: value.astype(old.dtype)
 """
 
 CHANGED_BY = """{hook} changed {field}, which is carried from step to step and must \
 keep its structure, shape and dtype.
   before: {before}
-  after:  {after}
+  after:  {after}{difference}
 """
+
+CHANGED_IN_EPOCH = """the hook {hook} of {event} changed state.{field}. {advice} It \
+may change params, opt_state, model_state, criterion_params, large, lr, meters, aux, \
+key, max_epoch, max_steps and stop.
+"""
+
+CHANGED_AT_BORDER = """the hook {hook} of {event} changed state.{field}. {advice}
+"""
+
+AT_BORDER = {
+    "training": "The engine sets it.",
+    "seconds": "The engine measures it.",
+    **dict.fromkeys(STEP_ONLY, "It exists inside a step only, for compiled hooks."),
+}
+"""For each field that hooks of the host must leave alone what to do about it."""
+
+IN_EPOCH = {
+    **AT_BORDER,
+    **dict.fromkeys(
+        ("network", "criterion", "iterator"),
+        "An epoch goes on with what it began with: change it in on_start_epoch.",
+    ),
+    **dict.fromkeys(
+        COUNTERS, "The engine counts it: keep a counter of your own in state.aux."
+    ),
+}
+"""The same for `every`, which runs in the middle of an epoch."""
 
 CHANGED_HOST = """the compiled hook {hook} of {event} changed state.{field}, which \
 only the host can change: compiled code runs on without looking at it. Do it in \
@@ -70,8 +100,51 @@ def fire_on_host(hooks: Hooks, event: str, state: State) -> State:
 
 
 def run_on_host(hook: Hook, event: str, state: State) -> State:
-    """Runs one hook on the host and checks that a State comes back."""
-    return _state(hook, event, hook(state))
+    """Runs one hook on the host and checks the State that comes back.
+
+    Args:
+      hook: the hook.
+      event: when it runs, for errors; `every(n)` is in the middle of an epoch.
+      state: what it gets.
+
+    Returns:
+      The State that it returned.
+
+    Raises:
+      TypeError: if it is not a State, or what must stay has changed.
+      ValueError: if a counter is negative.
+    """
+    with explained(hook, event, state):
+        new = _state(hook, event, hook(state))
+    in_epoch = event.startswith("every")
+    text = CHANGED_IN_EPOCH if in_epoch else CHANGED_AT_BORDER
+    for field, advice in (IN_EPOCH if in_epoch else AT_BORDER).items():
+        if not _is_same(getattr(state, field), getattr(new, field)):
+            hook_name = describe(hook)
+            raise TypeError(
+                text.format(hook=hook_name, event=event, field=field, advice=advice)
+            )
+    _check_changes(event, state, new)
+    return new
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    """True for one object, and for a number that was computed anew."""
+    is_count = isinstance(old, int) and hasattr(new, "__index__")
+    return old is new or (is_count and int(new) == old)
+
+
+def _check_changes(event: str, old: State, new: State) -> None:
+    """Raises an error if an engine cannot go on with what a hook has changed."""
+    for field in COUNTERS:
+        if getattr(new, field) is not getattr(old, field):
+            check_at_least(f"{event}: state.{field}", getattr(new, field), 0)
+    if new.network is not old.network:
+        check_network(new.network)
+    if new.criterion is not old.criterion:
+        check_function("criterion", new.criterion)
+    if new.iterator is not old.iterator:
+        check_iterator(new.iterator)
 
 
 def fire(hooks: Hooks, event: str, state: State) -> State:
@@ -89,15 +162,24 @@ def fire(hooks: Hooks, event: str, state: State) -> State:
       TypeError: if one returns no State or changes what must stay.
     """
     for hook in hooks.functions(event):
-        state = _settled(hook, event, state, _state(hook, event, hook(state)))
+        with explained(hook, event, state):
+            new = _state(hook, event, hook(state))
+        state = _settled(hook, event, state, new)
     return state
 
 
 def _state(hook: Hook, event: str, returned: Any) -> State:
     if isinstance(returned, State):
         return returned
-    name, came = describe(hook), describe(returned)
-    raise TypeError(NOT_A_STATE.format(hook=name, event=event, came=came))
+    words = {"hook": describe(hook), "code": _in_code(describe(hook))}
+    came = describe(returned)
+    raise TypeError(NOT_A_STATE.format(**words, event=event, came=came))
+
+
+def _in_code(name: str) -> str:
+    """A name that stands for a hook in an example; a lambda has none."""
+    last = name.rpartition(".")[2]
+    return last if last.isidentifier() else "hook"
 
 
 def _settled(hook: Hook, event: str, old: State, new: State) -> State:
@@ -144,7 +226,8 @@ def _like(
 
     def fail(where: str, a: Any, b: Any) -> NoReturn:
         words = {"hook": who, "event": event, "root": field, "field": where}
-        raise TypeError(message.format(before=describe(a), after=describe(b), **words))
+        words |= {"code": _in_code(who), "before": describe(a), "after": describe(b)}
+        raise TypeError(message.format(**words, difference=_difference(a, b)))
 
     before_leaves, before_tree = jax.tree_util.tree_flatten_with_path(before)
     after_leaves, after_tree = jax.tree.flatten(after)
@@ -159,70 +242,26 @@ def _like(
     return after_tree.unflatten(leaves)
 
 
+def _difference(before: Any, after: Any) -> str:
+    """Lines that name what one of two trees lacks, which may be too large to show."""
+    one, other = (
+        [jax.tree_util.keystr(path) for path, _ in paths]
+        for paths in map(jax.tree_util.tree_leaves_with_path, (before, after))
+    )
+    lines = ""
+    for what, paths, there in (("lost", one, set(other)), ("new", other, set(one))):
+        if names := [name for name in paths if name not in there]:
+            lines += f"\n  {what + ':':7} {shorten(', '.join(names), 200)}"
+    return lines
+
+
 def _strong(before: Any, after: Any) -> Any:
     """`after` with the dtype of `before`, or None if it is another kind of thing."""
     if jnp.shape(after) != jnp.shape(before):
         return None
     if getattr(after, "dtype", None) == before.dtype:
-        return _without_weak_type(after)
+        return without_weak_type(after)
     weak = getattr(after, "weak_type", not hasattr(after, "dtype"))
     if weak and jnp.result_type(before, after) == before.dtype:
         return jnp.asarray(after, before.dtype)
     return None
-
-
-def _without_weak_type(leaf: Any) -> Any:
-    return jnp.asarray(leaf, leaf.dtype) if getattr(leaf, "weak_type", False) else leaf
-
-
-def as_carry(state: State) -> State:
-    """Turns what hooks left in the carried fields into strongly typed arrays.
-
-    Args:
-      state: the State as a host hook returned it.
-
-    Returns:
-      The State with JAX arrays as leaves of its carried fields.
-
-    Raises:
-      TypeError: if something in there is not a number or an array.
-    """
-
-    def strong(path: Any, leaf: Any) -> jax.Array:
-        if isinstance(leaf, jax.Array):
-            return _without_weak_type(leaf)
-        try:
-            return _array(leaf, jnp.result_type(leaf))
-        except (TypeError, ValueError) as error:
-            where = path[0].key + jax.tree_util.keystr(path[1:])
-            raise TypeError(
-                f"state.{where} is {describe(leaf)}, but what is carried from step to"
-                " step must be numbers or arrays. Keep other things in the hook's own"
-                " closure (a TimeMeter, a Log), or return them from a host hook."
-            ) from error
-
-    carried = {field: getattr(state, field) for field in CARRIED}
-    for field in COUNTERS:
-        carried[field] = _array(carried[field], jnp.int32)
-    return state.replace(**_together(jax.tree_util.tree_map_with_path(strong, carried)))
-
-
-def _array(leaf: Any, kind: Any) -> jax.Array:
-    """A JAX array. NumPy converts numbers, in a third of the time that JAX takes."""
-    if isinstance(leaf, bool | int | float | complex | np.generic):
-        leaf = np.asarray(leaf, kind)
-    converted = isinstance(leaf, np.ndarray) and leaf.dtype == kind
-    return jnp.asarray(leaf, None if converted else kind)
-
-
-def _together(tree: Any) -> Any:
-    """Leaves of a tree where one of them was put on purpose.
-
-    Were some committed to a device and others not, then all would be after the first
-    compiled call, and the second would compile anew.
-    """
-    places = (leaf.sharding for leaf in jax.tree.leaves(tree) if leaf.committed)
-    place = next(places, None)
-    if place is None or len(place.device_set) > 1:
-        return tree
-    return jax.device_put(tree, place)

@@ -1,13 +1,14 @@
 """Hooks: functions `State -> State` by event, and how they are put together."""
 
 import dataclasses
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 from tntjax._struct import describe
 from tntjax._types import Hook
+from tntjax.engine._names import find_close
+from tntjax.utils import check_integer
 
 STEP_EVENTS = (
     "on_sample",
@@ -42,7 +43,8 @@ class Scheduled:
         and before a program that was told to end does; it changes nothing. `"load"`
         sees a State that was restored, as soon as all that the hooks did before it was
         saved has been done again; `"begin"` sees the State of a run that starts from
-        the beginning, after `on_start`. `"open"` is called without an argument before
+        the beginning, after `on_start`, and `"go_on"` of one that goes on from a State
+        in memory. `"open"` is called without an argument before
         all else, and `"close"` when the run is over or left by an error.
       n: after each `n` updates, None for never.
       function: `State -> State`, or to anything.
@@ -50,7 +52,7 @@ class Scheduled:
       folder: where `"save"` saves, absolute.
     """
 
-    kind: Literal["every", "watch", "save", "open", "begin", "load", "close"]
+    kind: Literal["every", "watch", "save", "open", "begin", "load", "go_on", "close"]
     n: int | None
     function: Callable[..., Any]
     steps: tuple[int, ...] = ()
@@ -132,10 +134,10 @@ class Hooks:
         del args
         for name in hooks:
             if name not in EVENTS and name != "scheduled":
-                close = difflib.get_close_matches(name, EVENTS, n=1)
+                close = find_close(name, EVENTS)
                 raise TypeError(
                     f"There is no event {name!r}"
-                    f"{f'; did you mean {close[0]!r}?' if close else '.'}"
+                    f"{f'; did you mean {close!r}?' if close else '.'}"
                     f" The events are {', '.join(EVENTS)}."
                 )
         return object.__new__(cls)
@@ -197,11 +199,12 @@ def chain(*hooks: Hooks) -> Hooks:
     Torchnet has one function an event; this is ours.
     """
     for part in hooks:
-        if not isinstance(part, Hooks):
-            raise TypeError(
-                f"chain takes Hooks, got {describe(part)}. Say when a function is to"
-                " run: Hooks(on_update=function), every(n, function)."
-            )
+        if isinstance(part, Hooks):
+            continue
+        advice = "Say when a function is to run: Hooks(on_update=f), every(n, f)."
+        if isinstance(part, list | tuple):
+            advice = "Take the list apart: chain(*hooks)."
+        raise TypeError(f"chain takes Hooks, got {describe(part)}. {advice}")
 
     def joined(event: str) -> Hook | None:
         functions = sum((part.functions(event) for part in hooks), ())
@@ -263,8 +266,7 @@ def watch(n: int, function: Callable[[Any], None]) -> Hooks:
 
 
 def _scheduled(kind: Literal["every", "watch"], n: int, function: Any) -> Hooks:
-    if isinstance(n, bool) or not isinstance(n, int):
-        raise TypeError(f"{kind}(n, function) needs an integer n, got {describe(n)}.")
+    n = check_integer(n, f"{kind}(n, function) needs an integer n")
     if n < 1:
         raise ValueError(f"{kind}(n, function) needs n >= 1, got {n}.")
     if not callable(function):

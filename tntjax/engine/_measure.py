@@ -10,6 +10,7 @@ from tntjax.engine._hooks import Hooks
 from tntjax.engine._job import test_settings, test_state
 from tntjax.engine._loop import run_test
 from tntjax.engine._mesh import Shard, make_placement
+from tntjax.engine._names import explain_keywords
 from tntjax.engine._state import State
 from tntjax.network import Stateful
 
@@ -23,6 +24,7 @@ class HasHooks(Protocol):
         ...
 
 
+@explain_keywords
 def test(
     engine: HasHooks,
     *,
@@ -42,7 +44,8 @@ def test(
     """Measures a network on all samples once.
 
     Of the events `on_start`, `on_sample`, `on_forward`, `on_forward_criterion`
-    and `on_end` fire; `every` and `watch` count updates, so they do not.
+    and `on_end` fire; `every` and `watch` count updates, so they do not. An error
+    carries the State after the last whole call as its attribute `state`.
 
     Args:
       engine: whose hooks run.
@@ -66,7 +69,7 @@ def test(
 
     Raises:
       TypeError: if an argument or what a hook returns is of the wrong kind.
-      ValueError: if a number is out of range.
+      ValueError: if a number is out of range, or there is no sample.
     """
     state = test_state(
         network=network,

@@ -8,23 +8,24 @@ import optax
 from jax.sharding import Mesh
 
 from tntjax._types import Criterion, Network, SampleIterator
+from tntjax.engine._check import check_hooks, check_optimizer
 from tntjax.engine._explain import explain
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._job import (
     Resume,
-    check_hooks,
-    check_optimizer,
     training_settings,
     training_state,
 )
 from tntjax.engine._loop import run_training
 from tntjax.engine._measure import test
 from tntjax.engine._mesh import Shard, make_placement
+from tntjax.engine._names import explain_keywords, explain_methods
 from tntjax.engine._state import State
 from tntjax.engine._update import OptaxUpdate
 from tntjax.network import Stateful
 
 
+@explain_methods
 @dataclasses.dataclass(frozen=True)
 class OptimEngine:
     """Trains with an optimizer of optax, and tests.
@@ -56,15 +57,17 @@ class OptimEngine:
     def __post_init__(self) -> None:
         check_hooks("OptimEngine", self.hooks)
 
+    @explain_keywords
     def train(
         self,
         *,
         network: Network | Stateful,
         criterion: Criterion,
         iterator: SampleIterator,
-        params: Any,
+        params: Any = None,
         optimizer: optax.GradientTransformation,
-        max_epoch: int = 1000,
+        max_epoch: int | None = None,
+        max_steps: int | None = None,
         model_state: Any = None,
         criterion_params: Any = None,
         criterion_optimizer: optax.GradientTransformation | None = None,
@@ -74,25 +77,32 @@ class OptimEngine:
         shard: Shard | None = None,
         data_axis: str = "data",
         resume: Resume | None = None,
+        state: State | None = None,
         jit: bool = True,
         steps_per_call: int | Literal["auto"] = "auto",
     ) -> State:
         """Trains for some epochs.
 
-        Ctrl-C returns the State after the last whole call, with `stop` set.
+        Ctrl-C raises KeyboardInterrupt after the last whole call, when watches have
+        shown what they hold and hooks that save have saved. It and every other error
+        carry the State of that moment as their attribute `state`; `on_end` does not
+        run.
 
         Args:
           network: `(params, input) -> output`, or a `tnt.network.Stateful`.
           criterion: `(output, target) -> loss`, [] or [B]; of [B] the mean is
             minimised, and with a field `mask` in the sample the mean of those rows.
           iterator: samples with the fields `input` and `target`.
-          params: a pytree of float arrays. They are copied and stay valid.
+          params: a pytree of float arrays. They are copied and stay valid. Needed
+            unless `state` is given.
           optimizer: of optax. Make it once: what is compiled is cached on it. One that
             needs `value`, `grad` or `value_fn`, as `optax.lbfgs` does, is given them;
             `value_fn` evaluates the batch anew, without hooks. To have a hook change
             its learning rate, wrap it in `optax.inject_hyperparams`. For groups of
             parameters see `optax.partition`.
-          max_epoch: how many epochs.
+          max_epoch: how many epochs, by default 1000, or as many as `max_steps` takes.
+          max_steps: how many updates; the run ends after exactly so many, or when
+            `max_epoch` is reached.
           model_state: what a `Stateful` network keeps beside its parameters.
           criterion_params: parameters of the criterion, which are then trained; it is
             called with `(criterion_params, output, target)`.
@@ -111,6 +121,10 @@ class OptimEngine:
             State in there, or starts if there is none. What was saved counts, and not
             `params`, `lr` and `key`. Or a function from the fields as they are at the
             start to those to go on with; see `tnt.checkpoint.restore`.
+          state: a State to go on from, such as what `train` returned or `error.state`:
+            with its parameters, optimizer, counters, meters, `aux` and key, bit for bit
+            as if the run had not ended. `stop` is reset; `max_epoch` and `max_steps`
+            count from the very start. `on_start` runs, as with `resume`.
           jit: True to compile; False to run the same step by step in Python.
           steps_per_call: most steps in one compiled call, or `"auto"`.
 
@@ -119,24 +133,26 @@ class OptimEngine:
 
         Raises:
           TypeError: if an argument or what a hook returns is of the wrong kind.
-          ValueError: if a number is out of range, or a checkpoint does not fit.
+          ValueError: if a number is out of range, a checkpoint or State does not fit,
+            or an epoch has no sample.
         """
         check_optimizer("optimizer", optimizer)
         other = optimizer if criterion_optimizer is None else criterion_optimizer
         check_optimizer("criterion_optimizer", other)
         update = OptaxUpdate(optimizer, other)
         start = training_state(
+            state,
+            update.start,
             network=network,
             criterion=criterion,
             iterator=iterator,
-            params=params,
-            opt_state=update.start(params, criterion_params),
             max_epoch=max_epoch,
+            max_steps=max_steps,
+            params=params,
             model_state=model_state,
             criterion_params=criterion_params,
             key=key,
         )
-        del params, model_state, criterion_params  # or they would be held all the time
         settings = training_settings(
             self.hooks,
             update,
@@ -144,8 +160,10 @@ class OptimEngine:
             steps_per_call=steps_per_call,
             accumulate=accumulate,
             resume=resume,
+            goes_on=state is not None,
             placement=make_placement(mesh, shard, data_axis),
         )
+        del params, model_state, criterion_params, state  # or they would be held
         return run_training(start, self.hooks, settings)
 
     test = test

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tntjax.engine._hooks import Scheduled
+from tntjax.utils import check_integer
 
 LONGEST = 32
 CHUNK_BYTES = 64 * 2**20
@@ -70,13 +71,17 @@ def make_plan(
       The plan.
 
     Raises:
-      ValueError: if `steps_per_call` is neither `"auto"` nor a positive integer.
+      TypeError: if `steps_per_call` is neither a word nor an integer.
+      ValueError: if it is another word or below 1.
     """
-    valid = isinstance(steps_per_call, int) and not isinstance(steps_per_call, bool)
-    if steps_per_call != "auto" and not (valid and steps_per_call >= 1):
-        raise ValueError(
-            f'steps_per_call must be "auto" or at least 1, got {steps_per_call!r}.'
-        )
+    if steps_per_call != "auto":
+        subject = 'steps_per_call must be "auto" or at least 1'
+        if (
+            isinstance(steps_per_call, str)
+            or check_integer(steps_per_call, subject) < 1
+        ):
+            raise ValueError(f"{subject}, got {steps_per_call!r}.")
+        steps_per_call = int(steps_per_call)
     most_bytes = CHUNK_BYTES if steps_per_call == "auto" else None
 
     def longest(stops: Sequence[Scheduled], unit: int, most: int) -> int:

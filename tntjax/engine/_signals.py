@@ -4,38 +4,41 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 TERMINATED = 128 + signal.SIGTERM
 """What a program exits with after SIGTERM, by convention."""
+
+Hears = Literal["nothing", "second", "all"]
+"""Which Ctrl-C raises KeyboardInterrupt at once; what does not waits for a `check`."""
 
 
 class Signals:
     """Handles signals while a run is under way, in the main thread only.
 
     Ctrl-C raises KeyboardInterrupt, but not while the State is half changed: then it
-    waits. SIGTERM is taken note of, and ends the program when the block does. A handler
-    that somebody else installed stays.
+    waits for the next `check`. SIGTERM is taken note of, and ends the program when the
+    block does. A handler that somebody else installed stays.
 
     Args:
-      terminates: whether to take note of SIGTERM; else it ends the program as usual.
+      saves: whether hooks save the State; else SIGTERM ends the program as usual.
     """
 
-    def __init__(self, terminates: bool) -> None:
-        self.terminated = False
-        self._interrupted = self._busy = False
+    def __init__(self, saves: bool) -> None:
+        self.terminated = self._interrupted = False
+        self._hears: Hears = "nothing"
+        self._saves = saves
         self._old: dict[int, Any] = {}
-        self._wanted: dict[int, tuple[Any, Any]] = {
-            signal.SIGINT: (signal.default_int_handler, self._interrupt)
-        }
-        if terminates:
-            self._wanted[signal.SIGTERM] = (signal.SIG_DFL, self._terminate)
 
     def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():
-            for number, (usual, handler) in self._wanted.items():
-                if signal.getsignal(number) is usual:
-                    self._old[number] = signal.signal(number, handler)
+            handler = signal.getsignal(signal.SIGINT)
+            outer = isinstance(getattr(handler, "__self__", None), Signals)
+            if outer or handler is signal.default_int_handler:
+                self._install(signal.SIGINT, self._interrupt)
+            handler = signal.getsignal(signal.SIGTERM)
+            if self._saves and handler is signal.SIG_DFL:
+                self._install(signal.SIGTERM, self._terminate)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -43,23 +46,43 @@ class Signals:
             signal.signal(number, handler)
         if self.terminated and error[0] is None:
             raise SystemExit(TERMINATED)
+        if error[0] is None:
+            self.check()
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Has Ctrl-C wait until the end of the block."""
-        self._busy = True
+    def heard(self, hears: Hears = "all") -> Iterator[None]:
+        """Has Ctrl-C raise KeyboardInterrupt at once inside the block.
+
+        Args:
+          hears: `"second"` if the first is to wait for a `check`.
+        """
+        before, self._hears = self._hears, hears
         try:
             yield
         finally:
-            self._busy = False
+            self._hears = before
+
+    def heard_in_hook(self) -> contextlib.AbstractContextManager[None]:
+        """Has Ctrl-C break off a hook, but the first one not if the run is saved.
+
+        A hook that is broken off has done half of its work, so a run that goes on from
+        what was saved then would differ from one that was never stopped.
+        """
+        return self.heard("second" if self._saves else "all")
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt if there was a Ctrl-C that had to wait."""
         if self._interrupted:
             self._interrupted = False
             raise KeyboardInterrupt
 
+    def _install(self, number: int, handler: Any) -> None:
+        self._old[number] = signal.signal(number, handler)
+
     def _interrupt(self, number: int, frame: Any) -> None:
-        if not self._busy:
-            raise KeyboardInterrupt
-        self._interrupted = True
+        second, self._interrupted = self._interrupted, True
+        if self._hears == "all" or (self._hears == "second" and second):
+            self.check()
 
     def _terminate(self, number: int, frame: Any) -> None:
         self.terminated = True

@@ -3,9 +3,9 @@
 import dataclasses
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import pytree, static
+from tntjax.engine._names import find_close
+from tntjax.engine._show import show_state
 
 COUNTERS = ("epoch", "t", "samples", "position")
 HEAVY = ("params", "opt_state", "model_state", "criterion_params", "large")
@@ -25,6 +25,7 @@ HOST_ONLY = (
     "criterion",
     "iterator",
     "max_epoch",
+    "max_steps",
     "training",
     "stop",
     "seconds",
@@ -106,6 +107,7 @@ class State:
     criterion: Any = static(default=None)
     iterator: Any = static(default=None)
     max_epoch: int | None = static(default=None)
+    max_steps: int | None = static(default=None)
     training: bool = static(default=True)
     stop: bool = static(default=False)
     seconds: Seconds | None = static(default=None)
@@ -122,26 +124,19 @@ class State:
         Raises:
           TypeError: if there is no such field.
         """
-        unknown = set(changes) - set(self.__dict__)
-        if unknown:
-            raise TypeError(
-                f"State has no field {', '.join(map(repr, sorted(unknown)))}. Keep your"
-                " own values in state.aux, and meters in state.meters. Its fields are"
-                f" {', '.join(self.__dict__)}."
-            )
+        for name in changes:
+            if name not in self.__dict__:
+                close = find_close(name, self.__dict__)
+                raise TypeError(
+                    f"State has no field {name!r}. Keep your own values in state.aux,"
+                    " and meters in state.meters."
+                    f"{f' Did you mean {close!r}?' if close else ''} Its fields are"
+                    f" {', '.join(self.__dict__)}."
+                )
         return dataclasses.replace(self, **changes)
 
     def __repr__(self) -> str:
-        shown = (
-            f"{k}={describe(v)}" for k, v in self.__dict__.items() if v is not None
-        )
-        return f"State({', '.join(shown)})"
-
-
-def saved_fields(state: State) -> dict[str, Any]:
-    """Returns what a run needs to go on from here: what is carried, and `stop`."""
-    carried = {name: getattr(state, name) for name in CARRIED}
-    return {**carried, "stop": np.asarray(state.stop)}
+        return show_state(self)
 
 
 def split(state: State) -> tuple[dict[str, Any], State]:

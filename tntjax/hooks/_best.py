@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from tntjax.engine import State
-from tntjax.engine._job import check_at_least
 from tntjax.hooks._bind import claim, put
 from tntjax.hooks._score import NOTHING_YET, check_score, read_score
+from tntjax.utils import check_at_least
 from tntjax.utils._score import as_score, is_better
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from tntjax.checkpoint._folder import absolute, start_lengths
 from tntjax.checkpoint._restore import Score
 from tntjax.checkpoint._save import Saver
+from tntjax.engine._carry import saved_fields
 from tntjax.engine._hooks import Hooks, Scheduled
-from tntjax.engine._state import State, saved_fields
+from tntjax.engine._state import State
 from tntjax.hooks._score import StaleError, read_score
 from tntjax.utils import check_function, check_integer
 from tntjax.utils._score import as_score
@@ -17,6 +18,10 @@ from tntjax.utils._score import as_score
 NOT_EMPTY = """{directory} has checkpoints already, after {steps} updates, but this \
 run goes on from none of them. Go on from the last one with train(..., \
 resume={directory!r}), or save into another folder."""
+
+NEWER = """{directory} has checkpoints of after {steps} updates, which come after the \
+State that this run goes on from. Save into another folder, or go on from one of them: \
+tnt.checkpoint.restore(directory, like, step=...) in resume=."""
 
 SHORTER = """{path} has {size} bytes, but had {length} when the checkpoint was saved \
 that this run goes on from. Put the file back, or leave it out of files=."""
@@ -82,6 +87,7 @@ def checkpoint(
         Scheduled("save", every, plugin.save, folder=plugin.directory),
         Scheduled("begin", None, plugin.begin),
         Scheduled("load", None, plugin.load),
+        Scheduled("go_on", None, plugin.go_on),
         Scheduled("close", None, plugin.close),
     )
     return Hooks(scheduled=scheduled)
@@ -120,6 +126,12 @@ class _Checkpoint:
             self.begin(state)
         else:
             self._cut(lengths)
+
+    def go_on(self, state: State) -> None:
+        """Leaves files and older checkpoints alone, which are of the same program."""
+        steps = [step for step in self._open_saver().steps() if step > state.t]
+        if steps:
+            raise ValueError(NEWER.format(directory=self.directory, steps=steps))
 
     def begin(self, state: State) -> None:
         del state

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from tntjax.engine import Hooks, State
-from tntjax.engine._job import check_at_least
 from tntjax.hooks._bind import bind, claim, put
+from tntjax.utils import check_at_least
 
 NAME = "ema"
 

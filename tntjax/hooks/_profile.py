@@ -6,14 +6,14 @@ import jax
 
 from tntjax.engine import Hooks, State
 from tntjax.engine._hooks import Scheduled
-from tntjax.engine._job import check_at_least
+from tntjax.utils import check_at_least
 
 
 def profile(directory: str | os.PathLike, first: int = 10, steps: int = 10) -> Hooks:
     """Writes a trace of some steps, for TensorBoard, XProf or Perfetto.
 
     Calls end exactly where the trace starts and stops; there the host waits for the
-    device. A run that ends before, or is interrupted, stops the trace at its end.
+    device. A run that ends before, or is left by an error, stops the trace at its end.
 
     Args:
       directory: where the trace goes.
@@ -33,8 +33,8 @@ def profile(directory: str | os.PathLike, first: int = 10, steps: int = 10) -> H
       >>> tnt.hooks.profile("trace", first=100, steps=20).scheduled[0].steps
       (100,)
     """
-    check_at_least("profile: first", first, 0)
-    check_at_least("profile: steps", steps, 1)
+    first = check_at_least("profile: first", first, 0)
+    steps = check_at_least("profile: steps", steps, 1)
     running = False
 
     def start(state: State) -> State:
@@ -44,19 +44,21 @@ def profile(directory: str | os.PathLike, first: int = 10, steps: int = 10) -> H
             running = True
         return state
 
-    def stop(state: State) -> State:
+    def close() -> None:
         nonlocal running
         if running:
             running = False
             jax.profiler.stop_trace()
+
+    def stop(state: State) -> State:
+        close()
         return state
 
     return Hooks(
-        on_start=stop,  # that of a run that an error ended
         on_start_epoch=start,  # for the first updates of all
-        on_end=stop,
         scheduled=(
             Scheduled("every", None, start, (first,)),
             Scheduled("every", None, stop, (first + steps,)),
+            Scheduled("close", None, close),
         ),
     )

@@ -5,9 +5,9 @@ from typing import Any
 
 from tntjax._struct import describe
 from tntjax.engine import Hooks, OptimEngine, SGDEngine, State
-from tntjax.engine._job import check_at_least
 from tntjax.hooks._bind import bind
 from tntjax.hooks._score import claim_measured, put_measured
+from tntjax.utils import check_at_least
 
 
 def validate(

@@ -9,6 +9,7 @@ from tntjax.utils._array import (
     over_rows,
 )
 from tntjax.utils._check import (
+    check_at_least,
     check_dataset,
     check_function,
     check_functions,
@@ -32,6 +33,7 @@ __all__ = [
     "as_mask",
     "as_plain",
     "can_merge",
+    "check_at_least",
     "check_dataset",
     "check_function",
     "check_functions",

@@ -127,6 +127,33 @@ def check_integer(value: Any, subject: str) -> int:
     raise TypeError(f"{subject}, got {describe(value)}.")
 
 
+def check_at_least(subject: str, value: Any, least: int) -> int:
+    """Returns a number as an int, or raises an error if it is not one, or too small.
+
+    Args:
+      subject: what the number is, for the error.
+      value: what should be an integer, one of NumPy or JAX included.
+      least: the smallest that is allowed.
+
+    Returns:
+      The number, of Python's type.
+
+    Raises:
+      TypeError: if it is not an integer.
+      ValueError: if it is below `least`.
+
+    Example:
+      >>> check_at_least("max_epoch", 0, 1)
+      Traceback (most recent call last):
+      ...
+      ValueError: max_epoch must be at least 1, got 0.
+    """
+    number = check_integer(value, f"{subject} must be an integer")
+    if number < least:
+        raise ValueError(f"{subject} must be at least {least}, got {number}.")
+    return number
+
+
 def check_integers(values: Any, subject: str) -> Any:
     """Returns an array of integers, or raises if something in it is not one.
 

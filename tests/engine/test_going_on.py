@@ -1,0 +1,222 @@
+"""Going on from a State in memory: as if the run had not ended, bit for bit."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import tntjax as tnt
+from tests.engine.test_configurations import CASES, measure, start
+
+
+def count(state):
+    return state.replace(aux={"steps": state.aux["steps"] + 1})
+
+
+def noise(state):
+    key, own = jax.random.split(state.key)
+    sample = state.sample
+    input = sample["input"] + 0.1 * jax.random.normal(own, sample["input"].shape)
+    return state.replace(key=key, sample={**sample, "input": input})
+
+
+HOOKS = tnt.Hooks(
+    on_start=start, on_sample=noise, on_forward_criterion=measure, on_update=count
+)
+
+
+def arguments(case, problem):
+    """The arguments of `train` that a State does not hold, and those that it does."""
+    key = jax.random.key(3)
+    first, second = jax.random.split(key)
+    job = {
+        "network": lambda params, input: (
+            jnp.tanh(input @ params["first"]) @ params["second"]
+        ),
+        "criterion": problem.job()["criterion"],
+        "iterator": problem.iterator(policy=case.policy),
+        **dict(case.how),
+    }
+    held = {
+        "params": {
+            "first": jax.random.normal(first, (5, 8)),
+            "second": jax.random.normal(second, (8, 3)),
+        },
+        "key": jax.random.key(7),
+    }
+    if case.engine is tnt.SGDEngine:
+        held["lr"] = 0.1
+    for name in ("model_state", "criterion_params", "lr_criterion"):
+        if name in job:
+            held[name] = job.pop(name)
+    return job, held
+
+
+def assert_equal(a, b):
+    for name in ("epoch", "t", "samples", "position", "lr"):
+        assert getattr(a, name) == getattr(b, name)
+    for name in ("params", "opt_state", "model_state", "criterion_params", "meters"):
+        one, other = getattr(a, name), getattr(b, name)
+        jax.tree.map(np.testing.assert_array_equal, one, other)
+    assert a.aux == b.aux
+    assert jnp.array_equal(jax.random.key_data(a.key), jax.random.key_data(b.key))
+
+
+@pytest.mark.parametrize("name", ["plain", "learnable", "padded pieces", "adam", "all"])
+def test_a_run_in_three_parts(problem, name):
+    case = CASES[name]
+    job, held = arguments(case, problem)
+
+    def press(t):
+        def hook(state):
+            if state.t == t:
+                raise KeyboardInterrupt
+            return state
+
+        return hook
+
+    plain = tnt.chain(HOOKS, tnt.every(4, lambda state: state))
+    whole = case.engine(plain).train(**job, **held, max_epoch=3)
+    # Interrupted in the middle, then at the end of an epoch, then raised.
+    with pytest.raises(KeyboardInterrupt) as caught:
+        hooks = tnt.chain(HOOKS, tnt.every(4, press(4)))
+        case.engine(hooks).train(**job, **held, max_epoch=3)
+    state = case.engine(plain).train(**job, state=caught.value.state, max_epoch=1)
+    assert state.epoch == 1 and not state.stop
+    state = case.engine(plain).train(**job, state=state, max_epoch=3)
+    assert_equal(state, whole)
+
+
+def test_after_any_error_and_a_stop(problem):
+    def fail(state):
+        if state.t == 7 and not failed:
+            failed.append(state)
+            raise OSError("disk")
+        return state.replace(aux={**state.aux, "ends": state.aux["ends"] + 1})
+
+    failed = [True]
+    begin = lambda s: s.replace(aux={"ends": jnp.int32(0)})  # noqa: E731
+    hooks = tnt.Hooks(on_start=begin, on_end_epoch=fail)
+    whole = tnt.SGDEngine(hooks).train(**problem.job())
+    failed.clear()
+    with pytest.raises(OSError, match="disk") as caught:
+        tnt.SGDEngine(hooks).train(**problem.job())
+    job = problem.job()
+    del job["params"], job["lr"]
+    state = tnt.SGDEngine(hooks).train(**job, state=caught.value.state)
+    assert state.aux["ends"] == whole.aux["ends"] == 2
+    np.testing.assert_array_equal(state.params["weight"], whole.params["weight"])
+
+
+def test_stop_is_reset(problem):
+    job = problem.job()
+    hooks = tnt.every(3, lambda s: s.replace(stop=s.t == 3))
+    state = tnt.SGDEngine(hooks).train(**job)
+    assert state.t == 3 and state.stop
+    del job["params"], job["lr"]
+    assert tnt.SGDEngine(hooks).train(**job, state=state).t == 14
+
+
+def test_nothing_is_fired_twice_in_an_epoch_without_updates(problem):
+    """`on_start_epoch` runs again, on the State from before it."""
+
+    def add(state):
+        return state.replace(aux={"n": state.aux["n"] + 1})
+
+    def fail(state):
+        raise OSError("disk")
+
+    begin = tnt.Hooks(
+        on_start=lambda s: s.replace(aux={"n": jnp.int32(0)}), on_start_epoch=add
+    )
+    bad = problem.job(iterator=tnt.DatasetIterator(tnt.ListDataset([0], fail)))
+    with pytest.raises(OSError, match="disk") as caught:
+        tnt.SGDEngine(begin).train(**bad)
+    assert caught.value.state.aux["n"] == 0
+    job = problem.job(max_epoch=1)
+    del job["params"], job["lr"]
+    assert tnt.SGDEngine(begin).train(**job, state=caught.value.state).aux["n"] == 1
+
+
+def test_the_state_stays_valid_and_hooks_are_started(problem):
+    job = problem.job(max_epoch=1)
+    first = tnt.SGDEngine().train(**job)
+    weight = np.asarray(first.params["weight"])
+    del job["params"], job["lr"]
+    added = tnt.hooks.ema(0.9)
+    job["max_epoch"] = 2
+    second = tnt.SGDEngine(added).train(**job, state=first)
+    assert "ema" in second.large
+    np.testing.assert_array_equal(first.params["weight"], weight)
+
+
+def test_a_changed_state_counts(problem):
+    job = problem.job(max_epoch=1)
+    state = tnt.SGDEngine().train(**job)
+    del job["params"], job["lr"]
+    slower = state.replace(lr=0.0)
+    after = tnt.SGDEngine().train(**{**job, "max_epoch": 2}, state=slower)
+    np.testing.assert_array_equal(after.params["weight"], state.params["weight"])
+    assert (after.t, after.lr) == (14, 0.0)
+
+
+def test_beside_a_checkpoint(problem, tmp_path):
+    """A run that was broken off goes on into the same folder."""
+    save = tnt.hooks.checkpoint(tmp_path, 2)
+
+    def fail(state):
+        raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk") as caught:
+        tnt.SGDEngine(tnt.chain(save, tnt.every(5, fail))).train(**problem.job())
+    job = problem.job(max_epoch=1)
+    del job["params"], job["lr"]
+    tnt.SGDEngine(save).train(**job, state=caught.value.state)
+    assert tnt.checkpoint.steps(tmp_path) == [4, 6, 7]
+    with pytest.raises(ValueError, match=r"has checkpoints of after \[6, 7\] updates"):
+        tnt.SGDEngine(save).train(**job, state=caught.value.state)
+
+
+ADAM = optax.adam(0.1)
+
+
+@pytest.mark.parametrize(
+    ("engine", "given", "error", "words"),
+    [
+        (tnt.SGDEngine, {"lr": 0.1}, TypeError, "leave out lr=. To change one write"),
+        (
+            tnt.SGDEngine,
+            {"params": 0.0, "key": jax.random.key(0)},
+            TypeError,
+            r"params= and key=.*state=state.replace\(params=...\)",
+        ),
+        (tnt.SGDEngine, {"resume": "there"}, TypeError, "pass one of them"),
+        (tnt.SGDEngine, {"state": {"t": 3}}, TypeError, "state must be a tnt.State"),
+        (tnt.SGDEngine, {"state": tnt.State(lr=0.1)}, ValueError, "has no params"),
+        (tnt.SGDEngine, {"state": tnt.State(params=0.0)}, ValueError, "and no lr"),
+        (
+            tnt.OptimEngine,
+            {"optimizer": ADAM},
+            ValueError,
+            "the opt_state of another optimizer: None",
+        ),
+        (
+            tnt.OptimEngine,
+            {
+                "optimizer": ADAM,
+                "state": tnt.State(
+                    params=jnp.zeros(2), opt_state=ADAM.init(jnp.ones(3))
+                ),
+            },
+            ValueError,
+            "the opt_state of another optimizer",
+        ),
+    ],
+)
+def test_what_does_not_go_together(problem, engine, given, error, words):
+    job = problem.job()
+    del job["params"], job["lr"]
+    state = tnt.State(params=problem.params, lr=0.1)
+    with pytest.raises(error, match=words):
+        engine().train(**{**job, "state": state, **given})

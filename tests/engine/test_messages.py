@@ -1,0 +1,242 @@
+"""What is said to typical mistakes: the argument, what came, what to write instead."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import tntjax as tnt
+from tntjax.engine._hooks import STEP_EVENTS
+
+
+def module(package, name="Module"):
+    """What looks like a module of another library, which need not be installed."""
+    cls = type(name, (), {"__module__": f"{package}.module"})
+    cls.__call__ = lambda self, input: input
+    return cls()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"lr": "0.1"}, TypeError, r"lr must be a number, got '0.1'.*lr=float\(text\)"),
+        ({"lr": [0.1, 0.2]}, TypeError, r"got \[0.1, 0.2\].*optax.partition"),
+        ({"lr": jnp.ones(2)}, TypeError, r"lr must be a number, got float32\[2\]"),
+        ({"lr": None}, TypeError, "lr must be a number, got None.*goes to OptimEngine"),
+        ({"lr": True}, TypeError, "lr must be a number, got True"),
+        (
+            {"lr": optax.cosine_decay_schedule(3e-3, 750)},
+            TypeError,
+            r"lr must be a number, got the function cosine.*tnt.hooks.learning_rate\(",
+        ),
+        ({"lr_criterion": "x"}, TypeError, "lr_criterion must be a number, got 'x'"),
+        ({"key": 7}, TypeError, r"got 7. Write key=jax.random.key\(7\)"),
+        ({"key": jnp.zeros(2)}, TypeError, "key must be a PRNG key, got float32"),
+        ({"params": None}, TypeError, "train needs params=..., a pytree"),
+        ({"params": {"act": "relu"}}, TypeError, r"params\['act'\] is 'relu'"),
+        ({"params": {"act": max}}, TypeError, r"params\['act'\] is max, but"),
+        (
+            {"params": module("flax.nnx")},
+            TypeError,
+            r"params is a module.*tnt.network.nnx",
+        ),
+        ({"params": module("equinox")}, TypeError, "tnt.network.equinox"),
+        ({"params": module("flax.linen")}, TypeError, "tnt.network.linen"),
+        (
+            {"network": module("flax.nnx")},
+            TypeError,
+            r"network is a module.*tnt.network.nnx",
+        ),
+        ({"network": module("flax.linen")}, TypeError, r"train\(\*\*tnt.network.linen"),
+        ({"network": module("equinox")}, TypeError, "tnt.network.equinox"),
+        ({"network": module("haiku", "Transformed")}, TypeError, "tnt.network.haiku"),
+        ({"iterator": iter([1])}, TypeError, "A generator can be read once"),
+        ({"iterator": (k for k in [1])}, TypeError, "got <generator object .*list"),
+        ({"iterator": tnt.DatasetIterator}, TypeError, "Pass an instance"),
+        ({"iterator": [{"input": 1}]}, TypeError, "tnt.DatasetIterator.dataset"),
+    ],
+)
+def test_arguments(problem, change, error, words):
+    with pytest.raises(error, match=words) as caught:
+        tnt.SGDEngine().train(**problem.job(**change))
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("engine", "name", "words"),
+    [
+        (
+            tnt.SGDEngine,
+            "epochs",
+            "no argument 'epochs'. It is called 'max_epoch' here",
+        ),
+        (tnt.SGDEngine, "n_epochs", "It is called 'max_epoch' here"),
+        (tnt.SGDEngine, "learning_rate", "It is called 'lr' here"),
+        (tnt.SGDEngine, "optimizer", r"tnt.OptimEngine\(hooks\).train"),
+        (tnt.OptimEngine, "lr", r"optimizer=optax.sgd\(0.1\)"),
+        (tnt.OptimEngine, "learning_rate", r"optimizer=optax.sgd\(0.1\)"),
+        (tnt.SGDEngine, "max_epochs", "Did you mean 'max_epoch'. Its arguments are"),
+        (tnt.SGDEngine, "zzz", "'zzz'. Its arguments are network, criterion"),
+        (tnt.SGDEngine, "callbacks", "The engine has the hooks"),
+    ],
+)
+def test_keywords(engine, name, words):
+    with pytest.raises(TypeError, match=words):
+        engine().train(**{name: 1})
+
+
+def test_test_has_keywords_too():
+    with pytest.raises(TypeError, match=r"SGDEngine.test has no argument 'max_epoch'"):
+        tnt.SGDEngine().test(max_epoch=1)  # pyright: ignore
+    with pytest.raises(TypeError, match=r"by name, such as train\(network=..., crit"):
+        tnt.SGDEngine().train(max)  # pyright: ignore
+
+
+@pytest.mark.parametrize(("name", "own"), [("fit", "train"), ("evaluate", "test")])
+def test_methods(name, own):
+    with pytest.raises(AttributeError, match=f"It is called '{own}' here"):
+        getattr(tnt.OptimEngine(), name)
+    assert not hasattr(tnt.SGDEngine(), "unheard_of")
+
+
+def test_hooks_that_are_something_else():
+    for given, words in (
+        ([tnt.Hooks()], r"tnt.chain\(\*hooks\)"),
+        ({"on_end": max}, r"tnt.Hooks\(\*\*hooks\)"),
+        (max, r"tnt.Hooks\(on_update=function\)"),
+    ):
+        with pytest.raises(TypeError, match=f"SGDEngine needs Hooks, got .*{words}"):
+            tnt.SGDEngine(given)  # pyright: ignore
+    with pytest.raises(TypeError, match=r"Take the list apart: chain\(\*hooks\)"):
+        tnt.chain([tnt.Hooks()])  # pyright: ignore
+
+
+def test_a_state_is_frozen():
+    words = r"cannot assign to field 't': a State .* new = old.replace\(t=...\)"
+    with pytest.raises(dataclasses.FrozenInstanceError, match=words):
+        tnt.State().t = 3  # pyright: ignore
+    words = r"new = dataclasses.replace\(old, n=...\)"
+    with pytest.raises(dataclasses.FrozenInstanceError, match=words):
+        tnt.AverageValueMeter().n = 3  # pyright: ignore
+    with pytest.raises(TypeError, match="Did you mean 'sample'"):
+        tnt.State().replace(smaple=1)
+
+
+def test_integers_of_numpy_are_integers(problem):
+    three, seen = np.int64(3), []
+    hooks = tnt.every(three, lambda state: seen.append(state.t) or state)
+    how = {"max_epoch": np.int32(1), "steps_per_call": np.int64(2), "accumulate": three}
+    state = tnt.SGDEngine(hooks).train(**problem.job(**how))
+    assert (state.t, seen) == (7, [3, 6])
+    assert repr(hooks.scheduled[0].n) == "3"
+
+
+# ---- errors in hooks ----------------------------------------------------------------
+
+
+def note_of(problem, hooks, error, **how):
+    with pytest.raises(error) as caught:
+        tnt.SGDEngine(hooks).train(**problem.job(**how))
+    return "\n".join(caught.value.__notes__)
+
+
+def branches(state):
+    return state if state.t > 3 else state.replace(aux={})
+
+
+def reads(state):
+    return state.replace(aux={"loss": float(jnp.sum(state.t))})
+
+
+def converts(state):
+    return state.replace(aux={"t": np.asarray(state.t)})
+
+
+@pytest.mark.parametrize("event", [STEP_EVENTS[0], STEP_EVENTS[-1]])
+@pytest.mark.parametrize("hook", [branches, reads, converts])
+def test_a_tracer_error_names_the_hook(problem, event, hook):
+    error = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)
+    note = note_of(problem, tnt.Hooks(**{event: hook}), error)
+    assert f"This happened in the hook {hook.__name__} of {event}." in note
+    for way_out in ("jnp.where(", "tnt.watch(n", "tnt.every(n", "jit=False"):
+        assert way_out in note
+
+
+def test_a_missing_entry_names_those_there_are(problem):
+    begin = tnt.Hooks(
+        on_start=lambda s: s.replace(meters={"loss": tnt.AverageValueMeter()})
+    )
+    look = tnt.Hooks(on_update=lambda s: s.meters["los"])
+    note = note_of(problem, tnt.chain(begin, look), KeyError)
+    assert "of on_update. Did you mean state.meters['loss']?" in note
+    assert "state.meters has loss; state.sample has input, target" in note
+    late = tnt.Hooks(on_end_epoch=lambda s: s.aux["validate"])
+    note = note_of(problem, late, KeyError, max_epoch=1)
+    assert "of on_end_epoch. state.meters and state.aux are empty." in note
+
+
+def test_what_exists_in_a_step_only_is_explained(problem):
+    note = note_of(problem, tnt.watch(2, lambda s: s.loss.mean()), AttributeError)
+    assert "of watch(2). Outside a step sample, output, loss and grads are None" in note
+
+
+def test_a_hook_that_drops_one_of_many_entries_is_told_which(problem):
+    names = [f"w{k}" for k in range(300)]
+
+    def start(state):
+        return state.replace(aux=dict.fromkeys(names, 0))
+
+    def drop(state):
+        return state.replace(aux={k: v for k, v in state.aux.items() if k != "w217"})
+
+    hooks = tnt.Hooks(on_start=start, on_update=drop)
+    with pytest.raises(TypeError, match="changed aux,") as caught:
+        tnt.SGDEngine(hooks).train(**problem.job())
+    text = str(caught.value)
+    assert "lost:   ['w217']" in text
+    assert "... 288 more" in text
+    assert len(text) < 2000 and len(text.splitlines()) < 40
+
+
+def test_examples_of_code_are_python(problem):
+    hooks = tnt.Hooks(on_update=lambda state: None)
+    with pytest.raises(TypeError, match="returned None") as caught:
+        tnt.SGDEngine(hooks).train(**problem.job())
+    text = str(caught.value)
+    assert "def hook(state):" in text
+    assert "lambda" not in text.split("\n", 1)[1]
+
+
+# ---- inside transformations ---------------------------------------------------------
+
+
+def test_inside_a_transformation(problem):
+    def train(lr=0.1, **change):
+        return tnt.SGDEngine().train(**problem.job(lr=lr, **change)).params["weight"]
+
+    words = r"train and test cannot run inside jax.jit, jax.vmap or jax.grad"
+    for transformed in (
+        lambda: jax.jit(train)(0.1),
+        lambda: jax.jit(lambda: train())(),
+        lambda: jax.vmap(train)(jnp.ones(2)),
+        lambda: jax.grad(lambda lr: train(lr).sum())(0.1),
+        lambda: jax.vmap(lambda key: train(key=key))(
+            jax.random.split(jax.random.key(0))
+        ),
+        lambda: jax.grad(lambda bias: train(params={"weight": 0.0, "bias": bias}))(0.0),
+    ):
+        with pytest.raises(TypeError, match=words):
+            transformed()
+
+
+def test_a_test_inside_a_transformation(problem):
+    job = {name: problem.job()[name] for name in ("network", "iterator")}
+
+    def test(params):
+        return tnt.SGDEngine().test(**job, params=params).t
+
+    with pytest.raises(TypeError, match=r"\(params\['bias'\] is a tracer\)"):
+        jax.jit(test)(problem.params)

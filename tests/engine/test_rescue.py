@@ -1,0 +1,215 @@
+"""Errors carry the last good State, and what watches hold is shown first."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tntjax as tnt
+
+
+def failing_at(t, error=OSError):
+    def hook(state):
+        if state.t == t:
+            raise error("disk")
+        return state
+
+    return hook
+
+
+def error_of(hooks, job, error=OSError, **how):
+    with pytest.raises(error) as caught:
+        tnt.SGDEngine(hooks).train(**job, **how)
+    return caught.value
+
+
+def failing_data(problem, index):
+    def load(k):
+        if k == index:
+            raise OSError("disk")
+        return jax.tree.map(lambda column: column[8 * k : 8 * k + 8], problem.data)
+
+    return tnt.DatasetIterator(tnt.ListDataset(range(7), load))
+
+
+def test_an_error_in_the_data(problem):
+    seen = []
+    hooks = tnt.watch(1, lambda state: seen.append(state.t))
+    job = problem.job(iterator=failing_data(problem, 5))
+    error = error_of(hooks, job, steps_per_call=1)
+    assert (error.state.t, error.state.position, error.state.epoch) == (5, 5, 0)
+    assert seen == [1, 2, 3, 4, 5]
+    assert np.any(error.state.params["weight"])
+    note = error.__notes__[-1]
+    assert "the State after 5 updates (epoch 0) is this error's attribute" in note
+    assert "train(..., state=error.state) goes on from there" in note
+
+
+def test_an_error_in_an_every_and_in_a_watch(problem):
+    for hooks, t in (
+        (tnt.every(4, failing_at(8)), 8),
+        (tnt.watch(4, failing_at(8)), 9),
+    ):
+        error = error_of(hooks, problem.job(), steps_per_call=1)
+        assert t <= error.state.t <= t + 1
+        assert "This happened in the hook" in error.__notes__[0]
+
+
+def test_a_watch_that_fails_keeps_no_other_from_showing(problem):
+    seen = []
+    hooks = tnt.chain(
+        tnt.watch(1, failing_at(3)), tnt.watch(1, lambda state: seen.append(state.t))
+    )
+    error = error_of(hooks, problem.job(), steps_per_call=1)
+    assert seen == [*range(1, error.state.t + 1)]
+
+
+def test_what_the_rest_of_the_watches_raises_is_noted(problem):
+    def fail(state):
+        raise ValueError(f"no {state.t}")
+
+    hooks = tnt.watch(1, fail)
+    error = error_of(hooks, problem.job(), ValueError, steps_per_call=1)
+    assert str(error) == "no 1"
+    assert "Showing the rest raised ValueError: no 2" in error.__notes__
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_an_error_in_a_compiled_hook(problem, jit):
+    def fail(state):
+        raise OSError("disk")
+
+    error = error_of(tnt.Hooks(on_update=fail), problem.job(), jit=jit)
+    assert error.state.t == 0
+    np.testing.assert_array_equal(error.state.params["weight"], 0)
+
+
+def test_an_error_in_the_network_after_a_while(problem):
+    """The network is traced anew for the last batch, which is shorter."""
+
+    def network(params, input):
+        if len(input) == 5:
+            raise OSError("disk")
+        return problem.job()["network"](params, input)
+
+    error = error_of(tnt.Hooks(), problem.job(network=network), steps_per_call=2)
+    assert error.state.t == 6
+    assert np.any(error.state.params["weight"])
+
+
+@pytest.mark.parametrize(
+    ("event", "counters"),
+    [
+        ("on_start", (0, 0, 0)),
+        ("on_start_epoch", (7, 1, 0)),
+        ("on_end_epoch", (7, 0, 7)),
+        ("on_end", (14, 2, 0)),
+    ],
+)
+def test_an_error_in_a_hook_of_the_host(problem, event, counters):
+    t = counters[0]
+    error = error_of(tnt.Hooks(**{event: failing_at(t)}), problem.job())
+    state = error.state
+    assert (state.t, state.epoch, state.position) == counters
+    assert f"of {event}" in error.__notes__[0]
+
+
+def test_an_error_when_the_run_is_over_carries_the_result(problem):
+    from tntjax.engine._hooks import Scheduled
+
+    def close():
+        raise OSError("the disk is full")
+
+    hooks = tnt.Hooks(scheduled=(Scheduled("close", None, close),))
+    assert error_of(hooks, problem.job()).state.t == 14
+
+
+def test_an_error_in_a_test(problem):
+    job = problem.job(iterator=failing_data(problem, 3))
+    del job["lr"], job["max_epoch"]
+    with pytest.raises(OSError, match="disk") as caught:
+        tnt.SGDEngine().test(**job, steps_per_call=1)
+    assert (caught.value.state.t, caught.value.state.samples) == (3, 24)
+    assert "goes on" not in caught.value.__notes__[-1]
+
+
+def test_an_inner_run_gives_way_to_the_outer_one(problem):
+    job = problem.job(iterator=failing_data(problem, 3))
+    del job["lr"], job["max_epoch"]
+
+    def validate(state):
+        tnt.SGDEngine().test(**job)
+        return state
+
+    error = error_of(tnt.Hooks(on_end_epoch=validate), problem.job())
+    assert error.state.training and error.state.t == 7
+    assert sum("attribute `state`" in note for note in error.__notes__) == 1
+
+
+class Stateless(Exception):
+    """Takes no such attribute."""
+
+    def __setattr__(self, name, value):
+        if name == "state":
+            raise AttributeError(name)
+        super().__setattr__(name, value)
+
+
+class OfColorado(Exception):
+    """Has an attribute of that name."""
+
+    state = "CO"
+
+
+def test_an_error_that_takes_no_attribute(problem):
+    hooks = tnt.every(3, failing_at(3, Stateless))
+    error = error_of(hooks, problem.job(), Stateless)
+    assert not hasattr(error, "state")
+
+
+def test_an_attribute_of_the_error_stays(problem):
+    hooks = tnt.every(3, failing_at(3, OfColorado))
+    error = error_of(hooks, problem.job(), OfColorado)
+    assert error.state == "CO"
+    assert "the error takes no attribute `state`" in error.__notes__[-1]
+
+
+def test_the_error_of_nan_guard_keeps_its_state(problem):
+    def spoil(state):
+        return state.replace(grads=jax.tree.map(lambda g: jnp.nan * g, state.grads))
+
+    bad = tnt.Hooks(on_backward=spoil)
+    hooks = tnt.chain(bad, tnt.hooks.nan_guard(2))
+    error = error_of(hooks, problem.job(), tnt.hooks.NonFiniteError)
+    assert error.state.t == 2
+    np.testing.assert_array_equal(error.state.params["weight"], 0)
+
+
+def test_parameters_that_a_failed_call_was_given_are_gone(problem, monkeypatch):
+    """A call that fails on the device has destroyed its arguments."""
+    from tntjax.engine import _loop
+
+    def call(heavy, light, chunk, count, keep_every):
+        for leaf in jax.tree.leaves(heavy):
+            leaf.delete()
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(_loop, "_call", lambda *args: call)
+    error = error_of(tnt.Hooks(), problem.job(), RuntimeError)
+    assert not hasattr(error, "state")
+    assert "were handed to the compiled call that failed" in error.__notes__[-1]
+
+
+def test_nothing_is_carried_before_a_run_is_restored(problem):
+    hooks = tnt.Hooks(on_start=failing_at(0))
+    error = error_of(hooks, problem.job(), resume=lambda like: None)
+    assert not hasattr(error, "state")
+
+
+def test_a_transfer_guard_is_explained(problem):
+    def disallowed(state):
+        raise RuntimeError("Disallowed host-to-device transfer: aval=float32[8,5]")
+
+    hooks = tnt.every(2, disallowed)
+    error = error_of(hooks, problem.job(), RuntimeError)
+    assert 'with jax.transfer_guard("allow")' in error.__notes__[-1]

@@ -1,0 +1,128 @@
+"""What is carried from step to step, and how hosts and devices see it."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tntjax._struct import describe
+from tntjax._types import Meter
+from tntjax.engine._state import CARRIED, COUNTERS, State
+
+RATES = ("lr", "lr_criterion")
+
+
+def as_carry(state: State) -> State:
+    """Turns what hooks left in the carried fields into strongly typed arrays.
+
+    Args:
+      state: the State as a host hook returned it.
+
+    Returns:
+      The State with JAX arrays as leaves of its carried fields.
+
+    Raises:
+      TypeError: if something in there is not a number or an array.
+    """
+
+    def strong(path: Any, leaf: Any) -> jax.Array:
+        if isinstance(leaf, jax.Array):
+            return without_weak_type(leaf)
+        try:
+            return _array(leaf, jnp.result_type(leaf))
+        except (TypeError, ValueError) as error:
+            where = path[0].key + jax.tree_util.keystr(path[1:])
+            raise TypeError(
+                f"state.{where} is {describe(leaf)}, but what is carried from step to"
+                " step must be numbers or arrays. Keep other things in the hook's own"
+                " closure (a TimeMeter, a Log), or return them from a host hook."
+            ) from error
+
+    carried = {field: getattr(state, field) for field in CARRIED}
+    for field in COUNTERS:
+        carried[field] = _array(carried[field], jnp.int32)
+    for field in RATES:  # a Python number would be of another dtype than an array
+        if carried[field] is not None:
+            carried[field] = _array(carried[field], jnp.result_type(float))
+    return state.replace(**_together(jax.tree_util.tree_map_with_path(strong, carried)))
+
+
+def as_plain(state: State) -> State:
+    """Turns counters and learning rates into Python numbers, for the host to read.
+
+    `as_carry` makes the same arrays of them again.
+
+    Args:
+      state: the State; its counters are waited for.
+
+    Returns:
+      The State with Python numbers in these fields.
+    """
+    plain: dict[str, Any] = {n: int(getattr(state, n)) for n in COUNTERS}
+    for name in RATES:
+        rate = getattr(state, name)
+        plain[name] = float(rate) if getattr(rate, "ndim", None) == 0 else rate
+    return state.replace(**plain)
+
+
+def read_on_host(tree: Any, place: tuple = ()) -> Any:
+    """Turns device arrays into what a `watch` sees: Python numbers and NumPy arrays.
+
+    Inside a meter even a single number stays an array, as its methods expect one.
+
+    Args:
+      tree: a pytree of JAX arrays; PRNG keys stay as they are.
+      place: which entry of each leaf to read, `()` for all of it.
+
+    Returns:
+      The tree on the host.
+    """
+
+    def array(leaf: Any) -> Any:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return leaf[(*place, ...)]
+        # Not device_get, which takes ten times as long for small arrays.
+        return np.asarray(leaf)[(*place, ...)]
+
+    def node(value: Any) -> Any:
+        if isinstance(value, Meter):
+            return jax.tree.map(array, value)
+        value = array(value)
+        number = isinstance(value, np.ndarray) and not value.ndim
+        return value.item() if number else value
+
+    return jax.tree.map(node, tree, is_leaf=lambda value: isinstance(value, Meter))
+
+
+def saved_fields(state: State) -> dict[str, Any]:
+    """Returns what a run needs to go on from here: what is carried, and `stop`."""
+    state = as_carry(state)
+    carried = {name: getattr(state, name) for name in CARRIED}
+    return {**carried, "stop": np.asarray(state.stop)}
+
+
+def without_weak_type(leaf: Any) -> Any:
+    """Returns a leaf whose dtype no other operand can change."""
+    return jnp.asarray(leaf, leaf.dtype) if getattr(leaf, "weak_type", False) else leaf
+
+
+def _array(leaf: Any, kind: Any) -> jax.Array:
+    """A JAX array. NumPy converts numbers, in a third of the time that JAX takes."""
+    if isinstance(leaf, bool | int | float | complex | np.generic):
+        leaf = np.asarray(leaf, kind)
+    converted = isinstance(leaf, np.ndarray) and leaf.dtype == kind
+    return jnp.asarray(leaf, None if converted else kind)
+
+
+def _together(tree: Any) -> Any:
+    """Leaves of a tree where one of them was put on purpose.
+
+    Were some committed to a device and others not, then all would be after the first
+    compiled call, and the second would compile anew.
+    """
+    places = (leaf.sharding for leaf in jax.tree.leaves(tree) if leaf.committed)
+    place = next(places, None)
+    if place is None or len(place.device_set) > 1:
+        return tree
+    return jax.device_put(tree, place)

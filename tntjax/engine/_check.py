@@ -1,0 +1,210 @@
+"""Checks of what an engine is given, with errors that say what to write."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from tntjax._struct import describe
+from tntjax._types import SampleIterator
+from tntjax.engine._hooks import Hooks, check_hashable
+from tntjax.network import Stateful
+from tntjax.network._flags import check_flags
+
+ADAPTERS = {
+    ("flax.nnx", "Module"): "nnx",
+    ("flax.nnx", "GraphDef"): "nnx",
+    ("flax.linen", "Module"): "linen",
+    ("equinox", "Module"): "equinox",
+    ("haiku", "Transformed"): "haiku",
+    ("haiku", "TransformedWithState"): "haiku",
+}
+"""By package and name of a class, the function of tnt.network that adapts it."""
+
+ADAPT = {
+    "nnx": "tnt.network.nnx(model)",
+    "linen": "tnt.network.linen(model, variables)",
+    "equinox": "tnt.network.equinox(model)",
+    "haiku": "tnt.network.haiku(transformed, params)",
+}
+
+NOT_TOLD = """A plain function is not told. Make it a tnt.network.Stateful, which is \
+passed `training`, or fix the argument with functools.partial(network, {name}=...)."""
+
+PROBE = np.zeros((), np.int32)
+"""Becomes a tracer in a function that JAX traces."""
+
+IN_A_TRANSFORMATION = (
+    "train and test cannot run inside jax.jit, jax.vmap or jax.grad ({what} is a"
+    " tracer): they loop on the host and compile their steps themselves. Call them"
+    " outside."
+)
+
+
+def check_hooks(engine: str, hooks: Any) -> None:
+    """Raises a TypeError if an engine was given something else than Hooks."""
+    if isinstance(hooks, Hooks):
+        return
+    advice = "Say when a function is to run: tnt.Hooks(on_update=function)."
+    if isinstance(hooks, list | tuple):
+        advice = "Put several together: tnt.chain(*hooks)."
+    if isinstance(hooks, dict):
+        advice = "Make one of a dict of functions: tnt.Hooks(**hooks)."
+    raise TypeError(f"{engine} needs Hooks, got {describe(hooks)}. {advice}")
+
+
+def check_network(network: Any) -> None:
+    """Raises a TypeError if an engine cannot call it."""
+    if not isinstance(network, Stateful):
+        adapter = find_adapter(network)
+        # A module of equinox may be a function of two arguments.
+        own = adapter == "equinox" and _takes(network, 2)
+        if adapter is not None and not own:
+            raise TypeError(
+                f"network is a module, {describe(network)}. Adapt it: train("
+                f"**{ADAPT[adapter]}._asdict(), ...)."
+            )
+        if not callable(network):
+            raise TypeError(
+                "network must be a function (params, input) -> output, or a"
+                f" tnt.network.Stateful; got {describe(network)}."
+            )
+        check_flags("network", network, NOT_TOLD, given=2)
+    check_hashable("network", network)
+
+
+def find_adapter(value: Any) -> str | None:
+    """Returns which function of tnt.network adapts a module, None if none does."""
+    for cls in type(value).__mro__:
+        for (package, name), adapter in ADAPTERS.items():
+            if cls.__name__ == name and f"{cls.__module__}.".startswith(f"{package}."):
+                return adapter
+    return None
+
+
+def _takes(function: Any, number: int) -> bool:
+    """True if a function can be called with so many arguments, as far as is known."""
+    try:
+        inspect.signature(function).bind(*range(number))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def check_function(name: str, function: Any) -> None:
+    """Raises a TypeError if an argument is not a function."""
+    if not callable(function):
+        raise TypeError(f"{name} must be a function, got {describe(function)}.")
+    check_hashable(name, function)
+
+
+def check_iterator(iterator: Any) -> None:
+    """Raises a TypeError if an engine cannot iterate over it."""
+    if isinstance(iterator, SampleIterator) and not isinstance(iterator, type):
+        return
+    advice = "Wrap it: tnt.DatasetIterator(dataset)."
+    if isinstance(iterator, Iterator):
+        advice = (
+            "A generator can be read once and not from the middle. Put its samples into"
+            " a list, tnt.DatasetIterator(list(generator)), or write a class with"
+            " __len__ and __getitem__ that makes sample number `index`."
+        )
+    if isinstance(iterator, type):
+        advice = "Pass an instance of the class."
+    raise TypeError(
+        "iterator must have run and chunks, as tnt.DatasetIterator has; got"
+        f" {describe(iterator)}. {advice}"
+    )
+
+
+def check_params(name: str, params: Any) -> None:
+    """Raises a TypeError if something in there has no gradient."""
+    if params is None:
+        return
+    adapter = find_adapter(params)
+    if adapter is not None:
+        raise TypeError(
+            f"{name} is a module, {describe(params)}, but must be a pytree of float"
+            f" arrays. Adapt it: train(**{ADAPT[adapter]}._asdict(), ...)."
+        )
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        where = f"{name}{jax.tree_util.keystr(path)}"
+        if not isinstance(leaf, float | int | complex) and not hasattr(leaf, "dtype"):
+            raise TypeError(
+                f"{where} is {describe(leaf)}, but parameters must be floating point"
+                " arrays. Keep functions and settings in the network."
+            )
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
+            raise TypeError(
+                f"{where} is {describe(leaf)}, but"
+                " parameters must be floating point. Keep integers elsewhere."
+            )
+
+
+def check_rate(name: str, rate: Any) -> float:
+    """Returns a learning rate as a number, or raises an error if it is not one."""
+    check_concrete(**{name: rate})
+    if callable(rate):
+        raise TypeError(
+            f"{name} must be a number, got the function {describe(rate)}. For a"
+            f" schedule chain tnt.hooks.learning_rate(schedule) to the hooks, and pass"
+            f" {name}=0.1, say, which it replaces."
+        )
+    array = hasattr(rate, "dtype") and not rate.shape
+    if isinstance(rate, bool) or not (array or isinstance(rate, float | int)):
+        advice = (
+            "For one rate a group of parameters use OptimEngine and optax.partition."
+        )
+        if isinstance(rate, str):
+            advice = f"Write {name}=float(text)."
+        if rate is None:
+            advice = (
+                f"Write {name}=0.1, say; an optimizer of optax goes to OptimEngine."
+            )
+        raise TypeError(f"{name} must be a number, got {describe(rate)}. {advice}")
+    if not float(rate) >= 0:
+        raise ValueError(f"{name} must be at least 0, got {rate}.")
+    return float(rate)
+
+
+def check_key(key: Any) -> jax.Array:
+    """Returns a PRNG key, by default one of 0, or raises a TypeError."""
+    if key is None:
+        return jax.random.key(0)
+    kind = getattr(key, "dtype", None)
+    if kind is None or not (
+        jnp.issubdtype(kind, jax.dtypes.prng_key) or (kind == "uint32" and key.ndim)
+    ):
+        seed = key if isinstance(key, int) else "0"
+        raise TypeError(
+            f"key must be a PRNG key, got {describe(key)}. Write"
+            f" key=jax.random.key({seed})."
+        )
+    return key
+
+
+def check_concrete(**arguments: Any) -> None:
+    """Raises a TypeError inside a transformation of JAX."""
+    leaves = jax.tree_util.tree_leaves_with_path(arguments)
+    for path, leaf in leaves:
+        if isinstance(leaf, Tracer):
+            what = path[0].key + jax.tree_util.keystr(path[1:])
+            raise TypeError(IN_A_TRANSFORMATION.format(what=what))
+    if isinstance(jnp.asarray(PROBE), Tracer):
+        raise TypeError(IN_A_TRANSFORMATION.format(what="each array made there"))
+
+
+def check_optimizer(name: str, optimizer: Any) -> None:
+    """Raises a TypeError if optax did not make it."""
+    if not callable(getattr(optimizer, "init", None)) or not callable(
+        getattr(optimizer, "update", None)
+    ):
+        raise TypeError(
+            f"{name} must be an optimizer of optax, such as optax.adam(1e-3); got"
+            f" {describe(optimizer)}."
+        )
+    check_hashable(name, optimizer)

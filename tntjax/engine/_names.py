@@ -1,0 +1,118 @@
+"""Names that an engine does not have, and what to write instead."""
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Class = TypeVar("Class", bound=type)
+
+ARGUMENTS = {
+    "max_epoch": ("epochs", "n_epochs", "num_epochs", "nb_epoch", "epoch"),
+    "max_steps": ("steps", "n_steps", "num_steps", "iterations", "max_iter", "updates"),
+    "network": ("model", "net", "module", "apply_fn", "forward"),
+    "criterion": ("loss", "loss_fn", "loss_function", "objective"),
+    "iterator": ("data", "dataset", "loader", "dataloader", "batches", "train_loader"),
+    "params": ("parameters", "variables", "weights"),
+    "lr": ("learning_rate", "step_size"),
+    "key": ("rng", "rngs", "seed"),
+    "optimizer": ("optim", "opt", "tx"),
+}
+"""For each argument what other libraries call it."""
+
+ELSEWHERE = {
+    "optimizer": "tnt.OptimEngine(hooks).train(..., optimizer=...) takes an optimizer.",
+    "criterion_optimizer": "tnt.OptimEngine(hooks).train takes optimizers.",
+    "lr": "The optimizer has the learning rate: optimizer=optax.sgd(0.1).",
+    "lr_criterion": "The optimizer has the rate: criterion_optimizer=optax.sgd(0.1).",
+    "hooks": "The engine has the hooks: tnt.SGDEngine(hooks).train(...).",
+    "callbacks": "The engine has the hooks: tnt.SGDEngine(hooks).train(...).",
+    "batch_size": "The dataset has the batches: tnt.BatchDataset(dataset, batch_size).",
+    "shuffle": "The dataset has the order: tnt.ShuffleDataset(dataset, seed=epoch).",
+    "validation_data": "Chain a hook: tnt.hooks.validate(engine, iterator).",
+}
+"""For each argument that a method does not take where it belongs."""
+
+METHODS = {
+    "train": ("fit", "learn", "optimize", "run", "step"),
+    "test": ("evaluate", "eval", "validate", "predict", "score"),
+}
+"""For each method what other libraries call it."""
+
+
+def explain_keywords(function: Function) -> Function:
+    """Makes a method explain an argument that it does not take.
+
+    Args:
+      function: a method whose arguments are keywords.
+
+    Returns:
+      The method, of the same signature.
+    """
+    names = [*inspect.signature(function).parameters][1:]
+
+    @functools.wraps(function)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if args:
+            raise TypeError(
+                f"{function.__name__} takes its arguments by name, such as"
+                f" {function.__name__}({names[0]}=..., {names[1]}=...)."
+            )
+        for name in kwargs:
+            if name not in names:
+                what = f"{type(self).__name__}.{function.__name__}"
+                raise TypeError(
+                    f"{what} has no argument {name!r}. {_instead(name, names)}"
+                )
+        return function(self, **kwargs)
+
+    return checked  # pyright: ignore[reportReturnType]
+
+
+def _instead(name: str, names: list[str]) -> str:
+    known = next((own for own, others in ARGUMENTS.items() if name in others), name)
+    if known in names:
+        return f"It is called {known!r} here."
+    if known in ELSEWHERE:
+        return ELSEWHERE[known]
+    close = find_close(name, names)
+    meant = f"Did you mean {close!r}? " if close else ""
+    return f"{meant}Its arguments are {', '.join(names)}."
+
+
+def find_close(name: str, names: Iterable[str]) -> str | None:
+    """Finds the name that was probably meant.
+
+    Args:
+      name: what was written.
+      names: what there is.
+
+    Returns:
+      The most similar name, None if no name is similar.
+    """
+    return next(iter(difflib.get_close_matches(name, list(names), n=1)), None)
+
+
+def explain_methods(cls: Class) -> Class:
+    """Makes a class explain a method that it does not have, such as `fit`.
+
+    Args:
+      cls: an engine.
+
+    Returns:
+      The class.
+    """
+
+    def missing(self: Any, name: str) -> Any:
+        own = next((own for own, others in METHODS.items() if name in others), None)
+        there = f" It is called {own!r} here." if own else ""
+        raise AttributeError(
+            f"{type(self).__name__} has no attribute {name!r}.{there}",
+            name=name,
+            obj=self,
+        )
+
+    type.__setattr__(cls, "__getattr__", missing)
+    return cls

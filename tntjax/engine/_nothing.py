@@ -1,0 +1,61 @@
+"""Why an epoch had nothing in it, in the user's terms."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tntjax._types import Dataset, is_dataset
+
+
+def why_nothing(iterator: Any, epoch: int) -> str:
+    """Explains why an iterator yielded nothing.
+
+    Args:
+      iterator: what was iterated over.
+      epoch: which epoch was empty.
+
+    Returns:
+      The text of an error.
+    """
+    layers = [(type(d).__name__, len(d), d) for d in _layers(iterator, epoch)]
+    return (
+        f"There is nothing to train or test on: {type(iterator).__name__} has no sample"
+        f" in epoch {epoch}. {_reason(iterator, layers)}"
+    )
+
+
+def _layers(iterator: Any, epoch: int) -> Iterator[Dataset]:
+    """The dataset that is read and, one by one, those that it wraps."""
+    source = getattr(iterator, "source", None)
+    if callable(source) and not is_dataset(source):
+        source = source(epoch)
+    while is_dataset(source):
+        yield source
+        source = getattr(source, "dataset", None)
+
+
+def _reason(iterator: Any, layers: list[tuple[str, int, Any]]) -> str:
+    empty = [number for number, (_, length, _) in enumerate(layers) if not length]
+    if not layers:
+        return "Look at what it iterates over: next(iter(iterator))."
+    if not empty:
+        return _dropped(iterator, layers)
+    name, _, dataset = layers[empty[-1]]
+    if empty[-1] == len(layers) - 1:
+        return f"The dataset, of type {name}, is empty: its len is 0."
+    inner, length, _ = layers[empty[-1] + 1]
+    if getattr(dataset, "policy", None) == "skip-last":
+        return (
+            f"{name} has {length} samples and batch_size={dataset.batch_size}, and"
+            f" policy='skip-last' leaves out what is not full. Take a batch_size"
+            f" of at most {length}, or policy='include-last'."
+        )
+    return f"{name} makes no sample of the {length} samples of {inner}."
+
+
+def _dropped(iterator: Any, layers: list[tuple[str, int, Any]]) -> str:
+    name, length, _ = layers[0]
+    who = [type(iterator).__name__] if getattr(iterator, "filter", None) else []
+    who += [name for name, _, d in layers if getattr(d, "filter", None) is not None]
+    if who:
+        return f"The filter of {who[0]} drops everything of the {length} samples there."
+    return f"The {length} samples of {name} are arrays without a row."

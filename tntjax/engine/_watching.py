@@ -1,0 +1,82 @@
+"""Watches: what they are shown, and when the calls that made it are done."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+
+from tntjax.engine._carry import read_on_host
+from tntjax.engine._clock import Clock
+from tntjax.engine._explained import explained
+from tntjax.engine._hooks import Scheduled
+from tntjax.engine._signals import Signals
+from tntjax.engine._state import LIGHT, State
+
+SEEN = (*LIGHT, "samples")
+"""What hooks of the host see as compiled code left it; the rest the host knows."""
+
+
+class WatchQueue:
+    """Calls that were not waited for, and what is to be shown when they are done.
+
+    Args:
+      clock: is told about waiting and showing.
+      signals: hold Ctrl-C back while something is shown.
+    """
+
+    def __init__(self, clock: Clock, signals: Signals) -> None:
+        self._clock, self._signals = clock, signals
+        self._calls: deque[tuple[State, list[Callable[[], Any]]]] = deque()
+        self._shows: deque[Callable[[], Any]] = deque()
+
+    def add(self, light: State) -> None:
+        """Takes note of a call, by what it returns."""
+        self._calls.append((light, []))
+
+    def watch(self, scheduled: Scheduled, state: State, place: tuple = ()) -> None:
+        """Has a State shown once the last call is done.
+
+        Args:
+          scheduled: what to show it to.
+          state: the State, without large parts.
+          place: where in the arrays of its light part.
+        """
+        light = {name: getattr(state, name) for name in SEEN} | {"key": None}
+        for leaf in jax.tree.leaves(light):
+            if any(device.platform != "cpu" for device in leaf.devices()):
+                leaf.copy_to_host_async()  # pragma: no cover - on accelerators
+
+        def show() -> None:
+            seen = state.replace(**read_on_host(light, place))
+            with explained(scheduled.function, f"watch({scheduled.n})", seen):
+                scheduled.function(seen)
+
+        if not self._calls:  # all was waited for, and a hook has changed the State
+            self.add(state)
+        self._calls[-1][1].append(show)
+
+    def settle(self, most: int) -> None:
+        """Waits until at most so many calls are left, and shows those done in order."""
+        self._show()
+        while len(self._calls) > most:
+            light, shows = self._calls.popleft()
+            jax.block_until_ready(light.t)
+            self._clock.lap("device")
+            self._shows.extend(shows)
+            self._show()
+
+    def drain(self) -> Iterator[Exception]:
+        """Shows all that is left, and yields what is raised on the way."""
+        while self._calls or self._shows:
+            try:
+                self.settle(0)
+            except Exception as error:
+                yield error
+
+    def _show(self) -> None:
+        while self._shows:
+            show = self._shows.popleft()  # one that fails is not shown again
+            with self._signals.heard("second"):
+                show()
+        self._clock.lap("hooks")
