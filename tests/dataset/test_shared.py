@@ -69,6 +69,21 @@ def test_what_an_iterator_transforms(nested):
         assert list(kind(samples, transform=innermost)) == [1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("nested", "error", "message"),
+    [
+        (lists, TypeError, "takes arrays of numbers"),
+        (dicts, ValueError, "1152921504606"),
+    ],
+)
+@pytest.mark.parametrize("wrap", [lambda d: d, lambda d: BatchDataset(d, 2)])
+def test_chunks_for_an_engine(nested, error, message, wrap):
+    dataset = wrap([{"x": 1, "tree": nested(1)}] * 3)
+    for kind in (DatasetIterator, lambda d: ParallelDatasetIterator(d, 1)):
+        with pytest.raises(error, match=message):
+            next(kind(dataset).chunks(0, 0, lambda position, size: 2))
+
+
 @every_table
 def test_the_bytes_of_a_sample(nested):
     assert bytes_of(nested(1, 20)) == sample_bytes([nested(1.5, 20)]) == 8 * 2**20

@@ -10,7 +10,7 @@ import numpy as np
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset, Room, Sample
 from tntjax.dataset._take import bytes_of, take
-from tntjax.transform._batch import stack_rows
+from tntjax.transform._batch import check_fields, stack_rows
 
 NUMBERS = (np.number, np.bool_, jax.dtypes.prng_key)
 
@@ -124,9 +124,13 @@ def _stacked(group: list[Sample]) -> Iterator[StackedChunk]:
 
 def _signature(sample: Sample) -> tuple:
     """Structure, shapes and dtypes; two samples stack if these are equal."""
-    leaves, structure = jax.tree.flatten(sample)
+    check_fields(sample)
+    leaves, structure = jax.tree.flatten(sample, lambda node: isinstance(node, list))
     return structure, tuple(
-        (np.shape(leaf), getattr(leaf, "dtype", type(leaf))) for leaf in leaves
+        list
+        if isinstance(leaf, list)  # which never stack, and may hold any number of lists
+        else (np.shape(leaf), getattr(leaf, "dtype", type(leaf)))
+        for leaf in leaves
     )
 
 

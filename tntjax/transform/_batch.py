@@ -7,7 +7,7 @@ from typing import Any
 
 from tntjax._struct import describe
 from tntjax._types import Sample
-from tntjax.transform._column import Column, column_for
+from tntjax.transform._column import column_for
 from tntjax.transform._table import table_merge_keys
 from tntjax.utils import check_function
 
@@ -112,7 +112,9 @@ def stack_rows(samples: Iterable[Sample], count: int) -> Sample:
     coming = itertools.islice(samples, count)
     block, done, column = list(itertools.islice(coming, BLOCK)), 0, None
     while block:
-        column = column or _checked_column(block[0], count)
+        if column is None:
+            check_fields(block[0])
+            column = column_for(block[0], count, ())
         column.write(done, block)
         done += len(block)
         block = list(itertools.islice(coming, BLOCK))
@@ -121,15 +123,18 @@ def stack_rows(samples: Iterable[Sample], count: int) -> Sample:
     return column.batch()
 
 
-def _checked_column(first: Sample, count: int) -> Column:
-    fields = _count_fields(first, {})
+def check_fields(sample: Sample) -> None:
+    """Raises a ValueError if a sample has more fields than a batch could have.
+
+    That takes dicts in dicts, the same one at many places: 2**n of n.
+    """
+    fields = _count_fields(sample, {})
     if fields > MOST_FIELDS:
         raise ValueError(
             f"Can't make a batch of samples with {fields} fields each, at most"
             f" {MOST_FIELDS}. Fields of a dict count at each place where it is; keep"
             " what is no array in a list."
         )
-    return column_for(first, count, ())
 
 
 def _count_fields(value: Any, known: dict[int, int]) -> int:
