@@ -228,6 +228,8 @@ def test_float64_keeps_the_dtype_of_the_meter():
 
 def test_large_host_numbers_are_not_cut():
     assert measured(AverageValueMeter().add(3 * 10**9))[0] == pytest.approx(3e9)
+    assert measured(AverageValueMeter().add(10**30))[0] == pytest.approx(1e30)
+    assert measured(AverageValueMeter().add([10**30, 0]))[0] == pytest.approx(5e29)
     large = np.array([2**40, 2**40], np.int64)
     assert measured(AverageValueMeter().add(large))[0] == 2.0**40
     assert measured(AverageValueMeter().add(np.float64(1e300)))[0] == math.inf

@@ -63,7 +63,11 @@ def as_array(value: Any) -> Any:
       value: an array, a number, or a list of these, which may be tracers.
 
     Returns:
-      A JAX array if it was one or has one inside, else a NumPy array.
+      A JAX array if it was one or has one inside, else a NumPy array, float64 for
+      integers of more than 64 bits.
+
+    Raises:
+      OverflowError: if an integer is too large for a float.
 
     Example:
       >>> as_array([1, 2]).dtype.name
@@ -72,8 +76,12 @@ def as_array(value: Any) -> Any:
     if isinstance(value, jax.Array | np.ndarray):
         return value
     if isinstance(value, list | tuple):
-        return namespace(*jax.tree.leaves(value)).asarray(value)
-    return np.asarray(value)
+        array = namespace(*jax.tree.leaves(value)).asarray(value)
+    else:
+        array = np.asarray(value)
+    if array.dtype == object and all(isinstance(entry, int) for entry in array.flat):
+        return array.astype(np.float64)
+    return array
 
 
 def host_zeros(tree: Any) -> Any:
