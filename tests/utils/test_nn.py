@@ -19,7 +19,7 @@ LENET = [
 
 
 def test_lenet():
-    assert infer_output_size(LENET, 32) == 5
+    assert infer_output_size(LENET, 32) == (5, 4)
     assert infer_input_size(LENET, 5) == (32, 4)
     assert infer_input_size(LENET) == (16, 4)
 
@@ -47,10 +47,10 @@ def test_input_sizes_and_receptive_fields(layers, size, expected):
 def test_the_input_is_the_smallest_that_gives_the_output(size, stride, padding):
     layers = [{"kernel": 4, "stride": stride, "padding": padding}, {"kernel": 3}]
     least = infer_input_size(layers, size).size
-    assert infer_output_size(layers, least) == size
-    assert infer_output_size(layers, least + stride) == size + 1
+    assert infer_output_size(layers, least).size == size
+    assert infer_output_size(layers, least + stride).size == size + 1
     with suppress(ValueError):  # smaller than a kernel
-        assert infer_output_size(layers, least - 1) < size
+        assert infer_output_size(layers, least - 1).size < size
 
 
 LAYER = st.builds(
@@ -69,16 +69,25 @@ LAYER = st.builds(
 def test_an_input_is_found_if_there_is_one(layers, size):
     for candidate in range(1, 600):  # more than any of these nets needs
         with suppress(ValueError):  # smaller than a kernel
-            if infer_output_size(layers, candidate) == size:
+            if infer_output_size(layers, candidate).size == size:
                 assert infer_input_size(layers, size).size == candidate
                 return
     with pytest.raises(ValueError, match="pads so much"):
         infer_input_size(layers, size)
 
 
+def test_both_ways_have_the_same_stride():
+    layers = [{"kernel": 11, "stride": 4}, {}, {"kernel": 3, "stride": 2}]
+    found = infer_output_size(layers, 227)
+    assert found == (27, 8)
+    assert (found.size, found.stride) == (27, 8)
+    assert infer_input_size(layers, found.size).stride == found.stride
+    assert infer_output_size([], 7) == (7, 1)
+
+
 def test_small_integers_of_numpy_do_not_wrap():
     layers = [{"kernel": np.uint8(3), "padding": np.uint8(100)}]
-    assert infer_output_size(layers, np.uint8(200)) == 398
+    assert infer_output_size(layers, np.uint8(200)).size == 398
     assert infer_input_size(layers, np.int16(398)) == (200, 1)
 
 
@@ -93,7 +102,7 @@ def test_the_output_is_that_of_a_convolution():
             (layer.get("stride", 1),),
             [(pad, pad)],
         )
-    assert infer_output_size(layers, 40) == signal.shape[-1]
+    assert infer_output_size(layers, 40).size == signal.shape[-1]
 
 
 @pytest.mark.parametrize(

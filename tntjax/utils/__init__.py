@@ -22,12 +22,18 @@ from tntjax.utils._check import (
 from tntjax.utils._dtype import check_unmasked, common_dtype, convert, with_one_dtype
 from tntjax.utils._files import list_image_files, load_list
 from tntjax.utils._md5 import md5
-from tntjax.utils._nn import InputSize, infer_input_size, infer_output_size
+from tntjax.utils._nn import (
+    InputSize,
+    OutputSize,
+    infer_input_size,
+    infer_output_size,
+)
 from tntjax.utils._plain import as_plain
 from tntjax.utils._table import alike, can_merge, foreach, merge, merge_arrays
 
 __all__ = [
     "InputSize",
+    "OutputSize",
     "alike",
     "as_array",
     "as_mask",

@@ -27,6 +27,18 @@ class InputSize(NamedTuple):
     stride: int
 
 
+class OutputSize(NamedTuple):
+    """What `infer_output_size` returns.
+
+    Args:
+      size: the size of the output.
+      stride: how many inputs apart two neighbours of the output look.
+    """
+
+    size: int
+    stride: int
+
+
 def infer_input_size(layers: Sequence[Layer], size: int = 1) -> InputSize:
     """Computes the smallest input along one axis that gives an output.
 
@@ -50,8 +62,8 @@ def infer_input_size(layers: Sequence[Layer], size: int = 1) -> InputSize:
       >>> infer_input_size([{"kernel": 5}, {"kernel": 2, "stride": 2}, {"kernel": 5}])
       InputSize(size=14, stride=2)
 
-    Torchnet: `utils.nn.inferinputsize`, with `kw`, `dw` and `pw`. It gives negative
-    sizes where there is no input.
+    Torchnet: `utils.nn.inferinputsize`, with `kw`, `dw` and `pw`, and a flag to print
+    each step. It gives negative sizes where there is no input.
     """
     _check_integer("size", size, least=1)
     smallest = largest = int(size)  # a stride above 1 leaves a choice
@@ -68,7 +80,7 @@ def infer_input_size(layers: Sequence[Layer], size: int = 1) -> InputSize:
     return InputSize(smallest, total)
 
 
-def infer_output_size(layers: Sequence[Layer], size: int) -> int:
+def infer_output_size(layers: Sequence[Layer], size: int) -> OutputSize:
     """Computes the size of a network's output along one axis.
 
     Args:
@@ -76,7 +88,7 @@ def infer_output_size(layers: Sequence[Layer], size: int) -> int:
       size: the size of the input.
 
     Returns:
-      The size of the output.
+      The size of the output, and the product of the strides.
 
     Raises:
       TypeError: if a layer is not a dict, or a number no integer.
@@ -85,20 +97,21 @@ def infer_output_size(layers: Sequence[Layer], size: int) -> int:
 
     Example:
       >>> infer_output_size([{"kernel": 5}, {"kernel": 2, "stride": 2}], size=28)
-      12
+      OutputSize(size=12, stride=2)
 
-    Torchnet: `utils.nn.inferoutputsize`, which fails at layers without a kernel.
+    Torchnet: `utils.nn.inferoutputsize`, with `kw`, `dw` and `pw`, which fails at
+    layers without a kernel, and when it is asked to print each step.
     """
     _check_integer("size", size, least=1)
-    size = int(size)  # one of NumPy would wrap
+    size, total = int(size), 1  # one of NumPy would wrap
     for number, (kernel, stride, padding) in _convolutions(layers):
         if size + 2 * padding < kernel:
             raise ValueError(
                 f"infer_output_size: layer {number} gets {size} inputs, less than its"
                 f" kernel takes: {describe(dict(layers[number]))}."
             )
-        size = (size + 2 * padding - kernel) // stride + 1
-    return size
+        size, total = (size + 2 * padding - kernel) // stride + 1, total * stride
+    return OutputSize(size, total)
 
 
 def _convolutions(layers: Sequence[Layer]) -> list[tuple[int, tuple[int, int, int]]]:
