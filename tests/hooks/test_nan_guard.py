@@ -172,3 +172,54 @@ def test_a_test_is_left_alone(problem):
 def test_bad_arguments():
     with pytest.raises(ValueError, match="needs n >= 1, got 0"):
         nan_guard(0)
+
+
+# ---- what the update makes of finite gradients --------------------------------------
+
+OVERFLOWS = optax.chain(optax.scale(-1e38), optax.scale(1e10))
+
+
+def at_update(number, optimizer):
+    """An optimizer that steps by 0.1 times the gradient, but for one update."""
+
+    def update(updates, count, params=None):
+        wild, _ = optimizer.update(updates, optimizer.init(params), params)
+        updates = jax.tree.map(
+            lambda w, g: jnp.where(count == number - 1, w, -0.1 * g), wild, updates
+        )
+        return updates, count + 1
+
+    return optax.GradientTransformation(lambda params: jnp.int32(0), update)
+
+
+@JIT
+def test_an_update_that_overflows(problem, same, jit):
+    job = problem.job(max_epoch=1, jit=jit, optimizer=at_update(3, OVERFLOWS))
+    del job["lr"]
+    hooks = tnt.chain(metering(loss=LOSS), tnt.hooks.ema(0.5), nan_guard(5))
+    with pytest.raises(NonFiniteError) as caught:
+        tnt.OptimEngine(hooks).train(**job)
+    error = caught.value
+    assert (error.step, error.leaf, int(error.state.t)) == (3, "params['bias']", 5)
+    assert str(error).startswith("in update 3 params['bias'] was not finite; the loss")
+    assert 0 < error.loss < 2
+    expected = good(problem, 2)
+    same(error.state.params, expected.params)
+    same(error.state.meters["loss"].value(), expected.meters["loss"].value())
+    assert int(error.state.opt_state) == 2
+    averages = jax.tree.leaves(tnt.hooks.ema_params(error.state))
+    assert all(np.isfinite(leaf).all() for leaf in averages)
+
+
+def test_an_update_of_a_criterion_that_overflows(problem):
+    def criterion(scale, output, target):
+        return (output.sum(-1) - scale * target) ** 2
+
+    hooks = tnt.chain(tnt.hooks.loss_scaling(), nan_guard(2))
+    job = problem.job(criterion=criterion, criterion_params=jnp.float32(1), max_epoch=1)
+    job |= {"lr": 0.0, "lr_criterion": 3e38}
+    with pytest.raises(NonFiniteError) as caught:
+        tnt.SGDEngine(hooks).train(**job)
+    error = caught.value
+    assert (error.step, error.leaf) == (1, "criterion_params")
+    assert float(error.state.criterion_params) == 1.0

@@ -63,9 +63,10 @@ def train_step(program: Program, state: State, sample: Sample) -> State:
     updated = settled_by(
         "the optimizer", "opt_state", state, program.update(state, objective)
     )
-    state = _unless_skipped(updated, before)
-    state = _counted(state)
-    return without_step_fields(fire(hooks, "on_update", state))
+    state = _counted(_unless_skipped(updated, before))
+    # Again, as hooks of on_update may have changed what was put back, or ask to skip.
+    state = _unless_skipped(fire(hooks, "on_update", state), before)
+    return without_step_fields(state)
 
 
 def test_step(program: Program, state: State, sample: Sample) -> State:

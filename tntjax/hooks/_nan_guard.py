@@ -1,4 +1,6 @@
-"""What is not finite stops the run, before it has done harm."""
+"""Stops a run at the first number that is not finite, before it does harm."""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +13,14 @@ NAME = "nan_guard"
 
 
 class NonFiniteError(FloatingPointError):
-    """A loss or a gradient was NaN or infinite.
+    """A loss, a gradient or a new parameter was NaN or infinite.
 
     Args:
       step: which update, from 1 on.
       loss: the mean loss of its batch.
-      leaf: what was not finite first: `loss`, or a gradient such as
-        `grads['weight']`.
+      leaf: what was not finite first: `the loss`, a gradient such as
+        `grads['weight']`, or, if all of these were, what the update made of a
+        parameter, such as `params['weight']`.
       state: the State when it was noticed, with `params`, `opt_state`, `model_state`
         and `meters` as they were after the last good step. `aux`, `key` and the
         counters went on.
@@ -43,10 +46,11 @@ finite; the loss was 0.5. error.state has the parameters from before.
 
 
 def nan_guard(n: int = 100) -> Hooks:
-    """Raises an error if a loss or a gradient is not finite.
+    """Raises an error if a loss, a gradient or a new parameter is not finite.
 
     Each step is looked at, compiled. The first bad one and all after it are skipped,
-    so parameters and meters stay those of the last good step. On the host the error
+    so parameters and meters stay those of the last good step; what hooks of `on_update`
+    that are chained before did in it is undone as well. On the host the error
     is raised after `n` updates, at the end of an epoch and at the end.
 
     Chained after `loss_scaling` it leaves alone what that skips, but for a loss that
@@ -70,13 +74,15 @@ def nan_guard(n: int = 100) -> Hooks:
       A compiled call makes up to 25 steps, fewer if their samples exceed 64 MiB.
       on_start               host      start()
       on_backward            compiled  guard()
+      on_update              compiled  guard_update()
       on_end_epoch           host      look()
       on_end                 host      look()
       every 100 updates      host      look() (waits, may change)
     """
     look = bind(_look)
-    hooks = Hooks(on_start=bind(_start), on_backward=bind(_guard))
-    return chain(hooks, Hooks(on_end_epoch=look, on_end=look), every(n, look))
+    compiled = {"on_backward": bind(_guard), "on_update": bind(_guard_update)}
+    hooks = Hooks(on_start=bind(_start), **compiled, on_end_epoch=look, on_end=look)
+    return chain(hooks, every(n, look))
 
 
 def _start(state: State) -> State:
@@ -87,18 +93,37 @@ def _start(state: State) -> State:
 
 
 def _guard(state: State) -> State:
-    loss, mask = jnp.asarray(state.loss), jnp.asarray(True)
-    if loss.ndim and isinstance(state.sample, dict) and "mask" in state.sample:
-        mask = state.sample["mask"]
-    counted = jnp.where(mask, loss, 0)
-    leaves = jax.tree.leaves((counted, state.grads, state.criterion_grads))
-    finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves])
+    losses = jnp.where(_shown(state), jnp.asarray(state.loss), 0)
+    finite = _are_finite((losses, state.grads, state.criterion_grads))
     handled = jnp.asarray(False if state.skip is None else state.skip)
     bad = ~finite[0] | (~finite.all() & ~handled)
+    return _noted(state, bad, state.t + 1, jnp.argmin(finite))
 
+
+def _guard_update(state: State) -> State:
+    """Looks at what the update made of the parameters; of finite gradients, too."""
+    finite = _are_finite((state.params, state.criterion_params))
+    before = 1 + len(finite)  # the loss, and a gradient for each parameter
+    return _noted(state, ~finite.all(), state.t, before + jnp.argmin(finite))
+
+
+def _are_finite(tree: Any) -> jax.Array:
+    """Returns a bool for each leaf."""
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)])
+
+
+def _shown(state: State) -> jax.Array:
+    """Returns the rows that no mask hides: [B] bool, or [] if the loss is []."""
+    if jnp.ndim(state.loss) and isinstance(state.sample, dict):
+        return jnp.asarray(state.sample.get("mask", True))
+    return jnp.asarray(True)
+
+
+def _noted(state: State, bad: jax.Array, step: jax.Array, leaf: jax.Array) -> State:
+    """Takes note of a step if it is the first bad one, and skips it and all after."""
     seen = state.aux[NAME]
-    mean = jnp.mean(loss.astype(jnp.float32), where=mask)
-    now = {"step": state.t + 1, "loss": mean, "leaf": jnp.argmin(finite)}
+    loss = jnp.mean(jnp.asarray(state.loss, jnp.float32), where=_shown(state))
+    now = {"step": step, "loss": loss, "leaf": leaf}
     first = bad & (seen["step"] == 0)
     seen = {k: jnp.where(first, now[k].astype(v.dtype), v) for k, v in seen.items()}
     return skip_if(put(state, "aux", NAME, seen), seen["step"] > 0)
@@ -110,10 +135,12 @@ def _look(state: State) -> State:
     seen = state.aux[NAME]
     if not int(seen["step"]):
         return state
-    named = {"grads": state.params, "criterion_grads": state.criterion_params}
+    trees = {"grads": state.params, "criterion_grads": state.criterion_params}
+    named = [*trees.items(), ("params", state.params)]
+    named.append(("criterion_params", state.criterion_params))
     paths = [
         f"{name}{jax.tree_util.keystr(path)}"
-        for name, tree in named.items()
+        for name, tree in named
         for path, _ in jax.tree_util.tree_leaves_with_path(tree)
     ]
     leaf = ["the loss", *paths][int(seen["leaf"])]
