@@ -50,6 +50,8 @@ class Case:
     """What is measured before anything was counted."""
     ordered: bool = False
     """What was added last matters."""
+    bad: tuple[float, ...] = (np.nan, np.inf, -np.inf)
+    """Values that the first argument of `add` may have where they spoil the value."""
 
 
 def values(rng, size):
@@ -126,6 +128,20 @@ def chances(rng, size):
     return rng.random(size).astype(np.float32), rng.integers(0, 2, size, np.int32)
 
 
+def column_of_chances(rng, size):
+    scores, labels = chances(rng, size)
+    return scores[:, None], labels.astype(np.uint8)
+
+
+def bytes_and_halves(rng, size):
+    scores, number = classes(rng, size)
+    return scores.astype(jnp.bfloat16), number.astype(np.uint8)
+
+
+def predictions(rng, size):
+    return rng.integers(-1, 7, size), rng.integers(-1, 7, size).astype(np.int8)
+
+
 def group():
     meters = {"error": ClassErrorMeter((1, 2)), "precision": PrecisionMeter()}
     inner = MeterDict({"best": RecallMeter(None)})
@@ -154,8 +170,13 @@ CASES = {
     "AverageValueMeter": Case(AverageValueMeter, values),
     "AverageValueMeter, weighted": Case(AverageValueMeter, weighted),
     "AverageValueMeter, [B, T]": Case(AverageValueMeter, tokens),
-    "CalibrationErrorMeter": Case(CalibrationErrorMeter, probabilities),
-    "CalibrationErrorMeter, two": Case(lambda: CalibrationErrorMeter(4), chances),
+    "CalibrationErrorMeter": Case(CalibrationErrorMeter, probabilities, bad=(np.nan,)),
+    "CalibrationErrorMeter, logits": Case(
+        lambda: CalibrationErrorMeter(logits=True), probabilities
+    ),
+    "CalibrationErrorMeter, two": Case(
+        lambda: CalibrationErrorMeter(4), column_of_chances, bad=(np.nan,)
+    ),
     "ClassErrorMeter": Case(ClassErrorMeter, classes),
     "ClassErrorMeter, top 1, 3, 6": Case(lambda: ClassErrorMeter((1, 3, 6)), classes),
     "ClassErrorMeter, accuracy": Case(
@@ -165,16 +186,23 @@ CASES = {
     "ConfusionMeter, normalized": Case(
         lambda: ConfusionMeter(6, normalized=True), classes, empty=0
     ),
+    "ConfusionMeter, bfloat16 and uint8": Case(
+        lambda: ConfusionMeter(6), bytes_and_halves, empty=0
+    ),
+    "ConfusionMeter, predictions": Case(
+        lambda: ConfusionMeter(6), predictions, empty=0
+    ),
     "ConfusionMeter, one-hot": Case(lambda: ConfusionMeter(6), one_hot, empty=0),
     "CorrelationMeter": Case(CorrelationMeter, pairs),
     "FScoreMeter": Case(FScoreMeter, labels),
+    "FScoreMeter, predictions": Case(lambda: FScoreMeter(None), predictions),
     "FScoreMeter, of classes": Case(lambda: FScoreMeter(None, 6, beta=2.0), classes),
     "HistogramMeter": Case(
         lambda: HistogramMeter(0.0, 4.0, num_bins=4), weighted, empty=0
     ),
-    "LogLossMeter": Case(LogLossMeter, probabilities),
+    "LogLossMeter": Case(LogLossMeter, probabilities, bad=(np.nan,)),
     "LogLossMeter, logits": Case(lambda: LogLossMeter(logits=True), probabilities),
-    "LogLossMeter, two": Case(LogLossMeter, chances),
+    "LogLossMeter, two": Case(LogLossMeter, chances, bad=(np.nan,)),
     "MSEMeter": Case(MSEMeter, pairs),
     "MSEMeter, Torchnet": Case(lambda: MSEMeter(True, **TORCHNET), pairs, empty=0),
     "MeanAbsoluteErrorMeter": Case(MeanAbsoluteErrorMeter, pairs),

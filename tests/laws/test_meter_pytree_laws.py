@@ -50,7 +50,7 @@ def test_add_keeps_dtypes_with_x64(case):
     try:
         batch = case.batch(np.random.default_rng(0), 5)
         wide = {"f": np.float64, "i": np.int64}
-        batch = [jnp.asarray(part, wide[part.dtype.kind]) for part in batch]
+        batch = [jnp.asarray(p, wide.get(p.dtype.kind, p.dtype)) for p in batch]
         mask = jnp.ones(5, bool)
         meter = case.make().add(*batch, mask=mask)
         assert specification(meter) == specification(case.make())

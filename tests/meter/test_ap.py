@@ -182,7 +182,9 @@ def test_classes_stay_the_same(make):
 
 @pytest.mark.parametrize("make", [APMeter, mAPMeter])
 def test_arguments_are_checked(make):
-    with pytest.raises(ValueError, match='convention "standard" or "torchnet", got 3'):
+    with pytest.raises(
+        ValueError, match="needs convention to be 'standard' or 'torchnet'"
+    ):
         make(convention=3)
     with pytest.raises(ValueError, match="needs num_classes >= 1, got 0"):
         make(num_classes=0)

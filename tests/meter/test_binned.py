@@ -123,7 +123,9 @@ def test_arguments_are_checked(make):
         make(0)
     with pytest.raises(TypeError, match="needs bins to be an integer, got 2.5"):
         make(2.5)
-    with pytest.raises(ValueError, match="needs low < high, got low=1 and high=1"):
+    with pytest.raises(
+        ValueError, match="needs finite low < high, got low=1 and high=1"
+    ):
         make(low=1, high=1)
     with pytest.raises(ValueError, match="the same bins, got 4 and 5"):
         make(4).merge(make(5))

@@ -115,8 +115,10 @@ def test_one_example():
         assert measured(meter) == {1: 0.0} and int(meter.n) == 1
 
 
-def test_one_class():
-    assert wrong([[0.3], [0.1]], [0, 0]) == [0]
+@pytest.mark.parametrize("target", [[0, 0], [[0], [1]]])
+def test_one_class_is_nothing_to_choose_from(target):
+    with pytest.raises(ValueError, match=r"two or more classes.*float64\[2,1\]"):
+        ClassErrorMeter().add(np.zeros((2, 1)), target)
 
 
 def test_more_axes_of_examples():

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tntjax.meter import PrecisionAtKMeter
+from tntjax.meter._count import Count
 
 many_examples = settings(max_examples=50)
 seeds = st.integers(0, 2**32 - 1)
@@ -129,10 +130,23 @@ def test_scores_of_bfloat16():
     assert measured(PrecisionAtKMeter((2,)).add(scores, [[1, 1, 0]])) == {2: 50.0}
 
 
-def test_counts_are_exact_beyond_float32():
-    many = 2**24 + 1
-    meter = PrecisionAtKMeter((1,), hits=np.array([many], np.int32), n=np.int32(many))
-    assert int(meter.add([[0.9]], [[1]]).hits[0]) == many + 1
+@pytest.mark.parametrize("many", [2**24 + 1, 2**31 - 1, 2**32 - 1, 2**40])
+def test_counts_are_exact_beyond_32_bits(many):
+    meter = PrecisionAtKMeter((1,), hits=Count.of([many]), n=Count.of(many))
+    meter = meter.add([[0.9]], [[1]])
+    assert int(meter.hits[0]) == int(meter.n) == many + 1
+    assert measured(meter) == {1: 100.0}
+    both = jax.device_get(meter).merge(jax.device_get(meter))
+    assert int(both.hits[0]) == 2 * (many + 1)
+
+
+def test_places_without_a_candidate_are_misses():
+    ragged = PrecisionAtKMeter((1, 5)).add([[0.9, 0.1, 0.5]], [[1, 1, 0]])
+    assert measured(ragged) == {1: 100.0, 5: 40.0}
+    masked = PrecisionAtKMeter((3,)).add(
+        [[0.9, 0.1, 0.5]], [[1, 1, 1]], mask=[[True, True, False]]
+    )
+    assert measured(masked) == {3: pytest.approx(200 / 3)}
 
 
 @pytest.mark.parametrize(
@@ -144,8 +158,6 @@ def test_shapes_that_do_not_fit_are_shown(output, target):
 
 
 def test_arguments_are_checked():
-    with pytest.raises(ValueError, match=r"\(1, 5\)\) needs 5 candidates.* has 3"):
-        PrecisionAtKMeter((1, 5)).add(np.zeros((2, 3)), np.zeros((2, 3)))
     online = PrecisionAtKMeter(online=True)
     two, three = (online.add(*[np.zeros((size, 3))] * 2) for size in (2, 3))
     for mix in (two.merge, lambda _: two.add(np.zeros((3, 3)), np.zeros((3, 3)))):

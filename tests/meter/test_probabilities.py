@@ -1,5 +1,7 @@
 """Calibration and log loss."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -101,10 +103,66 @@ def test_an_example_with_a_nan_among_its_chances_is_left_out(classes):
     assert int(meter.n) == 20
 
 
-def test_what_is_outside_goes_into_the_outer_bins_and_nan_nowhere():
-    meter = CalibrationErrorMeter(2).add([-0.5, 1.5, np.nan], [0, 1, 1])
+def test_what_is_outside_goes_into_the_outer_bins_in_compiled_code_and_nan_nowhere():
+    add = jax.jit(lambda meter, *batch: meter.add(*batch))
+    batch = np.array([-0.5, 1.5, np.nan]), np.array([0, 1, 1])
+    meter = add(CalibrationErrorMeter(2), *batch)
     assert int(meter.n) == 2
     assert np.asarray(meter.value().share).tolist() == [0.5, 0.5]
+
+
+@both_meters
+@pytest.mark.parametrize("kind", [np.asarray, jnp.asarray], ids=["numpy", "jax"])
+def test_numbers_outside_0_to_1_are_logits(make, kind):
+    logits = kind(np.array([[2.5, -1.0], [0.25, 0.75]], np.float32))
+    name = make.__name__
+    needs = rf"{name}.add needs probabilities from 0 to 1, got 2.5. Of logits make it"
+    with pytest.raises(ValueError, match=needs + rf" {name}\(logits=True\)"):
+        make().add(logits, [0, 1])
+    for score in (-0.25, 1.25, np.inf, 2):
+        with pytest.raises(ValueError, match="probabilities from 0 to 1, got"):
+            make().add(score, 1)
+    assert int(make().add(logits, [0, 1], mask=[False, True]).n) == 1
+
+
+def test_a_row_that_counts_zero_times_may_be_anything():
+    assert int(LogLossMeter().add([0.5, 3.0], [1, 0], [2, 0]).n) == 2
+
+
+@both_meters
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, np.float32, np.float64])
+def test_a_probability_may_be_rounded(make, dtype):
+    above = 1 + max(jnp.finfo(dtype).eps, jnp.finfo(np.float32).eps)
+    assert int(make().add(np.array([above, 0.5], dtype), [1, 0]).n) == 2
+
+
+@settings(max_examples=20)
+@given(seed=seeds)
+@pytest.mark.parametrize("shape", [(48, 5), (48,)])
+def test_calibration_of_logits_is_that_of_their_probabilities(shape, seed):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 3, shape).astype(np.float32)
+    binary = len(shape) == 1
+    chances = 1 / (1 + np.exp(-logits)) if binary else softmax(logits)
+    target = rng.integers(0, 2 if binary else 5, 48)
+    found = CalibrationErrorMeter(logits=True).add(logits, target).value()
+    expected = CalibrationErrorMeter().add(chances, target).value()
+    np.testing.assert_allclose(found.expected, expected.expected, atol=1e-5)
+    np.testing.assert_allclose(found.confidence, expected.confidence, atol=1e-5)
+
+
+def test_a_class_that_logits_rule_out():
+    logits = np.array([[0.0, -np.inf], [0.0, 0.0]], np.float32)
+    losses = LogLossMeter(logits=True)
+    assert float(losses.add(logits, [0, 0]).value()) == pytest.approx(np.log(2) / 2)
+    assert np.isinf(losses.add(logits, [1, 0]).value())
+    found = CalibrationErrorMeter(1, logits=True).add(logits, [0, 0]).value()
+    assert np.asarray(found.confidence).tolist() == [0.75]
+
+
+def test_merges_only_what_takes_the_same():
+    with pytest.raises(ValueError, match=r"same \(num_bins, logits\), got"):
+        CalibrationErrorMeter().merge(CalibrationErrorMeter(logits=True))
 
 
 def test_a_target_that_is_no_class_counts_as_wrong():

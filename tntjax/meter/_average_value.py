@@ -11,11 +11,11 @@ from jax.typing import ArrayLike
 from tntjax._struct import pytree
 from tntjax.meter import _moments
 from tntjax.meter._count import Count
-from tntjax.meter._inputs import as_counts, as_floats, check_mate
+from tntjax.meter._inputs import as_counts, as_floats, as_rows, check_mate
 from tntjax.meter._moments import Moments
 from tntjax.meter._read import read
 from tntjax.meter._show import show
-from tntjax.utils import as_mask, host_zeros
+from tntjax.utils import host_zeros
 
 
 class MeanStd(NamedTuple):
@@ -88,9 +88,8 @@ class AverageValueMeter:
         """
         name, dtype = "AverageValueMeter.add", np.dtype(jnp.result_type(self.mean))
         values = as_floats(value, dtype, name)
-        weight = as_counts(n, values.shape, name)
-        if mask is not None:
-            mask = as_mask(mask, values.shape, f"{name}: mask")
+        mask = as_rows(mask, values.shape, name)
+        weight = as_counts(n, values.shape, name, mask)
         return AverageValueMeter(*_add(self.moments(), values, weight, mask))
 
     def merge(self, other: "AverageValueMeter") -> "AverageValueMeter":

@@ -10,17 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import pytree, static
+from tntjax.meter._bins import bin_edges, check_bins
 from tntjax.meter._count import Count, tally
 from tntjax.meter._gathered import gathered
-from tntjax.meter._inputs import (
-    as_classes,
-    as_real,
-    as_rows,
-    best_class,
-    check_mate,
-    check_size,
-)
+from tntjax.meter._inputs import as_rows, best_class, check_mate, check_size
+from tntjax.meter._labels import as_probabilities, check_probabilities
 from tntjax.meter._plot import axes_of
 from tntjax.meter._read import read
 from tntjax.meter._show import show
@@ -56,13 +51,15 @@ class CalibrationErrorMeter:
 
     Args:
       num_bins: how many bins there are between 0 and 1, at least 1.
+      logits: what is added are logits, as criteria take them, and not probabilities;
+        `LogLossMeter` has the same argument.
       seen: [num_bins] pairs of uint32, how many examples there were.
       right: [num_bins] pairs of uint32, how many of them were right.
       confidence: [num_bins] pairs of float32, the sums of their confidence.
 
     Raises:
       TypeError: if `num_bins` is no integer.
-      ValueError: if it is below 1.
+      ValueError: if it is below 1, or so large that bins coincide in float32.
 
     Example:
       >>> meter = CalibrationErrorMeter(2).add([[0.9, 0.1], [0.2, 0.8]], [0, 0])
@@ -75,12 +72,14 @@ class CalibrationErrorMeter:
     """
 
     num_bins: int = static(default=15)
+    logits: bool = static(default=False, kw_only=True)
     seen: Any = None
     right: Any = None
     confidence: Any = None
 
     def __post_init__(self) -> None:
         size = check_size(self.num_bins, "CalibrationErrorMeter needs num_bins")
+        check_bins(0, 1, size, "CalibrationErrorMeter")
         object.__setattr__(self, "num_bins", size)
         if self.seen is None:
             object.__setattr__(self, "seen", Count.zeros((size,)))
@@ -100,11 +99,12 @@ class CalibrationErrorMeter:
         `B` is the number of examples, `K` the number of classes.
 
         Args:
-          output: [B, K] probabilities; the confidence is the greatest of a row. Or
-            [B], the probability of class 1 of two, which then is the confidence. It
-            may be [K] or [] for one example. What is outside 0 to 1 goes into the
-            first or the last bin.
-          target: [B] integers, the class numbers from 0.
+          output: [B, K] probabilities, or logits of them; the confidence is the
+            greatest of a row. Or [B] or [B, 1], that of class 1 of two, which then is
+            the confidence. It may be [K] or [] for one example. In compiled code what
+            is outside 0 to 1 goes into the first or the last bin.
+          target: [B] or [B, 1] integers, the class numbers from 0. Of one-hot rows pass
+            target.argmax(-1).
           mask: [B] bool; False leaves the example out.
 
         Returns:
@@ -112,7 +112,8 @@ class CalibrationErrorMeter:
 
         Raises:
           TypeError: if numbers aren't real, targets not integer, or `mask` not bool.
-          ValueError: if shapes don't fit.
+          ValueError: if shapes don't fit, or a probability in the memory of the host
+            is not from 0 to 1: those are logits.
 
         Example:
           >>> CalibrationErrorMeter().add([0.25, 0.25, 0.25, 0.25], [0, 0, 1, 0])
@@ -121,10 +122,12 @@ class CalibrationErrorMeter:
         name = "CalibrationErrorMeter.add"
         scores, labels = as_probabilities(as_array(output), as_array(target), name)
         mask = as_rows(mask, labels.shape, name)
+        if not self.logits:
+            check_probabilities(scores, labels, mask, "CalibrationErrorMeter")
         held = self.seen, self.right, self.confidence
-        return CalibrationErrorMeter(
-            self.num_bins, *_add(held, scores, labels, mask, num_bins=self.num_bins)
-        )
+        made_with = {"num_bins": self.num_bins, "logits": self.logits}
+        held = _add(held, scores, labels, mask, **made_with)
+        return CalibrationErrorMeter(self.num_bins, *held, logits=self.logits)
 
     def merge(self, other: "CalibrationErrorMeter") -> "CalibrationErrorMeter":
         """Returns one meter for the examples of both.
@@ -202,38 +205,34 @@ class CalibrationErrorMeter:
         return show(self, _measured)
 
 
-def as_probabilities(output: Any, target: Any, name: str) -> tuple[Any, Any]:
-    """Returns probabilities [..., K] or [...] of class 1, and class numbers [...]."""
-    if output.shape != target.shape or output.shape[-1:] == (1,) != target.shape[-1:]:
-        return as_classes(output, target, name)
-    if target.dtype.kind not in "biu":
-        raise TypeError(
-            f"{name} needs integer class numbers, got target {describe(target)}. Pass"
-            " target.astype('int32') if they are whole."
-        )
-    return as_real(output, f"{name} needs real numbers", "output "), target
-
-
 def _measured(meter: CalibrationErrorMeter) -> dict[str, Any]:
     found = meter.value()
     shown = {name: f"{getattr(found, name):.6g}" for name in ("expected", "largest")}
     return {**shown, "n": int(meter.n)}
 
 
-@functools.partial(jax.jit, static_argnames="num_bins", inline=True)
-def _add(held: tuple, output: Any, target: Any, mask: Any, *, num_bins: int) -> tuple:
+@functools.partial(jax.jit, static_argnames=("num_bins", "logits"), inline=True)
+def _add(
+    held: tuple, output: Any, target: Any, mask: Any, *, num_bins: int, logits: bool
+) -> tuple:
     """Puts each example into its bin."""
     held, output, target, mask = gathered((held, output, target, mask))
     seen, right, confidence = held
+    numbers = output.astype(jnp.float32)
     if output.shape == target.shape:
-        certain, correct = output.astype(jnp.float32), target > 0
+        certain = jax.nn.sigmoid(numbers) if logits else numbers
+        correct = target == 1
     else:
-        best, certain = best_class(output), output.max(-1).astype(jnp.float32)
+        best, certain = best_class(output), numbers.max(-1)
+        if logits:
+            certain = jnp.exp(certain - jax.nn.logsumexp(numbers, axis=-1))
         certain, correct = jnp.where(best < 0, jnp.nan, certain), best == target
     counted = ~jnp.isnan(certain)
     counted = counted if mask is None else counted & mask
-    edges = jnp.linspace(0, 1, num_bins + 1, dtype=jnp.float32)[1:-1]
-    place = jnp.searchsorted(edges, certain, side="right").astype(jnp.int32)
+    edges = bin_edges(0, 1, num_bins)[1:-1]
+    place = jnp.searchsorted(jnp.asarray(edges), certain, side="right").astype(
+        jnp.int32
+    )
     place = jnp.where(counted, place, num_bins)
     sums = jnp.zeros(num_bins, jnp.float32).at[place].add(certain, mode="drop")
     return tally(seen, place), tally(right, place, correct), confidence + sums

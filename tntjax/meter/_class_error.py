@@ -12,11 +12,12 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import describe, pytree, static
 from tntjax.meter._count import Count
-from tntjax.meter._inputs import as_classes, check_mate
+from tntjax.meter._inputs import as_rows, check_mate
+from tntjax.meter._labels import as_classes
 from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.meter._topk import check_topk
-from tntjax.utils import as_mask, host_or_device, host_zeros
+from tntjax.utils import host_or_device, host_zeros
 
 
 @pytree
@@ -50,7 +51,8 @@ class ClassErrorMeter:
       50.0
 
     Torchnet: `meter/classerrormeter.lua`, labels from 1. There ties came in no
-    certain order, and a single class was an error.
+    certain order, and a label that is no class number was just wrong, as here. Fewer
+    classes than two, or than k, are an error in both.
     """
 
     topk: Sequence[int] = static(default=(1,))
@@ -72,8 +74,8 @@ class ClassErrorMeter:
         `B` is the number of examples, `K` the number of classes.
 
         Args:
-          output: [B, K] real scores, higher is better, or [K] for one example. There
-            may be more axes of examples than one: [..., K].
+          output: [B, K] real scores, higher is better, or [K] for one example, K at
+            least 2. There may be more axes of examples than one: [..., K].
           target: [B] or [B, 1] integers, the class numbers from 0; [] or [1] for one
             example.
           mask: [B] bool; False leaves the example out.
@@ -83,20 +85,26 @@ class ClassErrorMeter:
 
         Raises:
           TypeError: if scores aren't real, targets not integer, or `mask` not bool.
-          ValueError: if shapes don't fit, or there are fewer classes than `topk` asks.
+          ValueError: if shapes don't fit, or there are fewer classes than two or than
+            `topk` asks.
 
         Example:
           >>> ClassErrorMeter().add([0.1, 0.9], 1)
           ClassErrorMeter(top1=0, n=1)
         """
         scores, labels = as_classes(output, target, "ClassErrorMeter.add")
+        if scores.shape[-1] == 1:
+            raise ValueError(
+                "ClassErrorMeter.add needs a score for each of two or more classes, got"
+                f" output {describe(scores)}. Of one score z of two classes pass"
+                " jnp.concatenate([-z, z], -1), or [1 - z, z] of a probability."
+            )
         if max(self.topk) > scores.shape[-1]:
             raise ValueError(
                 f"ClassErrorMeter(topk={self.topk}) needs {max(self.topk)} classes or"
                 f" more, but output has {scores.shape[-1]}: {describe(scores)}."
             )
-        if mask is not None:
-            mask = as_mask(mask, labels.shape, "ClassErrorMeter.add: mask")
+        mask = as_rows(mask, labels.shape, "ClassErrorMeter.add")
         counts = _add(self.wrong, self.n, scores, labels, mask, topk=self.topk)
         return ClassErrorMeter(self.topk, self.accuracy, *counts)
 
@@ -200,8 +208,6 @@ def _rank(output: jax.Array, target: jax.Array) -> jax.Array:
     Counting takes a fifth of the time of sorting, and one count serves every k.
     """
     classes = output.shape[-1]
-    if target.dtype.itemsize < 4:  # uint8 labels among 1000 classes
-        target = target.astype(jnp.int32)
     known = (target >= 0) & (target < classes)
     target = jnp.where(known, target, 0)[..., None]
     score = jnp.take_along_axis(output, target, axis=-1)

@@ -5,12 +5,14 @@ from typing import Any
 
 from tntjax._struct import describe
 from tntjax.meter import _rows, _scores
+from tntjax.meter._inputs import as_rows, check_convention
+from tntjax.meter._labels import same_rank
 
 
 def start(meter: Any) -> None:
     """Checks the arguments of a meter that is being made and gives it its columns."""
     name = type(meter).__name__
-    _scores.check_convention(meter.convention, name)
+    check_convention(meter)
     _rows.check_count(meter.num_classes, f"{name} needs num_classes")
     _rows.start(meter, form(meter))
 
@@ -35,6 +37,7 @@ def add(
     """Adds examples of all classes."""
     name, classes = f"{type(meter).__name__}.add", _known(meter)
     scores, targets = _scores.check_pair(output, target, name)
+    scores, targets = same_rank(scores, targets)
     if scores.ndim < 2 and scores.shape == targets.shape:
         row = (1, -1) if (meter.num_classes or 1) > 1 else (-1, 1)
         scores, targets = scores.reshape(row), targets.reshape(row)
@@ -46,7 +49,9 @@ def add(
             f" {describe(targets)}. A meter of K classes with room for N examples is"
             f" {type(meter).__name__}(N, K)."
         )
-    columns = {"scores": scores, "targets": targets > 0}
+    mask = as_rows(mask, scores.shape[:1], name)
+    rows = None if mask is None else mask[:, None]
+    columns = {"scores": scores, "targets": _scores.positive(targets, rows, name)}
     return _scores.add_rows(meter, columns, weight, mask, _scores.form(wanted[1]))
 
 

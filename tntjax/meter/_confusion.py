@@ -13,13 +13,15 @@ from jax.typing import ArrayLike
 from tntjax._struct import describe, pytree, static
 from tntjax.meter._count import Count, tally
 from tntjax.meter._inputs import (
-    as_classes,
     as_real,
     as_rows,
     best_class,
     check_mate,
     check_size,
+    narrow,
+    refuse_nan,
 )
+from tntjax.meter._labels import as_classes, as_predicted
 from tntjax.meter._plot import axes_of
 from tntjax.meter._read import read
 from tntjax.meter._show import show
@@ -34,10 +36,11 @@ class ConfusionMeter:
     exact up to 2**63 - 1. Of equal scores the lower class number is predicted.
 
     An example that has no place in the matrix is counted in `left_out` instead: one
-    whose target isn't a class number or isn't one-hot, or with a score that is NaN.
+    whose target or prediction isn't a class number, whose target isn't one-hot, or with
+    a score that is NaN.
 
     Args:
-      num_classes: how many classes there are, at least 1.
+      num_classes: how many classes there are, from 1 to 46340.
       normalized: measure shares of each row, fractions from 0 to 1, and not counts.
       counts: [num_classes, num_classes] pairs of uint32.
       n: [] a pair of uint32, how many examples are in the matrix.
@@ -45,7 +48,7 @@ class ConfusionMeter:
 
     Raises:
       TypeError: if `num_classes` is no integer.
-      ValueError: if it is below 1.
+      ValueError: if it is out of range.
 
     Example:
       >>> meter = ConfusionMeter(2).add([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]], [0, 1, 1])
@@ -56,8 +59,9 @@ class ConfusionMeter:
              [1, 1]])
 
     Torchnet: `meter/confusionmeter.lua`, labels from 1. There the matrix that was
-    given out changed with later adds, a batch of one failed, and a wrong label was an
-    index error. Its text speaks of percentages where it gives fractions, as here.
+    given out changed with later adds, a batch of one failed, output was always scores,
+    and a wrong label or a row that isn't one-hot was an error. Its text speaks of
+    percentages where it gives fractions, as here.
     """
 
     num_classes: int = static()
@@ -68,6 +72,12 @@ class ConfusionMeter:
 
     def __post_init__(self) -> None:
         size = check_size(self.num_classes, "ConfusionMeter needs num_classes")
+        if size**2 >= 2**31:
+            raise ValueError(
+                f"ConfusionMeter needs num_classes <= 46340, got {size}: its cells are"
+                " numbered in 32 bits. PrecisionMeter(None, num_classes) and"
+                " RecallMeter take any number of classes."
+            )
         object.__setattr__(self, "num_classes", size)
         if self.counts is None:
             object.__setattr__(self, "counts", Count.zeros((size, size)))
@@ -81,8 +91,11 @@ class ConfusionMeter:
 
         Args:
           output: [B, K] real scores, higher is better, or [K] for one example. There
-            may be more axes of examples than one: [..., K].
+            may be more axes of examples than one: [..., K]. Or the predicted class
+            numbers, integers [B] or [B, 1], if target has integers of that shape too.
           target: [B] or [B, 1] integers, the class numbers from 0, or [B, K] one-hot.
+            [K] integers beside [K] integers are class numbers of K examples, and not
+            one-hot: give a single example the shape [1, K].
           mask: [B] bool; False leaves the example out.
 
         Returns:
@@ -90,21 +103,17 @@ class ConfusionMeter:
 
         Raises:
           TypeError: if scores aren't real, targets not integer, or `mask` not bool.
-          ValueError: if shapes don't fit.
+          ValueError: if shapes don't fit, or a target is NaN.
 
         Example:
           >>> ConfusionMeter(2).add([0.1, 0.9], [0, 1])  # one example, one-hot
           ConfusionMeter(accuracy=100, left_out=0, n=1)
+          >>> ConfusionMeter(3).add([0, 1, 1], [0, 1, 2])  # class numbers
+          ConfusionMeter(accuracy=66.6667, left_out=0, n=3)
         """
-        name = "ConfusionMeter.add"
-        scores, labels = _as_labels(as_array(output), as_array(target), name)
-        if scores.shape[-1] != self.num_classes:
-            raise ValueError(
-                f"ConfusionMeter(num_classes={self.num_classes}) needs a score for"
-                f" each class, but output has {scores.shape[-1]}: {describe(scores)}."
-            )
-        mask = as_rows(mask, labels.shape, name)
-        parts = _add((self.counts, self.n, self.left_out), scores, labels, mask)
+        predicted, labels, mask = _as_predictions(self, output, target, mask)
+        held = self.counts, self.n, self.left_out
+        parts = _add(held, predicted, labels, mask)
         return ConfusionMeter(self.num_classes, self.normalized, *parts)
 
     def merge(self, other: "ConfusionMeter") -> "ConfusionMeter":
@@ -196,12 +205,34 @@ def _measured(meter: ConfusionMeter) -> dict[str, Any]:
     return {"accuracy": accuracy, "left_out": int(meter.left_out), "n": n}
 
 
-def _as_labels(output: Any, target: Any, name: str) -> tuple[Any, Any]:
-    """Returns scores [..., K] and class numbers [...], -1 for what is not one-hot."""
-    if output.ndim == 0 or target.shape != output.shape or output.shape[-1] == 1:
-        return as_classes(output, target, name)
-    target = as_real(target, f"{name} needs class numbers or one-hot", "target ")
-    return as_real(output, f"{name} needs real scores", "output "), _which(target)
+def _as_predictions(
+    meter: ConfusionMeter, output: Any, target: Any, mask: Any
+) -> tuple[Any, Any, Any]:
+    """Returns scores [..., K] or class numbers [...], true class numbers, and the mask.
+
+    The class number of what is not one-hot is -1.
+    """
+    name, output, target = "ConfusionMeter.add", as_array(output), as_array(target)
+    if numbers := as_predicted(output, target, meter.num_classes):
+        return *numbers, as_rows(mask, numbers[1].shape, name)
+    one_hot = output.shape == target.shape != (*output.shape[:-1], 1) and output.ndim
+    if one_hot:
+        output = as_real(output, f"{name} needs real scores", "output ")
+        target = as_real(target, f"{name} needs class numbers or one-hot", "target ")
+    else:
+        output, target = as_classes(output, target, name)
+    if output.shape[-1] != meter.num_classes:
+        raise ValueError(
+            f"ConfusionMeter(num_classes={meter.num_classes}) needs a score for each"
+            f" class, but output has {output.shape[-1]}: {describe(output)}. Predicted"
+            " class numbers, such as (p > 0.5).astype('int32') of a probability, must"
+            " be integers [B], as target is."
+        )
+    mask = as_rows(mask, output.shape[:-1], name)
+    if one_hot:
+        refuse_nan(target, name, None if mask is None else mask[..., None])
+        target = _which(target)
+    return narrow(output), target, mask
 
 
 @jax.jit
@@ -214,14 +245,14 @@ def _which(target: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, inline=True)
 def _add(parts: tuple, output: Any, target: Any, mask: Any) -> tuple:
-    """Counts each example into its cell."""
+    """Counts each example into its cell, of scores [..., K] or class numbers [...]."""
     counts, n, left_out = parts
-    classes = output.shape[-1]
+    classes = counts.low.shape[-1]
     seen = jnp.broadcast_to(True if mask is None else mask, target.shape)
-    best = best_class(output)
-    has_place = (target >= 0) & (target < classes) & (best >= 0)
+    best = output if output.ndim == target.ndim else best_class(output)
+    has_place = (target >= 0) & (target < classes) & (best >= 0) & (best < classes)
     counted = seen & has_place
-    cell = target.astype(jnp.int32) * classes + best
+    cell = target * classes + best
     counts = tally(counts, jnp.where(counted, cell, classes * classes))
     n = n + counted.sum(dtype=jnp.int32)
     return counts, n, left_out + (seen & ~has_place).sum(dtype=jnp.int32)

@@ -88,8 +88,8 @@ class CorrelationMeter:
           -1.000 -1.000
         """
         outputs, targets = as_pair(output, target, "CorrelationMeter.add")
-        weight = as_counts(n, outputs.shape, "CorrelationMeter.add")
         mask = as_rows(mask, outputs.shape, "CorrelationMeter.add")
+        weight = as_counts(n, outputs.shape, "CorrelationMeter.add", mask)
         return _build(_add(self._parts(), outputs, targets, weight, mask))
 
     def merge(self, other: "CorrelationMeter") -> "CorrelationMeter":

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
+from tntjax.meter._bins import bin_edges, check_bins
 from tntjax.meter._count import Count, tally
 from tntjax.meter._gathered import gathered
 from tntjax.meter._inputs import as_counts, as_floats, as_rows, check_mate, check_size
@@ -52,7 +52,8 @@ class HistogramMeter:
 
     Raises:
       TypeError: if `num_bins` is no integer.
-      ValueError: if it is below 1, or `low` and `high` are not finite or in order.
+      ValueError: if it is below 1, `low` and `high` are not finite or in order, or
+        bins are so narrow that float32 cannot tell their edges apart.
 
     Example:
       >>> meter = HistogramMeter(0.0, 1.0, num_bins=2).add([0.1, 0.2, 0.9, 7.0])
@@ -72,13 +73,7 @@ class HistogramMeter:
     def __post_init__(self) -> None:
         size = check_size(self.num_bins, "HistogramMeter needs num_bins")
         object.__setattr__(self, "num_bins", size)
-        if not (math.isfinite(self.low) and math.isfinite(self.high - self.low)) or (
-            self.low >= self.high
-        ):
-            raise ValueError(
-                "HistogramMeter needs finite low < high, got"
-                f" low={self.low} and high={self.high}."
-            )
+        check_bins(self.low, self.high, size, "HistogramMeter")
         if self.cells is None:
             object.__setattr__(self, "cells", Count.zeros((size + 2,)))
 
@@ -109,8 +104,8 @@ class HistogramMeter:
           array([5, 2])
         """
         values = as_floats(value, np.float32, "HistogramMeter.add")
-        weight = as_counts(n, values.shape, "HistogramMeter.add")
         mask = as_rows(mask, values.shape, "HistogramMeter.add")
+        weight = as_counts(n, values.shape, "HistogramMeter.add", mask)
         return dataclasses.replace(
             self, cells=_add(self.cells, self._edges(), values, weight, mask)
         )
@@ -161,7 +156,7 @@ class HistogramMeter:
         return read(self, _histogram)
 
     def _edges(self) -> np.ndarray:
-        return np.linspace(self.low, self.high, self.num_bins + 1, dtype=np.float32)
+        return bin_edges(self.low, self.high, self.num_bins)
 
     def __repr__(self) -> str:
         return show(self, _measured)

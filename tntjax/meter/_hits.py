@@ -12,7 +12,16 @@ import numpy as np
 
 from tntjax._struct import describe, pytree
 from tntjax.meter._count import Count
-from tntjax.meter._inputs import as_classes, as_real, as_rows, best_class, check_size
+from tntjax.meter._inputs import (
+    as_real,
+    as_rows,
+    best_class,
+    check_size,
+    narrow,
+    refuse,
+    refuse_nan,
+)
+from tntjax.meter._labels import as_classes, as_predicted, same_rank
 from tntjax.utils import as_array, host_or_device
 
 Thresholds = tuple[float, ...] | None
@@ -74,22 +83,64 @@ def _as_thresholds(meter: Any) -> Thresholds:
 def count_hits(meter: Any, output: Any, target: Any, mask: Any) -> Hits:
     """Returns the hits of a meter with those of a batch counted in."""
     name = f"{type(meter).__name__}.add"
-    output, target = as_array(output), as_array(target)
-    if target.shape != output.shape:
-        output, target = as_classes(output, target, name)
-    output = as_real(output, f"{name} needs real scores", "output ")
-    target = as_real(target, f"{name} needs labels that are 0 or 1", "target ")
+    output, target = _as_scores(meter, as_array(output), as_array(target), name)
     if output.ndim == 0 or meter.num_classes not in (None, output.shape[-1]):
         classes = "K" if meter.num_classes is None else meter.num_classes
         raise ValueError(
             f"{name} needs output [B, {classes}], a score for each class, got"
             f" {describe(output)}."
         )
-    rows = output.shape[:-1]
-    seen = as_rows(True if mask is None else mask, rows, name)
+    if meter.thresholds is None and output.shape[-1] == 1:
+        raise ValueError(
+            f"{name} without thresholds predicts the best of two or more classes, but"
+            f" output has one: {describe(output)}. Make it with thresholds=(0.5,)."
+        )
+    seen = as_rows(True if mask is None else mask, output.shape[:-1], name)
+    if target.shape == output.shape:
+        _check_labels(output, target, seen[..., None], name)
     apart = meter.num_classes is not None
+    output, target = narrow(output), narrow(target)
     found = _count(output, target, seen, thresholds=meter.thresholds, apart=apart)
     return meter.hits + Hits(*map(Count.of, found))
+
+
+def _as_scores(meter: Any, output: Any, target: Any, name: str) -> tuple[Any, Any]:
+    """Returns scores [..., K], and labels of that shape or class numbers [...]."""
+    classes = meter.num_classes
+    if classes is None and meter.thresholds is None or (classes or 1) > 1:
+        if numbers := as_predicted(output, target, classes):
+            return _scores_of(*numbers, classes=classes)
+    output, target = same_rank(output, target)
+    if target.shape != output.shape:
+        return as_classes(output, target, name)
+    output = as_real(output, f"{name} needs real scores", "output ")
+    target = as_real(target, f"{name} needs labels that are 0 or 1", "target ")
+    return output, target
+
+
+def _check_labels(output: Any, target: Any, mask: Any, name: str) -> None:
+    """Raises a ValueError if labels are NaN, or seem to be class numbers."""
+    refuse_nan(target, name, mask)
+    if as_predicted(output, target, None):
+        needs = f"{name} needs labels that are 0 or 1 beside integers [B]"
+        hint = "Of class numbers make it with num_classes=, or with thresholds=None."
+        refuse(target, lambda target: target > 1, needs, mask, hint)
+
+
+@functools.partial(jax.jit, static_argnames="classes", inline=True)
+def _scores_of(predicted: Any, target: Any, *, classes: int | None) -> tuple[Any, Any]:
+    """Returns scores [B, K] that are 1 for the predicted class, and class numbers [B].
+
+    A number that is not a class predicts none: its scores are NaN.
+    """
+    if classes is None:  # of all classes together only right and wrong are told apart
+        known, classes = predicted >= 0, 2
+        predicted = jnp.where(predicted == target, 0, 1)
+        target = jnp.where(target >= 0, 0, -1)
+    else:
+        known = (predicted >= 0) & (predicted < classes)
+    scores = jax.nn.one_hot(predicted, classes, dtype=jnp.float32)
+    return jnp.where(known[..., None], scores, jnp.nan), target
 
 
 @functools.partial(jax.jit, static_argnames=("thresholds", "apart"), inline=True)
@@ -103,11 +154,13 @@ def _count(
     if target.shape == output.shape:
         actual = target > 0
     else:
-        actual = target[..., None].astype(jnp.int32) == numbers
+        actual = target[..., None] == numbers
     actual = actual & seen[..., None]
     if thresholds is None:
         predicted = [best_class(output)[..., None] == numbers]
     else:
+        # in float32: beside bfloat16 a threshold would be rounded to bfloat16
+        output = output.astype(jnp.promote_types(output.dtype, jnp.float32))
         predicted = [output >= threshold for threshold in thresholds]
     predicted = [each & seen[..., None] for each in predicted]
     axes = tuple(range(len(rows))) if apart else None

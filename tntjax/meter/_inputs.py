@@ -2,9 +2,11 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 
@@ -15,31 +17,120 @@ from tntjax.utils import as_array, as_mask, check_integer, over_rows
 def as_real(value: Any, needs: str, what: str = "") -> Any:
     """Returns an array of real numbers, or raises "`needs`, got `what` complex64[]"."""
     value = as_array(value)
-    if not (jnp.issubdtype(value.dtype, jnp.floating) or value.dtype.kind in "biu"):
+    if not (
+        is_integer(value)
+        or value.dtype == bool
+        or jnp.issubdtype(value.dtype, jnp.floating)
+    ):
         raise TypeError(f"{needs}, got {what}{describe(value)}.")
     return value
 
 
-def as_floats(value: Any, dtype: Any, name: str) -> Any:
+def is_integer(array: Any) -> bool:
+    """True if an array holds integers, of four bits or more; a bool is not one."""
+    return jnp.issubdtype(array.dtype, jnp.integer)
+
+
+def narrow(array: Any) -> Any:
+    """Returns real numbers as JAX can hold them, where JAX would cut an int64 to int32.
+
+    Integers on the host that do not fit into int32 become float32.
+    """
+    on_host = not isinstance(array, jax.Array)
+    if not on_host or jax.dtypes.canonicalize_dtype(array.dtype) == array.dtype:
+        return array
+    least, most = np.min(array, initial=0), np.max(array, initial=0)
+    if is_integer(array) and -(2**31) <= least and most < 2**31:
+        return array.astype(np.int32)
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32)
+
+
+def as_floats(value: Any, dtype: Any, name: str, what: str = "numbers") -> Any:
     """Returns real numbers as an array, one that lies on the host in the dtype."""
-    value = as_real(value, f"{name} needs real numbers")
+    value = as_real(value, f"{name} needs real {what}")
     if isinstance(value, jax.Array):
         return value
     with np.errstate(over="ignore"):
         return value.astype(dtype)  # here, since JAX would cut a large int64 to int32
 
 
-def as_counts(n: Any, shape: tuple[int, ...], name: str) -> Any:
-    """Returns how often each row counts, an integer array that fits the shape."""
+def refuse(
+    values: Any,
+    is_bad: Callable[[np.ndarray], Any],
+    needs: str,
+    mask: Any = None,
+    hint: str = "",
+) -> None:
+    """Raises "`needs`, got -1. `hint`" if a value that can be read at once is bad.
+
+    Traced values, and those on an accelerator, which would have to be waited for, are
+    taken as they are.
+
+    Args:
+      values: an array of any shape.
+      is_bad: given the values, where they are bad.
+      needs: what is needed.
+      mask: bool, broadcasts to the values; False where they may be anything. None is
+        True.
+      hint: what to do about it.
+
+    Raises:
+      ValueError: if a value is bad.
+    """
+    seen = _read(values)
+    kept = np.True_ if mask is None else _read(mask)
+    if seen is None or kept is None:
+        return
+    bad = is_bad(seen) & kept
+    if bad.any():
+        first = np.broadcast_to(seen, bad.shape)[bad][0]
+        raise ValueError(f"{needs}, got {first}.{hint and ' ' + hint}")
+
+
+def _read(array: Any) -> np.ndarray | None:
+    """Returns the values of an array in the memory of the host, else None."""
+    if not isinstance(array, jax.Array):
+        return np.asarray(array)
+    if isinstance(array, jax.core.Tracer) or not array.is_fully_addressable:
+        return None
+    on_cpu = all(device.platform == "cpu" for device in array.sharding.device_set)
+    return np.asarray(array) if on_cpu else None
+
+
+def refuse_nan(target: Any, name: str, mask: Any) -> None:
+    """Raises a ValueError if a target that can be read at once is NaN."""
+    if jnp.issubdtype(target.dtype, jnp.floating):
+        hint = "To leave examples out, pass mask=."
+        refuse(target, np.isnan, f"{name} needs targets that are numbers", mask, hint)
+
+
+def as_counts(n: Any, shape: tuple[int, ...], name: str, mask: Any = None) -> Any:
+    """Returns how often each row counts, an integer array that fits the shape.
+
+    The mask is one of `as_rows`; where it is False `n` may be anything.
+    """
+    needs = f"{name} needs 0 <= n < 2**31"
     if isinstance(n, int) and not 0 <= n < 2**31:
-        raise ValueError(f"{name} needs 0 <= n < 2**31, got {n}.")
+        raise ValueError(f"{needs}, got {n}.")
     n = as_array(n)
-    if n.dtype.kind not in "iu":
+    if not is_integer(n):
         raise TypeError(
             f"{name} needs integer n, got {describe(n)}: it says how often a value"
             " counts. To leave values out, pass mask=."
         )
-    return over_rows(n, shape, f"{name}: n")
+    n = over_rows(n, shape, f"{name}: n")
+    refuse(n, lambda n: (n < 0) | (n >= 2**31), needs, mask)
+    counted, kept = _read(n), np.True_ if mask is None else _read(mask)
+    if counted is not None and kept is not None:
+        counted = np.where(kept, counted, 0)
+        times = math.prod(shape) // max(1, counted.size)
+        if (total := int(counted.sum(dtype=np.int64)) * times) >= 2**31:
+            raise ValueError(
+                f"{name} needs n that sum to less than 2**31 in one add, got a sum of"
+                f" {total}. Add in several parts."
+            )
+    return n if isinstance(n, jax.Array) else n.astype(np.int32)
 
 
 def as_rows(mask: Any, shape: tuple[int, ...], name: str) -> Any:
@@ -58,28 +149,6 @@ def as_pair(output: Any, target: Any, name: str) -> tuple[Any, Any]:
             " none is repeated."
         )
     return output, target
-
-
-def as_classes(output: Any, target: Any, name: str) -> tuple[Any, Any]:
-    """Returns scores [..., K] and class numbers [...], if they are that."""
-    output = as_real(output, f"{name} needs real scores", "output ")
-    target = as_array(target)
-    rows = output.shape[:-1]
-    if output.ndim == 0 or target.shape not in (rows, (*rows, 1)):
-        hint = "Give output a row of scores for each target."
-        if output.ndim > 0 and target.shape == output.shape:
-            hint = "If target is one-hot, pass target.argmax(-1)."
-        raise ValueError(
-            f"{name} needs output [B, K], a score for each class, and target [B],"
-            f" class numbers; got output {describe(output)} and target"
-            f" {describe(target)}. {hint}"
-        )
-    if target.dtype.kind not in "iu":
-        raise TypeError(
-            f"{name} needs integer class numbers, got target {describe(target)}. Pass"
-            " target.astype('int32') if they are whole."
-        )
-    return output, target if target.shape == rows else target.reshape(rows)
 
 
 def check_mate(meter: Any, other: Any) -> None:

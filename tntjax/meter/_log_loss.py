@@ -10,9 +10,9 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
 from tntjax.meter._average_value import AverageValueMeter
-from tntjax.meter._calibration_error import as_probabilities
 from tntjax.meter._count import Count
 from tntjax.meter._inputs import as_counts, as_rows, check_mate
+from tntjax.meter._labels import as_probabilities, check_probabilities
 from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import as_array, host_zeros
@@ -28,7 +28,8 @@ class LogLossMeter:
     `mask=target >= 0`.
 
     Args:
-      logits: what is added are logits, as criteria take them, and not probabilities.
+      logits: what is added are logits, as criteria take them, and not probabilities;
+        `CalibrationErrorMeter` has the same argument.
       losses: the meter of the losses.
 
     Example:
@@ -59,9 +60,10 @@ class LogLossMeter:
         `B` is the number of examples, `K` the number of classes.
 
         Args:
-          output: [B, K] real, a probability or logit for each class; or [B], that of
-            class 1 of two. It may be [K] or [] for one example.
-          target: [B] integers, the class numbers from 0.
+          output: [B, K] real, a probability or logit for each class; or [B] or [B, 1],
+            that of class 1 of two. It may be [K] or [] for one example.
+          target: [B] or [B, 1] integers, the class numbers from 0. Of one-hot rows pass
+            target.argmax(-1).
           n: how often each example counts, an integer >= 0: [] or [B].
           mask: [B] bool; False leaves the example out.
 
@@ -71,7 +73,8 @@ class LogLossMeter:
         Raises:
           TypeError: if numbers aren't real, targets or `n` not integer, or `mask` not
             bool.
-          ValueError: if shapes don't fit.
+          ValueError: if shapes don't fit, or a probability in the memory of the host
+            is not from 0 to 1: those are logits.
 
         Example:
           >>> LogLossMeter(logits=True).add([0.0, 0.0], [1, 0])
@@ -79,8 +82,11 @@ class LogLossMeter:
         """
         name = "LogLossMeter.add"
         scores, labels = as_probabilities(as_array(output), as_array(target), name)
-        weight = as_counts(n, labels.shape, name)
         mask = as_rows(mask, labels.shape, name)
+        weight = as_counts(n, labels.shape, name, mask)
+        if not self.logits:
+            counted = weight > 0 if mask is None else mask & (weight > 0)
+            check_probabilities(scores, labels, counted, "LogLossMeter")
         losses = _losses(scores, labels, logits=self.logits)
         added = self.losses.add(losses, weight, mask=mask)
         return dataclasses.replace(self, losses=added)
@@ -159,4 +165,4 @@ def _losses(output: Any, target: Any, *, logits: bool) -> jax.Array:
 
 
 def _of_target(output: jax.Array, target: jax.Array) -> jax.Array:
-    return jnp.take_along_axis(output, target[..., None].astype(jnp.int32), -1)[..., 0]
+    return jnp.take_along_axis(output, target[..., None], -1)[..., 0]

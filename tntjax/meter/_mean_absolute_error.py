@@ -69,8 +69,8 @@ class MeanAbsoluteErrorMeter:
         """
         name = "MeanAbsoluteErrorMeter.add"
         outputs, targets = as_pair(output, target, name)
-        weight = as_counts(n, outputs.shape, name)
         mask = as_rows(mask, outputs.shape, name)
+        weight = as_counts(n, outputs.shape, name, mask)
         errors = _distances(outputs, targets)
         return MeanAbsoluteErrorMeter(self.errors.add(errors, weight, mask=mask))
 

@@ -90,8 +90,8 @@ class MSEMeter:
           MSEMeter(mse=4, n=1)
         """
         outputs, targets = as_pair(output, target, "MSEMeter.add")
-        weight = as_counts(n, outputs.shape, "MSEMeter.add")
         mask = as_rows(mask, outputs.shape, "MSEMeter.add")
+        weight = as_counts(n, outputs.shape, "MSEMeter.add", mask)
         squares = self.squares.add(squared_errors(outputs, targets), weight, mask=mask)
         return dataclasses.replace(self, squares=squares)
 

@@ -13,11 +13,19 @@ from jax.typing import ArrayLike
 from tntjax._struct import describe, pytree, static
 from tntjax.meter._count import Count
 from tntjax.meter._gathered import gathered
-from tntjax.meter._inputs import as_real, as_rows, check_mate, check_size
+from tntjax.meter._inputs import (
+    as_real,
+    as_rows,
+    check_mate,
+    check_size,
+    narrow,
+    refuse_nan,
+)
+from tntjax.meter._labels import same_rank
 from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.meter._total import Total
-from tntjax.utils import host_or_device, host_zeros
+from tntjax.utils import as_array, host_or_device, host_zeros
 
 
 @pytree
@@ -51,7 +59,9 @@ class MultiLabelConfusionMeter:
       [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
 
     Torchnet: `meter/multilabelconfusionmeter.lua`, whose text and code disagreed on
-    the default of `normalized`; here it is the text's, False.
+    the default of `normalized`; here it is the text's, False. A row's sum had about
+    1e-8 for each label added before its shares were taken, and equal scores came in no
+    certain order.
     """
 
     num_classes: int = static()
@@ -84,24 +94,27 @@ class MultiLabelConfusionMeter:
 
         Raises:
           TypeError: if numbers aren't real, or `mask` not bool.
-          ValueError: if shapes don't fit.
+          ValueError: if shapes don't fit, or a target is NaN.
 
         Example:
           >>> MultiLabelConfusionMeter(2).add([[3, 1], [2, 1]], [[1, 1], [1, 0]])
           MultiLabelConfusionMeter(found=100, n=2)
         """
         name = "MultiLabelConfusionMeter.add"
+        output, target = same_rank(as_array(output), as_array(target))
         scores = as_real(output, f"{name} needs real scores", "output ")
         labels = as_real(target, f"{name} needs labels that are 0 or 1", "target ")
         if scores.shape != labels.shape or scores.shape[-1:] != (self.num_classes,):
             raise ValueError(
                 f"MultiLabelConfusionMeter(num_classes={self.num_classes}).add needs"
                 f" output and target [B, {self.num_classes}], got output"
-                f" {describe(scores)} and target {describe(labels)}."
+                f" {describe(scores)} and target {describe(labels)}. For examples"
+                " of one class each use ConfusionMeter."
             )
         rows = scores.shape[:-1]
         seen = as_rows(True if mask is None else mask, rows, name)
-        cells, n = _add(self.cells, self.n, scores, labels, seen)
+        refuse_nan(labels, name, seen[..., None])
+        cells, n = _add(self.cells, self.n, narrow(scores), narrow(labels), seen)
         return dataclasses.replace(self, cells=cells, n=n)
 
     def merge(self, other: "MultiLabelConfusionMeter") -> "MultiLabelConfusionMeter":

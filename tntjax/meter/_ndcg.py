@@ -13,11 +13,13 @@ from jax.typing import ArrayLike
 from tntjax._struct import describe, pytree, static
 from tntjax.meter import _rows, _scores
 from tntjax.meter._average_value import AverageValueMeter
+from tntjax.meter._count import Count
 from tntjax.meter._gathered import gathered
+from tntjax.meter._inputs import as_rows, check_convention, refuse
 from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.meter._topk import check_topk
-from tntjax.utils import as_mask, host_zeros
+from tntjax.utils import host_zeros
 
 
 @pytree
@@ -49,8 +51,9 @@ class NDCGMeter:
       NDCGMeter(top1=0, top3=0.63093, n=1)
 
     Torchnet: `meter/ndcgmeter.lua`, where `topk` is called K. It discounted the second
-    rank by 1 as the first, failed on queries without relevant documents, and changed
-    the shape of what it was given.
+    rank by 1 as the first, ordered equal scores in no certain way, failed on queries
+    without relevant documents and on fewer than k documents, and changed the shape of
+    what it was given.
     """
 
     topk: Sequence[int] = static(default=(1,))
@@ -59,14 +62,14 @@ class NDCGMeter:
 
     def __post_init__(self) -> None:
         topk = check_topk(self.topk, "NDCGMeter")
-        _scores.check_convention(self.convention, "NDCGMeter")
+        check_convention(self)
         object.__setattr__(self, "topk", topk)
         if self.means is None:
             object.__setattr__(self, "means", (AverageValueMeter(),) * len(topk))
 
     @property
-    def n(self) -> Any:
-        """[] int32, how many queries were counted."""
+    def n(self) -> Count:
+        """How many queries were counted; `int(meter.n)` is exact."""
         return self.means[0].n
 
     def add(
@@ -76,8 +79,8 @@ class NDCGMeter:
 
         Args:
           output: [B, C] real scores of the C documents of each query, higher comes
-            first; [C] for one query. C is at least the largest k.
-          target: the same shape, real and at least 0: how relevant each one is.
+            first; [C] for one query. Of fewer than k all are counted.
+          target: the same shape, finite and at least 0: how relevant each one is.
           mask: [B] bool; False leaves the query out.
 
         Returns:
@@ -85,7 +88,8 @@ class NDCGMeter:
 
         Raises:
           TypeError: if an array isn't real, or `mask` not bool.
-          ValueError: if shapes don't fit, or there are too few documents.
+          ValueError: if shapes don't fit, or a relevance in the memory of the host
+            is negative or not finite.
 
         Example:
           >>> NDCGMeter().add([0.1, 0.9], [0, 3]).add([0.9, 0.1], [0, 3])
@@ -100,16 +104,16 @@ class NDCGMeter:
                 f" target of the same shape; got output {describe(scores)} and target"
                 f" {describe(relevance)}."
             )
-        if max(self.topk) > scores.shape[1]:
-            raise ValueError(
-                f"NDCGMeter(topk={self.topk}) needs {max(self.topk)} documents or more"
-                f" for each query, but output has {scores.shape[1]}."
-            )
-        if mask is not None:
-            mask = as_mask(mask, scores.shape[:1], "NDCGMeter.add: mask")
+        rows = as_rows(mask, scores.shape[:1], "NDCGMeter.add")
+        refuse(
+            relevance,
+            lambda relevance: ~((relevance >= 0) & np.isfinite(relevance)),
+            "NDCGMeter.add needs finite relevance >= 0",
+            None if rows is None else rows[:, None],
+        )
         gains = _ndcg(scores, relevance, topk=self.topk, convention=self.convention)
         pairs = zip(self.means, gains, strict=True)
-        means = tuple(mean.add(gain, mask=mask) for mean, gain in pairs)
+        means = tuple(mean.add(gain, mask=rows) for mean, gain in pairs)
         return dataclasses.replace(self, means=means)
 
     def merge(self, other: "NDCGMeter") -> "NDCGMeter":

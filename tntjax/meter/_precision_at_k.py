@@ -13,11 +13,13 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import describe, pytree, static
 from tntjax.meter import _rows, _scores
+from tntjax.meter._count import Count
 from tntjax.meter._gathered import gathered
+from tntjax.meter._inputs import as_rows
 from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.meter._topk import check_topk
-from tntjax.utils import as_mask, host_or_device, host_zeros, namespace
+from tntjax.utils import host_or_device, host_zeros, namespace
 
 NOTHING = np.int32(-(2**31))
 """The rank of a place without a candidate, below that of any score."""
@@ -29,7 +31,8 @@ class PrecisionAtKMeter:
 
     Each `add` brings new queries with all their candidates or, if `online`, more
     candidates for the same queries, of which the best are kept. Among equal scores the
-    first comes first. A NaN score comes before all others and counts as a miss.
+    first comes first. A NaN score comes before all others and counts as a miss, and so
+    does a place without a candidate, where there are fewer than k.
 
     A monoid: `add` and `merge` return a new meter, so rebind the result.
 
@@ -39,11 +42,11 @@ class PrecisionAtKMeter:
       online: whether each `add` brings candidates for the same queries.
       num_queries: B, if `online`. If None the first `add` says it, and then that can't
         be in a `scan`, which keeps shapes.
-      hits: [len(topk)] int32, how many were relevant; () if `online`.
+      hits: [len(topk)] pairs of uint32, how many were relevant; () if `online`.
       best: [B, max(topk)] int32, ranks of the best candidates so far, in the order of
         their scores; () if not `online`.
       relevant: [B, max(topk)] bool, whether those are relevant; () if not `online`.
-      n: [] int32, how many queries were counted.
+      n: [] a pair of uint32, how many queries were counted; `int(meter.n)` is exact.
 
     Raises:
       TypeError: if `topk` isn't a sequence of integers.
@@ -55,9 +58,10 @@ class PrecisionAtKMeter:
       >>> meter
       PrecisionAtKMeter(top1=100, top2=50, n=1)
 
-    Torchnet: `meter/precisionatkmeter.lua`, where `dim` is from 1. Its online mode kept
-    candidates over a reset, mixed them up if their number changed, and counted places
-    without a candidate at random; here they are misses.
+    Torchnet: `meter/precisionatkmeter.lua`, where `dim` is from 1 and fewer than k
+    candidates were an error. Equal scores came in no certain order. Its online mode
+    kept candidates over a reset, mixed them up if their number changed, and counted
+    places without a candidate at random; here they are misses.
     """
 
     topk: Sequence[int] = static(default=(10,))
@@ -67,7 +71,7 @@ class PrecisionAtKMeter:
     hits: Any = None
     best: Any = None
     relevant: Any = None
-    n: ArrayLike = np.int32(0)
+    n: Count = Count()
 
     def __post_init__(self) -> None:
         topk = check_topk(self.topk, "PrecisionAtKMeter")
@@ -82,7 +86,7 @@ class PrecisionAtKMeter:
             raise ValueError("PrecisionAtKMeter needs num_queries only if online=True.")
         places, online = (self.num_queries or 0, max(topk)), self.online
         for name, empty in {
-            "hits": () if online else np.zeros(len(topk), np.int32),
+            "hits": () if online else Count.zeros((len(topk),)),
             "best": np.full(places, NOTHING) if online else (),
             "relevant": np.zeros(places, bool) if online else (),
         }.items():
@@ -96,8 +100,8 @@ class PrecisionAtKMeter:
 
         Args:
           output: [B, C] real scores of C candidates for each of B queries, or [C, B]
-            if `dim` is 0; without the first axis if that is 1. C is at least the
-            largest k, unless `online`.
+            if `dim` is 0; without the first axis if that is 1. Where C is below k,
+            the places without a candidate are misses.
           target: the same shape, real: relevant where above 0.
           mask: bool, the leading axes of `output`; False leaves the candidates out,
             and a query without candidates isn't counted.
@@ -107,7 +111,7 @@ class PrecisionAtKMeter:
 
         Raises:
           TypeError: if an array isn't real, or `mask` not bool.
-          ValueError: if shapes don't fit, there are too few candidates, or other
+          ValueError: if shapes don't fit, a target is NaN, or there are other
             queries than before.
 
         Example:
@@ -115,13 +119,14 @@ class PrecisionAtKMeter:
           >>> meter.add([[0.9, 0.1]], [[1, 0]]).add([[0.3]], [[1]])
           PrecisionAtKMeter(top2=100, n=1)
         """
-        scores, targets = _scores.check_pair(output, target, "PrecisionAtKMeter.add")
+        name = "PrecisionAtKMeter.add"
+        scores, targets = _scores.check_pair(output, target, name)
         if scores.ndim == 1 and scores.shape == targets.shape:
             scores, targets = scores[None], targets[None]
-        _check_shapes(self, scores, targets)
-        if mask is not None:
-            mask = as_mask(mask, scores.shape, "PrecisionAtKMeter.add: mask")
-        batch = _best(scores, targets, mask, dim=self.dim, k=max(self.topk))
+        _check_shapes(scores, targets)
+        mask = as_rows(mask, scores.shape, name)
+        relevant = _scores.positive(targets, mask, name)
+        batch = _best(scores, relevant, mask, dim=self.dim, k=max(self.topk))
         if self.online:
             return _with_best(self, *batch)
         best, relevant = batch
@@ -185,40 +190,40 @@ class PrecisionAtKMeter:
 
 
 def _percentages(meter: PrecisionAtKMeter) -> dict[int, Any]:
-    hits = _hits(meter.relevant, meter.topk) if meter.online else meter.hits
-    return dict(zip(meter.topk, _percent(hits, meter.n, meter.topk), strict=True))
+    hits = meter.hits
+    if meter.online:
+        hits = Count.of(_hits(meter.relevant, meter.topk))
+    percent = _percent(hits, meter.n, np.array(meter.topk, np.float32))
+    places = range(len(meter.topk))
+    return {meter.topk[place]: percent[..., place] for place in places}
 
 
 def _measured(meter: PrecisionAtKMeter) -> dict[str, Any]:
     shown = {f"top{k}": f"{percent:.6g}" for k, percent in meter.value().items()}
-    return {**shown, "n": meter.n}
+    return {**shown, "n": int(meter.n)}
 
 
-def _check_shapes(meter: PrecisionAtKMeter, scores: Any, targets: Any) -> None:
-    """Raises a ValueError unless there are scores and targets of enough candidates."""
+def _check_shapes(scores: Any, targets: Any) -> None:
+    """Raises a ValueError unless there are scores and targets of candidates."""
     if scores.shape != targets.shape or scores.ndim != 2:
         raise ValueError(
             "PrecisionAtKMeter.add needs output [B, C], a score for each candidate, and"
             f" target of the same shape; got output {describe(scores)} and target"
             f" {describe(targets)}."
         )
-    candidates = scores.shape[meter.dim]
-    if not meter.online and candidates < max(meter.topk):
-        raise ValueError(
-            f"PrecisionAtKMeter(topk={meter.topk}) needs {max(meter.topk)} candidates"
-            f" or more for each query, but output has {candidates}."
-        )
 
 
 @functools.partial(jax.jit, static_argnames=("dim", "k"), inline=True)
-def _best(scores: Any, targets: Any, mask: Any, *, dim: int, k: int) -> tuple[Any, Any]:
+def _best(
+    scores: Any, relevant: Any, mask: Any, *, dim: int, k: int
+) -> tuple[Any, Any]:
     """Returns the ranks of the k best candidates [B, k], and whether relevant."""
-    scores, targets, mask = gathered((scores, targets, mask))
+    scores, relevant, mask = gathered((scores, relevant, mask))
     scores = scores.astype(jnp.float32)
     bits = jax.lax.bitcast_convert_type(jnp.where(scores == 0, 0, scores), jnp.int32)
     rank = jnp.where(bits < 0, bits ^ np.int32(2**31 - 1), bits)  # as scores are
     rank = jnp.where(jnp.isnan(scores), np.int32(2**31 - 1), rank)
-    relevant = (targets > 0) & ~jnp.isnan(scores)
+    relevant = relevant & ~jnp.isnan(scores)
     if mask is not None:
         rank, relevant = jnp.where(mask, rank, NOTHING), relevant & mask
     if dim == 0:
@@ -246,7 +251,7 @@ def _with_best(meter: PrecisionAtKMeter, best: Any, relevant: Any) -> PrecisionA
     if len(meter.best) > 0:
         arrays = (meter.best, meter.relevant, best, relevant)
         best, relevant = _best_of_both(*arrays)
-    n = (best[:, 0] != NOTHING).sum(dtype=np.int32)
+    n = Count.of((best[:, 0] != NOTHING).sum(dtype=np.int32))
     return dataclasses.replace(meter, best=best, relevant=relevant, n=n)
 
 
@@ -275,10 +280,9 @@ def _count(relevant: Any, best: Any, *, topk: tuple[int, ...]) -> tuple[Any, Any
     return _hits(relevant, topk), (best[:, 0] != NOTHING).sum(dtype=jnp.int32)
 
 
-def _percent(hits: Any, n: Any, topk: Sequence[int]) -> list[Any]:
-    """One percentage for each k; NaN where nothing was counted."""
-    xp = namespace(hits, n)
-    total = xp.where(n > 0, n, np.nan).astype(np.float32)
-    counts = [hits[..., place].astype(np.float32) for place in range(len(topk))]
-    pairs = zip(counts, topk, strict=True)
-    return [np.float32(100) * count / (total * np.float32(k)) for count, k in pairs]
+@host_or_device
+def _percent(xp: ModuleType, hits: Count, n: Count, topk: Any) -> Any:
+    """Returns a percentage for each k [..., K]; NaN where nothing was counted."""
+    total = n.floats()[..., None]
+    share = np.float32(100) * hits.floats() / (xp.maximum(total, 1) * topk)
+    return xp.where(total > 0, share, np.float32(np.nan))

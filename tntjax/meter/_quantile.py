@@ -92,8 +92,8 @@ class QuantileMeter:
           QuantileMeter(q0.25=0, q0.75=1.00391, n=3)
         """
         values = as_floats(value, np.float32, "QuantileMeter.add")
-        weight = as_counts(n, values.shape, "QuantileMeter.add")
         mask = as_rows(mask, values.shape, "QuantileMeter.add")
+        weight = as_counts(n, values.shape, "QuantileMeter.add", mask)
         cells = _add(self.cells, values, weight, mask, bits=self.bits)
         return dataclasses.replace(self, cells=cells)
 

@@ -72,8 +72,8 @@ class R2Meter:
           R2Meter(r2=1, n=2)
         """
         outputs, targets = as_pair(output, target, "R2Meter.add")
-        weight = as_counts(n, outputs.shape, "R2Meter.add")
         mask = as_rows(mask, outputs.shape, "R2Meter.add")
+        weight = as_counts(n, outputs.shape, "R2Meter.add", mask)
         squares = self.squares.add(squared_errors(outputs, targets), weight, mask=mask)
         return R2Meter(squares, self.targets.add(targets, weight, mask=mask))
 

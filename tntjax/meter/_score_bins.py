@@ -10,30 +10,26 @@ import jax.numpy as jnp
 import numpy as np
 
 from tntjax.meter import _rows, _scores
+from tntjax.meter._bins import bin_edges, check_bins
 from tntjax.meter._count import Count, tally
 from tntjax.meter._gathered import gathered
-from tntjax.utils import as_mask
+from tntjax.meter._inputs import check_size
 
 
 def start(meter: Any) -> None:
     """Checks the bins of a meter that is being made and gives it its counts."""
     name = type(meter).__name__
-    _rows.check_count(meter.bins, f"{name} needs bins")
-    if not meter.low < meter.high:
-        raise ValueError(
-            f"{name} needs low < high, got low={meter.low} and high={meter.high}."
-        )
+    object.__setattr__(meter, "bins", check_size(meter.bins, f"{name} needs bins"))
+    check_bins(meter.low, meter.high, meter.bins, name)
     if meter.counts is None:
         object.__setattr__(meter, "counts", Count.zeros((meter.bins + 1, 2)))
 
 
 def add(meter: _rows.Meter, output: Any, target: Any, mask: Any) -> _rows.Meter:
     """Counts examples in."""
-    scores, targets = _scores.check_examples(meter, output, target)
-    if mask is not None:
-        mask = as_mask(mask, scores.shape, f"{type(meter).__name__}.add: mask")
+    scores, targets, mask = _scores.check_examples(meter, output, target, mask)
     # Found by comparing, which rounds nothing: higher scores never get a lower bin.
-    edges = np.linspace(meter.low, meter.high, meter.bins + 1).astype(np.float32)
+    edges = bin_edges(meter.low, meter.high, meter.bins)
     counted = _count(meter.counts, meter.n, scores, targets, mask, edges[1:-1])
     return dataclasses.replace(meter, counts=counted[0], n=counted[1])
 

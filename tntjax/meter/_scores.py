@@ -2,16 +2,15 @@
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from tntjax._struct import describe
 from tntjax.meter import _rows
-from tntjax.utils import as_array, as_mask, over_rows
+from tntjax.meter._inputs import as_floats, as_rows, refuse, refuse_nan
+from tntjax.meter._labels import without_last_axis
+from tntjax.utils import namespace, over_rows
 
 COLUMNS = ("scores", "targets", "weights")
-CONVENTIONS = ("standard", "torchnet")
 
 
 def form(num_classes: int | None = None) -> _rows.Form:
@@ -28,34 +27,51 @@ def add(
     meter: _rows.Meter, output: Any, target: Any, weight: Any, mask: Any
 ) -> _rows.Meter:
     """Adds examples of one class to a meter of scores."""
-    scores, targets = check_examples(meter, output, target)
+    scores, targets, mask = check_examples(meter, output, target, mask)
     return add_rows(meter, {"scores": scores, "targets": targets}, weight, mask, form())
 
 
-def check_examples(meter: Any, output: Any, target: Any) -> tuple[Any, Any]:
-    """Returns scores [B] real and targets [B] bool of examples of one class."""
+def check_examples(
+    meter: Any, output: Any, target: Any, mask: Any
+) -> tuple[Any, Any, Any]:
+    """Returns scores [B] real, targets [B] bool and the mask of examples of a class."""
     name = f"{type(meter).__name__}.add"
     scores, targets = check_pair(output, target, name)
-    scores, targets = (_without_last_axis(array) for array in (scores, targets))
+    scores, targets = without_last_axis(scores), without_last_axis(targets)
     if scores.shape != targets.shape or scores.ndim > 1:
         raise ValueError(
             f"{name} needs output [B], a score for each example, and target [B]; got"
             f" output {describe(scores)} and target {describe(targets)}. For scores of"
             " several classes use mAPMeter, or a meter for each class."
         )
-    return scores.reshape(-1), targets.reshape(-1) > 0
+    scores, targets = scores.reshape(-1), targets.reshape(-1)
+    mask = as_rows(mask, scores.shape, name)
+    return scores, positive(targets, mask, name), mask
+
+
+def positive(targets: Any, mask: Any, name: str) -> Any:
+    """Returns where targets are above 0, after refusing NaN."""
+    refuse_nan(targets, name, mask)
+    return targets > 0
 
 
 def add_rows(
     meter: _rows.Meter, columns: dict, weight: Any, mask: Any, columns_form: _rows.Form
 ) -> _rows.Meter:
-    """Adds scores and targets after checking what goes with each row."""
+    """Adds scores and targets after checking the weight that goes with each row.
+
+    The mask is one of `as_rows`.
+    """
     name, size = f"{type(meter).__name__}.add", (len(columns["scores"]),)
-    weight = _as_real(1 if weight is None else weight, f"{name} needs real weights")
-    weight = over_rows(_without_last_axis(weight), size, f"{name}: weight")
-    weights = (jnp if isinstance(weight, jax.Array) else np).broadcast_to(weight, size)
-    if mask is not None:
-        mask = as_mask(mask, size, f"{name}: mask")
+    weight = as_floats(1 if weight is None else weight, np.float32, name, "weights")
+    weight = over_rows(without_last_axis(weight), size, f"{name}: weight")
+    refuse(
+        weight,
+        lambda weight: ~((weight >= 0) & np.isfinite(weight)),
+        f"{name} needs finite weights >= 0",
+        mask,
+    )
+    weights = namespace(weight).broadcast_to(weight, size)
     return _rows.add(meter, columns | {"weights": weights}, mask, columns_form)
 
 
@@ -64,29 +80,5 @@ def check_pair(output: Any, target: Any, name: str) -> tuple[Any, Any]:
 
     What lies on the host becomes float32 here, since JAX would cut a large int64.
     """
-    scores = _as_real(output, f"{name} needs real scores")
-    return scores, _as_real(target, f"{name} needs real targets")
-
-
-def _as_real(value: Any, subject: str) -> Any:
-    array = as_array(value)
-    kind = array.dtype.kind
-    if kind not in "fbiu" and not jnp.issubdtype(array.dtype, jnp.floating):
-        raise TypeError(f"{subject}, got {describe(array)}.")
-    if isinstance(array, jax.Array):
-        return array
-    with np.errstate(over="ignore"):
-        return array.astype(np.float32)
-
-
-def _without_last_axis(array: Any) -> Any:
-    """[B, 1] as [B]."""
-    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-
-
-def check_convention(convention: Any, name: str) -> None:
-    """Raises a ValueError unless it's one of the two."""
-    if convention not in CONVENTIONS:
-        raise ValueError(
-            f'{name} needs convention "standard" or "torchnet", got {convention!r}.'
-        )
+    scores = as_floats(output, np.float32, name, "scores")
+    return scores, as_floats(target, np.float32, name, "targets")

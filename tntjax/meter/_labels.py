@@ -1,0 +1,125 @@
+"""Classes that are predicted and classes that are so: scores, numbers or labels."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from tntjax._struct import describe
+from tntjax.meter._inputs import as_real, is_integer, narrow, refuse
+from tntjax.utils import as_array, namespace
+
+
+def as_numbers(numbers: Any) -> Any:
+    """Returns class numbers of any integer dtype as int32, which all are compared in.
+
+    What int32 does not hold becomes -1 or 2**31 - 1, neither of which is a class.
+    """
+    if numbers.dtype == np.int32:
+        return numbers
+    if not np.can_cast(numbers.dtype, np.int32):
+        least = max(-1, jnp.iinfo(numbers.dtype).min)
+        numbers = namespace(numbers).clip(numbers, least, 2**31 - 1)
+    return numbers.astype(np.int32)
+
+
+def as_classes(output: Any, target: Any, name: str) -> tuple[Any, Any]:
+    """Returns scores [..., K] and class numbers [...] int32, if they are that."""
+    output = as_real(output, f"{name} needs real scores", "output ")
+    target = as_array(target)
+    rows = output.shape[:-1]
+    if output.ndim == 0 or target.shape not in (rows, (*rows, 1)):
+        raise ValueError(
+            f"{name} needs output [B, K], a score for each class, and target [B],"
+            f" class numbers; got output {describe(output)} and target"
+            f" {describe(target)}. {_hint(output, target)}"
+        )
+    check_numbers(target, name)
+    return narrow(output), as_numbers(target).reshape(rows)
+
+
+def _hint(output: Any, target: Any) -> str:
+    if output.ndim == 0 or target.shape != output.shape:
+        return "Give output a row of scores for each target."
+    if is_integer(output) and output.ndim == 1:
+        return (
+            "ConfusionMeter counts class numbers that are predicted already. If target"
+            " is one-hot, pass target.argmax(-1)."
+        )
+    return "If target is one-hot, pass target.argmax(-1)."
+
+
+def check_numbers(target: Any, name: str) -> None:
+    """Raises a TypeError unless class numbers are integers."""
+    if not is_integer(target):
+        raise TypeError(
+            f"{name} needs integer class numbers, got target {describe(target)}. Pass"
+            " target.astype('int32') if they are whole."
+        )
+
+
+def as_predicted(output: Any, target: Any, num_classes: Any) -> tuple[Any, Any] | None:
+    """Returns class numbers, predicted ones [B] and true ones [B], else None.
+
+    They are told from scores by rank and dtype: integers [B], or [B, 1] if there are
+    more classes than one, as the target is.
+    """
+    if num_classes != 1:
+        output, target = without_last_axis(output), without_last_axis(target)
+    if output.shape != target.shape or output.ndim > 1:
+        return None
+    if not (is_integer(output) and is_integer(target)):
+        return None
+    return as_numbers(output), as_numbers(target)
+
+
+def as_probabilities(output: Any, target: Any, name: str) -> tuple[Any, Any]:
+    """Returns numbers [..., K] of classes or [...] of class 1, and class numbers [...].
+
+    Numbers of class 1 alone may be [B, 1], and its class numbers too, or bool.
+    """
+    output, target = same_rank(output, target, longer=False)
+    if output.shape != target.shape:
+        return as_classes(output, target, name)
+    if target.dtype != bool:
+        check_numbers(target, name)
+    output = as_real(output, f"{name} needs real numbers", "output ")
+    return narrow(output), as_numbers(target)
+
+
+def check_probabilities(output: Any, target: Any, mask: Any, meter: str) -> None:
+    """Raises a ValueError if probabilities that can be read at once are logits.
+
+    They are from 0 to 1, but for their rounding. The mask is one of `as_rows`, over the
+    targets.
+    """
+    if mask is not None and output.ndim > target.ndim:
+        mask = mask[..., None]
+    least = jnp.finfo(jnp.float32).eps
+    if jnp.issubdtype(output.dtype, jnp.floating):
+        least = max(least, jnp.finfo(output.dtype).eps)
+    beyond = 4 * float(least)
+    refuse(
+        output,
+        lambda output: (output < -beyond) | (output > 1 + beyond),
+        f"{meter}.add needs probabilities from 0 to 1",
+        mask,
+        f"Of logits make it {meter}(logits=True).",
+    )
+
+
+def same_rank(output: Any, target: Any, longer: bool = True) -> tuple[Any, Any]:
+    """Returns [B, 1] beside [B], or [B] beside [B, 1], as two of one shape.
+
+    Anything else stays as it is.
+    """
+    if output.shape == (*target.shape, 1):
+        return (output, target[..., None]) if longer else (output[..., 0], target)
+    if target.shape == (*output.shape, 1):
+        return (output[..., None], target) if longer else (output, target[..., 0])
+    return output, target
+
+
+def without_last_axis(array: Any) -> Any:
+    """Returns [B, 1] as [B], and anything else as it is."""
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
