@@ -233,7 +233,7 @@ def test_repr_shows_the_value_on_one_line(case):
     shown = repr(filled(case))
     assert shown == repr(on_host(filled(case)))
     for line in meters(shown):
-        assert re.fullmatch(r"\w+\(([\w.]+=[\d.+e-]+, )+n=\d+\)", line)
+        assert re.fullmatch(r"\w+\(([\w.]+=[\d.+e-]+%?, )+n=\d+\)", line)
     for line in meters(repr(case.make())):
         assert "nan" in line or not np.isnan(case.empty)
 

@@ -133,7 +133,8 @@ def test_empty_is_nan():
 
 def test_topk_is_sorted_and_each_once():
     meter = ClassErrorMeter(topk=[5, 1, np.int64(5)])
-    assert meter.topk == (1, 5)
+    assert meter.topk == (1, 5) == ClassErrorMeter(np.array([5, 1])).topk
+    assert ClassErrorMeter(range(1, 4)).topk == (1, 2, 3)
     assert list(meter.value()) == [1, 5]
     assert meter.wrong.low.shape == (2,)
 

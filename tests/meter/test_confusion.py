@@ -60,7 +60,7 @@ def test_what_has_no_place_is_counted_apart(target):
     meter = ConfusionMeter(3).add(OUTPUT[:2], [target, 1])
     assert matrix(meter) == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
     assert int(meter.n) == 1 and int(meter.left_out) == 1
-    assert repr(meter) == "ConfusionMeter(accuracy=100, left_out=1, n=1)"
+    assert repr(meter) == "ConfusionMeter(accuracy=100%, left_out=1, n=1)"
 
 
 def test_nan_scores_and_rows_that_are_not_one_hot_have_no_place():

@@ -90,6 +90,11 @@ def test_counts_are_exact_beyond_32_bits(start):
         assert int(grown.n) == start * counts.size + 2
 
 
+def test_quantiles_are_sorted_and_each_once():
+    meter = QuantileMeter([0.9, 0.5, 0.9])
+    assert meter.quantiles == (0.5, 0.9) == tuple(meter.value())
+
+
 def test_quantiles_are_checked():
     with pytest.raises(TypeError, match="needs a tuple of quantiles"):
         QuantileMeter(0.5)

@@ -118,13 +118,14 @@ def test_counts_are_exact_beyond_32_bits(start):
 
 @every_meter
 def test_thresholds_are_checked(make):
-    for bad in (0.5, "0.5"):
+    for bad in (0.5, "0.5", (True,), ("0.5",), np.zeros((1, 1))):
         with pytest.raises(TypeError, match="tuple of thresholds"):
             make(bad)
     for bad in ((), (np.nan,)):
         with pytest.raises(ValueError, match="one or more thresholds, got"):
             make(bad)
-    assert make([1, 0.25]).thresholds == (1.0, 0.25)
+    assert make([1, 0.25, np.float32(1)]).thresholds == (0.25, 1.0)
+    assert list(make(np.array([0.5, 0.25])).value()) == [0.25, 0.5]
 
 
 @every_meter

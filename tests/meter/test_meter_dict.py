@@ -6,7 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tntjax.meter import AverageValueMeter, ClassErrorMeter, MeterDict, TimeMeter
+from tntjax.meter import (
+    AverageValueMeter,
+    ClassErrorMeter,
+    HistogramMeter,
+    MeterDict,
+    TimeMeter,
+)
 
 OUTPUT, TARGET = [[0.9, 0.1], [0.2, 0.8]], [0, 0]
 
@@ -19,6 +25,47 @@ def test_arguments_go_to_all_that_are_not_named():
     group = make().add(OUTPUT, TARGET, loss=([1.0, 4.0], [3, 1]))
     assert float(group["error"].value()[1]) == 50.0
     assert float(group.value()["loss"].mean) == 1.75
+
+
+def test_scores_and_labels_are_no_values():
+    """Labels would be taken for how often each value counts."""
+    group = make().add(OUTPUT, TARGET)
+    assert int(group["loss"].n) == 0 and int(group["error"].n) == 2
+    outer = MeterDict({"inner": make(), "bins": HistogramMeter(0, 1)})
+    outer = outer.add(OUTPUT, TARGET)
+    assert int(outer["bins"].n) == 0 == int(outer["inner"]["loss"].n)
+    assert int(outer["inner"]["error"].n) == 2
+    losses = MeterDict({"loss": AverageValueMeter()})
+    outer = MeterDict({"losses": losses, "error": ClassErrorMeter()})
+    assert int(outer.add(OUTPUT, TARGET)["losses"]["loss"].n) == 0
+
+
+def test_values_and_how_often_they_count_go_to_meters_of_values():
+    group = MeterDict({"mean": AverageValueMeter(), "bins": HistogramMeter(0, 1)})
+    group = group.add([0.25, 0.5], [3, 1])
+    assert int(group["mean"].n) == int(group["bins"].n) == 4
+
+
+def test_a_meter_of_whatever_comes_gets_it():
+    @dataclasses.dataclass(frozen=True)
+    class Whatever:
+        n: int = 0
+
+        def add(self, *args, mask=None):
+            return Whatever(self.n + len(args))
+
+        def merge(self, other):
+            return self
+
+        def value(self):
+            return self.n
+
+        def reset(self):
+            return self
+
+    jax.tree_util.register_dataclass(Whatever, ["n"], [])
+    group = MeterDict({"any": Whatever(), "loss": AverageValueMeter()})
+    assert group.add(OUTPUT, TARGET).value()["any"] == 2
 
 
 def test_those_that_get_nothing_stay():
@@ -37,7 +84,7 @@ def test_names_are_in_the_order_that_jax_keeps():
     group = make()
     assert list(group.meters) == ["error", "loss"] == list(group.value())
     assert repr(jax.jit(lambda g: g)(group)) == repr(group)
-    assert repr(group).splitlines()[1] == "  error=ClassErrorMeter(top1=nan, n=0),"
+    assert repr(group).splitlines()[1] == "  error=ClassErrorMeter(top1=nan%, n=0),"
 
 
 def test_names_that_are_not_there_are_errors():

@@ -3,11 +3,11 @@
 import functools
 from typing import Any
 
-import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
 from tntjax.meter import _classes, _ranking, _rows, _scores
+from tntjax.meter._count import Count
 from tntjax.meter._read import read
 from tntjax.meter._show import show
 
@@ -37,7 +37,7 @@ class APMeter:
       scores: [capacity, K] float32, or a tuple of arrays.
       targets: [capacity, K] bool, or a tuple of arrays.
       weights: [capacity] float32, or a tuple of arrays; 0 in free slots.
-      n: [] int32, how many examples came.
+      n: [] a pair of uint32, how many examples came; `int(meter.n)` is exact.
 
     Raises:
       TypeError: if `capacity` or `num_classes` isn't an integer.
@@ -50,7 +50,8 @@ class APMeter:
 
     Torchnet: `meter/apmeter.lua`. There equal scores came in no certain order, an
     empty meter was an error, and weights went to other examples if some were added
-    without.
+    without. Targets had to be 0 or 1. What weights and classes without positive
+    examples mean there, `convention="torchnet"` does.
     """
 
     capacity: int | None = static(default=None)
@@ -59,7 +60,7 @@ class APMeter:
     scores: Any = None
     targets: Any = None
     weights: Any = None
-    n: ArrayLike = np.int32(0)
+    n: Count = Count()
 
     def __post_init__(self) -> None:
         _classes.start(self)
@@ -88,7 +89,8 @@ class APMeter:
         Raises:
           TypeError: if an array isn't real, `mask` not bool, or there is no capacity
             in compiled code.
-          ValueError: if shapes don't fit, or there are other classes than before.
+          ValueError: if shapes don't fit, there are other classes than before, or in
+            the memory of the host a target is NaN or a weight negative or not finite.
 
         Example:
           >>> APMeter().add([0.2, 0.9, 0.5], [0, 1, 1])
@@ -155,8 +157,8 @@ def _averages(meter: APMeter) -> Any:
 
 def _measured(meter: APMeter) -> dict[str, Any]:
     if _rows.overflows(meter):
-        return {"classes": "overflow", "capacity": meter.capacity, "n": meter.n}
+        return {"classes": "overflow", "capacity": meter.capacity, "n": int(meter.n)}
     values = [f"{value:.6g}" for value in meter.value()]
     shown = {f"class{number}": value for number, value in enumerate(values[:6])}
     more = {"classes": len(values)} if len(values) > len(shown) else {}
-    return shown | more | {"n": meter.n}
+    return shown | more | {"n": int(meter.n)}

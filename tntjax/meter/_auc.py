@@ -3,11 +3,11 @@
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
 from tntjax.meter import _ranking, _rows, _scores
+from tntjax.meter._count import Count
 from tntjax.meter._read import read
 from tntjax.meter._show import show
 
@@ -42,7 +42,7 @@ class AUCMeter:
       scores: [capacity] float32, or a tuple of arrays.
       targets: [capacity] bool, or a tuple of arrays.
       weights: [capacity] float32, or a tuple of arrays; 0 in free slots.
-      n: [] int32, how many examples came.
+      n: [] a pair of uint32, how many examples came; `int(meter.n)` is exact.
 
     Raises:
       TypeError: if `capacity` isn't an integer.
@@ -53,15 +53,17 @@ class AUCMeter:
       >>> meter
       AUCMeter(area=0.875, n=4)
 
-    Torchnet: `meter/aucmeter.lua`. There equal scores came in no certain order, an
-    empty meter gave 0.5 without a curve, and a batch of one was an error.
+    Torchnet: `meter/aucmeter.lua`. There the curve rose and ran example by example, so
+    that the area depended on the order of equal scores, which was no certain one. An
+    empty meter gave 0.5 without a curve, a batch of one was an error, targets had to be
+    0 or 1, and there were no weights.
     """
 
     capacity: int | None = static(default=None)
     scores: Any = None
     targets: Any = None
     weights: Any = None
-    n: ArrayLike = np.int32(0)
+    n: Count = Count()
 
     def __post_init__(self) -> None:
         _rows.start(self, _scores.form())
@@ -88,7 +90,8 @@ class AUCMeter:
         Raises:
           TypeError: if an array isn't real, `mask` not bool, or there is no capacity
             in compiled code.
-          ValueError: if shapes don't fit.
+          ValueError: if shapes don't fit, or in the memory of the host a target is NaN
+            or a weight negative or not finite.
 
         Example:
           >>> AUCMeter().add([0.2, 0.9], [0, 1]).add(0.7, 0)

@@ -79,8 +79,7 @@ class AverageValueMeter:
 
         Raises:
           TypeError: if `value` isn't real, `n` not integer, or `mask` not bool.
-          ValueError: if shapes don't fit, or `n` is a Python int below 0 or above
-            2**31 - 1.
+          ValueError: if shapes don't fit, or `n` is negative or sums to 2**31 or more.
 
         Example:
           >>> AverageValueMeter().add([1.0, 5.0, 9.0], mask=[True, True, False])

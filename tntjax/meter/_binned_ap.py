@@ -42,18 +42,19 @@ class BinnedAPMeter:
     is the error.
 
     A monoid: `add` and `merge` return a new meter, so rebind the result. Counts are
-    exact up to 2**31 - 1. A NaN has no rank: the value is NaN then.
+    exact up to 2**63 - 1. A NaN has no rank: the value is NaN then.
 
     Args:
       bins: how many equal parts there are from `low` to `high`.
       low: scores below it count in the first bin. The bound holds all the same.
       high: scores above it count in the last bin.
       counts: [bins + 1, 2], negative and positive examples; NaN comes last.
-      n: how many examples came. Both are exact up to 2**63 - 1.
+      n: how many examples came; `int(meter.n)` is exact.
 
     Raises:
       TypeError: if `bins` isn't an integer.
-      ValueError: if `bins` is below 1, or `low` not below `high`.
+      ValueError: if `bins` is below 1, `low` and `high` are not finite or in order, or
+        bins are so narrow that float32 cannot tell their edges apart.
 
     Example:
       >>> meter = BinnedAPMeter(bins=4).add([0.9, 0.3, 0.3, 0.1], [1, 1, 0, 0])
@@ -88,7 +89,7 @@ class BinnedAPMeter:
 
         Raises:
           TypeError: if an array isn't real, or `mask` not bool.
-          ValueError: if shapes don't fit.
+          ValueError: if shapes don't fit, or a target is NaN.
 
         Example:
           >>> int(BinnedAPMeter().add([0.2, 0.9], [0, 1]).add(0.7, 0).n)

@@ -12,11 +12,11 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import describe, pytree, static
 from tntjax.meter._count import Count
-from tntjax.meter._inputs import as_rows, check_mate
+from tntjax.meter._inputs import as_rows, check_mate, narrow
+from tntjax.meter._keys import check_topk
 from tntjax.meter._labels import as_classes
 from tntjax.meter._read import read
-from tntjax.meter._show import show
-from tntjax.meter._topk import check_topk
+from tntjax.meter._show import in_percent, show
 from tntjax.utils import host_or_device, host_zeros
 
 
@@ -46,7 +46,7 @@ class ClassErrorMeter:
       >>> meter = ClassErrorMeter(topk=(1, 2))
       >>> meter = meter.add([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1]], [2, 0])
       >>> meter
-      ClassErrorMeter(top1=50, top2=0, n=2)
+      ClassErrorMeter(top1=50%, top2=0%, n=2)
       >>> meter.value()[1]
       50.0
 
@@ -90,7 +90,7 @@ class ClassErrorMeter:
 
         Example:
           >>> ClassErrorMeter().add([0.1, 0.9], 1)
-          ClassErrorMeter(top1=0, n=1)
+          ClassErrorMeter(top1=0%, n=1)
         """
         scores, labels = as_classes(output, target, "ClassErrorMeter.add")
         if scores.shape[-1] == 1:
@@ -105,7 +105,8 @@ class ClassErrorMeter:
                 f" more, but output has {scores.shape[-1]}: {describe(scores)}."
             )
         mask = as_rows(mask, labels.shape, "ClassErrorMeter.add")
-        counts = _add(self.wrong, self.n, scores, labels, mask, topk=self.topk)
+        held = self.wrong, self.n
+        counts = _add(*held, narrow(scores), labels, mask, topk=self.topk)
         return ClassErrorMeter(self.topk, self.accuracy, *counts)
 
     def merge(self, other: "ClassErrorMeter") -> "ClassErrorMeter":
@@ -124,7 +125,7 @@ class ClassErrorMeter:
         Example:
           >>> meter = ClassErrorMeter().add([0.1, 0.9], 1)
           >>> meter.merge(meter.reset().add([0.1, 0.9], 0))
-          ClassErrorMeter(top1=50, n=2)
+          ClassErrorMeter(top1=50%, n=2)
         """
         check_mate(self, other)
         mine = self.topk, self.accuracy
@@ -138,7 +139,7 @@ class ClassErrorMeter:
 
         Example:
           >>> ClassErrorMeter(accuracy=True).add([0.1, 0.9], 1).reset()
-          ClassErrorMeter(top1=nan, n=0)
+          ClassErrorMeter(top1=nan%, n=0)
         """
         return host_zeros(self)
 
@@ -177,7 +178,7 @@ def _percent(xp: ModuleType, wrong: Count, n: Count, accuracy: Any) -> list:
 
 
 def _measured(meter: ClassErrorMeter) -> dict[str, Any]:
-    shown = {f"top{k}": f"{percent:.6g}" for k, percent in meter.value().items()}
+    shown = {f"top{k}": in_percent(share) for k, share in meter.value().items()}
     return {**shown, "n": int(meter.n)}
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from types import ModuleType
 from typing import Any
 
@@ -24,7 +25,7 @@ from tntjax.meter._inputs import (
 from tntjax.meter._labels import as_classes, as_predicted
 from tntjax.meter._plot import axes_of
 from tntjax.meter._read import read
-from tntjax.meter._show import show
+from tntjax.meter._show import in_percent, show
 from tntjax.utils import as_array, host_or_device, host_zeros
 
 
@@ -53,7 +54,7 @@ class ConfusionMeter:
     Example:
       >>> meter = ConfusionMeter(2).add([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]], [0, 1, 1])
       >>> meter
-      ConfusionMeter(accuracy=66.6667, left_out=0, n=3)
+      ConfusionMeter(accuracy=66.6667%, left_out=0, n=3)
       >>> jax.device_get(meter).value()
       array([[1, 0],
              [1, 1]])
@@ -107,9 +108,9 @@ class ConfusionMeter:
 
         Example:
           >>> ConfusionMeter(2).add([0.1, 0.9], [0, 1])  # one example, one-hot
-          ConfusionMeter(accuracy=100, left_out=0, n=1)
+          ConfusionMeter(accuracy=100%, left_out=0, n=1)
           >>> ConfusionMeter(3).add([0, 1, 1], [0, 1, 2])  # class numbers
-          ConfusionMeter(accuracy=66.6667, left_out=0, n=3)
+          ConfusionMeter(accuracy=66.6667%, left_out=0, n=3)
         """
         predicted, labels, mask = _as_predictions(self, output, target, mask)
         held = self.counts, self.n, self.left_out
@@ -132,7 +133,7 @@ class ConfusionMeter:
         Example:
           >>> meter = ConfusionMeter(2).add([0.1, 0.9], 1)
           >>> meter.merge(meter.reset().add([0.1, 0.9], 0))
-          ConfusionMeter(accuracy=50, left_out=0, n=2)
+          ConfusionMeter(accuracy=50%, left_out=0, n=2)
         """
         check_mate(self, other)
         return dataclasses.replace(
@@ -150,7 +151,7 @@ class ConfusionMeter:
 
         Example:
           >>> ConfusionMeter(2).add([0.1, 0.9], 1).reset()
-          ConfusionMeter(accuracy=nan, left_out=0, n=0)
+          ConfusionMeter(accuracy=nan%, left_out=0, n=0)
         """
         return host_zeros(self)
 
@@ -201,8 +202,8 @@ def _matrix(meter: ConfusionMeter) -> Any:
 
 def _measured(meter: ConfusionMeter) -> dict[str, Any]:
     right, n = int(np.trace(meter.counts.integers())), int(meter.n)
-    accuracy = f"{100 * right / n:.6g}" if n else "nan"
-    return {"accuracy": accuracy, "left_out": int(meter.left_out), "n": n}
+    accuracy = 100 * right / n if n else math.nan
+    return {"accuracy": in_percent(accuracy), "left_out": int(meter.left_out), "n": n}
 
 
 def _as_predictions(

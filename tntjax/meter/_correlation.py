@@ -80,7 +80,7 @@ class CorrelationMeter:
 
         Raises:
           TypeError: if numbers aren't real, `n` not integer, or `mask` not bool.
-          ValueError: if shapes don't fit.
+          ValueError: if shapes don't fit, or `n` is negative or sums to 2**31 or more.
 
         Example:
           >>> value = CorrelationMeter().add([1.0, 2.0], [5.0, 3.0]).value()

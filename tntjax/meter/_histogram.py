@@ -97,7 +97,7 @@ class HistogramMeter:
 
         Raises:
           TypeError: if `value` isn't real, `n` not integer, or `mask` not bool.
-          ValueError: if shapes don't fit.
+          ValueError: if shapes don't fit, or `n` is negative or sums to 2**31 or more.
 
         Example:
           >>> HistogramMeter(0, 4, num_bins=2).add([1, 3], n=[5, 2]).value().counts

@@ -21,7 +21,9 @@ from tntjax.meter._inputs import (
     refuse,
     refuse_nan,
 )
+from tntjax.meter._keys import check_levels
 from tntjax.meter._labels import as_classes, as_predicted, same_rank
+from tntjax.meter._show import in_percent
 from tntjax.utils import as_array, host_or_device
 
 Thresholds = tuple[float, ...] | None
@@ -53,8 +55,10 @@ class Hits:
 
 
 def check_thresholds(meter: Any) -> None:
-    """Makes `meter.thresholds` a tuple, and gives it hits to count if it has none."""
-    name, thresholds = type(meter).__name__, _as_thresholds(meter)
+    """Sorts `meter.thresholds`, and gives the meter hits to count if it has none."""
+    name, thresholds = type(meter).__name__, meter.thresholds
+    if thresholds is not None:
+        thresholds = check_levels(thresholds, name, "thresholds")
     object.__setattr__(meter, "thresholds", thresholds)
     if meter.num_classes is not None:
         size = check_size(meter.num_classes, f"{name} needs num_classes")
@@ -64,20 +68,6 @@ def check_thresholds(meter: Any) -> None:
         cells = Count.zeros((len(thresholds or (None,)), *classes))
         hits = Hits(cells, cells, Count.zeros(classes), Count.zeros(()))
         object.__setattr__(meter, "hits", hits)
-
-
-def _as_thresholds(meter: Any) -> Thresholds:
-    name, given = type(meter).__name__, meter.thresholds
-    if given is None:
-        return None
-    if not isinstance(given, list | tuple):
-        raise TypeError(
-            f"{name} needs a tuple of thresholds, such as (0.5,), or None for the best"
-            f" class; got {describe(given)}."
-        )
-    if not given or any(math.isnan(threshold) for threshold in given):
-        raise ValueError(f"{name} needs one or more thresholds, got {given}.")
-    return tuple(map(float, given))
 
 
 def count_hits(meter: Any, output: Any, target: Any, mask: Any) -> Hits:
@@ -218,9 +208,9 @@ def _percent(
 
 
 def show_hits(meter: Any) -> dict[str, Any]:
-    """What the repr of such a meter shows: the mean over its classes."""
+    """Returns what the repr of such a meter shows: the mean over its classes."""
     shown = {
-        key if key == "best" else f"at_{key:g}": f"{np.mean(percent):.6g}"
+        key if key == "best" else f"at_{key:g}": in_percent(np.mean(percent))
         for key, percent in meter.value().items()
     }
     return {**shown, "n": int(meter.n)}

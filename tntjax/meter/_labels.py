@@ -35,7 +35,7 @@ def as_classes(output: Any, target: Any, name: str) -> tuple[Any, Any]:
             f" {describe(target)}. {_hint(output, target)}"
         )
     check_numbers(target, name)
-    return narrow(output), as_numbers(target).reshape(rows)
+    return output, as_numbers(target).reshape(rows)
 
 
 def _hint(output: Any, target: Any) -> str:
@@ -80,8 +80,8 @@ def as_probabilities(output: Any, target: Any, name: str) -> tuple[Any, Any]:
     """
     output, target = same_rank(output, target, longer=False)
     if output.shape != target.shape:
-        return as_classes(output, target, name)
-    if target.dtype != bool:
+        output, target = as_classes(output, target, name)
+    elif target.dtype != bool:
         check_numbers(target, name)
     output = as_real(output, f"{name} needs real numbers", "output ")
     return narrow(output), as_numbers(target)

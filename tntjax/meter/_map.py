@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
 from tntjax.meter import _classes, _ranking, _rows, _scores
+from tntjax.meter._count import Count
 from tntjax.meter._read import read
 from tntjax.meter._show import show
 from tntjax.utils import host_or_device
@@ -38,7 +39,7 @@ class mAPMeter:
       scores: [capacity, K] float32, or a tuple of arrays.
       targets: [capacity, K] bool, or a tuple of arrays.
       weights: [capacity] float32, or a tuple of arrays; 0 in free slots.
-      n: [] int32, how many examples came.
+      n: [] a pair of uint32, how many examples came; `int(meter.n)` is exact.
 
     Raises:
       TypeError: if `capacity` or `num_classes` isn't an integer.
@@ -51,7 +52,8 @@ class mAPMeter:
 
     Torchnet: `meter/mapmeter.lua`. There equal scores came in no certain order, an
     empty meter was an error, and weights went to other examples if some were added
-    without.
+    without. Targets had to be 0 or 1. What weights and classes without positive
+    examples mean there, `convention="torchnet"` does.
     """
 
     capacity: int | None = static(default=None)
@@ -60,7 +62,7 @@ class mAPMeter:
     scores: Any = None
     targets: Any = None
     weights: Any = None
-    n: ArrayLike = np.int32(0)
+    n: Count = Count()
 
     def __post_init__(self) -> None:
         _classes.start(self)
@@ -89,7 +91,8 @@ class mAPMeter:
         Raises:
           TypeError: if an array isn't real, `mask` not bool, or there is no capacity
             in compiled code.
-          ValueError: if shapes don't fit, or there are other classes than before.
+          ValueError: if shapes don't fit, there are other classes than before, or in
+            the memory of the host a target is NaN or a weight negative or not finite.
 
         Example:
           >>> mAPMeter().add([0.2, 0.9, 0.5], [0, 1, 1])
@@ -170,5 +173,5 @@ def _mean(xp: ModuleType, averages: Any, counted: Any) -> Any:
 
 def _measured(meter: mAPMeter) -> dict[str, Any]:
     if _rows.overflows(meter):
-        return {"mean": "overflow", "capacity": meter.capacity, "n": meter.n}
-    return {"mean": f"{meter.value():.6g}", "n": meter.n}
+        return {"mean": "overflow", "capacity": meter.capacity, "n": int(meter.n)}
+    return {"mean": f"{meter.value():.6g}", "n": int(meter.n)}

@@ -61,7 +61,7 @@ class MeanAbsoluteErrorMeter:
 
         Raises:
           TypeError: if numbers aren't real, `n` not integer, or `mask` not bool.
-          ValueError: if shapes don't fit.
+          ValueError: if shapes don't fit, or `n` is negative or sums to 2**31 or more.
 
         Example:
           >>> MeanAbsoluteErrorMeter().add([1.0, 2.0], [3.0, 9.0], n=[3, 1])

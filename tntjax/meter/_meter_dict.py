@@ -1,5 +1,6 @@
 """Several meters as one."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ class MeterDict:
       >>> group = group.add([[0.5, 0.5], [0.2, 0.8]], [1, 1], loss=0.25)
       >>> group
       MeterDict(
-        error=ClassErrorMeter(top1=50, n=2),
+        error=ClassErrorMeter(top1=50%, n=2),
         log_loss=LogLossMeter(loss=0.458145, n=2),
         loss=AverageValueMeter(mean=0.25, std=nan, n=1),
       )
@@ -80,7 +81,8 @@ class MeterDict:
 
         Args:
           *args: what each meter gets that isn't named; without any, those stay as
-            they are.
+            they are. Of two or more, `(output, target)`, meters of values get nothing
+            if others take targets: name them, as in `loss=loss`.
           mask: [B] bool, for all meters that get something.
           **named: `name=argument` or `name=(argument, ...)` for that meter alone.
 
@@ -105,11 +107,16 @@ class MeterDict:
             name: arguments if isinstance(arguments, tuple) else (arguments,)
             for name, arguments in named.items()
         }
-        added = {}
-        for name, meter in self.meters.items():
-            arguments = given.get(name, args)
-            added[name] = meter.add(*arguments, mask=mask) if arguments else meter
-        return MeterDict(added)
+        unnamed = [name for name in self.meters if name not in given]
+        takers = [name for name in unnamed if _takes_targets(self.meters[name])]
+        takers = takers if len(args) > 1 and takers else unnamed
+        given |= dict.fromkeys(takers, args)
+        added = {
+            name: self.meters[name].add(*arguments, mask=mask)
+            for name, arguments in given.items()
+            if arguments
+        }
+        return MeterDict({**self.meters, **added})
 
     def merge(self, other: "MeterDict") -> "MeterDict":
         """Returns one group for what both have seen.
@@ -172,3 +179,17 @@ class MeterDict:
 
 def _values(group: MeterDict) -> dict[str, Any]:
     return {name: meter.value() for name, meter in group.meters.items()}
+
+
+def _takes_targets(meter: Any) -> bool:
+    """True if `add` needs a second argument: labels, of which no `n` is to be made."""
+    if isinstance(meter, MeterDict):
+        return any(map(_takes_targets, meter.meters.values()))
+    positional = [
+        parameter
+        for parameter in inspect.signature(meter.add).parameters.values()
+        if parameter.kind not in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD)
+    ]
+    if any(parameter.kind == parameter.VAR_POSITIONAL for parameter in positional):
+        return True
+    return sum(parameter.default is parameter.empty for parameter in positional) > 1

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from types import ModuleType
 from typing import Any
 
@@ -23,7 +24,7 @@ from tntjax.meter._inputs import (
 )
 from tntjax.meter._labels import same_rank
 from tntjax.meter._read import read
-from tntjax.meter._show import show
+from tntjax.meter._show import in_percent, show
 from tntjax.meter._total import Total
 from tntjax.utils import as_array, host_or_device, host_zeros
 
@@ -54,7 +55,7 @@ class MultiLabelConfusionMeter:
     Example:
       >>> meter = MultiLabelConfusionMeter(3).add([0.9, 0.8, 0.1], [1, 0, 1])
       >>> meter
-      MultiLabelConfusionMeter(found=50, n=1)
+      MultiLabelConfusionMeter(found=50%, n=1)
       >>> meter.value().tolist()
       [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
 
@@ -98,7 +99,7 @@ class MultiLabelConfusionMeter:
 
         Example:
           >>> MultiLabelConfusionMeter(2).add([[3, 1], [2, 1]], [[1, 1], [1, 0]])
-          MultiLabelConfusionMeter(found=100, n=2)
+          MultiLabelConfusionMeter(found=100%, n=2)
         """
         name = "MultiLabelConfusionMeter.add"
         output, target = same_rank(as_array(output), as_array(target))
@@ -133,7 +134,7 @@ class MultiLabelConfusionMeter:
         Example:
           >>> meter = MultiLabelConfusionMeter(2).add([0.1, 0.9], [0, 1])
           >>> meter.merge(meter.reset().add([0.1, 0.9], [1, 0]))
-          MultiLabelConfusionMeter(found=50, n=2)
+          MultiLabelConfusionMeter(found=50%, n=2)
         """
         check_mate(self, other)
         cells, n = self.cells + other.cells, self.n + other.n
@@ -147,7 +148,7 @@ class MultiLabelConfusionMeter:
 
         Example:
           >>> MultiLabelConfusionMeter(2).add([0.1, 0.9], [0, 1]).reset()
-          MultiLabelConfusionMeter(found=nan, n=0)
+          MultiLabelConfusionMeter(found=nan%, n=0)
         """
         return host_zeros(self)
 
@@ -171,8 +172,8 @@ class MultiLabelConfusionMeter:
 
 def _measured(meter: MultiLabelConfusionMeter) -> dict[str, Any]:
     cells = meter.cells.floats().astype(np.float64)
-    found = f"{100 * np.trace(cells) / cells.sum():.6g}" if cells.any() else "nan"
-    return {"found": found, "n": int(meter.n)}
+    found = 100 * np.trace(cells) / cells.sum() if cells.any() else math.nan
+    return {"found": in_percent(found), "n": int(meter.n)}
 
 
 @functools.partial(jax.jit, inline=True)

@@ -16,9 +16,9 @@ from tntjax.meter._average_value import AverageValueMeter
 from tntjax.meter._count import Count
 from tntjax.meter._gathered import gathered
 from tntjax.meter._inputs import as_rows, check_convention, refuse
+from tntjax.meter._keys import check_topk
 from tntjax.meter._read import read
 from tntjax.meter._show import show
-from tntjax.meter._topk import check_topk
 from tntjax.utils import host_zeros
 
 

@@ -16,9 +16,9 @@ from tntjax.meter import _rows, _scores
 from tntjax.meter._count import Count
 from tntjax.meter._gathered import gathered
 from tntjax.meter._inputs import as_rows
+from tntjax.meter._keys import check_topk
 from tntjax.meter._read import read
-from tntjax.meter._show import show
-from tntjax.meter._topk import check_topk
+from tntjax.meter._show import in_percent, show
 from tntjax.utils import host_or_device, host_zeros, namespace
 
 NOTHING = np.int32(-(2**31))
@@ -56,7 +56,7 @@ class PrecisionAtKMeter:
     Example:
       >>> meter = PrecisionAtKMeter((1, 2)).add([[0.9, 0.1, 0.5]], [[1, 1, 0]])
       >>> meter
-      PrecisionAtKMeter(top1=100, top2=50, n=1)
+      PrecisionAtKMeter(top1=100%, top2=50%, n=1)
 
     Torchnet: `meter/precisionatkmeter.lua`, where `dim` is from 1 and fewer than k
     candidates were an error. Equal scores came in no certain order. Its online mode
@@ -117,7 +117,7 @@ class PrecisionAtKMeter:
         Example:
           >>> meter = PrecisionAtKMeter((2,), online=True)
           >>> meter.add([[0.9, 0.1]], [[1, 0]]).add([[0.3]], [[1]])
-          PrecisionAtKMeter(top2=100, n=1)
+          PrecisionAtKMeter(top2=100%, n=1)
         """
         name = "PrecisionAtKMeter.add"
         scores, targets = _scores.check_pair(output, target, name)
@@ -149,7 +149,7 @@ class PrecisionAtKMeter:
         Example:
           >>> meter = PrecisionAtKMeter((1,)).add([[0.9, 0.1]], [[1, 0]])
           >>> meter.merge(meter.reset().add([[0.9, 0.1]], [[0, 1]]))
-          PrecisionAtKMeter(top1=50, n=2)
+          PrecisionAtKMeter(top1=50%, n=2)
         """
         _rows.check_same(self, other, ("topk", "dim", "online", "num_queries"))
         if self.online:
@@ -165,7 +165,7 @@ class PrecisionAtKMeter:
 
         Example:
           >>> PrecisionAtKMeter((1,)).add([[0.9, 0.1]], [[1, 0]]).reset()
-          PrecisionAtKMeter(top1=nan, n=0)
+          PrecisionAtKMeter(top1=nan%, n=0)
         """
         empty = host_zeros(self)
         best = np.full(empty.best.shape, NOTHING) if self.online else ()
@@ -199,7 +199,7 @@ def _percentages(meter: PrecisionAtKMeter) -> dict[int, Any]:
 
 
 def _measured(meter: PrecisionAtKMeter) -> dict[str, Any]:
-    shown = {f"top{k}": f"{percent:.6g}" for k, percent in meter.value().items()}
+    shown = {f"top{k}": in_percent(share) for k, share in meter.value().items()}
     return {**shown, "n": int(meter.n)}
 
 

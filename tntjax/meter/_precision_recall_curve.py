@@ -3,11 +3,11 @@
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
 from tntjax.meter import _plot, _ranking, _rows, _scores
+from tntjax.meter._count import Count
 from tntjax.meter._read import read
 from tntjax.meter._show import show
 
@@ -33,7 +33,7 @@ class PrecisionRecallCurveMeter:
       scores: [capacity] float32, or a tuple of arrays.
       targets: [capacity] bool, or a tuple of arrays.
       weights: [capacity] float32, or a tuple of arrays; 0 in free slots.
-      n: [] int32, how many examples came.
+      n: [] a pair of uint32, how many examples came; `int(meter.n)` is exact.
 
     Raises:
       TypeError: if `capacity` isn't an integer.
@@ -52,7 +52,7 @@ class PrecisionRecallCurveMeter:
     scores: Any = None
     targets: Any = None
     weights: Any = None
-    n: ArrayLike = np.int32(0)
+    n: Count = Count()
 
     def __post_init__(self) -> None:
         _rows.start(self, _scores.form())
@@ -79,7 +79,8 @@ class PrecisionRecallCurveMeter:
         Raises:
           TypeError: if an array isn't real, `mask` not bool, or there is no capacity
             in compiled code.
-          ValueError: if shapes don't fit.
+          ValueError: if shapes don't fit, or in the memory of the host a target is NaN
+            or a weight negative or not finite.
 
         Example:
           >>> PrecisionRecallCurveMeter().add([0.2, 0.9], [0, 1]).add(0.7, 0)

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import pytree, static
 from tntjax.meter._count import Count, tally
 from tntjax.meter._inputs import as_counts, as_floats, as_rows, check_mate
+from tntjax.meter._keys import check_levels
 from tntjax.meter._moments import weights
 from tntjax.meter._read import read
 from tntjax.meter._show import show
@@ -35,7 +36,7 @@ class QuantileMeter:
     value that is NaN is left out.
 
     Args:
-      quantiles: which to measure, each from 0 to 1.
+      quantiles: which to measure, each from 0 to 1; they are kept sorted, each once.
       bits: how many bits of the fraction to tell apart, 1 to 16.
       cells: [2 ** (bits + 9)] pairs of uint32, how many values of each kind there
         were, the lowest first.
@@ -57,7 +58,8 @@ class QuantileMeter:
     cells: Any = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "quantiles", _check_quantiles(self.quantiles))
+        limits = ("QuantileMeter", "quantiles", 0.0, 1.0)
+        object.__setattr__(self, "quantiles", check_levels(self.quantiles, *limits))
         if not isinstance(self.bits, int):
             raise TypeError(f"QuantileMeter needs integer bits, got {self.bits}.")
         if not 1 <= self.bits <= 16:
@@ -85,7 +87,7 @@ class QuantileMeter:
 
         Raises:
           TypeError: if `value` isn't real, `n` not integer, or `mask` not bool.
-          ValueError: if shapes don't fit.
+          ValueError: if shapes don't fit, or `n` is negative or sums to 2**31 or more.
 
         Example:
           >>> QuantileMeter((0.25, 0.75)).add([1.0, 0.0], n=[2, 1])
@@ -134,7 +136,7 @@ class QuantileMeter:
         """Returns the quantiles.
 
         Returns:
-          `{q: quantile}` in the given order, each a float, NaN if nothing was counted.
+          `{q: quantile}` in ascending order, each a float, NaN if nothing was counted.
 
         Example:
           >>> QuantileMeter((0.0, 0.5)).add([0.0, 0.0, 1.0]).value()[0.5]
@@ -155,19 +157,6 @@ def _quantiles(meter: QuantileMeter) -> dict[float, Any]:
 def _measured(meter: QuantileMeter) -> dict[str, Any]:
     shown = {f"q{q:g}": f"{value:.6g}" for q, value in meter.value().items()}
     return {**shown, "n": int(meter.n)}
-
-
-def _check_quantiles(quantiles: Any) -> tuple[float, ...]:
-    if not isinstance(quantiles, list | tuple):
-        raise TypeError(
-            "QuantileMeter needs a tuple of quantiles, such as (0.5, 0.9), got"
-            f" {describe(quantiles)}."
-        )
-    if not quantiles or not all(0 <= q <= 1 for q in quantiles):
-        raise ValueError(
-            f"QuantileMeter needs one or more quantiles from 0 to 1, got {quantiles}."
-        )
-    return tuple(map(float, quantiles))
 
 
 @functools.partial(jax.jit, static_argnames="bits", inline=True)

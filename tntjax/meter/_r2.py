@@ -65,7 +65,7 @@ class R2Meter:
 
         Raises:
           TypeError: if numbers aren't real, `n` not integer, or `mask` not bool.
-          ValueError: if shapes don't fit.
+          ValueError: if shapes don't fit, or `n` is negative or sums to 2**31 or more.
 
         Example:
           >>> R2Meter().add([1.0, 3.0, 9.0], [1.0, 3.0, 0.0], mask=[True, True, False])

@@ -222,5 +222,5 @@ def average_precision(
 def shown(meter: Any, key: str, compute: Callable) -> dict[str, Any]:
     """Returns what a meter on the host shows of itself: one number, and `n`."""
     if _rows.overflows(meter):
-        return {key: "overflow", "capacity": meter.capacity, "n": meter.n}
-    return {key: f"{measure(meter, compute):.6g}", "n": meter.n}
+        return {key: "overflow", "capacity": meter.capacity, "n": int(meter.n)}
+    return {key: f"{measure(meter, compute):.6g}", "n": int(meter.n)}

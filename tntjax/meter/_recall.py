@@ -28,7 +28,8 @@ class RecallMeter:
 
     Args:
       thresholds: from which scores on a class is predicted; one recall is kept
-        for each. None predicts the best class.
+        for each, in ascending order. They may be outside 0 to 1, as logits are. None
+        predicts the best class.
       num_classes: measure each of so many classes alone; None puts the cells of all
         classes together (the micro average). The macro average is the mean over
         classes.
@@ -44,13 +45,14 @@ class RecallMeter:
 
     Example:
       >>> RecallMeter((0.5, 0.7)).add([[0.9, 0.6], [0.2, 0.8]], [[1, 1], [0, 1]])
-      RecallMeter(at_0.5=100, at_0.7=66.6667, n=2)
+      RecallMeter(at_0.5=100%, at_0.7=66.6667%, n=2)
       >>> RecallMeter(None, num_classes=2).add([[0.9, 0.6], [0.3, 0.2]], [0, 1])
-      RecallMeter(best=50, n=2)
+      RecallMeter(best=50%, n=2)
 
     Torchnet: `meter/recallmeter.lua`, where `perclass=true` found the number of
     classes in the first batch, a recall of what never was so was 100, and
-    scores of another type than the default were never compared.
+    scores of another type than the default were never compared. Thresholds had to be
+    from 0 to 1, there was no best class, and targets were labels and not class numbers.
     """
 
     thresholds: Sequence[float] | None = static(default=(0.5,))
@@ -75,10 +77,13 @@ class RecallMeter:
         `B` is the number of examples, `K` the number of classes.
 
         Args:
-          output: [B, K] real scores, or [K] for one example. For a single class that
-            is there or not give it [B, 1].
-          target: [B, K] real, above 0 where the example is of the class; or [B]
-            integers, the class numbers from 0 of examples that have one class each.
+          output: [B, K] real scores, or [K] for one example; [B, 1] for a single class
+            that is there or not. Or the predicted class numbers, integers [B] or [B, 1]
+            if target has integers of that shape too: with `num_classes`, or without
+            thresholds. They are as scores of 1 for that class and 0 for the others.
+          target: [B, K] real, above 0 where the example is of the class, or [B] for a
+            single class; or [B] integers, the class numbers from 0 of examples that
+            have one class each.
           mask: [B] bool; False leaves the example out.
 
         Returns:
@@ -86,11 +91,12 @@ class RecallMeter:
 
         Raises:
           TypeError: if numbers aren't real, or `mask` not bool.
-          ValueError: if shapes don't fit.
+          ValueError: if shapes don't fit, a target is NaN, there are class numbers
+            where labels of one class are needed, or one class to choose the best of.
 
         Example:
           >>> RecallMeter().add([[0.9, 0.6], [0.2, 0.8]], [0, 0], mask=[False, True])
-          RecallMeter(at_0.5=0, n=1)
+          RecallMeter(at_0.5=0%, n=1)
         """
         hits = count_hits(self, output, target, mask)
         return dataclasses.replace(self, hits=hits)
@@ -111,7 +117,7 @@ class RecallMeter:
         Example:
           >>> meter = RecallMeter().add([0.9, 0.1], [1, 0])
           >>> meter.merge(meter.reset().add([0.9, 0.9], [1, 0]))
-          RecallMeter(at_0.5=100, n=2)
+          RecallMeter(at_0.5=100%, n=2)
         """
         check_mate(self, other)
         return dataclasses.replace(self, hits=self.hits + other.hits)
@@ -124,7 +130,7 @@ class RecallMeter:
 
         Example:
           >>> RecallMeter().add([0.9, 0.1], [1, 0]).reset()
-          RecallMeter(at_0.5=nan, n=0)
+          RecallMeter(at_0.5=nan%, n=0)
         """
         return host_zeros(self)
 

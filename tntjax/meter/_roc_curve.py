@@ -3,11 +3,11 @@
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
 from tntjax.meter import _plot, _ranking, _rows, _scores
+from tntjax.meter._count import Count
 from tntjax.meter._read import read
 from tntjax.meter._show import show
 
@@ -33,7 +33,7 @@ class ROCCurveMeter:
       scores: [capacity] float32, or a tuple of arrays.
       targets: [capacity] bool, or a tuple of arrays.
       weights: [capacity] float32, or a tuple of arrays; 0 in free slots.
-      n: [] int32, how many examples came.
+      n: [] a pair of uint32, how many examples came; `int(meter.n)` is exact.
 
     Raises:
       TypeError: if `capacity` isn't an integer.
@@ -45,14 +45,15 @@ class ROCCurveMeter:
       >>> fpr.tolist(), tpr.tolist()
       ([0.0, 0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 1.0, 1.0, 1.0])
 
-    Torchnet: the curve of `meter/aucmeter.lua`, with a threshold to each point.
+    Torchnet: the curve of `meter/aucmeter.lua`, which had no thresholds and no weights
+    and a point between equal scores, in no certain order.
     """
 
     capacity: int | None = static(default=None)
     scores: Any = None
     targets: Any = None
     weights: Any = None
-    n: ArrayLike = np.int32(0)
+    n: Count = Count()
 
     def __post_init__(self) -> None:
         _rows.start(self, _scores.form())
@@ -79,7 +80,8 @@ class ROCCurveMeter:
         Raises:
           TypeError: if an array isn't real, `mask` not bool, or there is no capacity
             in compiled code.
-          ValueError: if shapes don't fit.
+          ValueError: if shapes don't fit, or in the memory of the host a target is NaN
+            or a weight negative or not finite.
 
         Example:
           >>> ROCCurveMeter().add([0.2, 0.9], [0, 1]).add(0.7, 0)

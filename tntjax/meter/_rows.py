@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tntjax._struct import describe
+from tntjax.meter._count import Count
 from tntjax.meter._gathered import gathered
 from tntjax.utils import check_integer, host_zeros, namespace
 
@@ -105,7 +106,7 @@ def merge(
         return meter
     columns = {name: getattr(meter, name) for name in names}
     leaves = (columns, meter.n, rows, other.n)
-    on_host = namespace(*jax.tree.leaves(leaves)) is np and np.ndim(meter.n) == 0
+    on_host = namespace(*jax.tree.leaves(leaves)) is np and np.ndim(meter.n.low) == 0
     columns, n = (_behind_on_host if on_host else _behind)(*leaves)
     return dataclasses.replace(meter, **columns, n=n)
 
@@ -142,14 +143,14 @@ def reset(meter: Meter, names: tuple[str, ...]) -> Meter:
     """Returns the meter without rows, on the host."""
     if meter.capacity is not None:
         return host_zeros(meter)
-    return dataclasses.replace(meter, **dict.fromkeys(names), n=np.int32(0))
+    return dataclasses.replace(meter, **dict.fromkeys(names), n=Count())
 
 
 def held(meter: Any, form: Form) -> tuple[Columns, Any]:
     """Returns a meter's columns, each as one array, and the number of rows."""
     columns = {name: getattr(meter, name) for name in form}
     if meter.capacity is not None:
-        return columns, meter.n
+        return columns, meter.n.integers()
     for name, chunks in columns.items():
         empty = np.zeros((0, *form[name][0]), form[name][1])
         columns[name] = namespace(*chunks).concatenate((empty, *chunks))
@@ -159,32 +160,39 @@ def held(meter: Any, form: Form) -> tuple[Columns, Any]:
 def check_room(meter: Any) -> None:
     """Raises a ValueError if there came more rows than there are slots."""
     if overflows(meter):
+        came = _most(meter.n)
         raise ValueError(
-            f"{type(meter).__name__} was given {np.max(meter.n)} rows, but has"
+            f"{type(meter).__name__} was given {came} rows, but has"
             f" capacity={meter.capacity}, so some are lost. Make it with"
-            f" capacity={np.max(meter.n)} or more."
+            f" capacity={came} or more."
         )
 
 
 def overflows(meter: Any) -> bool:
-    """Whether there came more rows than there are slots."""
-    return meter.capacity is not None and bool(np.max(meter.n) > meter.capacity)
+    """True if there came more rows than there are slots."""
+    return meter.capacity is not None and _most(meter.n) > meter.capacity
+
+
+def _most(n: Count) -> int:
+    """Returns the number of rows, of a stack of meters the largest."""
+    return int(jax.device_get(n).integers().max())
 
 
 @functools.partial(jax.jit, inline=True)
-def _put(columns: Columns, n: Any, rows: Columns, mask: Any) -> tuple[Columns, Any]:
-    """Fills slots from number `n` on."""
+def _put(columns: Columns, n: Count, rows: Columns, mask: Any) -> tuple:
+    """Fills slots from number `n` on, and counts the rows."""
     columns, n, rows, mask = gathered((columns, n, rows, mask))
     size, slots = (len(jax.tree.leaves(tree)[0]) for tree in (rows, columns))
+    first = jnp.minimum(n.integers(), slots)
     if mask is None:
         # What comes with too many rows goes anywhere: it won't be read.
         def put(column: Any, row: Any) -> Any:
             row = row[:slots].astype(column.dtype)
-            return jax.lax.dynamic_update_slice_in_dim(column, row, n, 0)
+            return jax.lax.dynamic_update_slice_in_dim(column, row, first, 0)
 
         return jax.tree.map(put, columns, rows), n + np.int32(size)
     mask = jnp.broadcast_to(mask, (size,))
-    places = jnp.where(mask, n + jnp.cumsum(mask, dtype=jnp.int32) - 1, slots)
+    places = jnp.where(mask, first + jnp.cumsum(mask, dtype=jnp.int32) - 1, slots)
 
     def scatter(column: Any, row: Any) -> Any:
         return column.at[places].set(row.astype(column.dtype), mode="drop")
@@ -193,24 +201,26 @@ def _put(columns: Columns, n: Any, rows: Columns, mask: Any) -> tuple[Columns, A
 
 
 @jax.jit
-def _behind(columns: Columns, n: Any, rows: Columns, count: Any) -> tuple[Columns, Any]:
-    def put(columns: Columns, n: Any, rows: Columns, count: Any) -> tuple:
+def _behind(columns: Columns, n: Count, rows: Columns, count: Count) -> tuple:
+    def put(columns: Columns, n: Count, rows: Columns, count: Count) -> tuple:
         slots = len(jax.tree.leaves(rows)[0])
-        merged, _ = _put(columns, n, rows, jnp.arange(slots) < count)
+        merged, _ = _put(columns, n, rows, jnp.arange(slots) < count.integers())
         return merged, n + count
 
-    for _ in range(np.ndim(n)):
+    for _ in range(np.ndim(n.low)):
         put = jax.vmap(put)
     return put(columns, n, rows, count)
 
 
-def _behind_on_host(columns: Columns, n: Any, rows: Columns, count: Any) -> tuple:
+def _behind_on_host(columns: Columns, n: Count, rows: Columns, count: Count) -> tuple:
+    first, size = int(n), int(count)
+
     def put(column: Any, row: Any) -> Any:
         column = column.copy()
-        column[n : n + count] = row[: max(0, min(count, len(column) - n))]
+        column[first : first + size] = row[: max(0, min(size, len(column) - first))]
         return column
 
-    return jax.tree.map(put, columns, rows), np.int32(n + count)
+    return jax.tree.map(put, columns, rows), n + count
 
 
 def _grow(meter: Any, rows: Columns, mask: Any, form: Form) -> Any:
@@ -237,7 +247,7 @@ def _join(meter: Any, rows: Columns) -> Any:
     if size == 0:
         return meter
     columns = {name: _carry(getattr(meter, name), row) for name, row in rows.items()}
-    return dataclasses.replace(meter, **columns, n=np.int32(meter.n + size))
+    return dataclasses.replace(meter, **columns, n=Count.of(int(meter.n) + size))
 
 
 def _carry(chunks: tuple, rows: Any) -> tuple:

@@ -35,6 +35,11 @@ def show(meter: Any, measured: Callable[[Any], dict[str, Any]]) -> str:
     return f"{name}({fields})"
 
 
+def in_percent(percentage: Any) -> str:
+    """Returns a percentage as text with its sign, which fractions do not have."""
+    return f"{percentage:.6g}%"
+
+
 def _readable(leaf: Any) -> bool:
     if isinstance(leaf, jax.Array):
         return (
