@@ -237,7 +237,7 @@ class _Objects:
 
     def write(self, start: int, values: list) -> None:
         for row, value in enumerate(values, start):
-            if is_row(value):
+            if is_row(value) or isinstance(value, Mapping | tuple):
                 raise mixed(self.path, self.first, row, value)
         self.values.extend(values)
 
