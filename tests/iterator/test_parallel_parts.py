@@ -314,6 +314,18 @@ def test_a_process_that_was_given_up_before_it_began(pipe, monkeypatch):
         signal.signal(signal.SIGINT, before)
 
 
+def test_a_process_that_was_born_ignoring_ctrl_c_ignores_it(pipe, monkeypatch):
+    monkeypatch.setattr(_worker, "leave_with", lambda parent: None)
+    ours, theirs = pipe
+    ours.close()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        main(0, theirs, [])
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_a_closure_that_cannot_be_found_says_what_to_do():
     payload = pickle.dumps((cases.gone, None)).replace(b"gone", b"goes")
     closure, init = unpack_closure(payload)
