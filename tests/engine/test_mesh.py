@@ -60,20 +60,91 @@ def test_epochs_on_a_mesh_compile_nothing_new(problem, mesh, compiles):
     assert after[2] == after[3]
 
 
+METERING = tnt.hooks.metering(
+    error=(tnt.ClassErrorMeter(), lambda state: (state.output, state.sample["target"]))
+)
+
+
 def test_a_test_on_a_mesh(problem, mesh):
-    def start(state):
-        return state.replace(meters={"error": tnt.ClassErrorMeter()})
-
-    def measure(state):
-        error = state.meters["error"].add(state.output, state.sample["target"])
-        return state.replace(meters={"error": error})
-
-    engine = tnt.SGDEngine(tnt.Hooks(on_start=start, on_forward=measure))
+    engine = tnt.SGDEngine(METERING)
     params = {"weight": jnp.eye(5, 3), "bias": jnp.zeros(3)}
     job = {"network": network, "iterator": problem.iterator(), "params": params}
     one, four = engine.test(**job), engine.test(**job, mesh=mesh)
     assert one.meters["error"].value() == four.meters["error"].value()
     assert int(four.samples) == 53
+
+
+def explicit_mesh():
+    """Four devices on an axis whose shardings are part of the types."""
+    explicit = (jax.sharding.AxisType.Explicit,)
+    return jax.make_mesh((4,), ("data",), axis_types=explicit)
+
+
+def setting(mesh):
+    """The context that newer and older JAX have for a mesh."""
+    use = getattr(jax, "set_mesh", None) or jax.sharding.use_mesh
+    return use(mesh)
+
+
+def halve(state):
+    return state.replace(lr=state.lr * 0.5)
+
+
+@pytest.mark.parametrize("jit", [True, False])
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("kind", ["explicit", "auto"])
+def test_inside_of_a_mesh_that_is_set_as_outside(problem, mesh, jit, given, kind):
+    mesh = explicit_mesh() if kind == "explicit" else mesh
+    hooks = tnt.chain(tnt.hooks.nan_guard(2), tnt.hooks.ema(0.5), tnt.every(3, halve))
+    engine = tnt.SGDEngine(hooks)
+    job = problem.job(iterator=problem.iterator(policy="pad-last"), max_epoch=1)
+    expected = engine.train(**job, accumulate=2)
+    with setting(mesh):
+        job["params"] = jax.tree.map(jnp.zeros_like, problem.params)  # lie on the mesh
+        how = {"mesh": mesh} if given else {}
+        state = engine.train(**job, **how, accumulate=2, jit=jit)
+        again = 1 * state.params["weight"] + jnp.ones((5, 3))
+    np.testing.assert_allclose(
+        np.asarray(again) - 1, expected.params["weight"], rtol=1e-4, atol=1e-6
+    )
+    assert float(state.lr) == float(expected.lr)
+
+
+def test_a_test_inside_of_a_mesh_that_is_set(problem):
+    mesh = explicit_mesh()
+    engine = tnt.SGDEngine(METERING)
+    params = {"weight": jnp.eye(5, 3), "bias": jnp.zeros(3)}
+    job = {"network": network, "iterator": problem.iterator(), "params": params}
+    one = engine.test(**job)
+    with setting(mesh):
+        four = engine.test(**job, mesh=mesh)
+    assert one.meters["error"].value() == four.meters["error"].value()
+
+
+def test_a_divided_parameter_comes_back_divided_on_the_mesh_that_is_set(problem):
+    mesh = explicit_mesh()
+    params = {"weight": jnp.zeros((5, 4)), "bias": jnp.zeros(4)}
+
+    def columns(path, leaf):
+        return PartitionSpec(*[None] * (leaf.ndim - 1), "data")
+
+    with setting(mesh):
+        job = problem.job(params=params, mesh=mesh, shard=columns)
+        state = tnt.SGDEngine().train(**job)
+    assert state.params["weight"].sharding.mesh == mesh
+    assert state.params["weight"].sharding.spec == PartitionSpec(None, "data")
+
+
+def test_an_error_inside_of_a_mesh_that_is_set_carries_a_state_to_compute_with(problem):
+    def fail(state):
+        raise ValueError("on purpose")
+
+    mesh = explicit_mesh()
+    with setting(mesh):
+        with pytest.raises(ValueError, match="on purpose") as caught:
+            tnt.SGDEngine(tnt.every(3, fail)).train(**problem.job(mesh=mesh))
+        weight = 2 * caught.value.state.params["weight"]
+    assert np.any(weight)
 
 
 def test_a_second_axis_divides_parameters_only(problem):

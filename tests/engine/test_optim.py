@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 import pytest
 
 import tntjax as tnt
@@ -107,6 +108,71 @@ def test_a_learnable_criterion_has_its_own_optimizer(problem):
         criterion_params=trained.criterion_params,
     )
     assert int(tested.samples) == 53
+
+
+LEARNABLE = {"criterion": lambda scale, o, t: criterion(o * scale["by"], t)}
+LEARNABLE["criterion_params"] = {"by": jnp.float32(1.0)}
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_learnable_criterion_may_share_a_line_search(problem, accumulate):
+    params = {"weight": 0.1 * jnp.eye(5, 3), "bias": jnp.zeros(3)}
+    given = job(problem, optax.lbfgs(), max_epoch=4, params=params, **LEARNABLE)
+    state = tnt.OptimEngine().train(**given, accumulate=accumulate)
+    assert float(state.criterion_params["by"]) != 1.0
+    search = state.opt_state["criterion"][-1]
+    assert float(search.info.decrease_error) == 0.0
+
+
+def test_groups_that_do_not_fit_a_criterion_are_an_error(problem):
+    groups = {"trained": optax.sgd(0.1), "frozen": optax.set_to_zero()}
+    optimizer = optax.partition(groups, {"weight": "trained", "bias": "frozen"})
+    given = job(problem, optimizer, max_epoch=1, **LEARNABLE)
+    with pytest.raises(TypeError, match=r"fit criterion_params .*criterion_optimizer="):
+        tnt.OptimEngine().train(**given)
+
+
+@pytest.mark.parametrize("opaque", [True, False])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_an_optimizer_gets_what_it_names(problem, opaque, accumulate):
+    sam = optax.contrib.sam(
+        optax.sgd(0.1),
+        optax.contrib.normalize(),
+        sync_period=2,
+        opaque_mode=opaque,
+    )
+    loss = loss_of(problem)
+    state = tnt.OptimEngine().train(
+        **job(problem, sam, max_epoch=10), accumulate=accumulate
+    )
+    assert float(loss(state.params)) < 0.95 * float(loss(problem.params))
+
+
+def test_an_optimizer_by_names_alone(problem):
+    def update(grads, own, params=None, *, obj_fn, value):
+        assert obj_fn(params).shape == value.shape
+        return jax.tree.map(lambda g: -0.1 * g, grads), own
+
+    named = optax.GradientTransformationExtraArgs(lambda params: (), update)
+    state = tnt.OptimEngine().train(**job(problem, named), max_epoch=2)
+    expected = tnt.OptimEngine().train(**job(problem, optax.sgd(0.1)), max_epoch=2)
+    np.testing.assert_allclose(
+        state.params["weight"], expected.params["weight"], rtol=1e-5
+    )
+
+
+def test_an_optimizer_that_wants_other_names_is_told_what_there_is(problem):
+    sophia = optax.contrib.sophia(0.01)
+    with pytest.raises(ValueError, match="obj_fn must be provided") as caught:
+        tnt.OptimEngine().train(**job(problem, sophia), max_epoch=1)
+    assert "value, grad and value_fn" in caught.value.__notes__[0]
+
+    def update(grads, own, params=None, *, value_fn):
+        return sophia.update(grads, own, params, obj_fn=value_fn)
+
+    wrapped = optax.GradientTransformationExtraArgs(sophia.init, update)
+    state = tnt.OptimEngine().train(**job(problem, wrapped), max_epoch=2)
+    assert np.any(state.params["weight"])
 
 
 def test_a_rate_in_the_optimizer_changes_without_compiling(problem, compiles):

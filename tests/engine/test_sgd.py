@@ -182,24 +182,26 @@ def test_python_numbers_from_hooks_become_what_is_carried(problem):
     assert not state.aux["y"].weak_type
 
 
-def test_samples_of_one_number_count_as_one():
-    def network(params, input):
-        return params * input
+def enabling_x64():
+    """The context that newer and older JAX have for 64 bits."""
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(True)
+    return jax.experimental.enable_x64()
 
-    def criterion(output, target):
-        return (output - target) ** 2
 
-    dataset = [{"input": np.float32(1), "target": np.float32(2)}] * 3
-    state = tnt.SGDEngine().train(
-        network=network,
-        criterion=criterion,
-        iterator=tnt.DatasetIterator(dataset),
-        params=np.float32(0),
-        lr=0.5,
-        max_epoch=1,
-    )
-    assert float(state.params) == 2.0
-    assert int(state.samples) == 3
+def test_a_rate_has_the_digits_of_float64_parameters():
+    sample = {"input": np.ones(4), "target": np.zeros(4)}
+    with enabling_x64():
+        state = tnt.SGDEngine().train(
+            network=lambda params, input: params * input,
+            criterion=lambda output, target: output - target,
+            iterator=tnt.DatasetIterator([sample]),
+            params=np.zeros(()),
+            lr=0.1,
+            max_epoch=1,
+        )
+    assert float(state.params) == -0.1  # to the last digit
+    assert state.params.dtype == "float64"
 
 
 # ---- what it says to bad input ------------------------------------------------------

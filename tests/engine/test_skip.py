@@ -63,6 +63,58 @@ def test_a_skipped_step_did_not_happen(problem, how):
     assert int(state.model_state) == 4
 
 
+def change_all(state):
+    """What a hook may change beside what the step computes."""
+    return state.replace(
+        lr=state.lr * 2,
+        lr_criterion=state.lr_criterion * 3,
+        params=jax.tree.map(lambda p: p + 1, state.params),
+        large={"last": jax.tree.map(lambda p: p + 1, state.large["last"])},
+        meters={"loss": state.meters["loss"].add(1.0)},
+        aux={"seen": state.aux["seen"] + 1},
+    )
+
+
+@pytest.mark.parametrize("how", [{"jit": False}, {"steps_per_call": 3}])
+@pytest.mark.parametrize("event", ["on_sample", "on_backward", "on_update"])
+@pytest.mark.parametrize("sets", ["on_backward", "on_update"])
+def test_what_hooks_did_in_a_skipped_step_is_undone(problem, how, event, sets):
+    skip = tnt.Hooks(**{sets: lambda s: s.replace(skip=jnp.asarray(True))})
+    hooks = tnt.chain(tnt.Hooks(on_start=start), tnt.Hooks(**{event: change_all}), skip)
+    given = problem.job(lr_criterion=0.2, max_epoch=1, **how)
+    state = tnt.SGDEngine(hooks).train(**given)
+    assert not np.any(state.params["weight"])
+    assert not np.any(state.large["last"]["weight"])
+    assert float(state.lr) == pytest.approx(0.1)
+    assert float(state.lr_criterion) == pytest.approx(0.2)
+    assert int(state.meters["loss"].n) == 0
+    assert (int(state.t), int(state.samples), int(state.aux["seen"])) == (7, 53, 7)
+
+
+def test_hooks_of_on_update_see_the_parameters_of_a_skipped_step_put_back(problem):
+    def see(state):
+        changed = jnp.any(state.params["weight"] != 0).astype(jnp.int32)
+        return state.replace(aux={"seen": state.aux["seen"] + changed})
+
+    skip = tnt.Hooks(on_backward=lambda s: s.replace(skip=jnp.asarray(True)))
+    hooks = tnt.chain(tnt.Hooks(on_start=start, on_update=see), skip)
+    state = tnt.SGDEngine(hooks).train(**problem.job())
+    assert int(state.aux["seen"]) == 0
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_sample_may_ask_to_be_skipped(problem, accumulate):
+    hooks = tnt.Hooks(on_sample=lambda s: s.replace(skip=jnp.asarray(True)))
+    state = tnt.SGDEngine(hooks).train(**problem.job(accumulate=accumulate))
+    assert not np.any(state.params["weight"])
+
+
+def test_a_piece_may_not_ask_to_be_skipped(problem):
+    hooks = tnt.Hooks(on_forward=lambda s: s.replace(skip=jnp.asarray(True)))
+    with pytest.raises(TypeError, match="Set it in on_backward, which fires once"):
+        tnt.SGDEngine(hooks).train(**problem.job(accumulate=2))
+
+
 def test_skip_is_one_truth_value(problem):
     hooks = tnt.Hooks(on_backward=lambda state: state.replace(skip=state.loss > 1))
     with pytest.raises(TypeError, match=r"state.skip must be a \[\] bool, got bool\[8"):

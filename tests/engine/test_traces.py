@@ -77,3 +77,15 @@ def test_each_run_counts_for_itself(problem):
             job = problem.job(iterator=problem.iterator(size), max_epoch=1)
             job["criterion"] = lambda output, target: criterion(output, target)
             tnt.SGDEngine().train(**job)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_without_jit_by_jax_nothing_is_compiled(problem, accumulate):
+    job = problem.job(iterator=problem.iterator(3), accumulate=accumulate)
+    with jax.disable_jit(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        state = tnt.SGDEngine().train(**job)
+    expected = tnt.SGDEngine().train(**job)
+    np.testing.assert_allclose(
+        state.params["weight"], expected.params["weight"], rtol=1e-4, atol=1e-6
+    )

@@ -1,22 +1,29 @@
 """The gradients of a batch, whole or piece by piece, with the hooks on the way."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 from tntjax._types import Sample
 from tntjax.engine._fire import fire, settled_by
+from tntjax.engine._hooks import Hooks
 from tntjax.engine._phase import (
-    loss_weight,
-    rows,
     run_criterion,
     run_network,
+    weigh_losses,
+    weighted_sum,
     with_own_key,
 )
+from tntjax.engine._rows import cut_rows
 from tntjax.engine._state import State, without_step_fields
+
+SKIPPED_PIECE = """state.skip was set in an event that fires for each piece of a \
+batch. Set it in on_backward, which fires once."""
 
 
 class Objective(NamedTuple):
@@ -24,12 +31,13 @@ class Objective(NamedTuple):
 
     Args:
       value: [] the mean loss of the batch.
-      value_fn: `params -> []`, the same batch, randomness and model state, without
-        hooks. In pieces all share the randomness of the first.
+      at: `(params, criterion_params) -> []`, the same batch, randomness and model
+        state; of the hooks those of on_forward run, if they change the output. A
+        third argument is another piece of the batch, with the randomness of this one.
     """
 
     value: jax.Array
-    value_fn: Callable[[Any], jax.Array]
+    at: Callable[..., jax.Array]
 
 
 def of_batch(program: Any, state: State, whole: Sample) -> tuple[State, Objective]:
@@ -45,32 +53,115 @@ def of_batch(program: Any, state: State, whole: Sample) -> tuple[State, Objectiv
       and the objective. Pieces have parts of the whole's gradients and value.
     """
     hooks = program.hooks
+    changing, pull_network, after = _pull_back(program, state)
+    at = _value_at(program, changing, state, whole)
+
+    measure, output = run_criterion(program.criterion, after), after.output
+    loss, pull_criterion = jax.vjp(measure, after.criterion_params, output)
+    weight = weigh_losses(loss, after.sample.get("mask"), state.sample, whole)
+    state = fire(hooks, "on_forward_criterion", after.replace(loss=loss))
+
+    criterion_grads, grad_output = pull_criterion(weight.astype(loss.dtype))
+    state = state.replace(
+        grad_output=jax.tree.map(_without_float0, grad_output),
+        criterion_grads=jax.tree.map(uphill, criterion_grads),
+    )
+    state = fire(hooks, "on_backward_criterion", state)
+    (grads,) = pull_network(jax.tree.map(_as_cotangent, state.grad_output, output))
+    state = state.replace(grads=jax.tree.map(uphill, grads))
+    return state, Objective(weighted_sum(loss, weight), at)
+
+
+def uphill(grad: Any) -> Any:
+    """Conjugates a complex gradient, since optimizers go against its direction.
+
+    Args:
+      grad: a leaf of what `jax.grad` returns.
+
+    Returns:
+      The leaf, in the direction in which the loss grows.
+    """
+    return jnp.conj(grad) if jnp.iscomplexobj(grad) else grad
+
+
+def _pull_back(program: Any, state: State) -> tuple[Hooks, Callable[[Any], Any], State]:
+    """Runs the network and the hooks of on_forward, and keeps what gradients need.
+
+    What these hooks do to the output is differentiated. Most do nothing to it: they run
+    outside of what is differentiated, where a hook may print values and call back.
+
+    Returns:
+      The hooks that are differentiated, the function from the gradient of the output
+      to a tuple of that of the parameters, and the State.
+    """
+
+    def pull_back(hooks: Hooks) -> tuple[Hooks, Callable[[Any], Any], State]:
+        forward = functools.partial(_forward, program, hooks, state)
+        output, pull, after = jax.vjp(forward, state.params, has_aux=True)
+        return hooks, pull, after.replace(output=output)
+
+    none, pull, after = pull_back(Hooks())
+    look = functools.partial(fire, program.hooks, "on_forward", after)
+    if not _is_traced(state):
+        seen = look()
+        if seen.output is after.output:
+            return none, pull, seen
+    elif not _changes_output(look, after.output):
+        return none, pull, look()
+    return pull_back(program.hooks)
+
+
+def _forward(
+    program: Any, hooks: Hooks, state: State, params: Any
+) -> tuple[Any, State]:
+    """Returns the output of the network after hooks of on_forward, and the State."""
     keyed, key = with_own_key(program.network, state)
     run = run_network(program.network, state, key, training=True)
-    output, pull_network, model_state = jax.vjp(run, state.params, has_aux=True)
-    after = keyed.replace(output=output, model_state=model_state)
-    state = settled_by("the network", "model_state", state, after)
-    state = fire(hooks, "on_forward", state)
+    output, model_state = run(params)
+    after = keyed.replace(params=params, output=output, model_state=model_state)
+    after = settled_by("the network", "model_state", state, after)
+    after = fire(hooks, "on_forward", after)
+    return after.output, after
 
-    measure = run_criterion(program.criterion, state)
-    loss, pull_criterion = jax.vjp(measure, state.criterion_params, state.output)
-    weight = loss_weight(loss, state.sample, whole)
-    state = fire(hooks, "on_forward_criterion", state.replace(loss=loss))
 
-    criterion_grads, grad_output = pull_criterion(weight)
-    state = state.replace(grad_output=grad_output, criterion_grads=criterion_grads)
-    state = fire(hooks, "on_backward_criterion", state)
+def _changes_output(look: Callable[[], State], output: Any) -> bool:
+    """True if hooks that are traced, and never run, put in another output."""
+    changes = []
+    jax.eval_shape(lambda: changes.append(look().output is not output))
+    return changes[0]
 
-    # A hook may have changed the output's precision after the network.
-    (grads,) = pull_network(
-        jax.tree.map(lambda g, o: g.astype(o.dtype), state.grad_output, output)
-    )
 
-    def value_fn(params: Any) -> jax.Array:
-        again = measure(state.criterion_params, run(params)[0])
-        return jnp.sum(again * weight)
+def _value_at(
+    program: Any, hooks: Hooks, state: State, whole: Sample
+) -> Callable[..., jax.Array]:
+    """Returns the function `at` of an `Objective`."""
 
-    return state.replace(grads=grads), Objective(jnp.sum(loss * weight), value_fn)
+    def at(params: Any, criterion_params: Any, piece: Sample = None) -> jax.Array:
+        start = state if piece is None else state.replace(sample=piece)
+        output, after = _forward(program, hooks, start, params)
+        loss = run_criterion(program.criterion, after)(criterion_params, output)
+        mask = after.sample.get("mask")
+        return weighted_sum(loss, weigh_losses(loss, mask, start.sample, whole))
+
+    return at
+
+
+def _without_float0(grad: Any) -> Any:
+    """Puts float zeros for the gradient of integers, which has a dtype of its own."""
+    if jnp.result_type(grad) == jax.dtypes.float0:
+        return jnp.zeros(jnp.shape(grad))
+    return grad
+
+
+def _as_cotangent(grad: Any, output: Any) -> Any:
+    """Gives a gradient the dtype that the output asks for; a hook may have changed it.
+
+    Of an integer output it is dropped.
+    """
+    dtype = jnp.result_type(output)
+    if jnp.issubdtype(dtype, jnp.inexact):
+        return jnp.asarray(grad, dtype)
+    return np.zeros(jnp.shape(output), jax.dtypes.float0)
 
 
 def of_pieces(program: Any, state: State) -> tuple[State, Objective]:
@@ -85,71 +176,55 @@ def of_pieces(program: Any, state: State) -> tuple[State, Objective]:
 
     Returns:
       As `of_batch`; `output` and `grad_output` are None, as no single one is left.
-    """
-    whole, start = state.sample, state
-    pieces, last = _cut(whole, -(-rows(whole) // program.accumulate))
 
-    def parts(state: State, piece: Sample) -> tuple[State, Any, jax.Array]:
-        state, objective = of_batch(program, state.replace(sample=piece), whole)
+    Raises:
+      TypeError: if a hook sets `skip` for a piece.
+    """
+    whole, skip = state.sample, state.skip
+    pieces, last = cut_rows(whole, program.accumulate)
+
+    def parts(state: State, piece: Sample) -> tuple[State, Any, Objective]:
+        start = state.replace(sample=piece, skip=None)
+        state, objective = of_batch(program, start, whole)
+        if state.skip is not None:
+            raise TypeError(SKIPPED_PIECE)
         sums = (objective.value, state.grads, state.criterion_grads)
-        return without_step_fields(state), sums, state.loss
+        return without_step_fields(state), (sums, state.loss), objective
 
     def add(carry: tuple[State, Any], piece: Sample) -> tuple[tuple[State, Any], Any]:
-        state, sums, loss = parts(carry[0], piece)
+        state, (sums, loss), _ = parts(carry[0], piece)
         return (state, jax.tree.map(jnp.add, carry[1], sums)), loss
 
     # The last comes first, so that the others can be added to what it gives.
-    state, sums, loss = parts(state, last)
-    (state, sums), losses = _scan(add, (without_step_fields(state), sums), pieces)
+    state, (sums, loss), objective = parts(state, last)
+    if pieces is not None:
+        (state, sums), losses = _scan(add, (state, sums), pieces)
+        loss = jnp.concatenate([losses.reshape(-1), loss]) if loss.ndim else sums[0]
     value, grads, criterion_grads = sums
-    loss = jnp.concatenate([losses.reshape(-1), loss]) if loss.ndim else value
-    state = state.replace(sample=whole, loss=loss, grads=grads)
+    state = state.replace(sample=whole, skip=skip, loss=loss, grads=grads)
     state = state.replace(criterion_grads=criterion_grads)
-    return state, Objective(value, _value_of_pieces(program, start, pieces, last))
+
+    def at(params: Any, criterion_params: Any) -> jax.Array:
+        def add(value: jax.Array, piece: Sample) -> tuple[jax.Array, None]:
+            return value + objective.at(params, criterion_params, piece), None
+
+        value = objective.at(params, criterion_params)
+        return value if pieces is None else _scan(add, value, pieces)[0]
+
+    return state, Objective(value, at)
 
 
 def _scan(step: Callable[[Any, Any], Any], carry: Any, xs: Any) -> tuple[Any, Any]:
     """A scan inside compiled code, a loop outside, where `print` and `pdb` work."""
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((carry, xs))):
+    if _is_traced((carry, xs)):
         return jax.lax.scan(step, carry, xs)
     ys = []
     for k in range(len(jax.tree.leaves(xs)[0])):
         carry, y = step(carry, jax.tree.map(lambda leaf: leaf[k], xs))  # noqa: B023
         ys.append(y)
-    return carry, jnp.stack(ys)
+    return carry, jax.tree.map(lambda *leaves: jnp.stack(leaves), *ys)
 
 
-def _value_of_pieces(
-    program: Any, state: State, pieces: Sample, last: Sample
-) -> Callable[[Any], jax.Array]:
-    whole = state.sample
-    _, key = with_own_key(program.network, state)
-
-    def value_fn(params: Any) -> jax.Array:
-        def value(nothing: None, piece: Sample) -> tuple[None, jax.Array]:
-            at = state.replace(sample=piece)
-            output, _ = run_network(program.network, at, key, training=True)(params)
-            loss = run_criterion(program.criterion, at)(at.criterion_params, output)
-            return nothing, jnp.sum(loss * loss_weight(loss, piece, whole))
-
-        return _scan(value, None, pieces)[1].sum() + value(None, last)[1]
-
-    return value_fn
-
-
-def _cut(whole: Sample, size: int) -> tuple[Sample, Sample]:
-    """All pieces but the last, stacked, and the last, which may be shorter."""
-    length = rows(whole)
-    number = -(-length // size) - 1
-    full = number * size
-
-    def is_column(leaf: Any) -> bool:
-        return leaf.ndim > 0 and len(leaf) == length
-
-    def stacked(leaf: Any) -> Any:
-        if is_column(leaf):
-            return leaf[:full].reshape(number, size, *leaf.shape[1:])
-        return jnp.broadcast_to(leaf, (number, *leaf.shape))
-
-    last = jax.tree.map(lambda leaf: leaf[full:] if is_column(leaf) else leaf, whole)
-    return jax.tree.map(stacked, whole), last
+def _is_traced(tree: Any) -> bool:
+    """True in compiled code."""
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))

@@ -98,8 +98,9 @@ class Hooks:
       on_start: before all; resets meters.
       on_start_epoch: before each epoch.
       on_sample: `sample` is there and may be changed: cast, augment.
-      on_forward: `output` is there too.
-      on_forward_criterion: `loss` is there too; the place for meters.
+      on_forward: `output` is there too and may be changed; that is differentiated.
+      on_forward_criterion: `loss` is there too; the place for meters. What is done to
+        the loss here changes no gradient.
       on_backward_criterion: `grad_output` is there too and may be changed.
       on_backward: `grads` are there too and may be changed.
       on_update: `params` are new and `t` has advanced.

@@ -11,7 +11,7 @@ from tntjax.engine._carry import as_carry, as_plain, saved_fields
 from tntjax.engine._epoch import Epoch, Run
 from tntjax.engine._fire import fire_on_host
 from tntjax.engine._hooks import Hooks
-from tntjax.engine._mesh import Placement
+from tntjax.engine._mesh import Placement, run_on_mesh
 from tntjax.engine._plan import Plan
 from tntjax.engine._rescue import Saves, carrying, note_others, read_whole
 from tntjax.engine._signals import Signals
@@ -56,13 +56,17 @@ def run_training(start: list[State], hooks: Hooks, settings: Settings) -> State:
     Returns:
       The State after `on_end`. An error carries the last good one.
     """
-    training = _Training(start.pop(), hooks, settings)
-    with carrying(training.now):
-        try:
-            return training.finish()
-        finally:
-            for close in _functions(hooks, "close"):
-                close()
+
+    def train(start: list[State]) -> State:
+        training = _Training(start.pop(), hooks, settings)
+        with carrying(training.now):
+            try:
+                return training.finish()
+            finally:
+                for close in _functions(hooks, "close"):
+                    close()
+
+    return run_on_mesh(settings.placement, start, train)
 
 
 def run_test(state: State, hooks: Hooks, settings: Settings) -> State:
@@ -76,16 +80,21 @@ def run_test(state: State, hooks: Hooks, settings: Settings) -> State:
     Returns:
       The State after `on_end`. An error carries the last good one.
     """
-    now = lambda: state  # noqa: E731
-    with carrying(lambda: now()):
-        signals = Signals(saves=False)  # never entered: Ctrl-C ends a test
-        run = Run(hooks, settings.plan, settings.placement, signals, Saves(hooks))
-        state = fire_on_host(hooks, "on_start", as_plain(state))
-        epoch = Epoch(state, run, _call(state, hooks, settings), training=False)
-        now = epoch.now
-        state = epoch.finish()
+
+    def test(start: list[State]) -> State:
+        state = start.pop()
         now = lambda: state  # noqa: E731
-        return as_plain(fire_on_host(hooks, "on_end", state))
+        with carrying(lambda: now()):
+            signals = Signals(saves=False)  # never entered: Ctrl-C ends a test
+            run = Run(hooks, settings.plan, settings.placement, signals, Saves(hooks))
+            state = fire_on_host(hooks, "on_start", as_plain(state))
+            epoch = Epoch(state, run, _call(state, hooks, settings), training=False)
+            now = epoch.now
+            state = epoch.finish()
+            now = lambda: state  # noqa: E731
+            return as_plain(fire_on_host(hooks, "on_end", state))
+
+    return run_on_mesh(settings.placement, [state], test)
 
 
 class _Training:

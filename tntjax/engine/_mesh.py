@@ -141,6 +141,52 @@ def make_placement(
     return Placement(Mesh(mesh.devices, mesh.axis_names), shard, data_axis)
 
 
+def run_on_mesh(
+    placement: Placement | None, start: list[State], run: Callable[[list[State]], State]
+) -> State:
+    """Runs on the mesh of a placement, also where `jax.set_mesh` has set another.
+
+    JAX does not compute with arrays on axes of another type than those of the mesh set.
+    What comes from outside, where axes may be explicit, is told to lie on the mesh of
+    the placement, and what goes back the other way.
+
+    Args:
+      placement: where on a mesh things lie, or None.
+      start: a list of the State at the start, which is taken out of it.
+      run: from such a list to the State at the end.
+
+    Returns:
+      The State at the end. That of an error goes back in the same way.
+    """
+    around = jax.sharding.get_abstract_mesh()
+    if placement is None or around.empty or around == placement.mesh.abstract_mesh:
+        return run(start)
+    inside = placement.mesh
+    outside = Mesh(inside.devices, inside.axis_names, axis_types=around.axis_types)
+    # An older JAX has this name only.
+    use_mesh = getattr(jax, "set_mesh", None) or getattr(jax.sharding, "use_mesh")  # noqa: B009
+    try:
+        with use_mesh(inside):
+            state = run([_moved(start.pop(), inside)])
+    except BaseException as error:  # Ctrl-C, too, carries a State to go on from
+        if isinstance(getattr(error, "state", None), State):
+            setattr(error, "state", _moved(getattr(error, "state"), outside))  # noqa: B009, B010
+        raise
+    return _moved(state, outside)
+
+
+def _moved(state: State, mesh: Mesh) -> State:
+    """Returns the State with its arrays on another mesh of the same devices."""
+
+    def move(leaf: Any) -> Any:
+        sharding = getattr(leaf, "sharding", None)
+        if not isinstance(sharding, NamedSharding) or sharding.mesh == mesh:
+            return leaf
+        return jax.device_put(leaf, NamedSharding(mesh, sharding.spec))
+
+    return jax.tree.map(move, state)
+
+
 def _put(leaf: Any, sharding: NamedSharding) -> jax.Array:
     if jax.process_count() == 1 or not getattr(leaf, "is_fully_addressable", True):
         return jax.device_put(leaf, sharding)

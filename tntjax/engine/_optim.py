@@ -97,7 +97,7 @@ class OptimEngine:
             unless `state` is given.
           optimizer: of optax. Make it once: what is compiled is cached on it. One that
             needs `value`, `grad` or `value_fn`, as `optax.lbfgs` does, is given them;
-            `value_fn` evaluates the batch anew, without hooks. To have a hook change
+            `value_fn` evaluates the batch anew. To have a hook change
             its learning rate, wrap it in `optax.inject_hyperparams`. For groups of
             parameters see `optax.partition`.
           max_epoch: how many epochs, by default 1000, or as many as `max_steps` takes.
@@ -137,9 +137,9 @@ class OptimEngine:
             or an epoch has no sample.
         """
         check_optimizer("optimizer", optimizer)
-        other = optimizer if criterion_optimizer is None else criterion_optimizer
-        check_optimizer("criterion_optimizer", other)
-        update = OptaxUpdate(optimizer, other)
+        if criterion_optimizer is not None:
+            check_optimizer("criterion_optimizer", criterion_optimizer)
+        update = OptaxUpdate(optimizer, criterion_optimizer)
         start = training_state(
             state,
             update.start,

@@ -1,4 +1,4 @@
-"""The parts of a step: what is read from a sample, what is called, how it weighs."""
+"""The parts of a step: what is called, and how much each loss weighs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,21 +9,9 @@ import jax.numpy as jnp
 
 from tntjax._struct import describe
 from tntjax._types import Sample
+from tntjax.engine._rows import count_examples, count_rows, read_field
 from tntjax.engine._state import State
 from tntjax.network import Stateful, forward
-
-
-def field(state: State, name: str) -> Any:
-    """Returns a field of the sample, or says which fields there are."""
-    sample = state.sample
-    if isinstance(sample, dict) and name in sample:
-        return sample[name]
-    came = sorted(sample) if isinstance(sample, dict) else describe(sample)
-    raise KeyError(
-        f"The engine reads sample[{name!r}], but the sample is {came}. Name the fields"
-        " 'input' and 'target', in the dataset or in on_sample:"
-        " state.replace(sample={'input': ..., 'target': ...})."
-    )
 
 
 def with_own_key(network: Any, state: State) -> tuple[State, jax.Array | None]:
@@ -38,7 +26,7 @@ def run_network(
     network: Any, state: State, key: Any, training: bool
 ) -> Callable[[Any], tuple[Any, Any]]:
     """Returns `params -> (output, model_state)` on the sample of the State."""
-    input, model_state = field(state, "input"), state.model_state
+    input, model_state = read_field(state.sample, "input"), state.model_state
 
     def run(params: Any) -> tuple[Any, Any]:
         with _explained("network", params=params, input=input):
@@ -49,7 +37,7 @@ def run_network(
 
 def run_criterion(criterion: Any, state: State) -> Callable[[Any, Any], jax.Array]:
     """Returns `(criterion_params, output) -> loss` on the sample of the State."""
-    target = field(state, "target")
+    target = read_field(state.sample, "target")
 
     def run(params: Any, output: Any) -> jax.Array:
         if params is None:
@@ -62,48 +50,50 @@ def run_criterion(criterion: Any, state: State) -> Callable[[Any, Any], jax.Arra
     return run
 
 
-def loss_weight(loss: jax.Array, sample: Sample, whole: Sample) -> jax.Array:
-    """How much each entry of the loss weighs in what is minimised.
+def weigh_losses(loss: Any, mask: Any, piece: Sample, whole: Sample) -> jax.Array:
+    """Computes how much each entry of a loss weighs in what is minimised.
 
     Args:
       loss: [] or [B].
-      sample: the batch; of its `mask` [B], if there is one, only True rows count.
-      whole: the batch that `sample` is a piece of, or `sample` itself.
+      mask: [B] bool, only True rows count; or None.
+      piece: the rows that the loss is of.
+      whole: the batch that they are a piece of, or all of.
 
     Returns:
-      Weights of the loss's shape and dtype that sum to 1 over the whole batch.
+      Weights of the loss's shape that sum to 1 over the whole batch, in float32 at
+      least: smaller types cannot count the rows.
 
     Raises:
       ValueError: if the loss has more axes, or a mask cannot be applied to it.
+      TypeError: if it has no gradient.
     """
     if not hasattr(loss, "shape") or loss.ndim > 1:
         raise ValueError(
             "The criterion must return a loss of shape [] or [B],"
             f" got {describe(loss)}. Take the mean over the other axes."
         )
-    mask = sample.get("mask") if isinstance(sample, dict) else None
+    if not jnp.issubdtype(loss.dtype, jnp.floating):
+        raise TypeError(
+            "The criterion must return real floats, or there is no gradient; got"
+            f" {describe(loss)}. Of a complex loss take the square of jnp.abs; keep"
+            " counts of errors in a meter."
+        )
+    dtype = jnp.float32 if loss.dtype.itemsize < 4 else loss.dtype
     if mask is None:
-        share = 1.0 if sample is whole else rows(sample) / rows(whole)
-        return jnp.full(loss.shape, share / max(loss.size, 1), loss.dtype)
+        share = count_rows(piece) / max(count_rows(whole), 1)
+        return jnp.full(loss.shape, share / max(loss.size, 1), dtype)
     if loss.shape != mask.shape:
         raise ValueError(
             f"The sample has a mask {describe(mask)}, so the criterion must return one"
             f" loss for each row, got {describe(loss)}. Leave out its mean."
         )
-    return mask.astype(loss.dtype) / jnp.maximum(count(whole), 1).astype(loss.dtype)
+    return mask / jnp.maximum(count_examples(whole), 1).astype(dtype)
 
 
-def rows(sample: Sample) -> int:
-    """How many rows a batch has, counted or not."""
-    shape = jnp.shape(jax.tree.leaves(sample)[0])
-    return shape[0] if shape else 1
-
-
-def count(sample: Sample) -> Any:
-    """How many examples a batch holds, those that a mask hides left out."""
-    if isinstance(sample, dict) and "mask" in sample:
-        return sample["mask"].sum(dtype=jnp.int32)
-    return jnp.int32(rows(sample))
+def weighted_sum(loss: jax.Array, weight: jax.Array) -> jax.Array:
+    """Adds up losses times weights; a loss that weighs nothing may be anything."""
+    counted = jnp.where(weight > 0, loss.astype(weight.dtype), 0)
+    return jnp.sum(counted * weight).astype(loss.dtype)
 
 
 @contextmanager

@@ -57,7 +57,7 @@ class State:
     Carried from step to step, so of fixed structure, shapes and dtypes:
 
     * `params`, `opt_state`, `model_state`, `criterion_params`: pytrees.
-    * `lr`, `lr_criterion`: [] float32 or None.
+    * `lr`, `lr_criterion`: [] float32 (float64 if JAX has 64 bits) or None.
     * `meters`, `aux`: dicts that belong to the user and to plugins; `large` is another
       for what is as large as the parameters, which a `watch` does not see.
     * `key`: a typed PRNG key. Split it and put the rest back.
@@ -66,9 +66,9 @@ class State:
       counts them.
 
     Inside a step only, else None: `sample`, `output`, `loss` ([] or [B]),
-    `grad_output`, `grads`, `criterion_grads`, and `skip`, a [] bool that
-    `on_backward` sets: True leaves all but `aux`, `key` and the counters as it was
-    before the step.
+    `grad_output`, `grads`, `criterion_grads`, and `skip`, a [] bool that a hook sets:
+    True leaves all but `aux`, `key` and the counters as it was before the step, for
+    hooks of `on_update` and after them.
 
     On the host: `network`, `criterion`, `iterator`, `max_epoch`, `training`,
     `seconds`, and `stop`, which a host hook sets to True to end the run at the next

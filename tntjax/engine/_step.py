@@ -11,8 +11,12 @@ from tntjax._types import Sample
 from tntjax.engine._fire import fire, settled_by
 from tntjax.engine._gradients import of_batch, of_pieces
 from tntjax.engine._hooks import HOST_EVENTS, Hooks
-from tntjax.engine._phase import count, run_criterion, run_network, with_own_key
+from tntjax.engine._phase import run_criterion, run_network, with_own_key
+from tntjax.engine._rows import check_batch, count_examples, fill_hidden
 from tntjax.engine._state import HEAVY, State, without_step_fields
+
+KEPT_BY_SKIP = (*HEAVY, "lr", "lr_criterion", "meters")
+"""What a skipped step leaves as it was; `aux`, `key` and the counters go on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,19 +58,21 @@ def train_step(program: Program, state: State, sample: Sample) -> State:
       The State after, without the fields that exist inside a step only.
     """
     hooks, before = program.hooks, state
-    state = fire(hooks, "on_sample", state.replace(sample=sample))
+    state = _start(program, state, sample)
+    sample = state.sample
     if program.accumulate == 1:
-        state, objective = of_batch(program, state, state.sample)
+        state, objective = of_batch(program, state, sample)
     else:
         state, objective = of_pieces(program, state)
-    state = fire(hooks, "on_backward", state)
+    state = fire(hooks, "on_backward", _if_any_counts(state, before, sample))
     updated = settled_by(
         "the optimizer", "opt_state", state, program.update(state, objective)
     )
-    state = _counted(_unless_skipped(updated, before))
-    # Again, as hooks of on_update may have changed what was put back, or ask to skip.
-    state = _unless_skipped(fire(hooks, "on_update", state), before)
-    return without_step_fields(state)
+    state = _counted(_unless_skipped(updated, before), sample)
+    after = fire(hooks, "on_update", state)
+    if after is not state:  # a hook may have changed what was put back, or ask to skip
+        after = _unless_skipped(after, before)
+    return without_step_fields(after)
 
 
 def test_step(program: Program, state: State, sample: Sample) -> State:
@@ -81,11 +87,12 @@ def test_step(program: Program, state: State, sample: Sample) -> State:
       The State after, without the fields that exist inside a step only.
     """
     hooks = program.hooks
-    state = fire(hooks, "on_sample", state.replace(sample=sample))
+    state = _start(program, state, sample)
+    sample = state.sample
     state, key = with_own_key(program.network, state)
     run = run_network(program.network, state, key, training=False)
     output, _ = run(state.params)
-    state = _counted(state.replace(output=output))
+    state = _counted(state.replace(output=output), sample)
     state = fire(hooks, "on_forward", state)
     if program.criterion is not None:
         measure = run_criterion(program.criterion, state)
@@ -94,21 +101,44 @@ def test_step(program: Program, state: State, sample: Sample) -> State:
     return without_step_fields(state)
 
 
-def _counted(state: State) -> State:
+def _start(program: Program, state: State, sample: Sample) -> State:
+    """Returns the State with the sample after on_sample, its hidden rows filled."""
+    state = fire(program.hooks, "on_sample", state.replace(sample=sample))
+    check_batch(state.sample)
+    return state.replace(sample=fill_hidden(state.sample))
+
+
+def _counted(state: State, sample: Sample) -> State:
     return state.replace(
         t=state.t + 1,
         position=state.position + 1,
-        samples=state.samples + count(state.sample),
+        samples=state.samples + count_examples(sample),
+    )
+
+
+def _if_any_counts(state: State, before: State, sample: Sample) -> State:
+    """Makes the gradients zero and keeps the model state if a mask hides all rows."""
+    if "mask" not in sample:
+        return state
+    some = jnp.any(sample["mask"])
+    zero = jnp.zeros_like
+    grads, own = state.grads, state.criterion_grads
+    return state.replace(
+        grads=_choose(some, grads, jax.tree.map(zero, grads)),
+        criterion_grads=_choose(some, own, jax.tree.map(zero, own)),
+        model_state=_choose(some, state.model_state, before.model_state),
     )
 
 
 def _unless_skipped(state: State, before: State) -> State:
-    """What was there before the step, where a hook asked to skip it."""
+    """Puts back what was there before the step, where a hook asked to skip it."""
     if state.skip is None:
         return state
     if jnp.shape(state.skip) or jnp.result_type(state.skip) != jnp.bool_:
         raise TypeError(f"state.skip must be a [] bool, got {describe(state.skip)}.")
-    names = (*HEAVY, "meters")
-    old, new = ({n: getattr(s, n) for n in names} for s in (before, state))
-    kept = jax.tree.map(lambda a, b: jnp.where(state.skip, a, b), old, new)
-    return state.replace(**kept)
+    old, new = ({n: getattr(s, n) for n in KEPT_BY_SKIP} for s in (before, state))
+    return state.replace(**_choose(state.skip, old, new))
+
+
+def _choose(condition: Any, first: Any, second: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), first, second)

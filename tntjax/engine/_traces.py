@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 import jax
+from jax.core import Tracer
 
 from tntjax._struct import describe
 from tntjax.engine._state import HOST_ONLY, State
@@ -36,6 +37,7 @@ class Traces:
     def __init__(self, budget: int = BUDGET) -> None:
         self.budget = budget
         self.seen: list[dict[str, str]] = []
+        self.warned: set[str] = set()
         self.fresh = False
 
     def call(self, function: Any, *args: Any) -> Any:
@@ -56,12 +58,28 @@ class Traces:
             warnings.warn(f"tntjax: {message}", stacklevel=2)
 
 
+def warn_once(message: str, **shown: str) -> None:
+    """Warns once in a run of something that is known when a step is traced.
+
+    Args:
+      message: what to say; a run says it once, whatever is shown in it.
+      **shown: put into the message.
+    """
+    traces = _current.get()
+    if traces is not None:
+        if message in traces.warned:
+            return
+        traces.warned.add(message)
+    warnings.warn(f"tntjax: {message.format(**shown)}", stacklevel=2)
+
+
 def note_trace(
     program: Any, heavy: dict[str, Any], light: State, chunk: Any, count: Any
 ) -> None:
     """Tells the run that is under way that its step is being traced."""
     traces = _current.get()
-    if traces is not None:
+    compiled = isinstance(light.t, Tracer)  # not so under jax.disable_jit
+    if traces is not None and compiled:
         traces.note(_described(program, heavy, light, chunk, count))
 
 

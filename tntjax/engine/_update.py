@@ -1,13 +1,27 @@
 """From gradients to new parameters: `(State, Objective) -> State`."""
 
 import dataclasses
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import optax
 
-from tntjax.engine._gradients import Objective
+from tntjax._struct import describe
+from tntjax.engine._gradients import Objective, uphill
 from tntjax.engine._state import State
+
+OFFERED = """This happened in the optimizer. It is called with the gradients, its \
+state, the parameters and, by name, value, grad and value_fn; if its update names what \
+it takes, with what it names of value, grad, value_fn, grad_fn and obj_fn. If it wants \
+them by other names, wrap it:
+
+    def update(grads, state, params, *, value_fn):
+        return optimizer.update(grads, state, params, obj_fn=value_fn)
+
+    wrapped = optax.GradientTransformationExtraArgs(optimizer.init, update)
+"""
 
 
 def sgd_update(state: State, objective: Objective) -> State:
@@ -29,42 +43,82 @@ class OptaxUpdate:
     """Lets optax change the parameters.
 
     Args:
-      optimizer: for `params`; it is given `value`, `grad` and `value_fn`, too.
-      criterion_optimizer: for `criterion_params`, if there are any.
+      optimizer: for `params`.
+      criterion_optimizer: for `criterion_params`, if there are any; None for the same.
     """
 
     optimizer: optax.GradientTransformation
-    criterion_optimizer: optax.GradientTransformation
+    criterion_optimizer: optax.GradientTransformation | None = None
 
     def start(self, params: Any, criterion_params: Any) -> Any:
-        """Returns the first `opt_state`; with a learnable criterion that is a dict."""
+        """Returns the first `opt_state`; with a learnable criterion that is a dict.
+
+        Raises:
+          TypeError: if `optimizer` cannot start on the criterion's parameters.
+        """
         own = self.optimizer.init(params)
         if criterion_params is None:
             return own
-        other = self.criterion_optimizer.init(criterion_params)
-        return {"network": own, "criterion": other}
+        if self.criterion_optimizer is not None:
+            other = self.criterion_optimizer.init(criterion_params)
+            return {"network": own, "criterion": other}
+        try:
+            return {"network": own, "criterion": self.optimizer.init(criterion_params)}
+        except Exception as error:
+            raise TypeError(
+                "optimizer does not fit criterion_params"
+                f" {describe(criterion_params)}. Give them one of their own:"
+                " criterion_optimizer=optax.adam(1e-3)."
+            ) from error
 
     def __call__(self, state: State, objective: Objective) -> State:
         """Returns the State with new parameters and `opt_state`."""
-        learnable = state.criterion_params is not None
-        own = state.opt_state["network"] if learnable else state.opt_state
-        optimizer = optax.with_extra_args_support(self.optimizer)
-        updates, own = optimizer.update(
-            state.grads,
-            own,
-            state.params,
-            value=objective.value,
-            grad=state.grads,
-            value_fn=objective.value_fn,
+        params, other = state.params, state.criterion_params
+
+        def at(params: Any) -> jax.Array:
+            return objective.at(params, other)
+
+        def criterion_at(other: Any) -> jax.Array:
+            return objective.at(params, other)
+
+        def update(optimizer: Any, own: Any, *what: Any) -> tuple[Any, Any]:
+            return _updated(optimizer, own, objective.value, *what)
+
+        if other is None:
+            new, own = update(self.optimizer, state.opt_state, params, state.grads, at)
+            return state.replace(params=new, opt_state=own)
+        optimizer, own = self.optimizer, dict(state.opt_state)
+        new, own["network"] = update(optimizer, own["network"], params, state.grads, at)
+        optimizer = self.criterion_optimizer or optimizer
+        new_other, own["criterion"] = update(
+            optimizer, own["criterion"], other, state.criterion_grads, criterion_at
         )
-        params = optax.apply_updates(state.params, updates)
-        if not learnable:
-            return state.replace(params=params, opt_state=own)
-        updates, other = self.criterion_optimizer.update(
-            state.criterion_grads, state.opt_state["criterion"], state.criterion_params
-        )
-        return state.replace(
-            params=params,
-            opt_state={"network": own, "criterion": other},
-            criterion_params=optax.apply_updates(state.criterion_params, updates),
-        )
+        return state.replace(params=new, opt_state=own, criterion_params=new_other)
+
+
+def _updated(
+    optimizer: Any,
+    own: Any,
+    value: jax.Array,
+    params: Any,
+    grads: Any,
+    value_fn: Callable[[Any], jax.Array],
+) -> tuple[Any, Any]:
+    """Returns the parameters after an update, and the state of the optimizer."""
+
+    def grad_fn(params: Any, step: Any = None) -> Any:
+        del step
+        return jax.tree.map(uphill, jax.grad(value_fn)(params))
+
+    offered = {"value": value, "grad": grads, "value_fn": value_fn}
+    by_name = {**offered, "grad_fn": grad_fn, "obj_fn": value_fn}
+    update = optax.with_extra_args_support(optimizer).update
+    takes = inspect.signature(update).parameters
+    if all(takes[name].kind is not inspect.Parameter.VAR_KEYWORD for name in takes):
+        offered = {name: by_name[name] for name in takes if name in by_name}
+    try:
+        updates, own = update(grads, own, params, **offered)
+    except Exception as error:
+        error.add_note(OFFERED)
+        raise
+    return optax.apply_updates(params, updates), own

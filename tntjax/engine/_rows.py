@@ -1,0 +1,166 @@
+"""The rows of a batch: how many there are, which of them count, how they are cut."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from tntjax._struct import describe
+from tntjax._types import Sample
+from tntjax.engine._traces import warn_once
+
+UNBATCHED = """the step sees one sample with input {input} and target {target}, not a \
+batch, and counts it as one. To train on batches wrap the dataset: \
+tnt.BatchDataset(dataset, 64). If all rows of a batch share the target, repeat it for \
+each row."""
+
+
+def read_field(sample: Sample, name: str) -> Any:
+    """Returns a field of a sample, or raises a KeyError that lists its fields."""
+    if isinstance(sample, dict) and name in sample:
+        return sample[name]
+    came = sorted(sample) if isinstance(sample, dict) else describe(sample)
+    raise KeyError(
+        f"The engine reads sample[{name!r}], but the sample is {came}. Name the fields"
+        " 'input' and 'target', in the dataset or in on_sample:"
+        " state.replace(sample={'input': ..., 'target': ...})."
+    )
+
+
+def count_rows(sample: Sample) -> int:
+    """Counts the rows of a batch, those that a mask hides too.
+
+    The first axis of `input` tells. Where its leaves differ, as in a batch of graphs,
+    the mask tells, or the target. A sample whose target has no axes is one row.
+
+    Args:
+      sample: a dict with `input`, and perhaps `target` and `mask`.
+
+    Returns:
+      How many rows there are.
+
+    Raises:
+      ValueError: if the fields differ, or nothing tells.
+      TypeError: if the mask is not a bool [B].
+    """
+    input, mask = read_field(sample, "input"), sample.get("mask")
+    if mask is not None and (jnp.ndim(mask) != 1 or jnp.result_type(mask) != jnp.bool_):
+        raise TypeError(
+            f"sample['mask'] must be a bool [B], got {describe(mask)}. For numbers"
+            " write mask != 0; weights of rows belong into the criterion."
+        )
+    if is_unbatched(sample):
+        return 1
+    others = [_lengths(mask), _lengths(sample.get("target"))]
+    told = [lengths for lengths in (_lengths(input), *others) if len(lengths) == 1]
+    if not told or not all(lengths <= told[0] for lengths in others):
+        raise ValueError(_differ(sample))
+    return next(iter(told[0]))
+
+
+def count_examples(sample: Sample) -> jax.Array:
+    """Counts the rows of a batch that count, [] int32."""
+    if "mask" in sample:
+        return jnp.sum(sample["mask"], dtype=jnp.int32)
+    return jnp.int32(count_rows(sample))
+
+
+def is_unbatched(sample: Sample) -> bool:
+    """True if a sample is not a batch, as neither its target nor a mask has rows."""
+    read = [sample[name] for name in ("target", "mask") if name in sample]
+    leaves = jax.tree.leaves(read or sample["input"])
+    return bool(leaves) and not any(map(jnp.ndim, leaves))
+
+
+def check_batch(sample: Sample) -> None:
+    """Raises an error if the rows of a batch cannot be told, and warns if it is none.
+
+    Args:
+      sample: a dict with `input`, and perhaps `target` and `mask`.
+    """
+    count_rows(sample)
+    if "target" in sample and is_unbatched(sample):
+        shown = {name: describe(sample[name]) for name in ("input", "target")}
+        warn_once(UNBATCHED, **shown)
+
+
+def fill_hidden(sample: Sample) -> Sample:
+    """Puts the first row that counts in the place of those that a mask hides.
+
+    So what the network and the criterion compute of hidden rows is finite if it is of
+    the others, and its gradient, which is multiplied by zero, is zero.
+
+    Args:
+      sample: a dict with `input`, and perhaps `target` and `mask`.
+
+    Returns:
+      The sample, its `input` and `target` filled.
+    """
+    if "mask" not in sample or not len(sample["mask"]):
+        return sample
+    mask = jnp.asarray(sample["mask"])
+    first = jnp.argmax(mask)
+
+    def fill(leaf: Any) -> Any:
+        leaf = jnp.asarray(leaf)
+        if not _is_column(leaf, len(mask)):
+            return leaf
+        shown = mask.reshape(-1, *[1] * (leaf.ndim - 1))  # [B, 1, ...]
+        return jnp.where(shown, leaf, leaf[first])
+
+    read = {name: sample[name] for name in ("input", "target") if name in sample}
+    return {**sample, **jax.tree.map(fill, read)}
+
+
+def cut_rows(whole: Sample, number: int) -> tuple[Sample | None, Sample]:
+    """Cuts a batch into pieces of equal length, but for the last, if need be.
+
+    What has the length of the batch is cut, what has not goes to each piece.
+
+    Args:
+      whole: a dict with `input`, and perhaps `target` and `mask`.
+      number: how many pieces are wanted; there may be fewer.
+
+    Returns:
+      All pieces but the last, stacked, or None if there is one, and the last.
+
+    Raises:
+      ValueError: if the leaves of `input` do not have the same rows.
+    """
+    rows = count_rows(whole)
+    if len(_lengths(whole["input"])) > 1 and not is_unbatched(whole):
+        raise ValueError(
+            f"accumulate cannot cut a batch of this form. {_differ(whole)}"
+        )
+    size = max(-(-rows // number), 1)
+    pieces = max(-(-rows // size), 1) - 1  # without the last
+    if not pieces:
+        return None, whole
+    full = pieces * size
+
+    def stack(leaf: Any) -> Any:
+        if _is_column(leaf, rows):
+            return leaf[:full].reshape(pieces, size, *leaf.shape[1:])
+        return jnp.broadcast_to(leaf, (pieces, *jnp.shape(leaf)))
+
+    last = jax.tree.map(lambda x: x[full:] if _is_column(x, rows) else x, whole)
+    return jax.tree.map(stack, whole), last
+
+
+def _is_column(leaf: Any, rows: int) -> bool:
+    return jnp.ndim(leaf) > 0 and jnp.shape(leaf)[0] == rows
+
+
+def _lengths(tree: Any) -> set[int]:
+    """Collects the first axes of the leaves that have one."""
+    return {shape[0] for leaf in jax.tree.leaves(tree) if (shape := jnp.shape(leaf))}
+
+
+def _differ(sample: Sample) -> str:
+    fields = ("input", "target", "mask")
+    shown = {name: sample[name] for name in fields if name in sample}
+    return (
+        "The input, the target and the mask of a batch must have the same number of"
+        f" rows, their first axis; got {describe(shown)}. If this is one sample and"
+        " not a batch, wrap the dataset: tnt.BatchDataset(dataset, 64)."
+    )
