@@ -80,9 +80,9 @@ def nan_guard(n: int = 100) -> Hooks:
       every 100 updates      host      look() (waits, may change)
     """
     look = bind(_look)
-    compiled = {"on_backward": bind(_guard), "on_update": bind(_guard_update)}
-    hooks = Hooks(on_start=bind(_start), **compiled, on_end_epoch=look, on_end=look)
-    return chain(hooks, every(n, look))
+    compiled = Hooks(on_backward=bind(_guard), on_update=bind(_guard_update))
+    host = Hooks(on_start=bind(_start), on_end_epoch=look, on_end=look)
+    return chain(compiled, host, every(n, look))
 
 
 def _start(state: State) -> State:
