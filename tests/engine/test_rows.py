@@ -330,12 +330,13 @@ def test_a_test_without_a_target_counts_the_input():
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("masked", [True, False])
 def test_an_empty_batch_changes_nothing(jit, accumulate, masked):
-    empty = {name: column[:0] for name, column in batch().items()}
-    empty |= {"mask": np.ones(0, bool)} if masked else {}
+    full = batch() | ({"mask": np.ones(8, bool)} if masked else {})
+    empty = {name: column[:0] for name, column in full.items()}
     how = {"jit": jit, "accumulate": accumulate, "max_epoch": 1}
-    state = train([empty] * 2, params=jnp.ones((3, 2)), **how)
-    np.testing.assert_array_equal(state.params, np.ones((3, 2)))
-    assert (int(state.t), int(state.samples)) == (2, 0)
+    state = train([empty, full, empty], **how)
+    alone = train([full], **how)
+    np.testing.assert_array_equal(state.params, alone.params)
+    assert (int(state.t), int(state.samples)) == (3, 8)
 
 
 @pytest.mark.parametrize("jit", [True, False])
