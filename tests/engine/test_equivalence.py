@@ -98,18 +98,25 @@ DATA = {
 }
 
 
+POLICIES = ["include-last", "skip-last", "pad-last"]
+# Every chunk length, kind of data and policy, and every two of them together.
+TOGETHER = [
+    (steps, data, POLICIES[(place + turn) % 3])
+    for turn, steps in enumerate(CHUNKS)
+    for place, data in enumerate(DATA)
+]
+
+
 @pytest.fixture(scope="module")
 def reference(problem):
     """Each policy run step by step in Python."""
     return {
         policy: run(problem.job(iterator=problem.iterator(policy=policy)), jit=False)
-        for policy in ("include-last", "skip-last", "pad-last")
+        for policy in POLICIES
     }
 
 
-@pytest.mark.parametrize("policy", ["include-last", "skip-last", "pad-last"])
-@pytest.mark.parametrize("data", DATA)
-@pytest.mark.parametrize("steps_per_call", CHUNKS)
+@pytest.mark.parametrize(("steps_per_call", "data", "policy"), TOGETHER)
 def test_compiled_equals_eager(problem, reference, data, policy, steps_per_call):
     iterator = problem.over(DATA[data](problem), policy=policy)
     state, fired = run(problem.job(iterator=iterator), steps_per_call=steps_per_call)
