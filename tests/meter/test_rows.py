@@ -15,6 +15,7 @@ from tntjax.meter import (
     ROCCurveMeter,
     mAPMeter,
 )
+from tntjax.meter._count import Count
 
 GROWING = [AUCMeter, APMeter, mAPMeter, ROCCurveMeter, PrecisionRecallCurveMeter]
 every_growing = pytest.mark.parametrize("make", GROWING)
@@ -175,7 +176,7 @@ def test_a_stack_of_meters_merges():
     )
     merged = stack.merge(stack)
     single = AUCMeter(24).add(*drawn(1)).add(*drawn(1))
-    assert merged.n.tolist() == [24, 24]
+    assert merged.n.integers().tolist() == [24, 24]
     assert merged.value().area[1] == single.value().area
     in_jit = jax.jit(lambda meters: meters.value())(merged)
     np.testing.assert_allclose(in_jit.area, merged.value().area, atol=1e-6)
@@ -211,3 +212,14 @@ def test_merges_only_one_of_the_same_capacity():
         AUCMeter().merge(AUCMeter(12))
     with pytest.raises(TypeError, match="AUCMeter.merge needs an AUCMeter, got "):
         AUCMeter().merge(ROCCurveMeter())
+
+
+@pytest.mark.parametrize("came", [2**31 - 2, 2**32 - 1, 2**40])
+def test_rows_without_a_slot_are_counted_beyond_32_bits(came):
+    meter = AUCMeter(2, n=Count.of(came))
+    added = jax.jit(lambda meter: meter.add([0.5, 0.25], [1, 0]))(meter)
+    assert int(added.n) == came + 2
+    assert int(added.merge(added).n) == 2 * came + 4
+    assert int(jax.device_get(added).merge(meter).n) == 2 * came + 2
+    with pytest.raises(ValueError, match=f"was given {came + 2} rows, but has capac"):
+        added.value()

@@ -89,9 +89,8 @@ def count_hits(meter: Any, output: Any, target: Any, mask: Any) -> Hits:
     if target.shape == output.shape:
         _check_labels(output, target, seen[..., None], name)
     apart = meter.num_classes is not None
-    output, target = narrow(output), narrow(target)
-    found = _count(output, target, seen, thresholds=meter.thresholds, apart=apart)
-    return meter.hits + Hits(*map(Count.of, found))
+    batch = narrow(output), narrow(target), seen
+    return _count(meter.hits, *batch, thresholds=meter.thresholds, apart=apart)
 
 
 def _as_scores(meter: Any, output: Any, target: Any, name: str) -> tuple[Any, Any]:
@@ -135,9 +134,15 @@ def _scores_of(predicted: Any, target: Any, *, classes: int | None) -> tuple[Any
 
 @functools.partial(jax.jit, static_argnames=("thresholds", "apart"), inline=True)
 def _count(
-    output: Any, target: Any, seen: Any, *, thresholds: Thresholds, apart: bool
-) -> tuple:
-    """Counts in a batch, int32: both, predicted, actual, and the examples."""
+    hits: Hits,
+    output: Any,
+    target: Any,
+    seen: Any,
+    *,
+    thresholds: Thresholds,
+    apart: bool,
+) -> Hits:
+    """Counts a batch in."""
     rows, classes = output.shape[:-1], output.shape[-1]
     seen = jnp.broadcast_to(seen, rows)
     numbers = jnp.arange(classes, dtype=jnp.int32)
@@ -157,7 +162,8 @@ def _count(
     total = functools.partial(jnp.sum, axis=axes, dtype=jnp.int32)
     both = jnp.stack([total(each & actual) for each in predicted])
     marked = jnp.stack([total(each) for each in predicted])
-    return both, marked, total(actual), seen.sum(dtype=jnp.int32)
+    batch = both, marked, total(actual), seen.sum(dtype=jnp.int32)
+    return hits + Hits(*map(Count.of, batch))
 
 
 def ratio(

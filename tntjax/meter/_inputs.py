@@ -17,18 +17,15 @@ from tntjax.utils import as_array, as_mask, check_integer, over_rows
 def as_real(value: Any, needs: str, what: str = "") -> Any:
     """Returns an array of real numbers, or raises "`needs`, got `what` complex64[]"."""
     value = as_array(value)
-    if not (
-        is_integer(value)
-        or value.dtype == bool
-        or jnp.issubdtype(value.dtype, jnp.floating)
-    ):
+    kind = value.dtype.kind in "fbiu" or is_integer(value)
+    if not (kind or jnp.issubdtype(value.dtype, jnp.floating)):
         raise TypeError(f"{needs}, got {what}{describe(value)}.")
     return value
 
 
 def is_integer(array: Any) -> bool:
     """True if an array holds integers, of four bits or more; a bool is not one."""
-    return jnp.issubdtype(array.dtype, jnp.integer)
+    return array.dtype.kind in "iu" or jnp.issubdtype(array.dtype, jnp.integer)
 
 
 def narrow(array: Any) -> Any:
@@ -113,6 +110,8 @@ def as_counts(n: Any, shape: tuple[int, ...], name: str, mask: Any = None) -> An
     needs = f"{name} needs 0 <= n < 2**31"
     if isinstance(n, int) and not 0 <= n < 2**31:
         raise ValueError(f"{needs}, got {n}.")
+    if type(n) is int and n * math.prod(shape) < 2**31:
+        return np.asarray(n, np.int32)  # most are 1
     n = as_array(n)
     if not is_integer(n):
         raise TypeError(

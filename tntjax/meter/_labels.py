@@ -35,7 +35,8 @@ def as_classes(output: Any, target: Any, name: str) -> tuple[Any, Any]:
             f" {describe(target)}. {_hint(output, target)}"
         )
     check_numbers(target, name)
-    return output, as_numbers(target).reshape(rows)
+    target = as_numbers(target)
+    return output, target if target.shape == rows else target.reshape(rows)
 
 
 def _hint(output: Any, target: Any) -> str:
