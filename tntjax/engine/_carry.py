@@ -8,7 +8,7 @@ import numpy as np
 
 from tntjax._struct import describe
 from tntjax._types import Meter
-from tntjax.engine._state import CARRIED, COUNTERS, State
+from tntjax.engine._state import CARRIED, COUNTERS, HEAVY, LIGHT, State
 
 RATES = ("lr", "lr_criterion")
 
@@ -25,7 +25,26 @@ def as_carry(state: State) -> State:
     Raises:
       TypeError: if something in there is not a number or an array.
     """
+    counts = {name: _array(getattr(state, name), jnp.int32) for name in COUNTERS}
+    return _strengthened(state.replace(**counts), CARRIED)
 
+
+def as_restored(state: State) -> State:
+    """Turns what hooks left into what a run would find that goes on from a checkpoint.
+
+    Args:
+      state: the State as a host hook returned it.
+
+    Returns:
+      The State as `as_plain(as_carry(state))` has it.
+
+    Raises:
+      TypeError: if something in there is not a number or an array.
+    """
+    return as_plain(_strengthened(state, (*HEAVY, *LIGHT)))
+
+
+def _strengthened(state: State, fields: tuple[str, ...]) -> State:
     def strong(path: Any, leaf: Any) -> jax.Array:
         if isinstance(leaf, jax.Array):
             return without_weak_type(leaf)
@@ -39,9 +58,7 @@ def as_carry(state: State) -> State:
                 " closure (a TimeMeter, a Log), or return them from a host hook."
             ) from error
 
-    carried = {field: getattr(state, field) for field in CARRIED}
-    for field in COUNTERS:
-        carried[field] = _array(carried[field], jnp.int32)
+    carried = {field: getattr(state, field) for field in fields}
     for field in RATES:  # a Python number would be of another dtype than an array
         if carried[field] is not None:
             carried[field] = _array(carried[field], jnp.result_type(float))
@@ -59,11 +76,14 @@ def as_plain(state: State) -> State:
     Returns:
       The State with Python numbers in these fields.
     """
-    plain: dict[str, Any] = {n: int(getattr(state, n)) for n in COUNTERS}
+    plain: dict[str, Any] = {}
+    for name in COUNTERS:
+        if type(count := getattr(state, name)) is not int:
+            plain[name] = int(count)
     for name in RATES:
-        rate = getattr(state, name)
-        plain[name] = float(rate) if getattr(rate, "ndim", None) == 0 else rate
-    return state.replace(**plain)
+        if getattr(rate := getattr(state, name), "ndim", None) == 0:
+            plain[name] = float(rate)
+    return state.replace(**plain) if plain else state
 
 
 def read_on_host(tree: Any, place: tuple = ()) -> Any:

@@ -147,7 +147,6 @@ def check_params(name: str, params: Any) -> None:
 
 def check_rate(name: str, rate: Any) -> float:
     """Returns a learning rate as a number, or raises an error if it is not one."""
-    check_concrete(**{name: rate})
     if callable(rate):
         raise TypeError(
             f"{name} must be a number, got the function {describe(rate)}. For a"

@@ -7,7 +7,7 @@ from typing import Any
 
 from tntjax.checkpoint._leaves import MismatchError
 from tntjax.engine._call import make_call
-from tntjax.engine._carry import as_carry, as_plain, saved_fields
+from tntjax.engine._carry import as_plain, as_restored, saved_fields
 from tntjax.engine._epoch import Epoch, Run
 from tntjax.engine._fire import fire_on_host
 from tntjax.engine._hooks import Hooks
@@ -170,9 +170,9 @@ class _Training:
             with run.signals.heard_in_hook():
                 ended = fire_on_host(run.hooks, "on_end_epoch", ended)
             # As it would be restored, so that going on makes no difference.
-            self._state = as_carry(ended)
+            self._state = as_restored(ended)
         with run.signals.heard_in_hook():
-            run.saves.run(as_plain(self._state))
+            run.saves.run(self._state)
         return epoch.whole
 
     def _fire(self, event: str) -> None:
