@@ -11,7 +11,7 @@ from tntjax.meter import NDCGMeter
 
 many_examples = settings(max_examples=60)
 seeds = st.integers(0, 2**32 - 1)
-BOTH = {"standard", "torchnet"}
+BOTH = ("standard", "torchnet")
 
 
 def gain(output, target, topk, convention="standard"):
