@@ -126,14 +126,16 @@ def check_params(name: str, params: Any) -> None:
     if params is None:
         return
     adapter = find_adapter(params)
-    if adapter is not None:
+    # A module of equinox is a tree: its adapter and users pass one of arrays alone.
+    whole = adapter == "equinox" and all(map(_is_array, jax.tree.leaves(params)))
+    if adapter is not None and not whole:
         raise TypeError(
             f"{name} is a module, {describe(params)}, but must be a pytree of float"
             f" arrays. Adapt it: train(**{ADAPT[adapter]}._asdict(), ...)."
         )
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         where = f"{name}{jax.tree_util.keystr(path)}"
-        if not isinstance(leaf, float | int | complex) and not hasattr(leaf, "dtype"):
+        if not isinstance(leaf, float | int | complex) and not _is_array(leaf):
             raise TypeError(
                 f"{where} is {describe(leaf)}, but parameters must be floating point"
                 " arrays. Keep functions and settings in the network."
@@ -143,6 +145,11 @@ def check_params(name: str, params: Any) -> None:
                 f"{where} is {describe(leaf)}, but"
                 " parameters must be floating point. Keep integers elsewhere."
             )
+
+
+def _is_array(leaf: Any) -> bool:
+    """True if a leaf has a dtype."""
+    return hasattr(leaf, "dtype")
 
 
 def check_rate(name: str, rate: Any) -> float:

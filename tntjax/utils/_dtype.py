@@ -1,5 +1,6 @@
 """Dtypes that go together, and conversions that lose nothing."""
 
+import contextlib
 import functools
 from collections.abc import Sequence
 from types import ModuleType
@@ -81,11 +82,13 @@ def convert(array: np.ndarray, dtype: Any) -> np.ndarray:
     for name in array.dtype.names or ():
         convert(array[name], dtype[name])
     if array.dtype.kind in "mM":
-        converted = array.astype(dtype)
-        lost = (converted.astype(array.dtype) != array) & ~np.isnat(array)
-        if lost.any():
-            raise TypeError(f"{dtype} does not reach {array[lost].flat[0]}.")
-        return converted
+        with contextlib.suppress(OverflowError):  # of newer NumPy; older wraps
+            converted = array.astype(dtype)
+            if (np.isnat(array) | (converted.astype(array.dtype) == array)).all():
+                return converted
+        dates = array[~np.isnat(array)]
+        furthest = dates[np.abs(dates.astype(np.int64)).argmax()]
+        raise TypeError(f"{dtype} does not reach {furthest}.")
     if array.dtype.kind in "iu":
         _check_digits(array, dtype)
     return array.astype(dtype)
