@@ -77,20 +77,6 @@ def test_the_page_about_them_names_each():
     assert named == set(PLUGINS) | WITH_ORBAX
 
 
-def test_the_first_example_of_the_page_runs(problem, capsys):
-    page = (ROOT / "docs" / "hooks.md").read_text()
-    example = re.search(r"```python\n(METERS = .*?)```", page, re.DOTALL)[1]
-    job = problem.job()
-    params = job.pop("params")
-    del job["lr"], job["max_epoch"]
-    names = {"tnt": tnt, "job": job, "params": params, "valid": problem.iterator(16)}
-    exec(example, names)
-    state = names["state"]
-    assert state.stop
-    assert state.epoch == state.aux["early_stopping"]["epoch"] + 3
-    assert f"{state.epoch} {{'error': ClassErrorMeter(top1=" in capsys.readouterr().out
-
-
 @every_plugin
 def test_it_is_a_hooks_value_with_the_unit_of_chain(name):
     hooks = PLUGINS[name]()
