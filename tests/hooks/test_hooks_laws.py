@@ -213,3 +213,29 @@ def test_all_in_a_test_measure_only(problem):
     plain = TESTER.test(**job, iterator=problem.iterator())
     assert jax.tree.structure((state.aux, state.large)) == jax.tree.structure(({}, {}))
     assert state.meters["error"].value() == plain.meters["error"].value()
+
+
+WITH_NUMBERS = {
+    "validate": lambda n: tnt.hooks.validate(TESTER, BATCHES, every=n),
+    "early_stopping": lambda n: tnt.hooks.early_stopping(score, n, every=n),
+    "plateau": lambda n: tnt.hooks.plateau(score, 0.5, n, every=n),
+    "learning_rate": lambda n: tnt.hooks.learning_rate({n: 0.1}),
+    "ema": lambda n: tnt.hooks.ema(0.9, start=n),
+    "loss_scaling": lambda n: tnt.hooks.loss_scaling(interval=n),
+    "nan_guard": lambda n: tnt.hooks.nan_guard(n),
+    "profile": lambda n: tnt.hooks.profile("nowhere", n, n),
+    "checkpoint": lambda n: tnt.hooks.checkpoint("nowhere", n, keep=n),
+}
+
+
+@pytest.mark.parametrize("name", WITH_NUMBERS)
+@pytest.mark.parametrize("kind", [np.int64, np.uint8])
+def test_integers_of_numpy_are_integers(name, kind):
+    assert repr(WITH_NUMBERS[name](kind(2))) == repr(WITH_NUMBERS[name](2))
+
+
+@pytest.mark.parametrize("name", WITH_NUMBERS)
+@pytest.mark.parametrize("number", [2.0, True, "2"])
+def test_what_is_not_an_integer_is_refused(name, number):
+    with pytest.raises(TypeError, match=r"integer|\{number: rate\}"):
+        WITH_NUMBERS[name](number)

@@ -14,13 +14,19 @@ from tntjax.utils._score import as_score, is_better
 
 def check_judging(
     plugin: str, score: Any, patience: int, min_delta: float, every: int
-) -> None:
-    """Raises a TypeError or ValueError if a plugin cannot judge with these."""
+) -> tuple[int, int]:
+    """Returns `patience` and `every` as integers of Python.
+
+    Raises:
+      TypeError: if an argument is of the wrong kind.
+      ValueError: if a number is out of range.
+    """
     check_score(plugin, score)
-    check_at_least(f"{plugin}: patience", patience, 1)
-    check_at_least(f"{plugin}: every", every, 1)
+    patience = check_at_least(f"{plugin}: patience", patience, 1)
+    every = check_at_least(f"{plugin}: every", every, 1)
     if not min_delta >= 0:
         raise ValueError(f"{plugin}: min_delta must be at least 0, got {min_delta}.")
+    return patience, every
 
 
 def claim_record(state: State, plugin: str, maximize: bool) -> State:

@@ -57,7 +57,7 @@ def early_stopping(
       2 False
       3 True
     """
-    check_judging(NAME, score, patience, min_delta, every)
+    patience, every = check_judging(NAME, score, patience, min_delta, every)
     return Hooks(
         on_start=bind(_start, maximize, restore),
         on_start_epoch=bind(_stop, patience),  # a stopped run that is resumed

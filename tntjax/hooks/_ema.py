@@ -43,7 +43,7 @@ def ema(decay: float, *, start: int = 0, debias: bool = False) -> Hooks:
     """
     if not 0 <= decay < 1:
         raise ValueError(f"ema needs 0 <= decay < 1, got {decay}.")
-    check_at_least("ema: start", start, 0)
+    start = check_at_least("ema: start", start, 0)
     return Hooks(
         on_start=bind(_start, debias), on_update=bind(_move, decay, start, debias)
     )

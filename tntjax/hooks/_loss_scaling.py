@@ -56,7 +56,7 @@ def loss_scaling(
         )
     if not factor > 1:
         raise ValueError(f"loss_scaling needs factor > 1, got {factor}.")
-    check_at_least("loss_scaling: interval", interval, 1)
+    interval = check_at_least("loss_scaling: interval", interval, 1)
     return Hooks(
         on_start=bind(_start, float(initial)),
         on_backward_criterion=bind(_scale),

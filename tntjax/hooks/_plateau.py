@@ -67,7 +67,7 @@ def plateau(
       2 0.5
       3 0.25
     """
-    check_judging(NAME, score, patience, min_delta, every)
+    patience, every = check_judging(NAME, score, patience, min_delta, every)
     if not 0 < factor < 1:
         raise ValueError(f"plateau needs 0 < factor < 1, got {factor}.")
     look = bind(_look, score, factor, patience, maximize, min_delta, every, smallest)

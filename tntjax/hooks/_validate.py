@@ -77,7 +77,7 @@ def validate(
             raise TypeError(
                 f"validate needs a function for {what}, got {describe(function)}."
             )
-    check_at_least("validate: every", every, 1)
+    every = check_at_least("validate: every", every, 1)
 
     def test(state: State) -> State:
         if int(state.epoch) % every:
