@@ -135,6 +135,7 @@ def test_max_steps(problem, steps_per_call, max_steps, max_epoch, end, fired):
 
 
 def test_a_run_that_max_steps_ended_goes_on(problem, tmp_path):
+    pytest.importorskip("orbax.checkpoint")
     job = problem.job(max_epoch=None)
     whole = tnt.SGDEngine().train(**job, max_steps=12, steps_per_call=1)
     save = tnt.hooks.checkpoint(tmp_path)

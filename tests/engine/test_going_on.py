@@ -163,6 +163,7 @@ def test_a_changed_state_counts(problem):
 
 def test_beside_a_checkpoint(problem, tmp_path):
     """A run that was broken off goes on into the same folder."""
+    pytest.importorskip("orbax.checkpoint")
     save = tnt.hooks.checkpoint(tmp_path, 2)
 
     def fail(state):

@@ -206,16 +206,18 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def end(members: Sequence[Member], owner: int) -> None:
+def end(members: Sequence[Member], owner: int, lock: "threading.RLock") -> None:
     """Ends processes, those that are idle at once, and gives back what they used.
 
     Args:
       members: whose.
       owner: the process that started them; in a copy of it this does nothing.
+      lock: of their pool. As the interpreter ends, a daemon thread may still look at
+        them: of two that ask how a process ended only one is told.
     """
     if os.getpid() != owner:
         return
-    with _ctrl_c_later():
+    with _ctrl_c_later(), _held_soon(lock):
         for member in members:
             member.pipe.close()  # which a worker that waits for a request notices
         deadline = time.monotonic() + GRACE
@@ -227,6 +229,17 @@ def end(members: Sequence[Member], owner: int) -> None:
             member.process.join()
             member.process.close()
             _close(member.blocks)
+
+
+@contextlib.contextmanager
+def _held_soon(lock: "threading.RLock") -> Iterator[None]:
+    """Holds a lock, or goes on without it if a thread is stuck that has it."""
+    held = lock.acquire(timeout=GRACE)
+    try:
+        yield
+    finally:
+        if held:
+            lock.release()
 
 
 def _close(blocks: Sequence[Block | None]) -> None:

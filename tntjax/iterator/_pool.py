@@ -38,7 +38,7 @@ class Pool:
         self._ended: str | None = None
         self._owner = os.getpid()
         self._members: list[Member] = []
-        self._end = weakref.finalize(self, end, self._members, self._owner)
+        self._end = weakref.finalize(self, end, self._members, self._owner, self._lock)
         payload = pack_content(content)
         with self._whole():
             with birth():

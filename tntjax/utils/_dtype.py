@@ -51,6 +51,8 @@ def common_dtype(first: Any, second: Any, xp: ModuleType = np) -> Any:
         common = xp.promote_types(first, second)
     except TypeError:  # bfloat16 and float16, say
         raise error from None
+    if xp is jnp:  # older JAX answers int64 although it has none
+        common = jax.dtypes.canonicalize_dtype(common)
     if _is_integer(first) and _is_integer(second):
         if not (_holds(common, first) and _holds(common, second)):
             raise error
