@@ -251,7 +251,7 @@ KINDS = [
 every_meter = pytest.mark.parametrize(
     "case",
     [
-        pytest.param(case, id=name, marks=() if name in KINDS else pytest.mark.thorough)
+        pytest.param(case, id=name, marks=() if name in KINDS else pytest.mark.slow)
         for name, case in CASES.items()
     ],
 )
