@@ -1,12 +1,14 @@
 """Datasets of a million million samples take no memory, and count right."""
 
 import tracemalloc
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tntjax._struct import pytree, static
 from tntjax.dataset import (
     BatchDataset,
     ConcatDataset,
@@ -106,3 +108,52 @@ def test_positions_that_a_device_cannot_count_are_an_error(make):
         with pytest.raises(TypeError, match=message):
             read()
     assert take(dataset, [3]).shape[0] == 1
+
+
+@pytest.fixture
+def wide():
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
+@pytree
+class Numbers:
+    """The first of very many numbers, each its own sample, on host and device."""
+
+    zero: Any
+    length: int = static(default=10**12)
+    on_device = True
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, index):
+        return self.take(index)
+
+    def take(self, indices):
+        return indices + self.zero[0]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda numbers: ResampleDataset(numbers, flipped, batched=True),
+        lambda numbers: ResampleDataset(TableDataset(np.arange(3)), SAMPLER, 10**12),
+        lambda numbers: SplitDataset(numbers, {"a": 2**33, "b": 2**37}, "b"),
+        lambda numbers: BatchDataset(numbers, 8),
+        lambda numbers: ConcatDataset([numbers, numbers]),
+    ],
+    ids=["resample", "weights", "split", "batch", "concat"],
+)
+def test_compiled_code_with_64_bits_reads_what_the_host_reads(make, wide):
+    dataset = make(Numbers(np.zeros(1, np.int64)))
+    resident = jax.device_put(dataset)
+    indices = np.array([3, 2**31 + 5, 2**32 + 7, 2**36 + 3])
+    read = jax.jit(take)(resident, indices)
+    assert read.tolist() == dataset.take(indices).tolist()
+    assert [resident[jnp.int64(i)].tolist() for i in indices] == read.tolist()
+
+
+def flipped(dataset, index):
+    return len(dataset) - 1 - index

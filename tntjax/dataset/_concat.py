@@ -223,7 +223,7 @@ def _kind(batch: Sample, stacked: bool = False) -> tuple[Any, list]:
 
 def _kind_of_samples(dataset: Dataset) -> tuple[Any, list]:
     if on_device(dataset):  # nothing is read
-        return _kind(jax.eval_shape(take, dataset, np.int32(0)))
+        return _kind(jax.eval_shape(take, dataset, np.int64(0)))
     return _kind(map_columns(_as_column, dataset[0]))
 
 

@@ -87,8 +87,9 @@ class WeightedSampler:
         index = index if traced else np.asarray(index)
         if not traced and find_outside(index, MOST_ON_DEVICE) is not None:
             self = jax.device_get(self)  # as a device has words of 32 bits
-        traced = traced or isinstance(self.keys, jax.Array)
-        word, kind = (np.uint32, np.int32) if traced else (np.uint64, np.int64)
+        host = not traced and not isinstance(self.keys, jax.Array)
+        wide = host or (traced and index.dtype.itemsize == 8)  # with `jax_enable_x64`
+        word, kind = (np.uint64, np.int64) if wide else (np.uint32, np.int32)
         drawn = scramble(self.keys, *split(index.reshape(-1).astype(word), 31))
         return self._below(*drawn, kind).reshape(index.shape)
 
