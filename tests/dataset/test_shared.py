@@ -12,7 +12,7 @@ from tntjax.dataset import (
     TransformDataset,
     take,
 )
-from tntjax.dataset._take import bytes_of, sample_bytes
+from tntjax.dataset._protocol import bytes_of, find_spec
 from tntjax.dataset._torch_table import encode
 from tntjax.iterator import DatasetIterator, ParallelDatasetIterator
 from tntjax.transform import make_batch
@@ -86,7 +86,7 @@ def test_chunks_for_an_engine(nested, error, message, wrap):
 
 @every_table
 def test_the_bytes_of_a_sample(nested):
-    assert bytes_of(nested(1, 20)) == sample_bytes([nested(1.5, 20)]) == 8 * 2**20
+    assert bytes_of(nested(1, 20)) == find_spec([nested(1.5, 20)]).bytes() == 8 * 2**20
     assert bytes_of(nested(np.zeros(3, np.uint8), 60)) == 3 * 2**60
 
 

@@ -14,7 +14,7 @@ from tntjax.dataset import (
     TransformDataset,
     take,
 )
-from tntjax.dataset._take import has_take, sample_bytes, uniform_length
+from tntjax.dataset._protocol import find_spec, has_take
 
 
 class MapStyle:
@@ -78,7 +78,7 @@ def test_reads_any_dataset(dataset, indices, expected):
 def test_uses_the_take_of_a_dataset_with_indices():
     mine, indices = take(OwnTake([10, 20]), [[1], [0]])
     assert (mine, indices.tolist()) == ("mine", [[1], [0]])
-    assert uniform_length(OwnTake([1])) == 2
+    assert find_spec(OwnTake([1])).alike == 2
 
 
 @pytest.mark.parametrize("indices", [[-1], [2], 2, [0, True]], ids=str)
@@ -250,9 +250,9 @@ def test_jax_indices_that_are_not_traced_read_any_dataset():
 
 
 def test_samples_of_one_array_are_alike():
-    assert uniform_length(np.zeros((3, 2))) == 3
-    assert uniform_length(jnp.zeros((3, 2))) == 3
-    assert uniform_length([np.zeros(2)] * 3) == 0
+    assert find_spec(np.zeros((3, 2))).alike == 3
+    assert find_spec(jnp.zeros((3, 2))).alike == 3
+    assert find_spec([np.zeros(2)] * 3).alike == 0
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_samples_of_one_array_are_alike():
     ids=str,
 )
 def test_the_bytes_of_a_sample(dataset, expected):
-    assert sample_bytes(dataset) == expected
+    assert find_spec(dataset).bytes() == expected
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ from tntjax.dataset import (
     weighted_sampler,
 )
 from tntjax.dataset._many import read_samples
-from tntjax.dataset._take import on_device, sample_bytes, uniform_length
+from tntjax.dataset._protocol import find_spec
 from tntjax.iterator import DatasetIterator, ParallelDatasetIterator
 
 
@@ -557,7 +557,7 @@ def test_cannot_be_changed(case):
 @every_dataset
 def test_samples_that_are_said_to_be_alike_are_alike(case):
     dataset = case.make()
-    alike = uniform_length(dataset)
+    alike = find_spec(dataset).alike
     assert alike <= len(dataset)
     kinds = [
         jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), dataset[index])
@@ -572,13 +572,13 @@ def test_the_bytes_of_a_sample_are_known(case):
     if hasattr(dataset, "merge"):  # of what a user's function makes nothing is known
         dataset = dataclasses.replace(dataset, merge=None)
     sizes = [np.asarray(leaf).nbytes for leaf in jax.tree.leaves(dataset[0])]
-    assert sample_bytes(dataset) == sum(sizes)
+    assert find_spec(dataset).bytes() == sum(sizes)
 
 
 @every_dataset
 def test_says_whether_compiled_code_can_read_it(case):
-    assert not on_device(case.make())
-    assert on_device(jax.device_put(case.make())) == case.traced
+    assert not find_spec(case.make()).on_device
+    assert find_spec(jax.device_put(case.make())).on_device == case.traced
 
 
 @every_traced_dataset
@@ -725,7 +725,7 @@ def test_compositions_read_alike_one_by_one_together_and_compiled(dataset, data)
     assert_equal(take(dataset, indices), expected)
     resident = jax.device_put(dataset)
     assert_equal(take(resident, indices), expected)
-    if not on_device(resident):
+    if not find_spec(resident).on_device:
         with pytest.raises(TypeError, match=r"on (the host|NumPy)|holds NumPy arrays"):
             jax.jit(take)(resident, indices)
     elif len(positions) == len(dataset):  # else compiled code fills the shorter up

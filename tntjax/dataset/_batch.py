@@ -1,38 +1,39 @@
 """BatchDataset: consecutive samples merged into batches."""
 
-import functools
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import jax
 import numpy as np
 from jax.core import Tracer
-from jax.typing import ArrayLike
 
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._columns import map_columns
+from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._many import read_samples
-from tntjax.dataset._take import (
-    below,
-    check_index,
+from tntjax.dataset._protocol import (
+    Spec,
     check_indices,
+    find_spec,
+    hide_unreadable,
     host_only,
-    in_order,
-    map_columns,
-    on_device,
-    sample_bytes,
-    take,
-    take_one_by_one,
-    uniform_length,
 )
+from tntjax.dataset._take import take_one_by_one
 from tntjax.transform import make_batch
 from tntjax.utils import check_dataset, check_integer, check_optional_functions
+
+SHORTER = (
+    "BatchDataset: the last batch is shorter than the others, so they cannot be"
+    " stacked. Take it on its own, or use policy='pad-last'."
+)
 
 Policy = Literal["include-last", "skip-last", "divisible-only", "pad-last"]
 
 
 @pytree
-class BatchDataset:
+class BatchDataset(IndexMap):
     """A dataset whose samples are batches of another's.
 
     Args:
@@ -70,7 +71,7 @@ class BatchDataset:
     `"pad-last"` is ours.
     """
 
-    dataset: Dataset = child(below)
+    dataset: Dataset = child(hide_unreadable)
     batch_size: int = static()
     perm: Callable[[int], int] | None = static(default=None)
     merge: Callable[[dict[str, list]], Sample] | None = static(default=None)
@@ -104,64 +105,74 @@ class BatchDataset:
         full, rest = divmod(len(self.dataset), self.batch_size)
         return full + (rest > 0 and self.policy in ("include-last", "pad-last"))
 
-    __iter__ = in_order
+    @cached_property
+    def _merges_each(self) -> bool:
+        """True if the host makes each batch of a list of its samples."""
+        return self.merge is not None or self.filter is not None
 
-    def __getitem__(self, index: int) -> Sample:
-        index = check_index(self, index)
-        if isinstance(index, jax.Array) or not self._by_sample:
-            return self.take(index)
-        if kept := self._kept(index):
+    def _get(self, index: int) -> Sample:
+        if not self._merges_each:
+            return self._take(np.array(index))
+        if kept := self._read_kept(index):
             batch = make_batch(self.merge)(kept)
-            return self._padded(batch, len(kept)) if self._pads else batch
-        return _rows_of(make_batch(self.merge)(self._example(index)), np.arange(0))
+            return self._fill(batch, len(kept)) if self.policy == "pad-last" else batch
+        example = make_batch(self.merge)(self._find_example(index))
+        return _rows_of(example, np.arange(0))
 
-    def take(self, indices: ArrayLike) -> Sample:
-        """Reads many batches at once, one gather a leaf where the data allows it.
+    def _take(self, rows: Any) -> Sample:
+        if self._merges_each:
+            return take_one_by_one(self, rows, self._read_each)
+        size, pads = self.batch_size, self.policy == "pad-last"
+        length = len(self.dataset) if pads or self.policy == "include-last" else 0
+        if self.policy == "include-last" and not isinstance(rows, jax.Array):
+            last = rows == length // size
+            if last.any():
+                if not last.all():
+                    raise ValueError(SHORTER)
+                size = length % size
+        first = rows[..., None] * np.int64(self.batch_size)
+        positions = first + np.arange(size, dtype=np.int32)  # [*S, B]
+        inside = positions.clip(None, length - 1) if pads else positions
+        if self.perm is not None:
+            inside = self._permute(inside)
+        batch = self._take_wrapped(inside)
+        return self._add_mask(batch, positions < length) if pads else batch
 
-        Args:
-          indices: integers of any shape S, possibly traced.
-
-        Returns:
-          The batches with leaves [*S, batch_size, ...].
-
-        Raises:
-          IndexError: if an index on the host is out of range.
-          TypeError: if `indices` are traced and there is a `perm`, `merge` or `filter`.
-          ValueError: if the shorter last batch is asked for together with full ones.
-            On a device, where no shape depends on a value, this goes unnoticed.
-        """
-        windows = check_indices(self, indices)
-        if self._by_sample:
-            return take_one_by_one(self, windows)
-        positions, mask = self._positions(windows)
-        batch = take(self.dataset, self._permute(positions))
-        return batch if mask is None else self._with_mask(batch, mask)
+    def _permute(self, positions: Any) -> Any:
+        """Asks `perm` for indices of the wrapped dataset, and checks them."""
+        if isinstance(positions, Tracer):
+            raise host_only(self)
+        perm: Any = self.perm
+        flat = [perm(position) for position in np.ravel(positions).tolist()]
+        return check_indices(self.dataset, flat).reshape(np.shape(positions))
 
     def _read(self, indices: list[int]) -> list[Sample]:
         return list(read_samples(self.dataset, indices))
 
-    def _samples(self, number: int) -> list[Sample]:
-        positions, mask = self._positions(np.asarray(number))
-        if mask is not None:
-            positions = positions[mask]
-        return self._read(self._permute(positions).tolist())
+    def _read_batch(self, number: int) -> list[Sample]:
+        start = number * self.batch_size
+        stop = min(start + self.batch_size, len(self.dataset))
+        positions = list(range(start, stop))
+        if self.perm is not None:
+            positions = self._permute(positions).tolist()
+        return self._read(positions)
 
-    def _kept(self, number: int) -> list[Sample]:
+    def _read_kept(self, number: int) -> list[Sample]:
         """Reads the samples of a batch that the filter keeps."""
-        samples = self._samples(number)
+        samples = self._read_batch(number)
         if self.filter is None:
             return samples
         return [sample for sample in samples if self.filter(sample)]
 
-    @functools.cached_property
+    @cached_property
     def _first_kept(self) -> list[Sample]:
         """The first sample that the filter keeps, in a list, or an empty one."""
-        return next(filter(None, map(self._kept, range(len(self)))), [])[:1]
+        return next(filter(None, map(self._read_kept, range(len(self)))), [])[:1]
 
-    def _example(self, number: int) -> list[Sample]:
+    def _find_example(self, number: int) -> list[Sample]:
         """Finds a sample that tells what a batch is like of which nothing is left."""
         name = type(self).__name__
-        if self._pads:
+        if self.policy == "pad-last":
             raise ValueError(
                 f"{name}(policy='pad-last'): the filter left nothing of a batch, so"
                 " there is no sample to fill it up with. Filter before batching."
@@ -171,50 +182,15 @@ class BatchDataset:
                 f"{name}: the filter drops all {len(self.dataset)} samples, so there is"
                 " none to tell what merge makes of a batch."
             )
-        return self._first_kept or self._samples(number)[:1]
+        return self._first_kept or self._read_batch(number)[:1]
 
-    @property
-    def _by_sample(self) -> bool:
-        return self.merge is not None or self.filter is not None
-
-    def _positions(self, windows: Any) -> tuple[Any, Any]:
-        """Positions [*S, B] of the windows' samples, and which of them are real."""
-        length, size = len(self.dataset), self.batch_size
-        if not isinstance(windows, jax.Array) and self.policy == "include-last":
-            last = windows == length // size
-            if last.any():
-                if not last.all():
-                    raise ValueError(
-                        "BatchDataset: the last batch is shorter than the others, so"
-                        " they cannot be stacked. Take it on its own, or use"
-                        " policy='pad-last'."
-                    )
-                size = length % size
-        first = windows[..., None] * np.int64(self.batch_size)
-        positions = first + np.arange(size, dtype=np.int32)
-        if not self._pads:
-            return positions, None
-        return positions.clip(None, length - 1), positions < length
-
-    def _permute(self, positions: Any) -> Any:
-        if self.perm is None:
-            return positions
-        if isinstance(positions, Tracer):
-            raise host_only(self)
-        flat = [self.perm(position) for position in np.ravel(positions).tolist()]
-        return check_indices(self.dataset, flat).reshape(positions.shape)
-
-    @property
-    def _pads(self) -> bool:
-        return self.policy == "pad-last"
-
-    def _padded(self, batch: Sample, kept: int) -> Sample:
+    def _fill(self, batch: Sample, kept: int) -> Sample:
         """Fills a batch up to `batch_size` rows; the new rows repeat the last."""
         rows = np.arange(self.batch_size)
         filled = _rows_of(batch, rows.clip(None, kept - 1))
-        return self._with_mask(filled, rows < kept)
+        return self._add_mask(filled, rows < kept)
 
-    def _with_mask(self, batch: Sample, mask: Any) -> Sample:
+    def _add_mask(self, batch: Sample, mask: Any) -> Sample:
         if not isinstance(batch, dict) or "mask" in batch:
             raise ValueError(
                 f"{type(self).__name__}(policy='pad-last') adds a field 'mask', so"
@@ -225,30 +201,21 @@ class BatchDataset:
         return {**batch, "mask": mask}
 
     @property
-    def uniform_length(self) -> int:
-        """The batches of which all is known to be alike; a padded one counts as full.
+    def spec(self) -> Spec:
+        """The full batches of samples that are alike; a padded one counts as full.
 
-        Of a dataset on the host that knows nothing of its samples the best is hoped:
-        a batch is an error anyway where shapes within it differ.
+        If a dataset on the host cannot tell, all samples are taken to be alike: a batch
+        of unequal ones would be an error anyway.
         """
-        if self._by_sample:
-            return 0
-        length, alike = len(self.dataset), uniform_length(self.dataset)
-        if not alike and not on_device(self.dataset):
-            alike = length
-        padded = self._pads and alike == length
-        return len(self) if padded else alike // self.batch_size
-
-    @property
-    def on_device(self) -> bool:
-        """Whether the dataset below is, and nothing here needs the host."""
-        needs_host = self._by_sample or self.perm is not None
-        return on_device(self.dataset) and not needs_host
-
-    @property
-    def sample_bytes(self) -> int:
-        """The bytes of a full batch; what `filter` and `merge` do is not foreseen."""
-        return self.batch_size * (sample_bytes(self.dataset) + self._pads)
+        known, length = find_spec(self.dataset), len(self.dataset)
+        alike = known.alike or (0 if known.on_device else length)
+        pads = self.policy == "pad-last"
+        batches = len(self) if pads and alike == length else alike // self.batch_size
+        return Spec(
+            0 if self._merges_each else batches,
+            known.on_device and not self._merges_each and self.perm is None,
+            lambda: self.batch_size * (known.bytes() + pads),
+        )
 
 
 def _rows_of(batch: Sample, rows: np.ndarray) -> Sample:

@@ -2,34 +2,25 @@
 
 import itertools
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import jax
 import numpy as np
-from jax.typing import ArrayLike
 
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._columns import map_columns, with_flat
+from tntjax.dataset._index_map import IndexMap, find_take
 from tntjax.dataset._many import read_samples
-from tntjax.dataset._take import (
-    below,
-    check_index,
-    check_indices,
-    in_order,
-    map_columns,
-    on_device,
-    sample_bytes,
-    take,
-    uniform_length,
-    with_flat,
-)
+from tntjax.dataset._protocol import Spec, find_spec, hide_unreadable
+from tntjax.dataset._take import take
 from tntjax.utils import check_dataset, namespace, with_one_dtype
 
 
 @pytree
-class ConcatDataset:
+class ConcatDataset(IndexMap):
     """The samples of several datasets, one dataset after the other.
 
     Args:
@@ -52,7 +43,9 @@ class ConcatDataset:
     a list that grows afterwards does not shift what follows it.
     """
 
-    datasets: Sequence[Dataset] = child(lambda datasets: tuple(map(below, datasets)))
+    datasets: Sequence[Dataset] = child(
+        lambda datasets: tuple(map(hide_unreadable, datasets))
+    )
     ends: tuple[int, ...] = static(init=False)
 
     def __post_init__(self) -> None:
@@ -72,45 +65,26 @@ class ConcatDataset:
     def __len__(self) -> int:
         return self.ends[-1]
 
-    __iter__ = in_order
+    @cached_property
+    def _takes(self) -> tuple[Callable[[Any], Sample], ...]:
+        return tuple(map(find_take, self.datasets))
 
-    def __getitem__(self, index: int) -> Sample:
-        index = check_index(self, index)
-        if isinstance(index, jax.Array):
-            return self.take(index)
+    def _get(self, index: int) -> Sample:
         member = bisect_right(self.ends, index)
         return self.datasets[member][index - self._start(member)]
 
-    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
-        flat = np.asarray(check_indices(self, indices))
+    def _read_each(self, rows: list[int]) -> list[Sample]:
+        flat = np.asarray(rows, np.intp)
         samples: list[Any] = [None] * len(flat)
         for member, places in self._members(flat):
-            rows = flat[places] - self._start(member)
-            read = read_samples(self.datasets[member], rows.tolist())
+            local = flat[places] - self._start(member)
+            read = read_samples(self.datasets[member], local.tolist())
             for place, sample in zip(places.tolist(), read, strict=True):
                 samples[place] = sample
         return samples
 
-    def take(self, indices: ArrayLike) -> Sample:
-        """Reads many samples at once: one `take` from each dataset that has some.
-
-        Traced indices are read from every dataset, and the right row is selected.
-
-        Args:
-          indices: integers of any shape S; may be traced if all datasets lie on a
-            device and their samples are alike.
-
-        Returns:
-          The sample with leaves [*S, ...].
-
-        Raises:
-          IndexError: if an index on the host is out of range.
-          TypeError: if `indices` are traced and a dataset can be read on the host
-            only, or samples are not alike; or if dtypes do not mix, as those of numbers
-            and strings, or of int64 and uint64.
-          ValueError: if samples of different datasets cannot be stacked.
-        """
-        rows = check_indices(self, indices)
+    def _take(self, rows: Any) -> Sample:
+        # One `take` from each dataset that has some; if traced, from every dataset.
         if isinstance(rows, jax.Array):
             return self._select(rows)
         return with_flat(self._gather, rows)
@@ -118,11 +92,9 @@ class ConcatDataset:
     def _start(self, member: int) -> int:
         return self.ends[member - 1] if member else 0
 
-    def _filled(self) -> Iterator[tuple[Dataset, int]]:
-        """The datasets that have samples, and where each starts."""
-        for member, dataset in enumerate(self.datasets):
-            if self.ends[member] > self._start(member):
-                yield dataset, self._start(member)
+    def _filled(self) -> list[int]:
+        """Numbers the datasets that have samples."""
+        return [n for n in range(len(self.ends)) if self.ends[n] > self._start(n)]
 
     def _members(self, flat: np.ndarray) -> list[tuple[int, np.ndarray]]:
         """Groups samples [N] by dataset: its number, and the places of its samples."""
@@ -135,15 +107,14 @@ class ConcatDataset:
         return list(zip(present.tolist(), places[:-1], strict=True))
 
     def _gather(self, flat: np.ndarray) -> Sample:
-        """Samples [N], read dataset by dataset on the host."""
+        """Reads samples [N] dataset by dataset, on the host."""
         if not len(flat):
-            dataset, _ = next(self._filled(), (self.datasets[0], 0))
-            return take(dataset, flat)
+            return self._takes[(self._filled() or [0])[0]](flat)
         present, places = zip(*self._members(flat), strict=True)
         if len(present) == 1:
-            return take(self.datasets[present[0]], flat - self._start(present[0]))
+            return self._takes[present[0]](flat - self._start(present[0]))
         parts = [
-            take(self.datasets[member], flat[place] - self._start(member))
+            self._takes[member](flat[place] - self._start(member))
             for member, place in zip(present, places, strict=True)
         ]
         for member, part in zip(present, parts, strict=True):
@@ -151,18 +122,18 @@ class ConcatDataset:
                 raise ValueError(_unlike(present[0], member, parts[0], part))
         columns, structures = zip(*map(_columns, parts), strict=True)
         try:
-            rows = [_scattered(parts, places) for parts in zip(*columns, strict=True)]
+            rows = [_scatter(parts, places) for parts in zip(*columns, strict=True)]
         except TypeError as error:
             message = _unlike(present[0], present[1:], parts[0], parts[1:])
             raise TypeError(f"{message} {error}") from error
         return jax.tree.unflatten(structures[0], rows)
 
     def _select(self, rows: Any) -> Sample:
-        """Samples [*S] where no shape may depend on a value."""
+        """Reads samples [*S] where no shape may depend on a value."""
         batch = None
-        for dataset, start in self._filled():
-            local = rows - np.int64(start)
-            part = take(dataset, local.clip(0, len(dataset) - 1))
+        for member in self._filled():
+            local = rows - np.int64(self._start(member))
+            part = self._takes[member](local.clip(0, len(self.datasets[member]) - 1))
             if batch is None:
                 batch = part
                 continue
@@ -173,37 +144,29 @@ class ConcatDataset:
                     " them alike, or keep the arrays in NumPy."
                 )
             batch = jax.tree.map(partial(_either, local >= 0), part, batch)
-        return take(self.datasets[0], rows) if batch is None else batch
+        return self._takes[0](rows) if batch is None else batch
 
     @property
-    def uniform_length(self) -> int:
+    def spec(self) -> Spec:
         """The samples up to the first dataset whose samples are of another kind."""
-        total, first = 0, None
-        for dataset, _ in self._filled():
-            alike = uniform_length(dataset)
-            if not alike:
+        filled = [self.datasets[member] for member in self._filled()]
+        if not filled:
+            return Spec(0, False, lambda: 0)
+        specs = list(map(find_spec, filled))
+        on_device = all(known.on_device for known in specs)
+        alike, goes_on, first = 0, True, None
+        for dataset, known in zip(filled, specs, strict=True):
+            goes_on = goes_on and known.alike > 0
+            if not goes_on and not on_device:
                 break
-            kind = _kind_of_samples(dataset)
-            if kind != (first or kind):
+            kind = _kind_of_samples(dataset, known)
+            first = first or kind
+            if kind != first:
+                on_device = False
                 break
-            first, total = kind, total + alike
-            if alike < len(dataset):
-                break
-        return total
-
-    @property
-    def on_device(self) -> bool:
-        """Whether all datasets are, and their samples are alike."""
-        filled = [dataset for dataset, _ in self._filled()]
-        if not filled or not all(map(on_device, filled)):
-            return False
-        first, *others = map(_kind_of_samples, filled)
-        return all(other == first for other in others)
-
-    @property
-    def sample_bytes(self) -> int:
-        """The bytes of a sample of the first dataset that has one."""
-        return next((sample_bytes(dataset) for dataset, _ in self._filled()), 0)
+            alike += known.alike if goes_on else 0
+            goes_on = goes_on and known.alike == len(dataset)
+        return Spec(alike, on_device, specs[0].bytes)
 
 
 def _columns(batch: Sample) -> tuple[list, Any]:
@@ -221,8 +184,8 @@ def _kind(batch: Sample, stacked: bool = False) -> tuple[Any, list]:
     ]
 
 
-def _kind_of_samples(dataset: Dataset) -> tuple[Any, list]:
-    if on_device(dataset):  # nothing is read
+def _kind_of_samples(dataset: Dataset, known: Spec) -> tuple[Any, list]:
+    if known.on_device:  # nothing is read
         return _kind(jax.eval_shape(take, dataset, np.int64(0)))
     return _kind(map_columns(_as_column, dataset[0]))
 
@@ -232,7 +195,7 @@ def _as_column(value: Any) -> Any:
     return value if known else np.asarray(value)
 
 
-def _scattered(columns: Sequence[Any], places: Sequence[np.ndarray]) -> Any:
+def _scatter(columns: Sequence[Any], places: Sequence[np.ndarray]) -> Any:
     """One column of the parts, each put to its places."""
     count = sum(map(len, places))
     if isinstance(columns[0], list):

@@ -1,11 +1,11 @@
 """CoroutineBatchDataset: batches of samples that are read at the same time."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from tntjax._struct import pytree, static
 from tntjax.dataset._batch import BatchDataset
 from tntjax.dataset._deferred import read_all
-from tntjax.dataset._take import bytes_of
+from tntjax.dataset._protocol import Spec, bytes_of
 from tntjax.utils import check_integer
 
 
@@ -69,16 +69,16 @@ class CoroutineBatchDataset(BatchDataset):
                 f"CoroutineBatchDataset needs concurrency >= 1, got {self.concurrency}."
             )
 
-    @property
-    def _by_sample(self) -> bool:
-        return True
+    _merges_each: ClassVar[bool] = True
 
     def _read(self, indices: list[int]) -> list[Any]:
         name = type(self).__name__
         return read_all(self.dataset.__getitem__, indices, self.concurrency, name)
 
     @property
-    def sample_bytes(self) -> int:
-        """The bytes of a full batch; reads a sample."""
-        (sample,) = self._read([0])
-        return self.batch_size * (bytes_of(sample) + (self.policy == "pad-last"))
+    def spec(self) -> Spec:
+        """As of `BatchDataset`, but what it wraps gives promises."""
+        pads = self.policy == "pad-last"
+        return super().spec._replace(
+            bytes=lambda: self.batch_size * (bytes_of(*self._read([0])) + pads)
+        )

@@ -4,18 +4,20 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jax.typing import ArrayLike
+from jax.core import Tracer
 
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Sample
+from tntjax.dataset._columns import with_flat
+from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._indexed_archive import Archive
-from tntjax.dataset._indexed_reader import host_index, host_indices, take_items
-from tntjax.dataset._take import in_order, with_flat
+from tntjax.dataset._indexed_reader import take_items
+from tntjax.dataset._protocol import Spec, host_only
 from tntjax.utils import check_max_load
 
 
 @pytree
-class IndexedDataset:
+class IndexedDataset(IndexMap):
     """Samples from archives, one for each field, that were written side by side.
 
     Archives are read where they lie, whatever their size: only where items start, 8
@@ -99,17 +101,13 @@ class IndexedDataset:
     def __len__(self) -> int:
         return self.size
 
-    __iter__ = in_order
-
     def __repr__(self) -> str:
         names = [name for name, _ in self.archives]
         where = "" if self.path is None else f", path={self.path!r}"
         alone = ", standalone=True" if self.standalone else ""
         return f"IndexedDataset({names}{where}{alone}: {self.size} samples)"
 
-    def __getitem__(self, index: int) -> Sample:
-        if type(index) is not int or not 0 <= index < self.size:
-            index = host_index(self, index)
+    def _get(self, index: int) -> Sample:
         if self.standalone:
             return self.archives[0][1][index]
         sample = {}
@@ -117,33 +115,21 @@ class IndexedDataset:
             sample[name] = archive[index]
         return sample
 
-    def take(self, indices: ArrayLike) -> Sample:
-        """Reads many samples at once.
+    def _take(self, rows: Any) -> Sample:
+        if isinstance(rows, Tracer):
+            raise host_only(self)
+        return with_flat(self._take_flat, rows)
 
-        Args:
-          indices: integers of any shape S, not traced.
-
-        Returns:
-          The sample with leaves [*S, ...], arrays of their own. Items that follow one
-          another are read in one go. Tables are stacked like other samples.
-
-        Raises:
-          IndexError: if an index is out of range.
-          TypeError: if `indices` are traced.
-          ValueError: if items of a field differ in their shape, or data was cut.
-        """
-
-        def read(rows: Any) -> Sample:
-            if self.standalone:
-                return take_items(self.archives[0][1], rows, None)
-            return {name: take_items(part, rows, name) for name, part in self.archives}
-
-        return with_flat(read, host_indices(self, indices))
+    def _take_flat(self, rows: Any) -> Sample:
+        if self.standalone:
+            return take_items(self.archives[0][1], rows, None)
+        return {name: take_items(part, rows, name) for name, part in self.archives}
 
     @property
-    def uniform_length(self) -> int:
-        """How many samples from the first on have the same shapes."""
-        return min(self.size, *(archive.alike for _, archive in self.archives))
+    def spec(self) -> Spec:
+        """The samples from the first on that have the same shapes."""
+        alike = min(self.size, *(archive.alike for _, archive in self.archives))
+        return super().spec._replace(alike=alike)
 
 
 def _files(fields: Any, path: Any) -> dict[str, tuple[str, str]]:

@@ -6,24 +6,19 @@ from typing import Any
 
 import numpy as np
 from jax.core import Tracer
-from jax.typing import ArrayLike
 
 from tntjax._struct import pytree, static
 from tntjax._types import Sample
+from tntjax.dataset._columns import with_flat
+from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._indexed_archive import Archive
-from tntjax.dataset._take import (
-    check_index,
-    check_indices,
-    host_only,
-    in_order,
-    take_one_by_one,
-    with_flat,
-)
+from tntjax.dataset._protocol import Spec, host_only
+from tntjax.dataset._take import take_one_by_one
 from tntjax.dataset._torch_read import Allowance
 
 
 @pytree
-class IndexedDatasetReader:
+class IndexedDatasetReader(IndexMap):
     """The items of one archive, as samples without a name.
 
     The index is checked against the data when it is opened. An item is an array of its
@@ -79,38 +74,21 @@ class IndexedDatasetReader:
     def __len__(self) -> int:
         return len(self.archive)
 
-    __iter__ = in_order
-
     def __repr__(self) -> str:
         return f"IndexedDatasetReader({self.index_filename!r}, {self.data_filename!r})"
 
-    def __getitem__(self, index: int) -> Sample:
-        if type(index) is not int or not 0 <= index < self.archive.count:
-            index = host_index(self, index)
+    def _get(self, index: int) -> Sample:
         return self.archive[index]
 
-    def take(self, indices: ArrayLike) -> Sample:
-        """Reads many items at once.
-
-        Args:
-          indices: integers of any shape S, not traced.
-
-        Returns:
-          The items of one shape as an array [*S, ...] of its own. Items that follow one
-          another are read in one go. Tables are stacked.
-
-        Raises:
-          IndexError: if an index is out of range.
-          TypeError: if `indices` are traced.
-          ValueError: if items differ in their shape, or the data was cut meanwhile.
-        """
-        rows = host_indices(self, indices)
+    def _take(self, rows: Any) -> Sample:
+        if isinstance(rows, Tracer):
+            raise host_only(self)
         return with_flat(lambda flat: take_items(self.archive, flat, None), rows)
 
     @property
-    def uniform_length(self) -> int:
-        """How many items from the first on have one shape."""
-        return self.archive.alike
+    def spec(self) -> Spec:
+        """The items from the first on that have one shape."""
+        return super().spec._replace(alike=self.archive.alike)
 
 
 def take_items(archive: Archive, rows: np.ndarray, field: str | None) -> Any:
@@ -127,19 +105,3 @@ def take_items(archive: Archive, rows: np.ndarray, field: str | None) -> Any:
 
     batch = take_one_by_one(archive, rows, samples)
     return batch if field is None else batch[field]
-
-
-def host_index(dataset: Any, index: Any) -> int:
-    """Returns an index in range as an int, or raises, as for a traced one."""
-    index = check_index(dataset, index)
-    if isinstance(index, Tracer):
-        raise host_only(dataset)
-    return index
-
-
-def host_indices(dataset: Any, indices: Any) -> np.ndarray:
-    """Returns indices as a NumPy array, in range."""
-    rows = check_indices(dataset, indices)
-    if isinstance(rows, Tracer):
-        raise host_only(dataset)
-    return rows

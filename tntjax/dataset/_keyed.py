@@ -13,7 +13,7 @@ import numpy as np
 from jax.core import Tracer
 
 from tntjax._struct import pytree, static
-from tntjax.dataset._take import MOST_ON_DEVICE, beyond_device, traced_on_host
+from tntjax.dataset._protocol import MOST_ON_DEVICE, beyond_device, traced_on_host
 
 ROUNDS = 12
 """Fewer leave traces in permutations of ten numbers, more only cost time."""

@@ -4,23 +4,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from jax.core import Tracer
-from jax.typing import ArrayLike
-
 from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Dataset, Sample
-from tntjax.dataset._take import (
-    check_index,
-    check_indices,
-    host_only,
-    in_order,
-    take_one_by_one,
-)
+from tntjax.dataset._index_map import IndexMap
+from tntjax.dataset._take import take_one_by_one
 from tntjax.utils import load_list
 
 
 @pytree
-class ListDataset:
+class ListDataset(IndexMap):
     """Samples that a function makes from the items of a list.
 
     Nothing is kept: `load` runs at each get, so it must give equal samples for equal
@@ -87,32 +79,15 @@ class ListDataset:
     def __len__(self) -> int:
         return len(self.list)
 
-    __iter__ = in_order
+    def _get(self, index: int) -> Sample:
+        return next(self._read_each([index]))
 
-    def __getitem__(self, index: int) -> Sample:
-        index = check_index(self, index)
-        if isinstance(index, Tracer):
-            raise host_only(self)
-        return next(self._loaded([index]))
+    def _take(self, rows: Any) -> Sample:
+        return take_one_by_one(self, rows, self._read_each)
 
-    def take(self, indices: ArrayLike) -> Sample:
-        """Loads many samples, each written straight into its row of the result.
-
-        Args:
-          indices: integers of any shape S, not traced.
-
-        Returns:
-          The sample with leaves [*S, ...].
-
-        Raises:
-          IndexError: if an index is out of range.
-          TypeError: if `indices` are traced.
-        """
-        return take_one_by_one(self, check_indices(self, indices), self._loaded)
-
-    def _loaded(self, indices: Iterable[int]) -> Iterator[Sample]:
+    def _read_each(self, rows: Iterable[int]) -> Iterator[Sample]:
         items, load, path = self.list, self.load, self.path
-        for index in indices:  # pragma: no branch - nobody reads past the last
+        for index in rows:  # pragma: no branch - nobody reads past the last
             item = items[index]
             try:
                 sample = load(item if path is None else f"{path}/{item}")

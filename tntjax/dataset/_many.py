@@ -6,6 +6,7 @@ from typing import Any
 
 from tntjax._struct import describe
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._protocol import is_unchecked
 
 BLOCK = 128
 """Samples that are asked for at once, so that a long run takes no more memory."""
@@ -28,11 +29,14 @@ def read_samples(dataset: Dataset, indices: list[int]) -> Iterator[Sample]:
       TypeError: if `__getitems__` returns something else than samples in a row.
       ValueError: if it returns another number of them.
     """
-    if not has_getitems(type(dataset)):
+    kind: Any = type(dataset)
+    if is_unchecked(kind):
+        yield from kind._read_each(dataset, indices)
+    elif not has_getitems(kind):
         yield from (dataset[index] for index in indices)
-        return
-    for start in range(0, len(indices), BLOCK):
-        yield from _read_block(dataset, indices[start : start + BLOCK])
+    else:
+        for start in range(0, len(indices), BLOCK):
+            yield from _read_block(dataset, indices[start : start + BLOCK])
 
 
 @lru_cache(maxsize=256)

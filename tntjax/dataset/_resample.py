@@ -1,33 +1,29 @@
 """ResampleDataset: a function says which sample comes where."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
 from jax.core import Tracer
-from jax.typing import ArrayLike
 
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._many import read_samples
-from tntjax.dataset._take import (
-    below,
-    check_index,
+from tntjax.dataset._protocol import (
+    TRACING_ERRORS,
+    Spec,
     check_indices,
+    find_spec,
+    hide_unreadable,
     host_only,
-    in_order,
-    on_device,
-    sample_bytes,
-    take,
-    uniform_length,
 )
 from tntjax.utils import check_dataset, check_function, check_integer
 
 
 @pytree
-class ResampleDataset:
+class ResampleDataset(IndexMap):
     """The samples that a function picks from a dataset.
 
     Args:
@@ -59,7 +55,7 @@ class ResampleDataset:
     Torchnet: `dataset/resampledataset.lua`. There size 0 means none given.
     """
 
-    dataset: Dataset = child(below)
+    dataset: Dataset = child(hide_unreadable)
     sampler: Any = None
     size: int | None = static(default=None)
     batched: bool = static(default=False)
@@ -88,55 +84,47 @@ class ResampleDataset:
     def __len__(self) -> int:
         return len(self.dataset) if self.size is None else self.size
 
-    __iter__ = in_order
-
-    def __getitem__(self, index: int) -> Sample:
-        index = check_index(self, index)
-        if isinstance(index, jax.Array):
-            return self.take(index)
-        picked = self._picked(np.array([index]))[0]
+    def _get(self, index: int) -> Sample:
+        picked = self._pick(np.array([index]))[0]
         if isinstance(picked, jax.Array):  # the sampler's arrays lie on a device
-            return take(self.dataset, picked)
-        return self.dataset[int(picked)]
+            return self._take_wrapped(picked)
+        return self._get_wrapped(int(picked))
 
-    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
-        rows = self._picked(check_indices(self, indices))
-        return list(read_samples(self.dataset, rows.tolist()))
+    def _read_each(self, rows: list[int]) -> Iterator[Sample]:
+        picked = self._pick(np.asarray(rows, np.intp))
+        return read_samples(self.dataset, picked.tolist())
 
-    def take(self, indices: ArrayLike) -> Sample:
-        """Reads many samples at once.
-
-        Args:
-          indices: integers of any shape S; may be traced if the sampler is batched.
-
-        Returns:
-          The sample with leaves [*S, ...].
-
-        Raises:
-          IndexError: if an index on the host is out of range, the sampler's included.
-          TypeError: if `indices` are traced and the sampler is not batched, or cannot
-            be traced; or if it gives something else than integers.
-          ValueError: if a batched sampler gives another number of indices.
-        """
-        rows = check_indices(self, indices)
+    def _take(self, rows: Any) -> Sample:
         if isinstance(rows, Tracer) and not self._compiles:
             raise host_only(self)
-        return take(self.dataset, self._picked(rows.reshape(-1)).reshape(rows.shape))
+        return self._take_wrapped(self._pick(rows.reshape(-1)).reshape(rows.shape))
 
     @property
     def _compiles(self) -> bool:
         return self.batched or self.sampler is None
 
-    def _picked(self, rows: Any) -> Any:
-        """The indices [N] below, checked where they are on the host."""
+    def _pick(self, rows: Any) -> Any:
+        """Returns indices [N] of the wrapped dataset, checked if the host has them."""
         if self.sampler is None:
             return rows
-        with _explained(self):
+        try:
             if self.batched:
                 picked = self.sampler(self.dataset, rows)
             else:
                 picked = [self.sampler(self.dataset, row) for row in rows.tolist()]
             picked = check_indices(self.dataset, picked)
+        except TRACING_ERRORS as error:
+            raise TypeError(
+                f"The sampler of {self!r} works on NumPy values, but the data lies on a"
+                " device, where it is traced. Use operators and methods that tracers"
+                " have too, or leave batched=True out: then it is called on the host."
+            ) from error
+        except Exception as error:
+            error.add_note(
+                f"ResampleDataset: while the sampler {describe(self.sampler)} was asked"
+                " for indices."
+            )
+            raise
         if picked.shape != rows.shape:
             raise ValueError(
                 f"ResampleDataset(batched=True): the sampler was given {len(rows)}"
@@ -145,22 +133,13 @@ class ResampleDataset:
         return picked
 
     @property
-    def uniform_length(self) -> int:
-        """All samples, if all samples below are alike."""
-        alike = uniform_length(self.dataset)
+    def spec(self) -> Spec:
+        """All samples are alike if all of the wrapped dataset are."""
+        known = find_spec(self.dataset)
         if self.sampler is None:
-            return min(alike, len(self))
-        return len(self) if alike == len(self.dataset) else 0
-
-    @property
-    def on_device(self) -> bool:
-        """Whether the dataset below is, and the sampler can be traced."""
-        return self._compiles and on_device(self.dataset)
-
-    @property
-    def sample_bytes(self) -> int:
-        """The bytes of a sample below."""
-        return sample_bytes(self.dataset)
+            return known._replace(alike=min(known.alike, len(self)))
+        alike = len(self) if known.alike == len(self.dataset) else 0
+        return known._replace(alike=alike, on_device=self._compiles and known.on_device)
 
 
 @pytree
@@ -174,25 +153,3 @@ class _Function:
 
     def __repr__(self) -> str:
         return describe(self.function)
-
-
-@contextmanager
-def _explained(dataset: ResampleDataset) -> Iterator[None]:
-    try:
-        yield
-    except (
-        jax.errors.TracerArrayConversionError,
-        jax.errors.TracerIntegerConversionError,
-        jax.errors.ConcretizationTypeError,
-    ) as error:
-        raise TypeError(
-            f"The sampler of {dataset!r} works on NumPy values, but the data lies on a"
-            " device, where it is traced. Use operators and methods that tracers have"
-            " too, or leave batched=True out: then it is called on the host."
-        ) from error
-    except Exception as error:
-        error.add_note(
-            f"ResampleDataset: while the sampler {describe(dataset.sampler)} was asked"
-            " for indices."
-        )
-        raise

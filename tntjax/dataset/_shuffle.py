@@ -1,28 +1,19 @@
 """ShuffleDataset: the samples in a random order."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any
 
-import jax
 import numpy as np
-from jax.typing import ArrayLike
+from jax.core import Tracer
 
 from tntjax._struct import child, pytree, static
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._keyed import KeyedOrder, round_keys
 from tntjax.dataset._many import read_samples
-from tntjax.dataset._take import (
-    below,
-    check_index,
-    check_indices,
-    gather,
-    in_order,
-    on_device,
-    sample_bytes,
-    take,
-    uniform_length,
-)
+from tntjax.dataset._protocol import Spec, find_spec, hide_unreadable
+from tntjax.dataset._take import gather
 from tntjax.utils import check_dataset, check_integer
 
 MOST_IN_TABLE = 1_000_000
@@ -30,7 +21,7 @@ MOST_IN_TABLE = 1_000_000
 
 
 @pytree
-class ShuffleDataset:
+class ShuffleDataset(IndexMap):
     """A dataset's samples in an order drawn from a seed.
 
     The order is a leaf of the pytree: with a new seed compiled code runs again and is
@@ -63,7 +54,7 @@ class ShuffleDataset:
     gives a new dataset.
     """
 
-    dataset: Dataset = child(below)
+    dataset: Dataset = child(hide_unreadable)
     seed: dataclasses.InitVar[int]  # of any size: as a leaf it would have to fit int32
     size: int | None = static(default=None)
     replacement: bool = static(default=False)
@@ -112,49 +103,26 @@ class ShuffleDataset:
     def __len__(self) -> int:
         return len(self.order)
 
-    __iter__ = in_order
+    def _get(self, index: int) -> Sample:
+        return self._get_wrapped(int(self._draw(index)))
 
-    def __getitem__(self, index: int) -> Sample:
-        index = self._drawn(check_index(self, index))
-        if isinstance(index, jax.Array):
-            return take(self.dataset, index)
-        return self.dataset[int(index)]
+    def _read_each(self, rows: list[int]) -> Iterator[Sample]:
+        drawn = self._draw(np.asarray(rows, np.intp))
+        return read_samples(self.dataset, drawn.tolist())
 
-    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
-        rows = self._drawn(check_indices(self, indices))
-        return list(read_samples(self.dataset, rows.tolist()))
+    def _take(self, rows: Any) -> Sample:
+        if type(self.order) is np.ndarray and not isinstance(rows, Tracer):
+            return self._take_wrapped(self.order.take(rows))
+        return self._take_wrapped(self._draw(rows))
 
-    def take(self, indices: ArrayLike) -> Sample:
-        """Reads many samples at once.
-
-        Args:
-          indices: integers of any shape S, possibly traced.
-
-        Returns:
-          The sample with leaves [*S, ...].
-
-        Raises:
-          IndexError: if an index on the host is out of range.
-        """
-        return take(self.dataset, self._drawn(check_indices(self, indices)))
-
-    def _drawn(self, rows: Any) -> Any:
+    def _draw(self, rows: Any) -> Any:
         if isinstance(self.order, KeyedOrder):
             return self.order.look_up(rows, "ShuffleDataset")
         return gather(self.order, rows, "ShuffleDataset")
 
     @property
-    def uniform_length(self) -> int:
-        """All samples, if all samples below are alike."""
-        alike = uniform_length(self.dataset) == len(self.dataset)
-        return len(self) if alike else 0
-
-    @property
-    def on_device(self) -> bool:
-        """Whether the dataset below is."""
-        return on_device(self.dataset)
-
-    @property
-    def sample_bytes(self) -> int:
-        """The bytes of a sample below."""
-        return sample_bytes(self.dataset)
+    def spec(self) -> Spec:
+        """All samples are alike if all of the wrapped dataset are."""
+        known = find_spec(self.dataset)
+        alike = len(self) if known.alike == len(self.dataset) else 0
+        return known._replace(alike=alike)

@@ -3,27 +3,19 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from numbers import Real
 from typing import Any
 
 import jax
 import numpy as np
-from jax.typing import ArrayLike
 
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._many import read_samples
-from tntjax.dataset._take import (
-    below,
-    check_index,
-    check_indices,
-    in_order,
-    on_device,
-    sample_bytes,
-    take,
-    uniform_length,
-)
+from tntjax.dataset._protocol import Spec, find_spec, hide_unreadable
 from tntjax.utils import check_dataset
 
 NOT_SELECTED = """SplitDataset has no partition selected; it has {names}.
@@ -42,7 +34,7 @@ Coarser floats of NumPy may by four roundings: 5e-7 of float32.
 
 
 @pytree
-class SplitDataset:
+class SplitDataset(IndexMap):
     """One of several consecutive parts of a dataset.
 
     The parts follow each other in the alphabetical order of their names, from sample 0
@@ -80,7 +72,7 @@ class SplitDataset:
     product within rounding error of a whole number is that number.
     """
 
-    dataset: Dataset = child(below)
+    dataset: Dataset = child(hide_unreadable)
     partitions: Mapping[str, float] = static()
     initial_partition: str | None = static(default=None)
     ranges: Any = static(init=False)
@@ -116,7 +108,7 @@ class SplitDataset:
         """
         return dataclasses.replace(self, initial_partition=name)
 
-    @property
+    @cached_property
     def _range(self) -> tuple[int, int]:
         for name, start, stop in self.ranges:
             if name == self.initial_partition:
@@ -131,54 +123,25 @@ class SplitDataset:
         start, stop = self._range
         return stop - start
 
-    __iter__ = in_order
+    def _get(self, index: int) -> Sample:
+        return self._get_wrapped(self._range[0] + index)
 
-    def __getitem__(self, index: int) -> Sample:
-        index = check_index(self, index)
-        if isinstance(index, jax.Array):
-            return self.take(index)
-        return self.dataset[self._range[0] + index]
-
-    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+    def _read_each(self, rows: list[int]) -> Iterator[Sample]:
         start, _ = self._range
-        rows = np.asarray(check_indices(self, indices)) + start
-        return list(read_samples(self.dataset, rows.tolist()))
+        return read_samples(self.dataset, [start + row for row in rows])
 
-    def take(self, indices: ArrayLike) -> Sample:
-        """Reads many samples of the partition at once.
-
-        Args:
-          indices: integers of any shape S, possibly traced. An index on a device that
-            is out of range reads the nearest sample of the partition.
-
-        Returns:
-          The sample with leaves [*S, ...].
-
-        Raises:
-          IndexError: if an index on the host is out of range.
-          ValueError: if no partition is selected.
-        """
+    def _take(self, rows: Any) -> Sample:
         start, stop = self._range
-        rows = check_indices(self, indices) + np.int64(start)
+        rows = rows + np.int64(start)
         if isinstance(rows, jax.Array):  # may not be looked at: stay in the partition
             rows = rows.clip(start, max(start, stop - 1))
-        return take(self.dataset, rows)
+        return self._take_wrapped(rows)
 
     @property
-    def uniform_length(self) -> int:
-        """The samples of the partition that are among those alike below."""
-        start, stop = self._range
-        return max(0, min(uniform_length(self.dataset), stop) - start)
-
-    @property
-    def on_device(self) -> bool:
-        """Whether the dataset below is."""
-        return on_device(self.dataset)
-
-    @property
-    def sample_bytes(self) -> int:
-        """The bytes of a sample below."""
-        return sample_bytes(self.dataset)
+    def spec(self) -> Spec:
+        """The samples of the partition that are among those alike."""
+        (start, stop), known = self._range, find_spec(self.dataset)
+        return known._replace(alike=max(0, min(known.alike, stop) - start))
 
 
 def _check_partitions(partitions: Mapping[str, Any]) -> None:

@@ -1,24 +1,23 @@
 """TableDataset: columns of equal length."""
 
+from functools import cached_property
+from operator import methodcaller
 from typing import Any
 
 import jax
-from jax.typing import ArrayLike
+import numpy as np
+from jax.core import Tracer
 
 from tntjax._struct import describe, pytree
 from tntjax._types import Sample
-from tntjax.dataset._take import (
-    bytes_of,
-    check_index,
-    check_indices,
-    gather,
-    in_order,
-)
+from tntjax.dataset._index_map import IndexMap
+from tntjax.dataset._protocol import Spec, bytes_of
+from tntjax.dataset._take import gather
 from tntjax.utils import check_unmasked
 
 
 @pytree
-class TableDataset:
+class TableDataset(IndexMap):
     """Samples that are the rows of arrays.
 
     With NumPy arrays a sample is a copy of its row, on the host. After
@@ -81,39 +80,21 @@ class TableDataset:
     def __len__(self) -> int:
         return len(jax.tree.leaves(self.data)[0])
 
-    __iter__ = in_order
+    @cached_property
+    def _on_host(self) -> bool:
+        return all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(self.data))
 
-    def __getitem__(self, index: int) -> Sample:
-        index = check_index(self, index)
-        return jax.tree.map(lambda leaf: gather(leaf, index, "TableDataset"), self.data)
+    def _get(self, index: int) -> Sample:
+        return self._take(index)
 
-    def take(self, indices: ArrayLike) -> Sample:
-        """Gathers many rows at once, each leaf in one operation.
-
-        Args:
-          indices: integers of any shape S; may be traced if the arrays are too.
-
-        Returns:
-          The sample with leaves [*S, ...].
-
-        Raises:
-          IndexError: if an index on the host is out of range.
-          TypeError: if `indices` are traced and the arrays are NumPy's.
-        """
-        rows = check_indices(self, indices)
+    def _take(self, rows: Any) -> Sample:
+        if self._on_host and not isinstance(rows, Tracer):  # the same, in fewer calls
+            return jax.tree.map(methodcaller("take", rows, axis=0), self.data)
         return jax.tree.map(lambda leaf: gather(leaf, rows, "TableDataset"), self.data)
 
     @property
-    def uniform_length(self) -> int:
-        """Every sample has the same shapes."""
-        return len(self)
-
-    @property
-    def on_device(self) -> bool:
-        """Whether an array lies on a device."""
-        return any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(self.data))
-
-    @property
-    def sample_bytes(self) -> int:
-        """The bytes of one row."""
-        return bytes_of(self.data) // max(1, len(self))
+    def spec(self) -> Spec:
+        """All rows are alike, and an array tells what one takes."""
+        arrays, length = jax.tree.leaves(self.data), len(self)
+        on_device = any(isinstance(leaf, jax.Array) for leaf in arrays)
+        return Spec(length, on_device, lambda: bytes_of(self.data) // max(1, length))

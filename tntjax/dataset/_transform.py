@@ -1,36 +1,34 @@
 """TransformDataset: a function applied to each sample."""
 
-import contextlib
+import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import jax
 import numpy as np
 from jax.core import Tracer
-from jax.typing import ArrayLike
 
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._columns import map_columns, shape_column
+from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._many import read_samples
-from tntjax.dataset._take import (
-    below,
-    check_index,
-    check_indices,
-    in_order,
-    map_columns,
-    on_device,
-    take,
-    take_one_by_one,
-    uniform_length,
-    with_flat,
+from tntjax.dataset._protocol import (
+    TRACING_ERRORS,
+    Spec,
+    bytes_of,
+    find_spec,
+    hide_unreadable,
 )
+from tntjax.dataset._take import take_one_by_one
 from tntjax.transform._writable import writable
 from tntjax.utils import check_dataset
 
 
 @pytree
-class TransformDataset:
+class TransformDataset(IndexMap):
     """A dataset whose samples are passed through a function.
 
     The function may write to what it is given: it gets a copy of what could be changed
@@ -64,7 +62,7 @@ class TransformDataset:
     and always passes the index. Here the sample below stays as it is.
     """
 
-    dataset: Dataset = child(below)
+    dataset: Dataset = child(hide_unreadable)
     transform: Callable[..., Any] | Mapping[str, Callable[..., Any]] = static()
     key: str | None = static(default=None)
     batched: bool = static(default=False)
@@ -92,69 +90,62 @@ class TransformDataset:
     def __len__(self) -> int:
         return len(self.dataset)
 
-    __iter__ = in_order
-
-    def __getitem__(self, index: int) -> Sample:
-        index = check_index(self, index)
-        if isinstance(index, jax.Array):
-            return self.take(index)
+    def _get(self, index: int) -> Sample:
         if self.batched:
-            first = operator.itemgetter(0) if self.on_device else _first_on_host
-            return map_columns(first, self.take(np.array([index])))
-        return self._apply(self.dataset[index], index)
+            first = operator.itemgetter(0) if self._wraps_device else _first_on_host
+            return map_columns(first, self._take(np.array([index])))
+        return self._apply(self._get_wrapped(index), index)
 
-    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
-        return list(self._each(np.asarray(check_indices(self, indices)).tolist()))
-
-    def take(self, indices: ArrayLike) -> Sample:
-        """Reads and transforms many samples at once.
-
-        Args:
-          indices: integers of any shape S, possibly traced.
-
-        Returns:
-          The sample with leaves [*S, ...].
-
-        Raises:
-          IndexError: if an index on the host is out of range.
-          TypeError: if the function is traced and cannot be.
-          ValueError: if a function of many samples returns another number of rows.
-        """
-        rows = check_indices(self, indices)
+    def _read_each(self, rows: list[int]) -> Iterable[Sample]:
         if self.batched:
-            with _tracing_explained(self):
-                return with_flat(self._read_many, rows)
-        if not isinstance(rows, Tracer) and not on_device(self.dataset):
-            return take_one_by_one(self, rows, self._each)
+            return super()._read_each(rows)
+        samples = zip(read_samples(self.dataset, rows), rows, strict=True)
+        # Not with map: a StopIteration of the function would look like the end.
+        return (self._apply(sample, row) for sample, row in samples)
+
+    def _take(self, rows: Any) -> Sample:
+        if not self.batched:
+            return self._take_each(rows)
+        flat = rows.reshape(-1)
+        batch = self._take_wrapped(flat)  # arrays of its own, and lists that are not
+        try:
+            if callable(self.transform) and self.key is None:
+                own = batch if isinstance(batch, np.ndarray) else _copy_lists(batch)
+                batch = self.transform(own, *((flat,) if self.with_index else ()))
+            else:
+                batch = self._apply_to_fields(batch, flat, _copy_lists)
+        except TRACING_ERRORS as error:
+            raise self._explain_tracing() from error
+        if isinstance(batch, np.ndarray) and batch.shape[:1] == flat.shape:  # usual
+            return batch.reshape(rows.shape + batch.shape[1:])
+        return _shape_rows(batch, rows.shape)
+
+    def _take_each(self, rows: Any) -> Sample:
+        if not isinstance(rows, Tracer) and not self._wraps_device:
+            return take_one_by_one(self, rows, self._read_each)
         apply = self._apply
         for _ in range(rows.ndim):
             apply = jax.vmap(apply)
-        with _tracing_explained(self):
-            return apply(take(self.dataset, rows), rows)
+        try:
+            return apply(self._take_wrapped(rows), rows)
+        except TRACING_ERRORS as error:
+            raise self._explain_tracing() from error
 
-    def _each(self, indices: list[int]) -> Iterator[Sample]:
-        if self.batched:
-            return (self[index] for index in indices)
-        samples = zip(read_samples(self.dataset, indices), indices, strict=True)
-        # Not with map: a StopIteration of the function would look like the end.
-        return (self._apply(sample, index) for sample, index in samples)
-
-    def _read_many(self, rows: Any) -> Sample:
-        batch = self._apply(take(self.dataset, rows), rows, _writable_lists)
-        return map_columns(lambda column: _checked(column, len(rows)), batch)
-
-    def _apply(
-        self, sample: Sample, index: Any, own: Callable[[Any], Any] = writable
-    ) -> Sample:
-        extra = (index,) if self.with_index else ()
+    def _apply(self, sample: Sample, index: Any) -> Sample:
         if callable(self.transform) and self.key is None:
-            return self.transform(own(sample), *extra)
+            extra = (index,) if self.with_index else ()
+            return self.transform(writable(sample), *extra)
+        return self._apply_to_fields(sample, index, writable)
+
+    def _apply_to_fields(
+        self, sample: Sample, index: Any, own: Callable[[Any], Any]
+    ) -> Sample:
         if not isinstance(sample, Mapping):
             raise TypeError(
                 "TransformDataset has a function for a field, so samples must be dicts;"
                 f" got {describe(sample)}."
             )
-        changed = dict(sample)
+        changed, extra = dict(sample), (index,) if self.with_index else ()
         for field, function in _by_field(self):
             if field not in changed:
                 raise KeyError(
@@ -164,36 +155,26 @@ class TransformDataset:
             changed[field] = function(own(changed[field]), *extra)
         return changed
 
-    @property
-    def uniform_length(self) -> int:
-        """As below, unless the host calls for each sample and shapes may vary."""
-        known = self.batched or on_device(self.dataset)
-        return uniform_length(self.dataset) if known else 0
+    @cached_property
+    def _wraps_device(self) -> bool:
+        return find_spec(self.dataset).on_device
+
+    def _explain_tracing(self) -> TypeError:
+        return TypeError(
+            f"The transform of {self!r} works on NumPy values, but the data lies on a"
+            " device, where it is traced. Write it with jax.numpy, or keep the arrays"
+            " in NumPy."
+        )
 
     @property
-    def on_device(self) -> bool:
-        """Whether the dataset below is."""
-        return on_device(self.dataset)
+    def spec(self) -> Spec:
+        """As wrapped, or 0 alike if the host transforms each: shapes may differ."""
+        known = find_spec(self.dataset)
+        alike = known.alike if self.batched or known.on_device else 0
+        return Spec(alike, known.on_device, lambda: bytes_of(self[0]))
 
 
-@contextlib.contextmanager
-def _tracing_explained(dataset: TransformDataset) -> Iterator[None]:
-    try:
-        yield
-    except (
-        jax.errors.TracerArrayConversionError,
-        jax.errors.TracerIntegerConversionError,
-        jax.errors.ConcretizationTypeError,
-    ) as error:
-        raise TypeError(
-            f"The transform of {dataset!r} works on NumPy values, but the data lies on"
-            " a device, where it is traced. Write it with jax.numpy, or keep the"
-            " arrays in NumPy."
-        ) from error
-
-
-def _writable_lists(batch: Sample) -> Sample:
-    """What `take` returned: arrays of its own, and lists of what lies below."""
+def _copy_lists(batch: Sample) -> Sample:
     return map_columns(lambda c: writable(c) if isinstance(c, list) else c, batch)
 
 
@@ -201,14 +182,21 @@ def _first_on_host(column: Any) -> Any:
     return (column if isinstance(column, list) else np.asarray(column))[0]
 
 
-def _checked(column: Any, count: int) -> Any:
-    rows = len(column) if isinstance(column, list) else (*np.shape(column), None)[0]
-    if rows != count:
-        raise ValueError(
-            f"TransformDataset(batched=True): the function was given {count} samples at"
-            f" once and must return as many rows, got {describe(column)}."
-        )
-    return column
+def _shape_rows(batch: Sample, shape: tuple[int, ...]) -> Sample:
+    """Gives columns the axes `shape`, after checking that they have as many rows."""
+    count = math.prod(shape)
+
+    def shape_rows(column: Any) -> Any:
+        rows = len(column) if isinstance(column, list) else (*np.shape(column), None)[0]
+        if rows != count:
+            raise ValueError(
+                f"TransformDataset(batched=True): the function was given {count}"
+                " samples at once and must return as many rows, got"
+                f" {describe(column)}."
+            )
+        return shape_column(column, shape)
+
+    return map_columns(shape_rows, batch)
 
 
 def _by_field(dataset: Any) -> tuple[tuple[str | None, Callable], ...]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset, Room, Sample
-from tntjax.dataset._take import bytes_of, take
+from tntjax.dataset._protocol import bytes_of
+from tntjax.dataset._take import take
 from tntjax.transform._batch import check_fields, stack_rows
 
 NUMBERS = (np.number, np.bool_, jax.dtypes.prng_key)

@@ -9,14 +9,8 @@ import numpy as np
 
 from tntjax._struct import child, pytree, static
 from tntjax._types import Chunk, Dataset, Room, Sample
-from tntjax.dataset._take import (
-    MOST_ON_DEVICE,
-    below,
-    on_device,
-    sample_bytes,
-    take,
-    uniform_length,
-)
+from tntjax.dataset._protocol import MOST_ON_DEVICE, find_spec, hide_unreadable
+from tntjax.dataset._take import take
 from tntjax.iterator._chunk import (
     IndexedChunk,
     StackedChunk,
@@ -60,7 +54,7 @@ class DatasetIterator:
     the loop; here None is a sample like any other.
     """
 
-    source: Any = child(below)
+    source: Any = child(hide_unreadable)
     perm: Callable[[int], int] | None = static(default=None)
     filter: Callable[[Sample], bool] | None = static(default=None)
     transform: Callable[[Sample], Sample] | None = static(default=None)
@@ -118,8 +112,9 @@ class DatasetIterator:
         """
         dataset = self._dataset(epoch, start)
         # A filter may change the count, a host transform the shapes: none runs ahead.
-        uniform = uniform_length(dataset) if self.filter is None else 0
-        resident = uniform > 0 and on_device(dataset)
+        spec = find_spec(dataset)
+        uniform = spec.alike if self.filter is None else 0
+        resident = uniform > 0 and spec.on_device
         if not uniform or (self.transform is not None and not resident):
             yield from grouped(self._samples(dataset, start), room, start)
             return
@@ -169,7 +164,7 @@ class DatasetIterator:
     ) -> Iterator[Chunk]:
         """Chunks that are taken on the host, each at once."""
         checked = False
-        for indices in _parts(run, room, position, sample_bytes(dataset)):
+        for indices in _parts(run, room, position, find_spec(dataset).bytes()):
             try:
                 samples = take(dataset, indices)
             except (TypeError, ValueError):

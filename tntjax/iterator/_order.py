@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from tntjax.dataset._take import check_index
+from tntjax.dataset._protocol import check_index
 
 
 def check_position(epoch: int, start: int) -> None:

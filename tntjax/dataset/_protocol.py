@@ -1,0 +1,205 @@
+"""What a dataset may offer beyond `len` and `[index]`, and checks of an index."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from inspect import signature
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.core import Tracer
+
+from tntjax._struct import Opaque, describe
+from tntjax._types import Sample
+from tntjax.transform._row import opened
+from tntjax.utils import check_integer, check_integers, find_outside
+
+MOST_ON_DEVICE = 2**31
+"""How many samples a device can number: it counts in int32."""
+
+TRACING_ERRORS = (
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.ConcretizationTypeError,
+)
+"""What a function of the user raises that takes a tracer for a value."""
+
+
+class Spec(NamedTuple):
+    """Describes the samples of a dataset without reading them.
+
+    Args:
+      alike: how many leading samples are known to share structure, shapes and dtypes.
+      on_device: whether compiled code can gather samples: their arrays lie on a device.
+      bytes: measures one sample; reads one where nothing else tells.
+    """
+
+    alike: int
+    on_device: bool
+    bytes: Callable[[], int]
+
+
+def find_spec(dataset: Any) -> Spec:
+    """Describes the samples of any dataset, in one walk down to the data."""
+    kind = type(dataset)
+    if isinstance(dataset, np.ndarray | jax.Array):
+        on_device, length = isinstance(dataset, jax.Array), max(1, len(dataset))
+        return Spec(len(dataset), on_device, lambda: dataset.nbytes // length)
+    if is_unchecked(kind):
+        return dataset.spec
+
+    def measure() -> int:
+        size = getattr(dataset, "sample_bytes", None)
+        return bytes_of(dataset[0]) if size is None else size
+
+    if not has_take(kind):
+        return Spec(0, False, measure)
+    known = getattr(dataset, "uniform_length", 0), getattr(dataset, "on_device", False)
+    return Spec(*known, measure)
+
+
+@lru_cache(maxsize=256)
+def is_unchecked(kind: type) -> bool:
+    """True if datasets of a type can be read without a check of the indices.
+
+    These are the package's own, not what a user derives from them: that may have
+    changed `take` or `[index]`.
+    """
+    return hasattr(kind, "_take") and kind.__module__.startswith("tntjax.")
+
+
+@lru_cache(maxsize=256)
+def has_take(kind: type) -> bool:
+    """True if a type has `take(indices)`; others mean other things by `take`."""
+    method = getattr(kind, "take", None)
+    if method is None or issubclass(kind, np.ndarray | jax.Array):
+        return False
+    try:
+        return list(signature(method).parameters)[1:] == ["indices"]
+    except (TypeError, ValueError):  # no method, or a compiled one without a signature
+        return False
+
+
+def hide_unreadable(dataset: Any) -> Any:
+    """Hides a wrapped dataset from JAX unless compiled code can read it."""
+    seen = isinstance(dataset, np.ndarray | jax.Array) or has_take(type(dataset))
+    return dataset if seen else Opaque(dataset)
+
+
+def check_indices(dataset: Any, indices: Any) -> Any:
+    """Returns indices as an array of integers in range, or raises.
+
+    A tracer's range cannot be checked. A JAX array stays one if the dataset lies on a
+    device.
+    """
+    plain = type(indices) is np.ndarray and indices.dtype.kind in "iu"
+    array = indices if plain else check_integers(indices, "Expected integer indices")
+    if isinstance(array, jax.Array) and (
+        isinstance(array, Tracer) or find_spec(dataset).on_device
+    ):
+        return _check_on_device(dataset, array)
+    array, length = np.asarray(array), len(dataset)
+    if array.size and not 0 <= array.min() <= array.max() < length:
+        raise out_of_range(dataset, find_outside(array, length))
+    if length > MOST_ON_DEVICE:
+        _check_far(dataset, array)
+    return array.astype(np.intp, copy=False)  # what is computed of them may be large
+
+
+def _check_on_device(dataset: Any, array: jax.Array) -> jax.Array:
+    # JAX would compute in so few bits, and wrap.
+    array = array.astype(np.int32) if array.dtype.itemsize < 4 else array
+    length = len(dataset)
+    if length > MOST_ON_DEVICE and length > np.iinfo(array.dtype).max:
+        raise beyond_device(type(dataset).__name__, length)
+    if not isinstance(array, Tracer) and array.is_fully_addressable:
+        wrong = find_outside(array, length)
+        if wrong is not None:
+            raise out_of_range(dataset, wrong)
+    return array
+
+
+def _check_far(dataset: Any, array: np.ndarray) -> None:
+    """Raises if a device would have to count beyond its integers."""
+    wide = jax.dtypes.canonicalize_dtype(np.int64)  # `jax_enable_x64` changes it
+    outside = find_outside(array, np.iinfo(wide).max + 1)
+    if outside is not None and find_spec(dataset).on_device:
+        raise beyond_device(type(dataset).__name__, len(dataset))
+
+
+def check_index(dataset: Any, index: Any) -> Any:
+    """Returns one index in range as an int, or raises.
+
+    A JAX array is returned as it is if it is traced or the dataset lies on a device.
+    """
+    if isinstance(index, jax.Array) and index.shape == ():
+        index = check_indices(dataset, index)
+        if isinstance(index, jax.Array):
+            return index
+    name = type(dataset).__name__
+    try:
+        index = check_integer(index, "")
+    except TypeError:
+        raise TypeError(
+            f"{name}[index] needs one integer, got {describe(index)};"
+            " tnt.take(dataset, indices) reads many."
+        ) from None
+    if not 0 <= index < len(dataset):
+        raise out_of_range(dataset, index)
+    if index >= MOST_ON_DEVICE:
+        _check_far(dataset, np.array(index))
+    return index
+
+
+def out_of_range(dataset: Any, index: int | None) -> IndexError:
+    """Makes the error for an index that a dataset does not have."""
+    return IndexError(
+        f"{type(dataset).__name__} has {len(dataset)} samples, numbered from 0;"
+        f" got index {index}."
+    )
+
+
+def beyond_device(name: str, length: int) -> TypeError:
+    """Makes the error for positions that are too large for a device."""
+    return TypeError(
+        f"{name} has {length} samples in all, but a device counts to {MOST_ON_DEVICE}"
+        " only. Keep its arrays in NumPy."
+    )
+
+
+def host_only(dataset: Any) -> TypeError:
+    """Makes the error for a dataset that compiled code cannot read."""
+    return TypeError(
+        f"{type(dataset).__name__} is read on the host, one sample at a time, so its"
+        " index cannot be traced. Keep its arrays in NumPy and let the iterator fetch"
+        " them, or turn it into arrays first:"
+        " TableDataset(take(dataset, np.arange(len(dataset))))."
+    )
+
+
+def traced_on_host(name: str) -> TypeError:
+    """Makes the error for arrays on the host and an index that is traced."""
+    return TypeError(
+        f"{name} holds NumPy arrays, which are gathered on the host, but its index"
+        " is traced. Put it on a device and pass it to the compiled function as an"
+        " argument: jitted(jax.device_put(dataset), index)."
+    )
+
+
+def bytes_of(sample: Sample) -> int:
+    """Adds up a sample's arrays, where a number counts as 8 bytes.
+
+    Tables that are at several places count at each, and are walked once.
+    """
+    return _bytes_of(sample, {})
+
+
+def _bytes_of(value: Any, known: dict[int, tuple[Any, int]]) -> int:
+    if isinstance(value, np.ndarray | jax.Array):
+        return value.nbytes
+    if id(value) not in known:
+        parts, structure = opened(value)
+        if jax.tree_util.treedef_is_leaf(structure):
+            return getattr(value, "nbytes", 8)
+        known[id(value)] = value, sum(_bytes_of(part, known) for part in parts)
+    return known[id(value)][1]
