@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import tntjax.dataset._indexed_format as layout
+import tntjax.dataset.indexed._format as layout
 from tests.dataset._archives import contents, names_in, put, write
 from tntjax.dataset import IndexedDatasetReader
 

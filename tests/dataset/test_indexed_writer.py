@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import tntjax.dataset._indexed_writer as writer_module
+import tntjax.dataset.indexed._writer as writer_module
 from tests.dataset._archives import contents, names_in, put, write
 from tntjax.dataset import IndexedDatasetReader, IndexedDatasetWriter
 

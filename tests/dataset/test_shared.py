@@ -13,7 +13,7 @@ from tntjax.dataset import (
     take,
 )
 from tntjax.dataset._protocol import bytes_of, find_spec
-from tntjax.dataset._torch_table import encode
+from tntjax.dataset.indexed._torch_write import encode
 from tntjax.iterator import DatasetIterator, ParallelDatasetIterator
 from tntjax.transform import make_batch
 from tntjax.transform._writable import writable

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tntjax.dataset._torch_read import decode
-from tntjax.dataset._torch_table import TENSORS, encode
+from tntjax.dataset.indexed._torch_read import decode
+from tntjax.dataset.indexed._torch_write import TENSORS, encode
 
 
 def ints(*numbers):

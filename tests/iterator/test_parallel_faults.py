@@ -20,8 +20,8 @@ import pytest
 
 import tntjax as tnt
 from tests.iterator import parallel_cases as cases
-from tntjax.iterator import _member, _pool
-from tntjax.iterator._member import LENT
+from tntjax.iterator.workers import _pool, _process
+from tntjax.iterator.workers._process import LENT
 
 BACKENDS = ("thread", "process")
 
@@ -156,7 +156,7 @@ def test_a_worker_that_exits():
         until_the_error(iterator, RuntimeError, r"exit code 3 while it read dataset\[6")
         run = iterator.run(0, 7)
         next(run)
-        (one, _) = iterator._workers._pool._members
+        (one, _) = iterator._workers._pool._workers
         one.process.kill()
         one.process.join()
         with pytest.raises(RuntimeError, match="worker 0 was killed by SIGKILL"):
@@ -171,9 +171,9 @@ def test_a_worker_that_died_but_left_its_pipe_to_another(monkeypatch):
     with parallel(cases.failing, backend="process") as iterator:
         run = iterator.run()
         assert next(run) == 0
-        (one,) = iterator._workers._pool._members
+        (one,) = iterator._workers._pool._workers
         monkeypatch.setattr(one.process, "is_alive", lambda: False)
-        monkeypatch.setattr(_member, "GRACE", 0.01)
+        monkeypatch.setattr(_process, "GRACE", 0.01)
         with pytest.raises(RuntimeError, match="worker 0 closed its pipe"):
             list(run)
         monkeypatch.undo()
@@ -276,7 +276,7 @@ def test_memory_does_not_grow_with_the_epoch():
             assert len(sample) == 50_000 + taken - 1
             if taken % 50 == 0:
                 time.sleep(0.05)
-        members = iterator._workers._pool._members
+        members = iterator._workers._pool._workers
         blocks = [block for member in members for block in member.blocks]
         assert len(blocks) == 2 * (2 + LENT)
         for block in blocks:

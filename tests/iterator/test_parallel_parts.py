@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from tests.iterator import parallel_cases as cases
-from tntjax.iterator import _ahead, _member, _shared, _worker
+from tntjax.iterator import _ahead
 from tntjax.iterator._errors import WorkerError, pack_error, unpack_error
-from tntjax.iterator._member import LENT, Member, Task
-from tntjax.iterator._shared import SMALL, Block, pack, unpack
-from tntjax.iterator._worker import Worker, main, serve, unpack_closure
+from tntjax.iterator.workers import _process, _shared_memory, _worker
+from tntjax.iterator.workers._process import LENT, Task, WorkerProcess
+from tntjax.iterator.workers._shared_memory import SMALL, Block, pack, unpack
+from tntjax.iterator.workers._worker import Worker, main, serve, unpack_closure
 
 
 @pytest.fixture
@@ -69,9 +70,9 @@ def test_a_block_is_lent_as_long_as_something_sees_it(block):
     assert not block.is_lent
 
 
-def test_a_member_lends_some_blocks_and_has_others_to_read_into():
+def test_a_worker_lends_some_blocks_and_has_others_to_read_into():
     blocks = [Block.create() for _ in range(2 + LENT)]
-    member = Member(0, None, None, blocks)
+    member = WorkerProcess(0, None, None, blocks)
     kept, array = [], np.arange(SMALL)
     while member.may_lend():
         slot = member.free_slot()
@@ -162,7 +163,7 @@ def test_a_block_grows_and_both_sides_see_it(block):
 
 def test_a_block_that_came_with_a_process(block):
     descriptor = SimpleNamespace(detach=lambda: os.dup(block._descriptor))
-    other = _shared._received(descriptor)
+    other = _shared_memory._received(descriptor)
     array = np.arange(5000)
     np.testing.assert_array_equal(unpack(*pack(array, block), other), array)
     other.close()
@@ -275,7 +276,7 @@ def test_the_life_of_a_process(pipe, monkeypatch):
 def test_ctrl_c_comes_later():
     done = []
     with pytest.raises(KeyboardInterrupt):
-        with _member._ctrl_c_later():
+        with _process._ctrl_c_later():
             os.kill(os.getpid(), signal.SIGINT)
             done.append(signal.getsignal(signal.SIGINT))
     assert len(done) == 1
@@ -284,7 +285,7 @@ def test_ctrl_c_comes_later():
 
 def test_ctrl_c_is_left_to_the_main_thread():
     def look():
-        with _member._ctrl_c_later():
+        with _process._ctrl_c_later():
             seen.append(signal.getsignal(signal.SIGINT))
 
     seen = []
@@ -355,13 +356,13 @@ class Ended:
     ],
 )
 def test_how_a_process_died(exitcode, ready, text, pipe):
-    member = Member(2, Ended(exitcode), pipe[0], [], {}, ready)
-    assert text in str(_member.death(member))
+    member = WorkerProcess(2, Ended(exitcode), pipe[0], [], {}, ready)
+    assert text in str(_process.exit_error(member))
 
 
 def test_a_session_has_no_main_program_to_guard(pipe, monkeypatch):
     monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
-    error = str(_member.death(Member(2, Ended(1), pipe[0], [])))
+    error = str(_process.exit_error(WorkerProcess(2, Ended(1), pipe[0], [])))
     assert error.endswith("before it was ready; what it wrote to stderr says why.")
 
 
@@ -369,7 +370,7 @@ def test_a_main_program_without_a_file_is_not_looked_for(monkeypatch):
     main = ModuleType("__main__")
     main.__file__ = "<stdin>"
     monkeypatch.setitem(sys.modules, "__main__", main)
-    with _member.birth():
+    with _process.spawn_environment():
         assert not hasattr(main, "__file__")
     assert main.__file__ == "<stdin>"
 
@@ -415,7 +416,7 @@ def test_a_thread_that_cannot_return_waits_for_the_end(monkeypatch):
 def test_ctrl_c_that_is_ignored_stays_so():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with _member._ctrl_c_later():
+        with _process._ctrl_c_later():
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
@@ -423,14 +424,16 @@ def test_ctrl_c_that_is_ignored_stays_so():
 
 def test_what_a_process_was_at_when_it_died(pipe):
     tasks = {4: Task(None, 0, "dataset[9]", 0), 5: Task(None, 1, "dataset[10]", 1)}
-    member = Member(0, Ended(-9), pipe[0], [None] * (2 + LENT), tasks, True)
-    assert "SIGKILL while it read dataset[9]. If nobody" in str(_member.death(member))
+    member = WorkerProcess(0, Ended(-9), pipe[0], [None] * (2 + LENT), tasks, True)
+    assert "SIGKILL while it read dataset[9]. If nobody" in str(
+        _process.exit_error(member)
+    )
     assert member.free_slot() is None
     del tasks[4]
     assert member.free_slot() == 0
 
 
 def test_a_copy_of_the_process_leaves_the_workers_alone(pipe):
-    member = Member(0, Ended(0), pipe[0], [])
-    _member.end([member], owner=os.getpid() + 1)
+    member = WorkerProcess(0, Ended(0), pipe[0], [])
+    _process.end_processes([member], owner=os.getpid() + 1)
     assert not pipe[0].closed

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tntjax as tnt
-from tntjax.iterator._sending import pack_content
+from tntjax.iterator.workers._sending import pack_content
 
 ROWS = np.arange(24_000, dtype=np.int32).reshape(20, 1200)
 SMALL = 1000  # bytes; the array has 96,000

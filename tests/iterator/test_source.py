@@ -7,7 +7,7 @@ import pytest
 import tntjax as tnt
 from tests.iterator import parallel_cases as cases
 from tntjax.iterator._source import check_source, dataset_of, open_source
-from tntjax.iterator._worker import Worker
+from tntjax.iterator.workers._worker import Worker
 
 BACKENDS = ("thread", "process")
 

@@ -8,8 +8,8 @@ import pytest
 
 import tntjax as tnt
 from tests.iterator import parallel_cases as cases
-from tntjax.iterator import _threads
-from tntjax.iterator._worker import Read, Worker, seconds_left
+from tntjax.iterator.workers import _threads
+from tntjax.iterator.workers._worker import Read, Worker, seconds_left
 
 BACKENDS = ("thread", "process")
 

@@ -3,9 +3,6 @@
 from tntjax.dataset._batch import BatchDataset
 from tntjax.dataset._concat import ConcatDataset
 from tntjax.dataset._coroutine_batch import CoroutineBatchDataset
-from tntjax.dataset._indexed import IndexedDataset
-from tntjax.dataset._indexed_reader import IndexedDatasetReader
-from tntjax.dataset._indexed_writer import IndexedDatasetWriter
 from tntjax.dataset._list import ListDataset
 from tntjax.dataset._resample import ResampleDataset
 from tntjax.dataset._shuffle import ShuffleDataset
@@ -14,6 +11,11 @@ from tntjax.dataset._table import TableDataset
 from tntjax.dataset._take import take
 from tntjax.dataset._transform import TransformDataset
 from tntjax.dataset._weighted_sampler import weighted_sampler
+from tntjax.dataset.indexed import (
+    IndexedDataset,
+    IndexedDatasetReader,
+    IndexedDatasetWriter,
+)
 
 __all__ = [
     "BatchDataset",

@@ -10,9 +10,9 @@ from jax.core import Tracer
 from tntjax._struct import child, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
-from tntjax.dataset._keyed import KeyedOrder, round_keys
 from tntjax.dataset._many import read_samples
 from tntjax.dataset._protocol import Spec, find_spec, hide_unreadable
+from tntjax.dataset._random_order import KeyedOrder, round_keys
 from tntjax.dataset._take import gather
 from tntjax.utils import check_dataset, check_integer
 

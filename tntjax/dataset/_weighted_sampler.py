@@ -8,8 +8,8 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset
-from tntjax.dataset._keyed import round_keys, scramble, split
 from tntjax.dataset._protocol import MOST_ON_DEVICE
+from tntjax.dataset._random_order import round_keys, scramble, split
 from tntjax.utils import check_integer, find_outside
 
 

@@ -13,9 +13,9 @@ from tntjax._types import Chunk, Room, Sample, is_dataset
 from tntjax.iterator._ahead import quiet_at_exit, read_ahead
 from tntjax.iterator._chunk import grouped
 from tntjax.iterator._order import check_countable, check_position, index_at
-from tntjax.iterator._processes import Processes
 from tntjax.iterator._source import check_source
-from tntjax.iterator._threads import Threads
+from tntjax.iterator.workers._processes import Processes
+from tntjax.iterator.workers._threads import Threads
 from tntjax.transform._writable import writable
 from tntjax.utils import check_integer, check_optional_functions
 

@@ -16,9 +16,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from tntjax.iterator._errors import WorkerError
-from tntjax.iterator._sending import main_has_a_file
-from tntjax.iterator._shared import Block
-from tntjax.iterator._worker import Read, main, seconds_left
+from tntjax.iterator.workers._sending import main_has_a_file
+from tntjax.iterator.workers._shared_memory import Block
+from tntjax.iterator.workers._worker import Read, main, seconds_left
 
 LENT = 3
 """Samples of a worker that its consumer may have where they arrived. One that keeps
@@ -47,7 +47,7 @@ class Task:
 
 
 @dataclass
-class Member:
+class WorkerProcess:
     """A process, the pipe to it, and by ticket what it has been asked for.
 
     Of its tasks it is at the first, as far as is known `since` when.
@@ -85,7 +85,7 @@ class Member:
         return block is not None and block.is_lent
 
 
-def born(number: int, prefetch: int) -> Member:
+def start_process(number: int, prefetch: int) -> WorkerProcess:
     """Starts a process that never was a copy of this one, with blocks for so many."""
     context = multiprocessing.get_context("spawn")
     pipe, other = context.Pipe()
@@ -103,10 +103,10 @@ def born(number: int, prefetch: int) -> Member:
         raise
     finally:
         other.close()
-    return Member(number, process, pipe, blocks)
+    return WorkerProcess(number, process, pipe, blocks)
 
 
-_BIRTH = threading.Lock()
+_SPAWNING = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -151,9 +151,9 @@ def _without_main_file() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def birth() -> Iterator[None]:
+def spawn_environment() -> Iterator[None]:
     """What a process inherits: no accelerator, and no Ctrl-C while it imports."""
-    with _BIRTH, _ctrl_c_later(), _without_main_file():
+    with _SPAWNING, _ctrl_c_later(), _without_main_file():
         platforms = os.environ.get("JAX_PLATFORMS")
         os.environ["JAX_PLATFORMS"] = "cpu"
         mask = None
@@ -170,22 +170,22 @@ def birth() -> Iterator[None]:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def death(member: Member) -> WorkerError:
+def exit_error(worker: WorkerProcess) -> WorkerError:
     """The error for a process that is gone: how it ended and what it was at."""
-    member.process.join(GRACE)
-    code = member.process.exitcode
+    worker.process.join(GRACE)
+    code = worker.process.exitcode
     if code is None:
         how = "closed its pipe"
     elif code < 0:
         how = f"was killed by {_signal_name(-code)}"
     else:
         how = f"ended with exit code {code}"
-    at = next((task.what for task in member.tasks.values()), None)
+    at = next((task.what for task in worker.tasks.values()), None)
     when = f"while it read {at}" if at else "while it had nothing to do"
     hint = ""
-    if not member.ready:
+    if not worker.ready:
         when = "before it was ready"
-    if not member.ready and code is not None and code > 0:
+    if not worker.ready and code is not None and code > 0:
         when += "; what it wrote to stderr says why"
         if main_has_a_file():
             hint = (
@@ -195,7 +195,7 @@ def death(member: Member) -> WorkerError:
     elif code == -9:
         hint = " If nobody killed it, the system may have run out of memory."
     return WorkerError(
-        f"ParallelDatasetIterator: worker {member.number} {how} {when}.{hint}"
+        f"ParallelDatasetIterator: worker {worker.number} {how} {when}.{hint}"
     )
 
 
@@ -206,11 +206,13 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def end(members: Sequence[Member], owner: int, lock: "threading.RLock") -> None:
+def end_processes(
+    workers: Sequence[WorkerProcess], owner: int, lock: "threading.RLock"
+) -> None:
     """Ends processes, those that are idle at once, and gives back what they used.
 
     Args:
-      members: whose.
+      workers: whose.
       owner: the process that started them; in a copy of it this does nothing.
       lock: of their pool. As the interpreter ends, a daemon thread may still look at
         them: of two that ask how a process ended only one is told.
@@ -218,17 +220,17 @@ def end(members: Sequence[Member], owner: int, lock: "threading.RLock") -> None:
     if os.getpid() != owner:
         return
     with _ctrl_c_later(), _held_soon(lock):
-        for member in members:
-            member.pipe.close()  # which a worker that waits for a request notices
+        for worker in workers:
+            worker.pipe.close()  # which a worker that waits for a request notices
         deadline = time.monotonic() + GRACE
-        for member in members:
-            member.process.join(max(0.0, deadline - time.monotonic()))
-        for member in members:
-            if member.process.is_alive():
-                member.process.kill()
-            member.process.join()
-            member.process.close()
-            _close(member.blocks)
+        for worker in workers:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+        for worker in workers:
+            if worker.process.is_alive():
+                worker.process.kill()
+            worker.process.join()
+            worker.process.close()
+            _close(worker.blocks)
 
 
 @contextlib.contextmanager

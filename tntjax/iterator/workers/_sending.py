@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tntjax._struct import describe
-from tntjax.iterator._shared import is_jax_array
+from tntjax.iterator.workers._shared_memory import is_jax_array
 
 
 def check_sendable(name: str, value: Any) -> None:

@@ -11,10 +11,10 @@ from tntjax._struct import pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._columns import with_flat
 from tntjax.dataset._index_map import IndexMap
-from tntjax.dataset._indexed_archive import Archive
 from tntjax.dataset._protocol import Spec, host_only
 from tntjax.dataset._take import take_one_by_one
-from tntjax.dataset._torch_read import Allowance
+from tntjax.dataset.indexed._archive import Archive
+from tntjax.dataset.indexed._torch_read import Allowance
 
 
 @pytree

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
-from tntjax.iterator._worker import Worker, seconds_left
+from tntjax.iterator.workers._worker import Worker, seconds_left
 
 
 class Threads:

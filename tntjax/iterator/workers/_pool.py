@@ -13,10 +13,18 @@ from typing import Any
 
 from tntjax._struct import describe
 from tntjax.iterator._errors import WorkerError, unpack_error
-from tntjax.iterator._member import Arrived, Member, Task, birth, born, death, end
-from tntjax.iterator._sending import pack_content
-from tntjax.iterator._shared import unpack
-from tntjax.iterator._worker import READY
+from tntjax.iterator.workers._process import (
+    Arrived,
+    Task,
+    WorkerProcess,
+    end_processes,
+    exit_error,
+    spawn_environment,
+    start_process,
+)
+from tntjax.iterator.workers._sending import pack_content
+from tntjax.iterator.workers._shared_memory import unpack
+from tntjax.iterator.workers._worker import READY
 
 SOON = 0.05
 """Seconds after which a thread that waits looks whether another took its replies."""
@@ -37,15 +45,17 @@ class Pool:
         self._lock, self._tickets = threading.RLock(), 0
         self._ended: str | None = None
         self._owner = os.getpid()
-        self._members: list[Member] = []
-        self._end = weakref.finalize(self, end, self._members, self._owner, self._lock)
+        self._workers: list[WorkerProcess] = []
+        self._end = weakref.finalize(
+            self, end_processes, self._workers, self._owner, self._lock
+        )
         payload = pack_content(content)
-        with self._whole():
-            with birth():
+        with self._locked():
+            with spawn_environment():
                 for number in range(num_workers):
-                    self._members.append(born(number, prefetch))
-            for member in self._members:  # all are on their way: now what may block
-                self._send(member, payload)
+                    self._workers.append(start_process(number, prefetch))
+            for worker in self._workers:  # all are on their way: now what may block
+                self._send(worker, payload)
 
     @property
     def is_closed(self) -> bool:
@@ -65,56 +75,56 @@ class Pool:
           task: who waits for it.
           request: epoch, index and how many samples there are.
         """
-        with self._when(lambda: self._idlest().free_slot() is not None):
-            member = self._idlest()
-            task.slot = member.free_slot()
-            self._ask(member, task, "get", request)
+        with self._wait_until(lambda: self._least_busy().free_slot() is not None):
+            worker = self._least_busy()
+            task.slot = worker.free_slot()
+            self._ask(worker, task, "get", request)
 
     def length(self, epoch: int, timeout: float | None) -> int:
         """Counts the samples of an epoch."""
-        members = [self._idlest()]
-        return self._ask_each(members, "len(dataset)", "length", (epoch,), timeout)[0]
+        workers = [self._least_busy()]
+        return self._ask_each(workers, "len(dataset)", "length", (epoch,), timeout)[0]
 
     def call(self, epoch: int, name: str, args: Sequence[Any], each: bool) -> list:
         """Calls a method on every worker's dataset, or on one worker's."""
         pickle.dumps(args, protocol=5)  # an error of the caller's, before all else
-        members = self._members if each else [self._idlest()]
-        return self._ask_each(members, f"dataset.{name}", "call", (epoch, name, args))
+        workers = self._workers if each else [self._least_busy()]
+        return self._ask_each(workers, f"dataset.{name}", "call", (epoch, name, args))
 
     def wait(self, sink: Arrived, count: int) -> None:
         """Waits until that many replies are there."""
-        with self._when(lambda: len(sink) >= count):
+        with self._wait_until(lambda: len(sink) >= count):
             pass
 
     def forget(self, sink: Arrived) -> None:
         """Drops what comes for somebody who is gone."""
         with self._lock:
-            for member in self._members:
-                for task in member.tasks.values():
+            for worker in self._workers:
+                for task in worker.tasks.values():
                     if task.sink is sink:
                         task.sink = None
 
     @contextlib.contextmanager
-    def _when(self, condition: Callable[[], bool]) -> Iterator[None]:
+    def _wait_until(self, condition: Callable[[], bool]) -> Iterator[None]:
         """Takes replies until a condition holds, then lets nobody else interfere.
 
         While it waits others may take its replies for it, or close the pool.
         """
         while True:
-            with self._whole():
+            with self._locked():
                 self._receive()
                 if condition():
                     yield
                     return
-                for member in self._members:
-                    member.check_time()
-                handles: list[Any] = [member.pipe for member in self._members]
-                handles += [member.process.sentinel for member in self._members]
+                for worker in self._workers:
+                    worker.check_time()
+                handles: list[Any] = [worker.pipe for worker in self._workers]
+                handles += [worker.process.sentinel for worker in self._workers]
             with contextlib.suppress(OSError):  # closed just now
                 connection.wait(handles, SOON)
 
     @contextlib.contextmanager
-    def _whole(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         """One thread at a time; what breaks off in between ends the pool."""
         with self._lock:
             if self._ended is not None:
@@ -128,72 +138,72 @@ class Pool:
 
     def _ask_each(
         self,
-        members: Sequence[Member],
+        workers: Sequence[WorkerProcess],
         what: str,
         method: str,
         args: tuple,
         timeout: float | None = None,
     ) -> list:
         sink: Arrived = deque()
-        for member in members:
+        for worker in workers:
             # A worker that writes does not read, so much is sent to an idle one only.
-            with self._when(lambda member=member: not member.tasks):
-                task = Task(sink, member.number, what, timeout=timeout)
-                self._ask(member, task, method, args)
-        self.wait(sink, len(members))
+            with self._wait_until(lambda worker=worker: not worker.tasks):
+                task = Task(sink, worker.number, what, timeout=timeout)
+                self._ask(worker, task, method, args)
+        self.wait(sink, len(workers))
         for _, fine, value in sink:
             if not fine:
                 raise value
         return [value for _, _, value in sorted(sink, key=lambda reply: reply[0])]
 
-    def _idlest(self) -> Member:
-        return min(self._members, key=lambda member: len(member.tasks))
+    def _least_busy(self) -> WorkerProcess:
+        return min(self._workers, key=lambda worker: len(worker.tasks))
 
-    def _ask(self, member: Member, task: Task, method: str, args: tuple) -> None:
+    def _ask(self, worker: WorkerProcess, task: Task, method: str, args: tuple) -> None:
         self._tickets += 1
-        if not member.tasks:
-            member.since = time.monotonic()
-        member.tasks[self._tickets] = task
+        if not worker.tasks:
+            worker.since = time.monotonic()
+        worker.tasks[self._tickets] = task
         request = (self._tickets, task.slot, task.what, method, args)
-        self._send(member, pickle.dumps(request, protocol=5))
+        self._send(worker, pickle.dumps(request, protocol=5))
 
-    def _send(self, member: Member, message: bytes) -> None:
+    def _send(self, worker: WorkerProcess, message: bytes) -> None:
         try:
-            member.pipe.send_bytes(message)
+            worker.pipe.send_bytes(message)
         except OSError:
-            raise death(member) from None
+            raise exit_error(worker) from None
 
     def _receive(self) -> None:
         """Takes the replies that are there, and notices a worker that died."""
-        for member in self._members:
-            alive = member.process.is_alive()
+        for worker in self._workers:
+            alive = worker.process.is_alive()
             try:
-                while member.pipe.poll():
-                    self._deliver(member, member.pipe.recv_bytes())
+                while worker.pipe.poll():
+                    self._deliver(worker, worker.pipe.recv_bytes())
             except (EOFError, OSError):
-                raise death(member) from None
+                raise exit_error(worker) from None
             if not alive:
-                raise death(member)
+                raise exit_error(worker)
 
-    def _deliver(self, member: Member, message: bytes) -> None:
-        member.since = time.monotonic()
+    def _deliver(self, worker: WorkerProcess, message: bytes) -> None:
+        worker.since = time.monotonic()
         if message == READY:
-            member.ready = True
+            worker.ready = True
             return
         ticket, fine, content, sizes = pickle.loads(message)
-        task = member.tasks.pop(ticket)
+        task = worker.tasks.pop(ticket)
         if task.sink is None:
             return
         try:
-            block = None if task.slot is None else member.blocks[task.slot]
+            block = None if task.slot is None else worker.blocks[task.slot]
             if fine:
-                value = unpack(content, sizes, block, member.may_lend())
+                value = unpack(content, sizes, block, worker.may_lend())
             else:
                 value = unpack_error(content)
         except Exception as error:
             error.add_note(
                 f"ParallelDatasetIterator: {task.what} came from worker"
-                f" {member.number}, but could not be rebuilt."
+                f" {worker.number}, but could not be rebuilt."
             )
             fine, value = False, error
         task.sink.append((task.position, fine, value))

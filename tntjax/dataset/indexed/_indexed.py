@@ -10,9 +10,9 @@ from tntjax._struct import describe, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._columns import with_flat
 from tntjax.dataset._index_map import IndexMap
-from tntjax.dataset._indexed_archive import Archive
-from tntjax.dataset._indexed_reader import take_items
 from tntjax.dataset._protocol import Spec, host_only
+from tntjax.dataset.indexed._archive import Archive
+from tntjax.dataset.indexed._reader import take_items
 from tntjax.utils import check_max_load
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tntjax.dataset._indexed_format import (
+from tntjax.dataset.indexed._format import (
     KINDS,
     Index,
     check_length,
@@ -17,8 +17,8 @@ from tntjax.dataset._indexed_format import (
     parse_index,
     shape_of,
 )
-from tntjax.dataset._indexed_journal import journal_name
-from tntjax.dataset._torch_read import Allowance, decode
+from tntjax.dataset.indexed._journal import journal_name
+from tntjax.dataset.indexed._torch_read import Allowance, decode
 
 
 class Archive:

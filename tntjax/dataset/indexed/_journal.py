@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tntjax.dataset._indexed_format import CODES, HEADER, INT64, KINDS, Index
+from tntjax.dataset.indexed._format import CODES, HEADER, INT64, KINDS, Index
 
 MAGIC, VERSION = b"TNTPART\0", 1
 MOST_AXES = 64

@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tntjax.iterator._member import Arrived, Task
-from tntjax.iterator._pool import Pool
-from tntjax.iterator._sending import check_sendable
+from tntjax.iterator.workers._pool import Pool
+from tntjax.iterator.workers._process import Arrived, Task
+from tntjax.iterator.workers._sending import check_sendable
 
 
 class Processes:

@@ -4,9 +4,9 @@ import itertools
 import os
 import shutil
 
-from tntjax.dataset._indexed_archive import open_index
-from tntjax.dataset._indexed_format import KINDS, Index, leading_items, write_index
-from tntjax.dataset._indexed_journal import (
+from tntjax.dataset.indexed._archive import open_index
+from tntjax.dataset.indexed._format import KINDS, Index, leading_items, write_index
+from tntjax.dataset.indexed._journal import (
     Entries,
     Journal,
     journal_name,

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from tntjax.dataset import ShuffleDataset, TableDataset, take
-from tntjax.dataset._keyed import ROUNDS, KeyedOrder, round_keys, scramble
+from tntjax.dataset._random_order import ROUNDS, KeyedOrder, round_keys, scramble
 
 NEVER = 1e-6
 """Chance that a fair order fails one of these tests; the seeds are fixed anyway."""

@@ -9,16 +9,16 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._struct import describe
-from tntjax.dataset._indexed_archive import open_index
-from tntjax.dataset._indexed_format import KINDS, write_index
-from tntjax.dataset._indexed_journal import (
+from tntjax.dataset.indexed._archive import open_index
+from tntjax.dataset.indexed._format import KINDS, write_index
+from tntjax.dataset.indexed._journal import (
     Entries,
     journal_name,
     journal_record,
     start_journal,
 )
-from tntjax.dataset._indexed_recover import recover
-from tntjax.dataset._torch_table import encode
+from tntjax.dataset.indexed._recover import recover
+from tntjax.dataset.indexed._torch_write import encode
 
 
 class IndexedDatasetWriter:

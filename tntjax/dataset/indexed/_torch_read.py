@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tntjax.dataset._torch_table import (
+from tntjax.dataset.indexed._torch_write import (
     BOOLEAN,
     FUNCTIONS,
     MOST_DEEP,

@@ -1,0 +1,3 @@
+"""Workers: threads or processes that read samples ahead."""
+
+__all__ = []
