@@ -341,7 +341,7 @@ def test_a_task_of_another_loop_is_refused():
 
 
 def test_what_is_no_promise_needs_no_loop(monkeypatch):
-    monkeypatch.setattr(asyncio, "Runner", None)
+    monkeypatch.setattr(asyncio, "new_event_loop", None)
     assert batches(CoroutineBatchDataset(range(3), 2)) == [[0, 1], [2]]
 
 

@@ -10,13 +10,19 @@ import sys
 import threading
 import time
 from concurrent.futures import CancelledError, Future
-from contextlib import closing
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tntjax.dataset import CoroutineBatchDataset, ListDataset, _daemon
-from tntjax.dataset._daemon import DaemonThreads
+from tntjax.dataset import (
+    CoroutineBatchDataset,
+    ListDataset,
+    ShuffleDataset,
+    _daemon,
+)
+from tntjax.dataset._daemon import DaemonThreads, ReadingLoop, find_loop
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = 1200  # seconds of a read that is not to be waited for
@@ -333,20 +339,97 @@ def test_reads_see_the_context_variables_of_the_caller(within):
     assert contextvars.copy_context().run(within, read) == [7, 7, 7]
 
 
-def test_a_function_that_was_cancelled_in_time_is_not_called(reads):
-    called = []
-    with closing(DaemonThreads(1)) as threads:
-        first = threads.submit(reads.begun.wait, SOON)
-        second = threads.submit(called.append, 2)
-        assert second.cancel()
-        reads.begun.set()
-        assert first.result()
+def test_a_function_that_was_cancelled_in_time_is_not_called():
+    called, future = [], Future()
+    future.cancel()
+    _daemon.answer(future, lambda: called.append(1))
     assert not called
 
 
 def test_a_thread_that_is_idle_is_used_again():
-    with closing(DaemonThreads(1000)) as threads:
-        for _ in range(100):
-            threads.submit(int).result()
-            time.sleep(0.001)  # a thread is idle a little after its answer
-        assert [thread.name for thread in threading.enumerate()].count("tntjax") < 100
+    threads = DaemonThreads()
+    for _ in range(100):
+        threads.submit(int).result()
+        time.sleep(0.001)  # a thread is idle a little after its answer
+    assert [thread.name for thread in threading.enumerate()].count("tntjax") < 100
+    threads.close()
+
+
+# ---- the loop -----------------------------------------------------------------------
+
+
+class Store:
+    """A store with one connection, which belongs to the loop that opened it."""
+
+    def __init__(self):
+        self.loops, self.lock = set(), None
+
+    def __len__(self):
+        return 8
+
+    async def fetch(self, index):
+        self.loops.add(asyncio.get_running_loop())
+        self.lock = self.lock or asyncio.Lock()
+        async with self.lock:
+            await asyncio.sleep(0.001)  # so that the lock binds itself to the loop
+        return index
+
+    def __getitem__(self, index):
+        return self.fetch(index)
+
+
+def test_a_connection_outlives_a_batch_and_an_epoch(within):
+    store = Store()
+    for epoch in range(3):
+        dataset = CoroutineBatchDataset(ShuffleDataset(store, epoch), 4)
+        batches = within(partial(list, dataset))
+        assert sorted(np.concatenate(batches)) == list(range(8))
+    assert len(store.loops) == 1
+
+
+def test_the_loop_ends_with_the_store():
+    store = Store()
+    CoroutineBatchDataset(store, 4)[0]
+    (loop,) = store.loops
+    assert loop.is_running()
+    del store
+    gc.collect()
+    assert loop.is_closed()
+
+
+def test_a_loop_that_ends_cancels_what_still_runs():
+    log = []
+
+    class Background(Store):
+        async def fetch(self, index):
+            self.task = asyncio.create_task(asyncio.sleep(LONG))
+            self.task.add_done_callback(lambda task: log.append(task.cancelled()))
+            return await super().fetch(index)
+
+    CoroutineBatchDataset(Background(), 1)[0]
+    gc.collect()
+    assert log == [True]
+
+
+def test_stores_have_loops_of_their_own():
+    stores = Store(), Store()
+    for store in stores:
+        CoroutineBatchDataset(store, 4)[0]
+    assert stores[0].loops.isdisjoint(stores[1].loops)
+
+
+def test_a_copy_of_the_process_has_a_loop_of_its_own(monkeypatch):
+    store = Store()
+    first = find_loop(CoroutineBatchDataset(store, 4))
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    second = find_loop(CoroutineBatchDataset(store, 4))
+    assert second is not first
+    assert find_loop(CoroutineBatchDataset(store, 4)) is second
+
+
+def test_a_loop_may_be_closed_from_inside():
+    async def close():
+        loop.close()
+
+    loop = ReadingLoop()
+    assert loop.run(close()) is None

@@ -13,13 +13,15 @@ from tntjax.utils import check_integer
 class CoroutineBatchDataset(BatchDataset):
     """A `BatchDataset` that reads the samples of a batch at the same time.
 
-    A sample of the dataset below may be a promise: a function without arguments, which
+    A sample of what is wrapped may be a promise: a function without arguments, which
     is called in a thread; a `concurrent.futures.Future`; or an awaitable, such as what
     an `async def` function returns. All samples of a batch are asked for before the
     first is waited for. So a slow store can note the indices and answer them together.
 
-    Each batch has an event loop of its own, in a thread of its own where one runs
-    already, as in Jupyter: open a session inside the coroutine, or keep it in a thread.
+    Reads run in an event loop in a thread of its own, which lives as long as the
+    innermost dataset does: a session opened in one batch serves the next ones, in later
+    epochs too. In another process, such as a worker's, there is another loop.
+
     An error or Ctrl-C cancels the other reads, and nothing new begins. A function that
     runs cannot be cancelled: it has a second, and is then left to end by itself, in a
     thread for which the interpreter does not wait.
@@ -72,8 +74,7 @@ class CoroutineBatchDataset(BatchDataset):
     _merges_each: ClassVar[bool] = True
 
     def _read(self, indices: list[int]) -> list[Any]:
-        name = type(self).__name__
-        return read_all(self.dataset.__getitem__, indices, self.concurrency, name)
+        return read_all(self, indices, self.concurrency)
 
     @property
     def spec(self) -> Spec:

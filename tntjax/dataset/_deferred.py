@@ -2,13 +2,14 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from tntjax.dataset._daemon import DaemonThreads
+from tntjax.dataset import _daemon
+from tntjax.dataset._daemon import find_loop
 
 FOREIGN_TASK = """Sample {index} is an asyncio Task or Future, which belongs to the \
 loop that made it, and that one stands still meanwhile.
@@ -19,40 +20,39 @@ Right: the coroutine itself, or a future of a thread pool,
     return threads.submit(load, index)"""
 
 
-def read_all(
-    read: Callable[[int], Any], indices: Sequence[int], concurrency: int, name: str
-) -> list[Any]:
+def read_all(batches: Any, indices: Sequence[int], concurrency: int) -> list[Any]:
     """Reads samples that may come as promises.
 
     Args:
-      read: `index -> sample`, or a function without arguments, a future of
-        `concurrent.futures` or an awaitable that gives one.
-      indices: what to read. `read` is called for all of them first.
+      batches: who reads. What it wraps gives samples, or functions without arguments,
+        futures of `concurrent.futures` or awaitables that give one.
+      indices: what to read. All samples are asked for first.
       concurrency: how many functions and awaitables run at a time.
-      name: who reads, for errors.
 
     Returns:
       The samples, in order.
     """
     issued: list[Any] = []
+    called: list[Future] = []
+    name = type(batches).__name__
     try:
         for index in indices:
             with _naming(index, name):
-                issued.append(read(index))
+                issued.append(batches.dataset[index])
                 if asyncio.isfuture(issued[-1]):
                     raise TypeError(FOREIGN_TASK.format(index=index))
         if not any(map(_is_deferred, issued)):
             return issued
-        with closing(DaemonThreads(concurrency)) as threads:
-            outcome = _run(
-                lambda: _resolved(issued, indices, concurrency, threads, name)
-            )
+        loop = find_loop(batches)
+        reads = _Reads(name, asyncio.Semaphore(concurrency), loop.threads, called)
+        outcome = loop.run(reads.resolve_all(issued, indices))
         if isinstance(outcome, _Failure):
             raise outcome.error
         return outcome
     finally:
         for value in issued:
             _abandon(value)
+        wait(called, _daemon.GRACE)  # what was given up may end, and not for long
 
 
 @dataclass(frozen=True)
@@ -84,104 +84,63 @@ def _abandon_result(future: Future) -> None:
         _abandon(future.result())
 
 
-Work = Callable[[], Coroutine[Any, Any, Any]]
+@dataclass
+class _Reads:
+    """What the reads of a batch share: at most so many run that the gate lets in."""
 
+    name: str
+    gate: asyncio.Semaphore
+    threads: _daemon.DaemonThreads
+    called: list[Future]
 
-def _run(work: Work) -> Any:
-    """Runs a loop of our own: where one runs already, as in Jupyter, in a thread."""
-    return _run_beside(work) if _a_loop_runs() else _run_here(work)
-
-
-def _a_loop_runs() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _run_here(work: Work) -> Any:
-    # With a factory the loop that this thread has set, if any, stays set.
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        return runner.run(work())
-
-
-def _run_beside(work: Work) -> Any:
-    begun: Future = Future()
-
-    async def begin() -> Any:
-        begun.set_result(asyncio.current_task())
-        return await work()
-
-    with closing(DaemonThreads(1)) as thread:
+    async def resolve_all(
+        self, values: Sequence[Any], indices: Sequence[int]
+    ) -> list[Any] | _Failure:
+        """Returns the samples, or how the first of them that failed did."""
+        pairs = zip(values, indices, strict=True)
+        tasks = [asyncio.ensure_future(self._resolve(*pair)) for pair in pairs]
         try:
-            return thread.submit(_run_here, begin).result()
-        except BaseException:  # Ctrl-C, which comes to the thread that waits
-            begun.add_done_callback(_cancel)
-            raise
+            for task in asyncio.as_completed(tasks):
+                outcome = await task
+                if isinstance(outcome, _Failure):
+                    return outcome
+            return [task.result() for task in tasks]
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _resolve(self, value: Any, index: int) -> Any:
+        try:
+            with _naming(index, self.name):
+                try:
+                    while _is_deferred(value):
+                        value = await self._keep(value)
+                except asyncio.CancelledError as error:
+                    raise CancelledError("The read was cancelled.") from error
+        except BaseException as error:
+            return _Failure(error)
+        return value
+
+    async def _keep(self, promise: Any) -> Any:
+        """Returns what a promise gives, which may be another promise."""
+        if isinstance(promise, Future):
+            return await _await_future(promise)  # runs elsewhere and takes no place
+        await self.gate.acquire()
+        if inspect.isawaitable(promise):
+            given = await promise
+        else:
+            self.called.append(self.threads.submit(promise))
+            given = await _await_future(self.called[-1])
+        self.gate.release()  # not after an error: nothing more is to begin
+        return given
 
 
-def _cancel(begun: Future) -> None:
-    task = begun.result()
-    with suppress(RuntimeError):  # it is done, and its loop closed
-        task.get_loop().call_soon_threadsafe(task.cancel)
+async def _await_future(future: Future) -> Any:
+    """Awaits another thread's future, which is cancelled with the waiting.
 
-
-async def _resolved(
-    issued: Sequence[Any],
-    indices: Sequence[int],
-    concurrency: int,
-    threads: DaemonThreads,
-    name: str,
-) -> list[Any] | _Failure:
-    """The samples, or how the first of them that failed did."""
-    gate = asyncio.Semaphore(concurrency)
-    tasks = [
-        asyncio.ensure_future(_resolve(value, index, gate, threads, name))
-        for value, index in zip(issued, indices, strict=True)
-    ]
-    try:
-        for task in asyncio.as_completed(tasks):
-            outcome = await task
-            if isinstance(outcome, _Failure):
-                return outcome
-        return [task.result() for task in tasks]
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _resolve(
-    value: Any, index: int, gate: asyncio.Semaphore, threads: DaemonThreads, name: str
-) -> Any:
-    try:
-        with _naming(index, name):
-            try:
-                while _is_deferred(value):
-                    value = await _given(value, gate, threads)
-            except asyncio.CancelledError as error:
-                raise CancelledError("The read was cancelled.") from error
-    except BaseException as error:
-        return _Failure(error)
-    return value
-
-
-async def _given(value: Any, gate: asyncio.Semaphore, threads: DaemonThreads) -> Any:
-    """What a promise gives, which may be another promise."""
-    if isinstance(value, Future):
-        return await _result(value)  # runs elsewhere, whether we wait or not
-    await gate.acquire()
-    if inspect.isawaitable(value):
-        given = await value
-    else:
-        given = await _result(threads.submit(value))
-    gate.release()  # not after an error: nothing more is to begin
-    return given
-
-
-async def _result(future: Future) -> Any:
-    """The result of another thread's future, which is cancelled with the waiting."""
+    `asyncio.wrap_future` would hang on a StopIteration.
+    """
     loop, done = asyncio.get_running_loop(), asyncio.Event()
 
     def wake(_: Future) -> None:
