@@ -435,5 +435,5 @@ def test_what_a_process_was_at_when_it_died(pipe):
 
 def test_a_copy_of_the_process_leaves_the_workers_alone(pipe):
     member = WorkerProcess(0, Ended(0), pipe[0], [])
-    _process.end_processes([member], owner=os.getpid() + 1)
+    _process.end_processes([member], os.getpid() + 1, threading.RLock())
     assert not pipe[0].closed

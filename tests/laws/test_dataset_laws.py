@@ -286,12 +286,23 @@ CASES = {
         lambda: SplitDataset(listed(), {"a": 3, "b": 8}).select("a")
     ),
 }
-every_dataset = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-every_traced_dataset = pytest.mark.parametrize(
-    "case",
-    [case for case in CASES.values() if case.traced],
-    ids=[name for name, case in CASES.items() if case.traced],
-)
+
+
+def rows(chosen):
+    """Parametrizes a law; in the fast lane it is asked once a family."""
+    return pytest.mark.parametrize(
+        "case",
+        [
+            pytest.param(case, id=name, marks=[pytest.mark.slow] * ("," in name))
+            for name, case in CASES.items()
+            if chosen(name, case)
+        ],
+    )
+
+
+every_dataset = rows(lambda name, case: True)
+every_traced_dataset = rows(lambda name, case: case.traced)
+one_a_family = rows(lambda name, case: "," not in name)  # what the base sees to
 
 
 def samples_of(dataset):
@@ -349,7 +360,7 @@ def test_an_index_gives_equal_samples_each_time(case):
     assert_equal(samples_of(dataset), samples_of(dataset))
 
 
-@every_dataset
+@one_a_family
 @pytest.mark.parametrize(
     "read",
     [
@@ -369,7 +380,7 @@ def test_an_index_below_0_or_at_the_length_is_an_error(case, read):
             read(dataset, index)
 
 
-@every_traced_dataset
+@one_a_family
 def test_an_index_below_0_or_at_the_length_is_an_error_on_a_device_too(case):
     dataset = jax.device_put(case.make())
     for index in (len(dataset), -1):
@@ -385,14 +396,14 @@ def test_an_index_below_0_or_at_the_length_is_an_error_on_a_device_too(case):
 NO_INDEX = [1.0, "0", None, slice(2), np.arange(2), jnp.arange(2), True, np.True_]
 
 
-@every_dataset
+@one_a_family
 @pytest.mark.parametrize("index", NO_INDEX, ids=str)
 def test_an_index_is_an_integer(case, index):
     with pytest.raises(TypeError, match=r"Dataset.*\[index\] needs one integer, got"):
         case.make()[index]
 
 
-@every_dataset
+@one_a_family
 def test_a_bool_is_not_an_index(case):
     for dataset in (case.make(), jax.device_put(case.make())):
         for index in (True, np.True_, np.array(True), jnp.array(True)):
@@ -402,7 +413,7 @@ def test_a_bool_is_not_an_index(case):
                 take(dataset, index)
 
 
-@every_dataset
+@one_a_family
 @pytest.mark.parametrize(
     "indices",
     [
@@ -424,7 +435,7 @@ def test_bools_are_no_indices(case, indices):
             take(dataset, indices)
 
 
-@every_dataset
+@one_a_family
 @pytest.mark.parametrize("kind", [np.int64, np.uint8, np.array, jnp.uint8, jnp.int32])
 def test_an_index_may_be_an_integer_of_numpy_or_jax(case, kind):
     dataset = case.make()
@@ -451,7 +462,7 @@ def test_what_is_no_dataset_is_refused_at_once(make, dataset):
         make(dataset)
 
 
-@every_dataset
+@one_a_family
 def test_iterating_is_indexing(case):
     dataset = case.make()
     assert_equal(list(dataset), samples_of(dataset))
@@ -546,7 +557,7 @@ def test_may_be_put_on_a_device(case):
     assert_equal(samples_of(jax.device_put(dataset)), samples_of(dataset))
 
 
-@every_dataset
+@one_a_family
 def test_cannot_be_changed(case):
     dataset = case.make()
     for name in vars(dataset):
@@ -607,11 +618,7 @@ def test_other_indices_and_other_leaves_compile_nothing(case):
     assert len(traces) == 1
 
 
-@pytest.mark.parametrize(
-    "case",
-    [case for case in CASES.values() if not case.traced],
-    ids=[name for name, case in CASES.items() if not case.traced],
-)
+@rows(lambda name, case: not case.traced)
 def test_what_compiled_code_cannot_read_says_so(case):
     dataset = case.make()
     with pytest.raises(TypeError, match=r"(on|in) (the host|NumPy)|holds NumPy arrays"):
@@ -715,6 +722,7 @@ def alike(dataset):
     return [position for position, shape in enumerate(shapes) if shape == shapes[0]]
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(compositions(), st.data())
 def test_compositions_read_alike_one_by_one_together_and_compiled(dataset, data):
@@ -732,6 +740,7 @@ def test_compositions_read_alike_one_by_one_together_and_compiled(dataset, data)
         assert_equal(jax.jit(take)(resident, indices), expected)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(compositions(), st.integers(1, 9), st.integers(0, 5))
 def test_chunks_of_compositions_hold_their_samples(dataset, room, start):
