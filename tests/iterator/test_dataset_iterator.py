@@ -100,10 +100,22 @@ ROOMS = {
     "by bytes": lambda position, size: max(1, 40 // max(1, size)),
     "little but at the start": lambda position, size: 9 if position == 0 else 2,
 }
-every_iterator = pytest.mark.parametrize(
-    "iterator", ITERATORS.values(), ids=ITERATORS.keys()
-)
-every_room = pytest.mark.parametrize("room", ROOMS.values(), ids=ROOMS.keys())
+FAST = {"batches", "loaded", "perm", "filter", "transform", "empty", "device", "3"}
+"""Rows that are in the fast lane."""
+
+
+def rows(name, table):
+    return pytest.mark.parametrize(
+        name,
+        [
+            pytest.param(value, id=key, marks=[pytest.mark.slow] * (key not in FAST))
+            for key, value in table.items()
+        ],
+    )
+
+
+every_iterator = rows("iterator", ITERATORS)
+every_room = rows("room", ROOMS)
 
 read_compiled = jax.jit(lambda chunk: jax.lax.map(chunk.read, chunk.xs))
 

@@ -17,6 +17,18 @@ BACKENDS = ("thread", "process")
 NUMBERS = (1, 2, 3)
 
 
+def slow_but(name, fast, values):
+    """Parametrizes a test, of which the fast lane runs one row."""
+    marks = {value: [pytest.mark.slow] * (value != fast) for value in values}
+    return pytest.mark.parametrize(
+        name, [pytest.param(value, marks=marks[value]) for value in values]
+    )
+
+
+each_backend = slow_but("backend", "thread", BACKENDS)
+each_number = slow_but("num_workers", 2, NUMBERS)
+
+
 def assert_equal(actual, expected):
     """The same samples: structure, dtypes and values."""
     actual, expected = list(actual), list(expected)
@@ -53,8 +65,8 @@ def close_at_the_end():
     over_compositions.cache_clear()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("num_workers", NUMBERS)
+@each_backend
+@each_number
 @pytest.mark.parametrize("epoch", range(len(cases.COMPOSITIONS)))
 def test_a_run_is_exact_from_any_place(backend, num_workers, epoch):
     expected = list(tnt.DatasetIterator(cases.by_epoch).run(epoch))
@@ -71,6 +83,7 @@ filters = st.sampled_from(
 transforms = st.sampled_from([None, lambda s: {**s, "target": s["target"] + 1}])
 
 
+@pytest.mark.slow
 @given(st.sampled_from(BACKENDS), st.integers(0, 25), perms, filters, transforms)
 def test_what_the_consumer_does_is_exact_too(backend, start, perm, filter, transform):
     changes = {"perm": perm, "filter": filter, "transform": transform}
@@ -79,6 +92,7 @@ def test_what_the_consumer_does_is_exact_too(backend, start, perm, filter, trans
     assert_equal(ours.run(1, start), expected[start:])
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 12), min_size=23, max_size=23), st.booleans())
 def test_what_is_kept_of_a_sample_does_not_change(until, whole):
     """Each sample, or a part of it, is kept while so many more arrive."""
@@ -101,14 +115,14 @@ def test_what_is_kept_of_a_sample_outlives_the_workers():
     assert_equal(samples[1:], list(cases.loaded())[1:])
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_backend
 def test_a_new_order_each_epoch(backend):
     iterator = over_compositions(backend, 2)
     for epoch in (1000, 1001, 1002, 1000):
         assert_equal(iterator.run(epoch), cases.shuffled(epoch))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_backend
 def test_several_runs_at_once(backend):
     iterator = over_compositions(backend, 2)
     first, second = iterator.run(0), iterator.run(1)
@@ -117,7 +131,7 @@ def test_several_runs_at_once(backend):
     assert_equal([b for _, b in pairs], cases.table())
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_backend
 def test_runs_in_several_threads(backend):
     iterator = over_compositions(backend, 2)
     results = {}
@@ -134,7 +148,7 @@ def test_runs_in_several_threads(backend):
         assert_equal(results[epoch], tnt.DatasetIterator(cases.by_epoch).run(epoch))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_backend
 def test_a_run_that_was_left_leaks_nothing_into_the_next(backend):
     iterator = over_compositions(backend, 3)
     for taken in range(4):
@@ -145,7 +159,7 @@ def test_a_run_that_was_left_leaks_nothing_into_the_next(backend):
         assert_equal(iterator.run(1), cases.table())
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_backend
 def test_without_order_every_sample_comes_once(backend):
     iterator = like(over_compositions(backend, 3), ordered=False)
     assert sorted(s["target"] for s in iterator.run(0)) == list(range(23))
@@ -199,7 +213,7 @@ def test_a_slow_sample_does_not_make_the_others_pile_up():
     assert len(started) <= 9
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_backend
 def test_every_worker_works(backend):
     at_work = set(over_compositions(backend, 2).run(cases.PROCESSES))
     assert len(at_work) == (2 if backend == "process" else 1)
@@ -216,7 +230,7 @@ def test_threads_read_at_once():
     assert list(iterator) == list(range(8))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_backend
 def test_exec_calls_a_method_in_each_worker(backend, monkeypatch):
     monkeypatch.setattr(cases, "INITIALISED", None)
     iterator = tnt.ParallelDatasetIterator(
@@ -238,14 +252,14 @@ def test_exec_calls_a_method_in_each_worker(backend, monkeypatch):
         assert iterator.exec("__len__") == [4, 4, 4]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_backend
 def test_exec_asks_the_dataset_of_an_epoch(backend):
     iterator = over_compositions(backend, 2)
     assert iterator.exec("__len__", epoch=3) == [7, 7]
     assert iterator.exec_single("__len__", epoch=4) == 6
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_backend
 def test_exec_within_a_run(backend):
     iterator = over_compositions(backend, 2)
     run = iterator.run(0)
@@ -282,7 +296,7 @@ def perm_that_raises(error, position):
     return position
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_backend
 @pytest.mark.parametrize(
     ("error", "expected"), [(KeyError, KeyError), (StopIteration, RuntimeError)]
 )
@@ -304,7 +318,7 @@ def test_a_perm_that_raises_without_order():
         list(tnt.ParallelDatasetIterator(range(9), 2, perm=perm, ordered=False))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_backend
 def test_a_worker_does_one_thing_at_a_time(backend):
     # A class is a function that makes a dataset.
     with tnt.ParallelDatasetIterator(cases.OneAtATime, 2, backend=backend) as iterator:
@@ -330,7 +344,7 @@ def network(params, input):
     return (input * params["weight"]).mean((1, 2)) + params["bias"]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_backend
 @pytest.mark.parametrize("steps_per_call", [1, 4, "auto"])
 def test_an_engine_trains_as_with_dataset_iterator(backend, steps_per_call):
     def prepare(state):
@@ -375,7 +389,7 @@ def test_chunks_have_the_samples_of_a_run():
     assert_equal(samples, list(tnt.BatchDataset(cases.table(), 4))[1::2])
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_backend
 def test_chunks_that_were_left_end_their_run(backend):
     iterator = over_compositions(backend, 2)
     chunks = iterator.chunks(1, 0, lambda position, size: 2)
@@ -397,7 +411,7 @@ def test_a_run_gives_back_what_is_handed_in():
     assert list(iterator) == [marker, None]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_backend
 def test_it_is_a_value(backend):
     iterator = tnt.ParallelDatasetIterator(
         cases.by_epoch, 2, perm=abs, filter=bool, backend=backend
@@ -416,7 +430,7 @@ def test_it_is_a_value(backend):
     assert mapped._workers is iterator._workers
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@each_backend
 def test_closing_ends_a_run_and_allows_the_next(backend):
     iterator = tnt.ParallelDatasetIterator(cases.sleeping, 2, backend=backend)
     iterator.close()

@@ -61,6 +61,7 @@ def left_over():
 # ---- a dataset that raises ----------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_an_error_comes_in_its_turn_and_names_the_index(backend):
     with parallel(cases.failing, backend=backend) as iterator:
@@ -74,6 +75,7 @@ def test_an_error_comes_in_its_turn_and_names_the_index(backend):
         assert "__getitem__" in str(error.__cause__)  # where in the worker's code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_an_error_that_pickle_cannot_rebuild_keeps_its_class(backend):
     with parallel(cases.failing_oddly, backend=backend) as iterator:
@@ -81,6 +83,7 @@ def test_an_error_that_pickle_cannot_rebuild_keeps_its_class(backend):
     assert str(error) == "this and that"
 
 
+@pytest.mark.slow
 def test_an_error_of_a_class_that_only_the_worker_has():
     with parallel(cases.failing_locally, backend="process") as iterator:
         _, error = until_the_error(iterator, tnt.WorkerError, r"dataset\[6\]")
@@ -88,6 +91,7 @@ def test_an_error_of_a_class_that_only_the_worker_has():
     assert "LocalError" in str(error.__cause__)
 
 
+@pytest.mark.slow
 def test_a_sample_that_cannot_be_sent():
     with parallel(cases.unpicklable, backend="process") as iterator:
         got, error = until_the_error(
@@ -99,6 +103,7 @@ def test_a_sample_that_cannot_be_sent():
         assert len(list(iterator)) == 4  # which threads needn't
 
 
+@pytest.mark.slow
 def test_a_result_that_cannot_be_sent():
     with parallel(cases.generating, backend="process") as iterator:
         with pytest.raises(TypeError) as caught:
@@ -106,6 +111,7 @@ def test_a_result_that_cannot_be_sent():
     assert "from dataset.generate cannot be sent" in caught.value.__notes__[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "closure, error, text",
     [
@@ -120,6 +126,7 @@ def test_a_closure_that_fails(closure, error, text):
     assert "was making its dataset, for epoch 0" in caught.__notes__[-1]
 
 
+@pytest.mark.slow
 def test_a_closure_that_fails_in_a_process():
     with parallel(cases.fails_to_start, backend="process") as iterator:
         for _ in range(2):
@@ -150,6 +157,7 @@ def test_a_worker_that_was_killed():
         assert list(iterator.run(0, 7)) == [7, 8, 9, 10, 11]  # with new processes
 
 
+@pytest.mark.slow
 def test_a_worker_that_exits():
     closure = partial(cases.dying, how=0)
     with parallel(closure, 2, backend="process", ordered=False) as iterator:
@@ -167,6 +175,7 @@ def test_a_worker_that_exits():
             iterator._workers._pool.submit(None, (0, 0, 0))
 
 
+@pytest.mark.slow
 def test_a_worker_that_died_but_left_its_pipe_to_another(monkeypatch):
     with parallel(cases.failing, backend="process") as iterator:
         run = iterator.run()
@@ -182,6 +191,7 @@ def test_a_worker_that_died_but_left_its_pipe_to_another(monkeypatch):
 # ---- leaving early ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_leaving_early(backend):
     iterator = parallel(cases.loaded_closure, 2, backend=backend)
@@ -196,6 +206,7 @@ def test_leaving_early(backend):
     del run, iterator  # without close
 
 
+@pytest.mark.slow
 def test_a_run_that_was_left_takes_nothing_from_another(tmp_path):
     path = tmp_path / "go"
     closure = partial(cases.holding, path)
@@ -207,6 +218,7 @@ def test_a_run_that_was_left_takes_nothing_from_another(tmp_path):
         assert [sample.number for sample in other] == [1, 2]
 
 
+@pytest.mark.slow
 def test_what_comes_for_a_run_that_was_left_is_not_rebuilt(tmp_path, monkeypatch):
     monkeypatch.setattr(cases, "REBUILT", [])
     path = tmp_path / "go"
@@ -219,6 +231,7 @@ def test_what_comes_for_a_run_that_was_left_is_not_rebuilt(tmp_path, monkeypatch
     assert cases.REBUILT == [0, 0, 1, 2]
 
 
+@pytest.mark.slow
 def test_a_ctrl_c_in_the_consumer(monkeypatch):
     with parallel(cases.sleeping, backend="process") as iterator:
         run = iterator.run()
@@ -234,6 +247,7 @@ def test_a_ctrl_c_in_the_consumer(monkeypatch):
         assert next(iter(iterator)) == 0  # the workers took no notice
 
 
+@pytest.mark.slow
 def test_what_breaks_off_between_two_messages_ends_the_workers(monkeypatch):
     def interrupted(*args):
         raise KeyboardInterrupt
@@ -249,6 +263,7 @@ def test_what_breaks_off_between_two_messages_ends_the_workers(monkeypatch):
         assert next(iter(iterator)) == 0
 
 
+@pytest.mark.slow
 def test_replies_that_another_thread_takes_are_noticed(monkeypatch):
     with parallel(cases.sleeping, backend="process") as iterator:
         run = iterator.run()
@@ -270,6 +285,7 @@ def test_replies_that_another_thread_takes_are_noticed(monkeypatch):
         run.close()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_epoch():
     with parallel(cases.many, 2, backend="process") as iterator:
         for taken, sample in enumerate(iterator, start=1):
@@ -308,6 +324,7 @@ def test_a_closure_of_a_session_is_named_before_anything_starts(monkeypatch):
     assert list(parallel(main.closure)) == [0]
 
 
+@pytest.mark.slow
 def test_a_copy_of_the_process_starts_workers_of_its_own():
     with parallel(cases.loaded_closure, backend="process") as iterator:
         expected = iterator.exec("__len__")
@@ -324,6 +341,7 @@ def test_jax_arrays_stay_here():
         parallel(dataset, backend="process")
 
 
+@pytest.mark.slow
 def test_workers_start_no_jax():
     """Though BatchDataset and all of tntjax were at work there."""
     with parallel(cases.looks_at_jax, backend="process") as iterator:
@@ -332,6 +350,7 @@ def test_workers_start_no_jax():
             assert platforms == ["cpu"]
 
 
+@pytest.mark.slow
 def test_jax_arrays_arrive_as_numpy_arrays():
     with parallel(cases.makes_jax_arrays, backend="process") as iterator:
         for number, array in enumerate(iterator):
@@ -339,6 +358,7 @@ def test_jax_arrays_arrive_as_numpy_arrays():
             np.testing.assert_array_equal(array, np.full(2000, number))
 
 
+@pytest.mark.slow
 def test_starting_leaves_the_surroundings_as_they_were(monkeypatch):
     for platforms in (None, "cpu"):
         if platforms is None:
@@ -365,6 +385,7 @@ def test_a_process_that_cannot_be_started(monkeypatch):
         list(parallel([1], backend="process"))
 
 
+@pytest.mark.slow
 def test_a_sample_that_cannot_be_rebuilt_here(monkeypatch):
     with parallel(cases.many, backend="process") as iterator:
         run = iterator.run()
@@ -374,6 +395,7 @@ def test_a_sample_that_cannot_be_rebuilt_here(monkeypatch):
         assert "dataset[" in error.__notes__[-1]
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_long_at_it_is_ended():
     closure = partial(cases.sleeping, seconds=3600)
     with parallel(closure, backend="process") as iterator:

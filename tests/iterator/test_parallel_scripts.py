@@ -84,6 +84,7 @@ def end_of(process):
     return process.returncode, output, errors
 
 
+@pytest.mark.slow
 def test_the_interpreter_ends_with_runs_under_way(start):
     script = READS + "if __name__ == '__main__': a, b = read('thread'), read('process')"
     assert end_of(start(script)) == (0, "", "")
@@ -101,6 +102,7 @@ def test_an_error_ends_the_program(start):
     assert errors.endswith("ZeroDivisionError: division by zero\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["thread", "process"])
 def test_ctrl_c(start, backend):
     script = READS + (
@@ -116,6 +118,7 @@ def test_ctrl_c(start, backend):
     assert errors.endswith("KeyboardInterrupt\n")
 
 
+@pytest.mark.slow
 def test_ctrl_c_when_the_workers_have_nothing_to_do(start):
     script = READS + (
         "if __name__ == '__main__':\n"
@@ -130,6 +133,7 @@ def test_ctrl_c_when_the_workers_have_nothing_to_do(start):
     assert errors.count("Traceback") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_workers", "seconds"), [(1, 0.1), (4, 0.0)])
 def test_ctrl_c_while_the_workers_start(start, num_workers, seconds):
     script = READS + (
@@ -150,6 +154,7 @@ def test_ctrl_c_while_the_workers_start(start, num_workers, seconds):
     assert errors.endswith("KeyboardInterrupt\n")
 
 
+@pytest.mark.slow
 def test_workers_end_when_their_consumer_is_killed(start):
     script = READS + (
         "if __name__ == '__main__':\n    run = read('process')\n"
@@ -176,6 +181,7 @@ if __name__ == '__main__':
 )
 
 
+@pytest.mark.slow
 def test_workers_that_are_long_at_it_end_when_their_consumer_is_killed(start):
     process = start(LONG + "    print('reads', flush=True)\n    time.sleep(60)\n")
     assert process.stdout.readline() == "reads\n"
@@ -184,6 +190,7 @@ def test_workers_that_are_long_at_it_end_when_their_consumer_is_killed(start):
     assert (code, errors) == (-signal.SIGKILL, "")
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_leaves_no_worker(start):
     script = LONG + (
         "    ending = threading.Event()\n"
@@ -206,6 +213,7 @@ def test_a_second_ctrl_c_leaves_no_worker(start):
     assert end_of(start(script)) == (0, "0\n", "")
 
 
+@pytest.mark.slow
 def test_a_script_without_guard_is_told_what_to_do(start):
     code, _, errors = end_of(start(READS + "read('process')"))
     assert code == 1
@@ -214,6 +222,7 @@ def test_a_script_without_guard_is_told_what_to_do(start):
     assert "belongs under `if __name__ == '__main__':`" in last
 
 
+@pytest.mark.slow
 def test_functions_of_a_script_are_found(start):
     script = READS + (
         "def closure(worker):\n    return [worker, 7]\n"
@@ -224,6 +233,7 @@ def test_functions_of_a_script_are_found(start):
     assert end_of(start(script)) == (0, "[0, 7] [1]\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["thread", "process"])
 @pytest.mark.parametrize("end", ["", "1 / 0", "os.kill(os.getpid(), signal.SIGINT)"])
 def test_the_interpreter_ends_while_a_daemon_thread_reads(start, backend, end):
@@ -249,6 +259,7 @@ def test_the_interpreter_ends_while_a_daemon_thread_reads(start, backend, end):
     assert "Exception ignored" not in errors
 
 
+@pytest.mark.slow
 def test_a_run_that_outlives_all_else_ends_in_silence(start):
     script = READS + (
         "import sys\n"
@@ -261,6 +272,7 @@ def test_a_run_that_outlives_all_else_ends_in_silence(start):
     assert end_of(start(script)) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_a_program_from_stdin_has_workers_and_needs_no_guard(start):
     script = (
         "import subprocess, sys\n"
@@ -272,6 +284,7 @@ def test_a_program_from_stdin_has_workers_and_needs_no_guard(start):
     assert end_of(start(script)) == (0, "[1, 2] <stdin>\n", "")
 
 
+@pytest.mark.slow
 def test_where_ctrl_c_is_ignored_workers_and_what_they_run_ignore_it_too(start):
     script = READS + (
         "import signal, subprocess, sys\n"

@@ -6,7 +6,7 @@ import pytest
 
 import tntjax as tnt
 from tests.iterator import parallel_cases as cases
-from tntjax.iterator._source import check_source, dataset_of, open_source
+from tntjax.iterator._source import check_source, make_dataset, open_source
 from tntjax.iterator.workers._worker import Worker
 
 BACKENDS = ("thread", "process")
@@ -66,7 +66,7 @@ FUNCTIONS = {
 def test_a_function_gets_what_its_parameters_say(name):
     function, expected = FUNCTIONS[name]
     check_source(function, "Iterator")
-    dataset = dataset_of(open_source(function, worker=3), epoch=7, worker=3)
+    dataset = make_dataset(open_source(function, worker=3), epoch=7, worker=3)
     assert [dataset[index] for index in range(len(dataset))] == expected
 
 

@@ -49,15 +49,8 @@ def read_ahead(
 ) -> Iterator[Sample]:
     """Yields samples of a run while the next ones are read.
 
-    Args:
-      run: who reads them.
-      positions: which samples.
-      index_of: `position -> index`.
-      ahead: how many may be under way or wait for their turn.
-      ordered: whether to yield them in their order, or as they are done.
-
-    Returns:
-      An iterator over the samples, which raises an error of a sample in its turn.
+    At most `ahead` are under way or wait for their turn, and if they are `ordered` an
+    error of a sample is raised in its turn.
     """
     coming = enumerate(positions)
     done: dict[int, tuple[bool, Any]] = {}

@@ -18,13 +18,7 @@ NUMBERS = (np.number, np.bool_, jax.dtypes.prng_key)
 
 @pytree
 class StackedChunk:
-    """Samples gathered on the host, stacked.
-
-    Args:
-      samples: the pytree with leaves [K, ...].
-
-    Purpose: data in NumPy; one transfer brings K samples to the device.
-    """
+    """Samples gathered on the host and stacked: one transfer brings K of them."""
 
     samples: Any
 
@@ -52,14 +46,9 @@ class StackedChunk:
 
 @pytree
 class IndexedChunk:
-    """Numbers of samples that compiled code gathers from a dataset on the device.
+    """Numbers [K] of samples that compiled code gathers from a dataset on the device.
 
-    Args:
-      dataset: the dataset, an argument of the compiled call and never a constant.
-      indices: [K] integers.
-      transform: `sample -> sample`, or None.
-
-    Purpose: data on the device; K numbers are all that is transferred.
+    The dataset is an argument of the compiled call and never a constant.
     """
 
     dataset: Dataset

@@ -17,14 +17,14 @@ from tntjax.iterator._chunk import (
     check_arrays,
     grouped,
 )
-from tntjax.iterator._order import check_countable, check_position, in_order
-from tntjax.iterator._source import check_source, dataset_of, open_source
-from tntjax.transform._writable import writable
+from tntjax.iterator._epochs import Epochs
+from tntjax.iterator._order import in_order
+from tntjax.iterator._source import check_source, make_dataset, open_source
 from tntjax.utils import check_optional_functions
 
 
 @pytree
-class DatasetIterator:
+class DatasetIterator(Epochs):
     """Yields a dataset's samples in order, from any place in any epoch.
 
     The iterator has no cursor: the whole position is `(epoch, start)`.
@@ -68,55 +68,33 @@ class DatasetIterator:
         )
         check_source(self.source, "DatasetIterator")
 
-    def __iter__(self) -> Iterator[Sample]:
-        return self.run()
+    def _count(self) -> int:
+        return len(self._dataset(0))
 
-    def __len__(self) -> int:
-        """Returns how many samples a run yields: of epoch 0, if epochs differ."""
-        check_countable(self.filter)
-        return len(self._dataset(0, 0))
+    def _dataset(self, epoch: int) -> Dataset:
+        return make_dataset(open_source(self.source, worker=0), epoch, worker=0)
 
-    def run(self, epoch: int = 0, start: int = 0) -> Iterator[Sample]:
-        """Yields the samples of an epoch.
+    def _samples(self, epoch: int, start: int) -> Iterator[Sample]:
+        return self._read_from(self._dataset(epoch), start)
 
-        Args:
-          epoch: which epoch, given to a `source` that is a function.
-          start: how many samples to leave out at the front; those that the filter
-            drops do not count.
+    def _read_from(self, dataset: Dataset, start: int) -> Iterator[Sample]:
+        skipped = 0 if self.filter is None else start
+        positions = range(start - skipped, len(dataset))
+        samples = self._read(dataset, in_order(dataset, positions, self.perm))
+        return islice(samples, skipped, None)
 
-        Returns:
-          An iterator over the samples.
+    def _read(self, dataset: Dataset, indices: Iterable[int]) -> Iterator[Sample]:
+        # Not with map: a StopIteration of the dataset would look like the end.
+        return self._finish(dataset[index] for index in indices)
 
-        Raises:
-          ValueError: if `epoch` or `start` is negative.
-          TypeError: if `source(epoch)` is not a dataset.
-        """
-        return self._samples(self._dataset(epoch, start), start)
-
-    def chunks(self, epoch: int, start: int, room: Room) -> Iterator[Chunk]:
-        """Yields the same samples in chunks of one shape, for an engine.
-
-        A run of samples that are known to be alike is taken at once. Where the
-        dataset lies on a device a chunk holds numbers only, and compiled code gathers.
-
-        Args:
-          epoch: which epoch.
-          start: how many samples to leave out at the front.
-          room: `(position, sample_bytes) -> most samples`.
-
-        Returns:
-          An iterator over chunks.
-
-        Raises:
-          TypeError: if a sample holds something that is not an array of numbers.
-        """
-        dataset = self._dataset(epoch, start)
+    def _chunks(self, epoch: int, start: int, room: Room) -> Iterator[Chunk]:
+        dataset = self._dataset(epoch)
         # A filter may change the count, a host transform the shapes: none runs ahead.
         spec = find_spec(dataset)
         uniform = spec.alike if self.filter is None else 0
         resident = uniform > 0 and spec.on_device
         if not uniform or (self.transform is not None and not resident):
-            yield from grouped(self._samples(dataset, start), room, start)
+            yield from grouped(self._read_from(dataset, start), room, start)
             return
         if resident:  # what is still on the host, such as an order, moves once an epoch
             dataset = jax.device_put(dataset)
@@ -131,24 +109,6 @@ class DatasetIterator:
             for chunk in chunks:
                 yield chunk
                 start += len(chunk)
-
-    def _dataset(self, epoch: int, start: int) -> Dataset:
-        check_position(epoch, start)
-        return dataset_of(open_source(self.source, worker=0), epoch, worker=0)
-
-    def _samples(self, dataset: Dataset, start: int) -> Iterator[Sample]:
-        skipped = 0 if self.filter is None else start
-        positions = range(start - skipped, len(dataset))
-        samples = self._read(dataset, in_order(dataset, positions, self.perm))
-        return islice(samples, skipped, None)
-
-    def _read(self, dataset: Dataset, indices: Iterable[int]) -> Iterator[Sample]:
-        for index in indices:
-            sample = dataset[index]
-            if self.transform is not None:
-                sample = self.transform(writable(sample))
-            if self.filter is None or self.filter(sample):
-                yield sample
 
     def _indexed(
         self, dataset: Dataset, run: Iterator[int], room: Room, position: int

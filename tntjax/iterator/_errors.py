@@ -25,28 +25,14 @@ class WorkerError(RuntimeError):
 
 
 def pack_error(error: BaseException) -> bytes:
-    """Pickles an error and its traceback, or what can be told of them.
-
-    Args:
-      error: any error.
-
-    Returns:
-      The pickle, for `unpack_error`.
-    """
+    """Pickles an error and its traceback, or what can be told of them."""
     text = "".join(traceback.format_exception(error))
     pickled = next(_pickles(error), None) or pickle.dumps(_told(error))
     return pickle.dumps((pickled, text))
 
 
 def unpack_error(packed: bytes) -> BaseException:
-    """Undoes `pack_error`; the cause of the error holds the worker's traceback.
-
-    Args:
-      packed: what it returned.
-
-    Returns:
-      The error, of the same class if it can be rebuilt, else a `WorkerError`.
-    """
+    """Undoes `pack_error`; the cause of the error holds the worker's traceback."""
     pickled, text = pickle.loads(packed)
     try:
         error = pickle.loads(pickled)

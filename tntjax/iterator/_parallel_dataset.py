@@ -3,7 +3,7 @@
 import dataclasses
 import numbers
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from itertools import islice
 from typing import Any, Literal, get_args
@@ -12,18 +12,18 @@ from tntjax._struct import describe, pytree, static
 from tntjax._types import Chunk, Room, Sample, is_dataset
 from tntjax.iterator._ahead import quiet_at_exit, read_ahead
 from tntjax.iterator._chunk import grouped
-from tntjax.iterator._order import check_countable, check_position, index_at
+from tntjax.iterator._epochs import Epochs
+from tntjax.iterator._order import index_at
 from tntjax.iterator._source import check_source
 from tntjax.iterator.workers._processes import Processes
 from tntjax.iterator.workers._threads import Threads
-from tntjax.transform._writable import writable
 from tntjax.utils import check_integer, check_optional_functions
 
 Backend = Literal["thread", "process"]
 
 
 @pytree
-class ParallelDatasetIterator:
+class ParallelDatasetIterator(Epochs):
     """Yields a dataset's samples in order while workers read the next ones.
 
     Each worker has a dataset of its own and reads whole samples of it, `dataset[i]`, so
@@ -31,9 +31,12 @@ class ParallelDatasetIterator:
     `DatasetIterator`, whatever the number of workers and the backend, and there is no
     cursor: the whole position is `(epoch, start)`.
 
-    Workers start with the first run and stay until `close()`, the end of a `with`
-    block, or the end of the iterator's life. Leaving a run early drops what it had read
-    ahead.
+    Workers start when the first sample is asked for and stay until `close()`, the end
+    of a `with` block, or the end of the iterator's life. Leaving a run early drops what
+    it had read ahead. What a worker's dataset raises a run raises too, in the sample's
+    turn and with a note that names the index. It raises `tnt.WorkerError` if a worker
+    dies, or if an error of a process cannot be raised here as it was, and TimeoutError
+    if a read takes too long.
 
     Args:
       closure: a dataset, or a function `epoch -> dataset` that each worker calls once
@@ -117,59 +120,10 @@ class ParallelDatasetIterator:
             return Threads(*content, self.timeout)
         return Processes(*content, self.prefetch, self.timeout)
 
-    def __len__(self) -> int:
-        """Returns how many samples a run yields: of epoch 0, if epochs differ.
-
-        A worker is asked where `closure` is a function.
-        """
-        check_countable(self.filter)
+    def _count(self) -> int:
         if is_dataset(self.closure):
             return len(self.closure)
         return self.exec_single("__len__")
-
-    def __iter__(self) -> Iterator[Sample]:
-        return self.run()
-
-    def run(self, epoch: int = 0, start: int = 0) -> Iterator[Sample]:
-        """Yields the samples of an epoch.
-
-        The workers begin with the first sample that is asked for. Several runs may be
-        under way at once.
-
-        Args:
-          epoch: which epoch, given to the function that makes the dataset.
-          start: how many samples to leave out at the front; those that the filter
-            drops do not count.
-
-        Returns:
-          An iterator over the samples. What a worker's dataset raises it raises too, in
-          the sample's turn and with a note that names the index. It raises
-          `tnt.WorkerError` if a worker dies, or if an error of a process cannot be
-          raised here as it was, and TimeoutError if a read takes too long.
-
-        Raises:
-          ValueError: if `epoch` or `start` is negative.
-        """
-        check_position(epoch, start)
-        return self._samples(epoch, start)
-
-    def chunks(self, epoch: int, start: int, room: Room) -> Iterator[Chunk]:
-        """Yields the same samples in chunks of one shape, for an engine.
-
-        Args:
-          epoch: which epoch.
-          start: how many samples to leave out at the front.
-          room: `(position, sample_bytes) -> most samples`.
-
-        Returns:
-          An iterator over chunks.
-
-        Raises:
-          TypeError: if a sample holds something that is not an array of numbers.
-        """
-        check_position(epoch, start)
-        with closing(self._samples(epoch, start)) as samples:
-            yield from grouped(samples, room, start)
 
     def exec(self, name: str, *args: Any, epoch: int = 0) -> list[Any]:
         """Calls a method of the dataset in every worker.
@@ -229,14 +183,11 @@ class ParallelDatasetIterator:
             wanted = positions[start - skipped :]
             ahead = self.prefetch * self.num_workers
             samples = read_ahead(run, wanted, index_of, ahead, self.ordered)
-            yield from islice(self._kept(samples), skipped, None)
+            yield from islice(self._finish(samples), skipped, None)
 
-    def _kept(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        for sample in samples:
-            if self.transform is not None:
-                sample = self.transform(writable(sample))
-            if self.filter is None or self.filter(sample):
-                yield sample
+    def _chunks(self, epoch: int, start: int, room: Room) -> Iterator[Chunk]:
+        with closing(self._samples(epoch, start)) as samples:
+            yield from grouped(samples, room, start)
 
 
 _NAMES = tuple(f.name for f in dataclasses.fields(ParallelDatasetIterator) if f.init)

@@ -17,15 +17,7 @@ _BY_PLACE = (
 
 
 def check_source(source: Any, name: str) -> None:
-    """Raises a TypeError unless a source is a dataset or a function that makes one.
-
-    Args:
-      source: what should be one of the two.
-      name: of the iterator, for the error.
-
-    Raises:
-      TypeError: also if it is not clear what to call the function with.
-    """
+    """Raises a TypeError unless a source is a dataset or a function that makes one."""
     if is_dataset(source):
         return
     if not callable(source):
@@ -37,18 +29,7 @@ def check_source(source: Any, name: str) -> None:
 
 
 def open_source(source: Any, worker: int) -> Any:
-    """Calls a function that does not ask for the epoch, which is done once a worker.
-
-    Args:
-      source: see `check_source`.
-      worker: the number of the worker.
-
-    Returns:
-      A dataset, or a function that makes one for an epoch.
-
-    Raises:
-      TypeError: if the function returns something else.
-    """
+    """Calls a function that does not ask for the epoch, which is done once a worker."""
     if is_dataset(source) or _takes_epoch(source):
         return source
     made = _call(source, 0, worker)
@@ -57,20 +38,8 @@ def open_source(source: Any, worker: int) -> Any:
     return made
 
 
-def dataset_of(source: Any, epoch: int, worker: int) -> Dataset:
-    """Returns the dataset of an epoch.
-
-    Args:
-      source: as `open_source` returns it.
-      epoch: which epoch.
-      worker: the number of the worker.
-
-    Returns:
-      The source itself if it is a dataset, else what it makes.
-
-    Raises:
-      TypeError: if the function does not return a dataset.
-    """
+def make_dataset(source: Any, epoch: int, worker: int) -> Dataset:
+    """Returns the dataset of an epoch."""
     if is_dataset(source):
         return source
     made = _call(source, epoch, worker)

@@ -31,13 +31,7 @@ SOON = 0.05
 
 
 class Pool:
-    """Processes, each with a pipe of its own, so that none can block another.
-
-    Args:
-      content: `(closure, init)`.
-      num_workers: how many processes.
-      prefetch: how many samples each may have to read.
-    """
+    """Processes, each with a pipe of its own, so that none can block another."""
 
     def __init__(
         self, content: tuple[Any, Any], num_workers: int, prefetch: int
@@ -69,12 +63,7 @@ class Pool:
             self._end()
 
     def submit(self, task: Task, request: tuple[int, int, int]) -> None:
-        """Has a sample read, once a worker has little enough to do.
-
-        Args:
-          task: who waits for it.
-          request: epoch, index and how many samples there are.
-        """
+        """Has a sample read, once a worker has little enough to do."""
         with self._wait_until(lambda: self._least_busy().free_slot() is not None):
             worker = self._least_busy()
             task.slot = worker.free_slot()

@@ -211,11 +211,9 @@ def end_processes(
 ) -> None:
     """Ends processes, those that are idle at once, and gives back what they used.
 
-    Args:
-      workers: whose.
-      owner: the process that started them; in a copy of it this does nothing.
-      lock: of their pool. As the interpreter ends, a daemon thread may still look at
-        them: of two that ask how a process ended only one is told.
+    In a copy of the process that started them, their owner, this does nothing. It holds
+    the lock of their pool: a daemon thread may still look at them as the interpreter
+    ends, and of two that ask how a process ended only one is told.
     """
     if os.getpid() != owner:
         return

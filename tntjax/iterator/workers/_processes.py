@@ -11,18 +11,7 @@ from tntjax.iterator.workers._sending import check_sendable
 
 
 class Processes:
-    """Keeps a pool of processes over runs, and starts it when it is first needed.
-
-    Args:
-      closure: see `Worker`; sent to each process.
-      init: likewise.
-      num_workers: how many processes.
-      prefetch: how many samples each reads ahead.
-      timeout: the most seconds for a read, or None.
-
-    Raises:
-      TypeError: if something cannot be sent.
-    """
+    """Keeps a pool of processes over runs, and starts it when it is first needed."""
 
     def __init__(
         self,
@@ -62,13 +51,7 @@ class Processes:
 
 
 class ProcessRun:
-    """Reads samples of one epoch in a pool that other runs may use as well.
-
-    Args:
-      pool: the processes.
-      epoch: whose dataset to read.
-      timeout: the most seconds for a read, or None.
-    """
+    """Reads samples of one epoch in a pool that other runs may use as well."""
 
     def __init__(self, pool: Pool, epoch: int, timeout: float | None) -> None:
         self._pool, self._epoch, self._timeout = pool, epoch, timeout

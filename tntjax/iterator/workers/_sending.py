@@ -15,15 +15,7 @@ from tntjax.iterator.workers._shared_memory import is_jax_array
 
 
 def check_sendable(name: str, value: Any) -> None:
-    """Raises a TypeError if a process could not be sent a value.
-
-    Args:
-      name: what it is, for the error.
-      value: what to try.
-
-    Raises:
-      TypeError: says what cannot be pickled.
-    """
+    """Raises a TypeError if a process could not be sent a value."""
     try:
         _Trial().dump(value)
     except Exception as error:
@@ -35,14 +27,7 @@ def check_sendable(name: str, value: Any) -> None:
 
 
 def pack_content(content: Any) -> bytes:
-    """Pickles what workers start with.
-
-    Args:
-      content: anything that `check_sendable` lets pass.
-
-    Returns:
-      The pickle, which holds no part of a file that is mapped: workers map it too.
-    """
+    """Pickles what workers start with, but no part of a file that is mapped."""
     stream = io.BytesIO()
     _Sender(stream, protocol=5).dump(content)
     return stream.getvalue()

@@ -25,9 +25,6 @@ class Block:
     Nothing of it can be left behind: it is gone with the last process that holds it,
     whatever ended that process. It grows as needed and is not limited by the size of
     `/dev/shm`, which containers keep small.
-
-    Args:
-      descriptor: of the memory, as a file; the block owns it.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -44,14 +41,7 @@ class Block:
             return cls(os.dup(file.fileno()))
 
     def memory(self, size: int) -> memoryview:
-        """Returns its first bytes, which it has from then on.
-
-        Args:
-          size: how many, above 0.
-
-        Returns:
-          A view to release before the next call.
-        """
+        """Returns a view of its first bytes; release it before the next call."""
         if self._map is None or len(self._map) < size:
             if os.fstat(self._descriptor).st_size < size:
                 page = mmap.ALLOCATIONGRANULARITY
@@ -60,14 +50,7 @@ class Block:
         return memoryview(self._map)[:size]
 
     def lend(self, size: int) -> memoryview:
-        """Returns its first bytes, and says that it is lent while something sees them.
-
-        Args:
-          size: how many, above 0.
-
-        Returns:
-          A view that keeps what it sees, even when the block is closed.
-        """
+        """Returns its first bytes; it is lent while something sees them."""
         root = np.frombuffer(self.memory(size), np.uint8)
         self._lent = weakref.ref(root)
         return root.data
@@ -113,14 +96,9 @@ def is_jax_array(value: Any) -> bool:
 
 
 def pack(sample: Any, block: Block | None) -> tuple[bytes, list[int]]:
-    """Pickles a sample, its arrays of `SMALL` bytes and more into a block.
+    """Pickles a sample, its arrays of `SMALL` bytes and more into a block, if any.
 
-    Args:
-      sample: anything picklable.
-      block: where to, or None to put all into the stream.
-
-    Returns:
-      The pickle, and the sizes of what is in the block.
+    Returns the pickle and the sizes of what is in the block.
     """
     large: list[memoryview] = []
 
@@ -146,17 +124,7 @@ def pack(sample: Any, block: Block | None) -> tuple[bytes, list[int]]:
 def unpack(
     pickled: bytes, sizes: Sequence[int], block: Block | None, lend: bool = False
 ) -> Any:
-    """Undoes `pack`.
-
-    Args:
-      pickled: the stream.
-      sizes: of what is in the block.
-      block: where it is.
-      lend: whether arrays may lie in the block; or else they are copied out of it.
-
-    Returns:
-      The sample.
-    """
+    """Undoes `pack`; arrays that are not lent are copied out of the block."""
     if block is None or not sizes:
         return pickle.loads(pickled)
     places, total = _layout(sizes)

@@ -13,14 +13,7 @@ from tntjax.iterator.workers._worker import Worker, seconds_left
 
 
 class Threads:
-    """Starts threads for a run, and keeps the workers' datasets over runs.
-
-    Args:
-      closure: see `Worker`.
-      init: see `Worker`.
-      num_workers: how many threads.
-      timeout: the most seconds for a read, or None.
-    """
+    """Starts threads for a run, and keeps the workers' datasets over runs."""
 
     def __init__(
         self,
@@ -65,11 +58,6 @@ class ThreadRun:
 
     They end with the run, at the latest as the interpreter ends. They are daemons, so
     that one that is stuck in a read keeps no program alive.
-
-    Args:
-      workers: one for each thread.
-      epoch: whose dataset to read.
-      timeout: the most seconds for a read, or None.
     """
 
     def __init__(
@@ -113,11 +101,7 @@ class ThreadRun:
         return value
 
     def next_done(self) -> tuple[int, bool, Any]:
-        """Waits for any: its position, and True and a sample or False and an error.
-
-        Raises:
-          TimeoutError: if a read takes longer than it may.
-        """
+        """Waits for any: its position, and True and a sample or False and an error."""
         wait = timeout = self._timeout
         while True:
             with contextlib.suppress(queue.Empty):

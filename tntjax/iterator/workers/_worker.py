@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from tntjax._types import Dataset, Sample, is_dataset
 from tntjax.iterator._errors import pack_error
-from tntjax.iterator._source import dataset_of, open_source
+from tntjax.iterator._source import make_dataset, open_source
 from tntjax.iterator.workers._shared_memory import Block, pack
 
 KEPT = 2
@@ -27,19 +27,7 @@ class Read(NamedTuple):
 
 
 def seconds_left(number: int, read: Read | None, timeout: float) -> float:
-    """Returns how long a read may still take.
-
-    Args:
-      number: of the worker.
-      read: what it reads, or None.
-      timeout: how long a read may take.
-
-    Returns:
-      Seconds; where nothing is read, those of a whole read.
-
-    Raises:
-      TimeoutError: if there are none left.
-    """
+    """Returns the seconds that a read may still take, or raises a TimeoutError."""
     if read is None:
         return timeout
     left = read.since + timeout - time.monotonic()
@@ -55,11 +43,6 @@ class Worker:
     """A worker's datasets, made when they are first asked for.
 
     It does one thing at a time, whichever thread asks.
-
-    Args:
-      number: which worker, from 0.
-      closure: a dataset, or a function that makes one, as in `check_source`.
-      init: `number -> anything`, called before `closure`.
     """
 
     def __init__(
@@ -110,7 +93,7 @@ class Worker:
                 if is_dataset(self._source):
                     return self._source
                 if epoch not in self._epochs:
-                    made = dataset_of(self._source, epoch, self.number)
+                    made = make_dataset(self._source, epoch, self.number)
                     if len(self._epochs) == KEPT:
                         del self._epochs[next(iter(self._epochs))]
                     self._epochs[epoch] = made
@@ -147,13 +130,7 @@ class Worker:
 
 
 def main(number: int, connection: Connection, blocks: Sequence[Block | None]) -> None:
-    """Runs a worker's process from its first line to its last.
-
-    Args:
-      number: which worker, from 0.
-      connection: sends the closure, then requests; takes the replies.
-      blocks: the memory that samples travel through.
-    """
+    """Runs a worker's process from its first line to its last."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         # Ctrl-C is the consumer's. Not ignored, or what `load` runs would ignore it.
         signal.signal(signal.SIGINT, lambda *_: None)
