@@ -50,6 +50,17 @@ def string_list(module: Module, name: str) -> list[str] | None:
     return None
 
 
+def exported(package: Module) -> list[str]:
+    """The names in `__all__`, those of `__all__ += _meter.__all__` included."""
+    names = list(string_list(package, "__all__") or ())
+    for node in package.tree.body:
+        if isinstance(node, ast.AugAssign):
+            part = ast.unparse(node.value).removesuffix(".__all__").strip("_")
+            inner = package.path.parent / part / "__init__.py"
+            names += exported(next(m for m in PACKAGES if m.path == inner))
+    return names
+
+
 def public_definitions(
     scope: ast.Module | ast.ClassDef, prefix: str = ""
 ) -> Iterator[tuple[str, ast.ClassDef | Function]]:

@@ -12,6 +12,7 @@ from tests.architecture._source import (
     PACKAGES,
     ROOT,
     Module,
+    exported,
     is_private,
     require_none,
     string_list,
@@ -41,7 +42,7 @@ def test_all_is_there_sorted_and_without_repetition(package):
 
 
 def test_all_is_what_the_package_defines_or_imports(package):
-    missing = bound_names(package) - set(string_list(package, "__all__") or ())
+    missing = bound_names(package) - set(exported(package))
     require_none(
         sorted(missing),
         f"{package.place()}: put these into `__all__`, or give them an underscore.",
@@ -50,9 +51,8 @@ def test_all_is_what_the_package_defines_or_imports(package):
 
 def test_everything_in_all_exists(package):
     module = importlib.import_module(dotted(package))
-    names = string_list(package, "__all__") or ()
     require_none(
-        [name for name in names if not hasattr(module, name)],
+        [name for name in exported(package) if not hasattr(module, name)],
         f"{package.place()}: import these, or take them out of `__all__`.",
     )
 
@@ -67,15 +67,16 @@ def test_torchnet_names_live_in_a_file_of_their_name():
 
 
 def test_torchnet_names_are_exported_flat():
-    exported = string_list(PACKAGES[0], "__all__") or ()
+    names = exported(PACKAGES[0])
     violations = [
         f"{module.place(node)} tnt.{node.name}"
         for module, node, _ in kinds()
-        if node.name not in exported
+        if node.name not in names
     ]
     require_none(
         violations,
-        "Import these in tntjax/__init__.py and put them into its `__all__`.",
+        "Import these in tntjax/__init__.py, or a meter in its package alone, and put"
+        " them into `__all__`.",
     )
 
 
@@ -122,4 +123,4 @@ def bound_names(package: Module) -> set[str]:
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names |= {target.id for target in targets if isinstance(target, ast.Name)}
-    return {name for name in names if not name.startswith("_")}
+    return {name for name in names if not name.startswith(("_", "*"))}

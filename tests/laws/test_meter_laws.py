@@ -1,4 +1,8 @@
-"""The laws of every meter as a monoid, over one table. A meter without a row fails."""
+"""The laws of `tnt.testing` for every meter, and more, over one table with all of them.
+
+What users may rely on stands in `tnt.testing`. Here it is asked of our meters, and what
+only ours promise: bits, texts and shapes.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from meter_cases import (
     CASES,
-    KINDS,
     ON_THE_HOST,
     assert_close,
     assert_equal,
@@ -22,21 +25,39 @@ from meter_cases import (
     specification,
 )
 
-import tntjax as tnt
 import tntjax.meter
-from tntjax._types import Meter
+from tntjax.testing._compare import Subject
+from tntjax.testing._meter import LAWS, check_mask, check_monoid, check_parts
+
+OF_PARTS = (check_monoid, check_parts, check_mask)
+lengths = st.sampled_from([2, 3, 5])  # few, as each of them and of its parts compiles
 
 
 def test_every_meter_is_in_the_table():
-    assert (
-        set(tntjax.meter.__all__)
-        == {name.split(",")[0] for name in CASES} | ON_THE_HOST
-    )
+    assert set(tntjax.meter.__all__) == {
+        name.split(",")[0] for name in CASES
+    } | ON_THE_HOST | {"Meter"}
 
 
 @every_meter
-def test_follows_the_protocol(case):
-    assert isinstance(case.make(), Meter)
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_keeps_the_laws(case, law):
+    law(subject(case, 0, (4, 3, 4)))
+
+
+@every_meter
+@pytest.mark.parametrize("law", OF_PARTS, ids=lambda law: law.__name__)
+@many_examples
+@given(seed=seeds, lengths=st.tuples(lengths, lengths, lengths))
+def test_keeps_the_laws_of_parts(case, law, seed, lengths):
+    law(subject(case, seed, lengths))
+
+
+def subject(case, seed, lengths):
+    rng = np.random.default_rng(seed)
+    batches = [case.batch(rng, length) for length in lengths]
+    close = {"rtol": 1e-5, "atol": 1e-5, "exact": True}
+    return Subject(case.make(), batches, case.ordered, **close)
 
 
 @every_meter
@@ -49,28 +70,6 @@ def test_reset_is_the_identity_of_merge(case, seed, size):
     hosted = on_host(meter)
     assert_equal(hosted.merge(hosted.reset()), meter)
     assert_equal(hosted.reset().merge(hosted), meter)
-
-
-@every_meter
-@many_examples
-@given(seed=seeds, lengths=st.tuples(sizes, sizes, sizes))
-def test_merge_is_associative_and_order_does_not_matter(case, seed, lengths):
-    a, b, c = (filled(case, size, seed + i) for i, size in enumerate(lengths))
-    assert_close(a.merge(b).merge(c), a.merge(b.merge(c)))
-    if not case.ordered:
-        assert_close(a.merge(b), b.merge(a))
-
-
-@every_meter
-@many_examples
-@given(seed=seeds, size=sizes, cut=st.floats(0, 1))
-def test_merging_parts_is_adding_all(case, seed, size, cut):
-    batch, cut = case.batch(np.random.default_rng(seed), size), round(cut * size)
-    first = case.make().add(*rows(batch, slice(cut)))
-    second = case.make().add(*rows(batch, slice(cut, None)))
-    whole = case.make().add(*batch)
-    assert_close(first.merge(second), whole)
-    assert_close(first.add(*rows(batch, slice(cut, None))), whole)
 
 
 @every_meter
@@ -88,16 +87,6 @@ def test_merges_on_the_host_as_on_the_device(case):
 def test_merge_refuses_what_is_no_such_meter(case, other):
     with pytest.raises(TypeError, match="merge needs a"):
         case.make().merge(other)
-
-
-@every_meter
-@many_examples
-@given(seed=seeds, size=sizes)
-def test_masked_rows_are_as_left_out(case, seed, size):
-    rng = np.random.default_rng(seed)
-    batch, mask = case.batch(rng, size), rng.random(size) < 0.6
-    kept = case.make().add(*rows(batch, mask))
-    assert_close(case.make().add(*batch, mask=mask), kept)
 
 
 @every_meter
@@ -150,17 +139,6 @@ def test_mask_must_fit_the_rows(case):
 
 
 @every_meter
-def test_a_batch_of_one(case):
-    rng = np.random.default_rng(0)
-    batches = [case.batch(rng, 1) for _ in range(6)]
-    meter = case.make()
-    for batch in batches:
-        meter = meter.add(*batch)
-    whole = jax.tree.map(lambda *parts: np.concatenate(parts), *batches)
-    assert_close(meter, case.make().add(*whole))
-
-
-@every_meter
 def test_one_row_needs_no_axis(case):
     batch = case.batch(np.random.default_rng(0), 1)
     assert_close(case.make().add(*rows(batch, 0)), case.make().add(*batch))
@@ -182,15 +160,6 @@ def counted(meter):
 
 
 @every_meter
-def test_value_changes_nothing(case):
-    meter = filled(case)
-    before = jax.tree.leaves(meter)
-    meter.value()
-    assert all(a is b for a, b in zip(before, jax.tree.leaves(meter), strict=True))
-    assert_equal(meter, filled(case))
-
-
-@every_meter
 def test_nothing_measured_raises_no_warning_on_nan(case):
     batch = case.batch(np.random.default_rng(0), 5)
     for bad in case.bad if jnp.issubdtype(batch[0].dtype, jnp.floating) else ():
@@ -198,12 +167,3 @@ def test_nothing_measured_raises_no_warning_on_nan(case):
         hosted = on_host(meter)
         hosted.value()
         assert_equal(hosted.merge(hosted.reset()), meter)
-
-
-# It asks what is asked of every row above; that is seen on one meter of each kind.
-@pytest.mark.parametrize("name", KINDS)
-def test_passes_the_check_that_users_call(name):
-    case = CASES[name]
-    rng = np.random.default_rng(0)
-    batches = [case.batch(rng, size) for size in (4, 3, 4)]
-    tnt.testing.check_meter(case.make(), batches, ordered=case.ordered, atol=1e-5)

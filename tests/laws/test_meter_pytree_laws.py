@@ -76,31 +76,6 @@ def test_reset_keeps_the_axes_of_vmap(case):
 
 
 @every_meter
-def test_jit_is_eager(case):
-    batch = case.batch(np.random.default_rng(0), 5)
-    mask = np.arange(5) % 3 > 0
-    meter = filled(case)
-    with jax.disable_jit():
-        eager = meter.add(*batch, mask=mask)
-    compiled = jax.jit(lambda m, b, k: m.add(*b, mask=k))(meter, batch, mask)
-    assert_close(compiled, eager)
-    assert_close(meter.add(*batch, mask=mask), eager)
-    assert specification(compiled) == specification(eager)
-
-
-@every_meter
-def test_scan_is_a_loop(case):
-    rng = np.random.default_rng(0)
-    batches = [case.batch(rng, 5) for _ in range(5)]
-    looped = case.make()
-    for batch in batches:
-        looped = looped.add(*batch)
-    stacked = jax.tree.map(lambda *parts: np.stack(parts), *batches)
-    scanned, _ = jax.lax.scan(lambda m, b: (m.add(*b), None), case.make(), stacked)
-    assert_close(scanned, looped)
-
-
-@every_meter
 def test_vmap_is_each_alone(case):
     rng = np.random.default_rng(0)
     batches = [case.batch(rng, 5) for _ in range(4)]

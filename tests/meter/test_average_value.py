@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tntjax.meter import AverageValueMeter
-from tntjax.meter._count import Count
+from tntjax.meter.parts._count import Count
 
 many_examples = settings(max_examples=30)
 finite = st.floats(-1e4, 1e4, width=32)

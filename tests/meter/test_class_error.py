@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import top_k_accuracy_score
 
 from tntjax.meter import ClassErrorMeter
-from tntjax.meter._count import Count
+from tntjax.meter.parts._count import Count
 
 OUTPUT = [[0.2, 0.5, 0.3], [0.1, 0.2, 0.7], [0.6, 0.3, 0.1], [0.4, 0.1, 0.5]]
 TARGET = [1, 1, 0, 1]
@@ -195,5 +195,5 @@ def test_scores_must_be_real():
     "other", [ClassErrorMeter((1, 2)), ClassErrorMeter((1,), True)]
 )
 def test_merges_only_what_measures_the_same(other):
-    with pytest.raises(ValueError, match=r"same \(topk, accuracy\), got \(\(1,\), F"):
+    with pytest.raises(ValueError, match="same (topk|accuracy), got "):
         ClassErrorMeter().merge(other)

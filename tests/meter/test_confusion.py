@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from tntjax.meter import ConfusionMeter
-from tntjax.meter._count import Count
+from tntjax.meter.parts._count import Count
 
 OUTPUT = np.array([[0.9, 0.1, 0], [0.2, 0.7, 0.1], [0.1, 0.6, 0.3], [0, 0.1, 0.9]])
 TARGET = [0, 1, 2, 2]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tntjax.meter._count import Count, tally
-from tntjax.meter._total import Total
+from tntjax.meter.parts._count import Count, tally
+from tntjax.meter.parts._sums import Total
 
 wide = st.integers(0, 2**62 - 1)
 many_examples = settings(max_examples=60)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tntjax.meter import HistogramMeter, QuantileMeter
-from tntjax.meter._count import Count
+from tntjax.meter.parts._count import Count
 
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from tntjax.meter import FScoreMeter, PrecisionMeter, RecallMeter
-from tntjax.meter._count import Count
+from tntjax.meter.parts._count import Count
 
 METERS = [PrecisionMeter, RecallMeter, FScoreMeter]
 ORACLES = {
@@ -111,8 +111,9 @@ def test_float_targets_and_integer_scores_work():
 def test_counts_are_exact_beyond_32_bits(start):
     hits = PrecisionMeter().add([0.9, 0.9], [1, 0]).hits
     meter = PrecisionMeter(hits=hits)
-    grown = hits + type(hits)(*(Count.of(c) for c in ([start], [start], start, start)))
-    assert int((meter.hits + grown).both[0]) == start + 2
+    many = type(hits)(*(Count.of(c) for c in ([start], [start], start, start)))
+    grown = meter.merge(PrecisionMeter(hits=many)).hits
+    assert int(meter.merge(PrecisionMeter(hits=grown)).hits.both[0]) == start + 2
     assert int(grown.predicted[0]) == start + 2 and int(grown.n) == start + 1
 
 
@@ -147,5 +148,5 @@ def test_beta_must_be_positive():
 
 
 def test_merges_only_what_measures_the_same():
-    with pytest.raises(ValueError, match=r"same \(thresholds, num_classes, beta\)"):
+    with pytest.raises(ValueError, match=r"same beta, got 1.0 and "):
         FScoreMeter().merge(FScoreMeter(beta=2.0))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tntjax.meter import PrecisionAtKMeter
-from tntjax.meter._count import Count
+from tntjax.meter.parts._count import Count
 
 many_examples = settings(max_examples=50)
 seeds = st.integers(0, 2**32 - 1)

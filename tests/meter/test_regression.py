@@ -15,7 +15,7 @@ from tntjax.meter import (
     MSEMeter,
     R2Meter,
 )
-from tntjax.meter._count import Count
+from tntjax.meter.parts._count import Count
 
 METERS = [CorrelationMeter, MeanAbsoluteErrorMeter, MSEMeter, R2Meter]
 seeds = st.integers(0, 2**32 - 1)

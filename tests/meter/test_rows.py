@@ -15,7 +15,7 @@ from tntjax.meter import (
     ROCCurveMeter,
     mAPMeter,
 )
-from tntjax.meter._count import Count
+from tntjax.meter.parts._count import Count
 
 GROWING = [AUCMeter, APMeter, mAPMeter, ROCCurveMeter, PrecisionRecallCurveMeter]
 every_growing = pytest.mark.parametrize("make", GROWING)
@@ -210,7 +210,7 @@ def test_merges_only_one_of_the_same_capacity():
         AUCMeter(10).merge(AUCMeter(12))
     with pytest.raises(ValueError, match="the same capacity, got None and 12"):
         AUCMeter().merge(AUCMeter(12))
-    with pytest.raises(TypeError, match="AUCMeter.merge needs an AUCMeter, got "):
+    with pytest.raises(TypeError, match="AUCMeter.merge needs another AUCMeter, got "):
         AUCMeter().merge(ROCCurveMeter())
 
 

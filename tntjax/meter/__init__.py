@@ -14,6 +14,7 @@ from tntjax.meter._histogram import HistogramMeter
 from tntjax.meter._log_loss import LogLossMeter
 from tntjax.meter._map import mAPMeter
 from tntjax.meter._mean_absolute_error import MeanAbsoluteErrorMeter
+from tntjax.meter._meter import Meter
 from tntjax.meter._meter_dict import MeterDict
 from tntjax.meter._moving_average_value import MovingAverageValueMeter
 from tntjax.meter._mse import MSEMeter
@@ -44,6 +45,7 @@ __all__ = [
     "LogLossMeter",
     "MSEMeter",
     "MeanAbsoluteErrorMeter",
+    "Meter",
     "MeterDict",
     "MovingAverageValueMeter",
     "MultiLabelConfusionMeter",

@@ -3,27 +3,20 @@
 import functools
 from typing import Any
 
-from jax.typing import ArrayLike
-
-from tntjax._struct import pytree, static
-from tntjax.meter import _classes, _ranking, _rows, _scores
-from tntjax.meter._count import Count
-from tntjax.meter._read import read
-from tntjax.meter._show import show
+from tntjax.meter.parts import _ranking, _rows
+from tntjax.meter.parts._scores import MeterOfClasses
 
 
-@pytree
-class APMeter:
+class APMeter(MeterOfClasses):
     """Measures the average precision of each class, exactly.
 
     The average precision of a class is the mean, over its positive examples, of the
     precision above their score; examples of equal score count together. Every score is
     kept: in `capacity` slots, which compiled code can fill, or without a capacity on
-    the host, as many as come. For streams without an end there is
-    `BinnedAPMeter`.
+    the host, as many as come. For streams without an end there is `BinnedAPMeter`.
 
-    A monoid: `add` and `merge` return a new meter, so rebind the result. Outside of
-    compiled code a meter with a capacity is copied by each `add`; one without is not.
+    Outside of compiled code a meter with a capacity is copied by each `add`; one
+    without is not.
 
     Scores are compared as float32. A NaN has no rank: the value is NaN then.
 
@@ -34,10 +27,6 @@ class APMeter:
         without positive examples has NaN.
         "torchnet" weighs examples in the precision only, and such a class
         has 0.
-      scores: [capacity, K] float32, or a tuple of arrays.
-      targets: [capacity, K] bool, or a tuple of arrays.
-      weights: [capacity] float32, or a tuple of arrays; 0 in free slots.
-      n: [] a pair of uint32, how many examples came; `int(meter.n)` is exact.
 
     Raises:
       TypeError: if `capacity` or `num_classes` isn't an integer.
@@ -54,82 +43,6 @@ class APMeter:
     examples mean there, `convention="torchnet"` does.
     """
 
-    capacity: int | None = static(default=None)
-    num_classes: int | None = static(default=None)
-    convention: str = static(default="standard")
-    scores: Any = None
-    targets: Any = None
-    weights: Any = None
-    n: Count = Count()
-
-    def __post_init__(self) -> None:
-        _classes.start(self)
-
-    def add(
-        self,
-        output: ArrayLike,
-        target: ArrayLike,
-        weight: ArrayLike | None = None,
-        *,
-        mask: ArrayLike | None = None,
-    ) -> "APMeter":
-        """Counts examples in.
-
-        Args:
-          output: [B, K] real scores, higher is more positive. [B] are examples of one
-            class, but [K] one example if `num_classes` is more than 1.
-          target: the same shape, real: positive where above 0.
-          weight: [B], [B, 1] or [], real and at least 0, how much an example counts;
-            1 if None.
-          mask: [B] bool; False leaves the example out, and takes no slot.
-
-        Returns:
-          The new meter; of the same structure, shapes and dtypes with a capacity.
-
-        Raises:
-          TypeError: if an array isn't real, `mask` not bool, or there is no capacity
-            in compiled code.
-          ValueError: if shapes don't fit, there are other classes than before, or in
-            the memory of the host a target is NaN or a weight negative or not finite.
-
-        Example:
-          >>> APMeter().add([0.2, 0.9, 0.5], [0, 1, 1])
-          APMeter(class0=1, n=3)
-        """
-        return _classes.add(self, output, target, weight, mask)
-
-    def merge(self, other: "APMeter") -> "APMeter":
-        """Returns one meter for the examples of both.
-
-        Args:
-          other: another such meter made with the same arguments; the result has
-            room for `capacity` examples too.
-
-        Returns:
-          The merged meter; computed on the host if both lie there.
-
-        Raises:
-          TypeError: if `other` is no APMeter.
-          ValueError: if it was made with other arguments.
-
-        Example:
-          >>> APMeter().add(0.9, 1).merge(APMeter().add(0.2, 0))
-          APMeter(class0=1, n=2)
-        """
-        return _classes.merge(self, other)
-
-    def reset(self) -> "APMeter":
-        """Returns the meter that has seen nothing, on the host.
-
-        Returns:
-          A meter made with the same arguments.
-
-        Example:
-          >>> APMeter().add([0.2, 0.9], [0, 1]).reset()
-          APMeter(class0=nan, n=0)
-        """
-        return _rows.reset(self, _scores.COLUMNS)
-
     def value(self) -> Any:
         """Returns the average precision of each class.
 
@@ -144,21 +57,14 @@ class APMeter:
           >>> APMeter().add([[0.2, 0.3], [0.9, 0.1]], [[1, 1], [0, 0]]).value().tolist()
           [0.5, 1.0]
         """
-        return read(self, _averages)
+        kind = {"convention": self.convention}
+        average = functools.partial(_ranking.average_precision, **kind)
+        return _ranking.measure(self, average, self.row())
 
-    def __repr__(self) -> str:
-        return show(self, _measured)
-
-
-def _averages(meter: APMeter) -> Any:
-    average = functools.partial(_ranking.average_precision, convention=meter.convention)
-    return _ranking.measure(meter, average, _classes.form(meter))
-
-
-def _measured(meter: APMeter) -> dict[str, Any]:
-    if _rows.overflows(meter):
-        return {"classes": "overflow", "capacity": meter.capacity, "n": int(meter.n)}
-    values = [f"{value:.6g}" for value in meter.value()]
-    shown = {f"class{number}": value for number, value in enumerate(values[:6])}
-    more = {"classes": len(values)} if len(values) > len(shown) else {}
-    return shown | more | {"n": int(meter.n)}
+    def summary(self) -> dict[str, Any]:
+        """Returns the first classes, or that the meter overflows."""
+        if _rows.overflows(self):
+            return {"classes": "overflow", "capacity": self.capacity}
+        values = self.value()
+        shown = {f"class{number}": value for number, value in enumerate(values[:6])}
+        return shown | ({"classes": len(values)} if len(values) > len(shown) else {})

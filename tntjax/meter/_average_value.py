@@ -1,21 +1,19 @@
 """The mean and the standard deviation of a stream of values."""
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import pytree
-from tntjax.meter import _moments
-from tntjax.meter._count import Count
-from tntjax.meter._inputs import as_counts, as_floats, as_rows, check_mate
-from tntjax.meter._moments import Moments
-from tntjax.meter._read import read
-from tntjax.meter._show import show
-from tntjax.utils import host_zeros
+from tntjax.meter._meter import check_same
+from tntjax.meter.parts import _moments
+from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._inputs import spread_counts
+from tntjax.meter.parts._moments import Moments
+from tntjax.meter.parts._weighted import MeterOfValues
 
 
 class MeanStd(NamedTuple):
@@ -25,14 +23,12 @@ class MeanStd(NamedTuple):
     std: Any
 
 
-@pytree
-class AverageValueMeter:
+class AverageValueMeter(MeterOfValues):
     """Measures the mean and the standard deviation of values.
 
-    A monoid: `add` and `merge` return a new meter, so rebind the result. Counts are
-    exact up to 2**63 - 1. Mean and squares are kept to twice the digits of their dtype,
-    the squares about the mean (Chan's rule), so values that are large against their
-    spread are measured well, however many there are.
+    Counts are exact up to 2**63 - 1. Mean and squares are kept to twice the digits of
+    their dtype, the squares about the mean (Chan's rule), so values that are large
+    against their spread are measured well, however many there are.
 
     An infinite value makes the mean infinite, infinities of both signs or NaN make it
     NaN, as in NumPy; the deviation is NaN then.
@@ -62,65 +58,16 @@ class AverageValueMeter:
     rest: ArrayLike = np.float32(0)
     m2_rest: ArrayLike = np.float32(0)
 
-    def add(
-        self, value: ArrayLike, n: ArrayLike = 1, *, mask: ArrayLike | None = None
-    ) -> "AverageValueMeter":
-        """Counts values in.
+    def _dtype(self) -> Any:
+        return np.dtype(jnp.result_type(self.mean))
 
-        Args:
-          value: [] or any shape, real; each element is one value. Whatever its dtype,
-            it is computed in that of the meter.
-          n: how often each value counts, an integer >= 0: [], or the leading axes of
-            `value`. `add(batch_mean, n=batch_size)` weighs a batch by its size.
-          mask: bool, the leading axes of `value`; False leaves the values out.
+    def _count(self, values: Any, weight: Any, mask: Any) -> Self:
+        return type(self)(*_add(self.moments(), values, weight, mask))
 
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
-        Raises:
-          TypeError: if `value` isn't real, `n` not integer, or `mask` not bool.
-          ValueError: if shapes don't fit, or `n` is negative or sums to 2**31 or more.
-
-        Example:
-          >>> AverageValueMeter().add([1.0, 5.0, 9.0], mask=[True, True, False])
-          AverageValueMeter(mean=3, std=2.82843, n=2)
-        """
-        name, dtype = "AverageValueMeter.add", np.dtype(jnp.result_type(self.mean))
-        values = as_floats(value, dtype, name)
-        mask = as_rows(mask, values.shape, name)
-        weight = as_counts(n, values.shape, name, mask)
-        return AverageValueMeter(*_add(self.moments(), values, weight, mask))
-
-    def merge(self, other: "AverageValueMeter") -> "AverageValueMeter":
-        """Returns one meter for the values of both.
-
-        Args:
-          other: another such meter.
-
-        Returns:
-          The merged meter; computed on the host if both lie there.
-
-        Raises:
-          TypeError: if `other` is no AverageValueMeter.
-
-        Example:
-          >>> AverageValueMeter().add(1.0).merge(AverageValueMeter().add(5.0))
-          AverageValueMeter(mean=3, std=2.82843, n=2)
-        """
-        check_mate(self, other)
-        return AverageValueMeter(*_moments.merge(self.moments(), other.moments()))
-
-    def reset(self) -> "AverageValueMeter":
-        """Returns the meter that has seen nothing, on the host.
-
-        Returns:
-          A meter of the same shapes and dtypes.
-
-        Example:
-          >>> AverageValueMeter().add(1.0).reset()
-          AverageValueMeter(mean=nan, std=nan, n=0)
-        """
-        return host_zeros(self)
+    def merge(self, other: Self) -> Self:
+        """Returns one meter for the values of both, by Chan's rule."""
+        check_same(self, other)
+        return type(self)(*_moments.merge(self.moments(), other.moments()))
 
     def value(self) -> MeanStd:
         """Returns the mean and the standard deviation (with n - 1 in its divisor).
@@ -133,7 +80,7 @@ class AverageValueMeter:
           >>> AverageValueMeter().add([1.0, 3.0]).value().mean
           2.0
         """
-        return read(self, lambda meter: MeanStd(*_moments.mean_std(meter.moments())))
+        return MeanStd(*_moments.mean_std(self.moments()))
 
     def moments(self) -> Moments:
         """Returns the fields as a tuple, which parts of other meters compute with.
@@ -144,18 +91,10 @@ class AverageValueMeter:
         """
         return Moments(self.n, self.mean, self.m2, self.rest, self.m2_rest)
 
-    def __repr__(self) -> str:
-        return show(self, _measured)
-
-
-def _measured(meter: AverageValueMeter) -> dict[str, Any]:
-    mean, std = meter.value()
-    return {"mean": f"{mean:.6g}", "std": f"{std:.6g}", "n": int(meter.n)}
-
 
 @functools.partial(jax.jit, inline=True)
 def _add(moments: Moments, value: Any, weight: Any, mask: Any) -> Moments:
     """Merges in the moments of a batch of values."""
-    weight = _moments.weights(weight, mask, value.shape)
+    weight = spread_counts(weight, mask, value.shape)
     batch, _ = _moments.of_batch(value.astype(moments.mean.dtype), weight)
     return _moments.combine(jnp, moments, batch)

@@ -1,4 +1,4 @@
-"""Whether predictions are as certain as they are right."""
+"""The gap between how certain predictions are and how often they are right."""
 
 import dataclasses
 import functools
@@ -10,17 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import pytree, static
-from tntjax.meter._bins import bin_edges, check_bins
-from tntjax.meter._count import Count, tally
-from tntjax.meter._gathered import gathered
-from tntjax.meter._inputs import as_rows, best_class, check_mate, check_size
-from tntjax.meter._labels import as_probabilities, check_probabilities
-from tntjax.meter._plot import axes_of
-from tntjax.meter._read import read
-from tntjax.meter._show import show
-from tntjax.meter._total import Total
-from tntjax.utils import as_array, host_or_device, host_zeros
+from tntjax._struct import static
+from tntjax.meter._meter import Meter
+from tntjax.meter.parts._arguments import bin_edges, check_bins, check_size
+from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._inputs import as_rows
+from tntjax.meter.parts._labels import (
+    as_probabilities,
+    best_class,
+    check_probabilities,
+)
+from tntjax.meter.parts._mesh import gather
+from tntjax.meter.parts._plot import axes_of
+from tntjax.meter.parts._sums import Total
+from tntjax.utils import host_or_device
 
 
 class Calibration(NamedTuple):
@@ -38,27 +41,25 @@ class Calibration(NamedTuple):
     share: Any
 
 
-@pytree
-class CalibrationErrorMeter:
+class CalibrationErrorMeter(Meter):
     """Measures how far the confidence of predictions is from their accuracy.
 
-    A monoid: `add` and `merge` return a new meter, so rebind the result. Examples are
-    put into bins of equal width by their confidence, each bin with its lower edge.
-    Counts are exact up to 2**63 - 1.
+    Examples are put into bins of equal width by their confidence, each bin with its
+    lower edge. Counts are exact up to 2**63 - 1.
 
-    An example whose confidence is NaN is left out. One whose target is no class number
-    counts as wrong.
+    An example whose confidence is NaN is left out; one whose target is not a class
+    number counts as wrong.
 
     Args:
       num_bins: how many bins there are between 0 and 1, at least 1.
       logits: what is added are logits, as criteria take them, and not probabilities;
         `LogLossMeter` has the same argument.
-      seen: [num_bins] pairs of uint32, how many examples there were.
-      right: [num_bins] pairs of uint32, how many of them were right.
+      counts: [num_bins, 2] pairs of uint32, how many examples there were, and how many
+        of them were right.
       confidence: [num_bins] pairs of float32, the sums of their confidence.
 
     Raises:
-      TypeError: if `num_bins` is no integer.
+      TypeError: if `num_bins` is not an integer.
       ValueError: if it is below 1, or so large that bins coincide in float32.
 
     Example:
@@ -67,29 +68,25 @@ class CalibrationErrorMeter:
       CalibrationErrorMeter(expected=0.35, largest=0.35, n=2)
       >>> meter.value().accuracy.tolist()
       [nan, 0.5]
-
-    Torchnet: not there.
     """
 
     num_bins: int = static(default=15)
     logits: bool = static(default=False, kw_only=True)
-    seen: Any = None
-    right: Any = None
+    counts: Any = None
     confidence: Any = None
 
     def __post_init__(self) -> None:
         size = check_size(self.num_bins, "CalibrationErrorMeter needs num_bins")
         check_bins(0, 1, size, "CalibrationErrorMeter")
-        object.__setattr__(self, "num_bins", size)
-        if self.seen is None:
-            object.__setattr__(self, "seen", Count.zeros((size,)))
-            object.__setattr__(self, "right", Count.zeros((size,)))
-            object.__setattr__(self, "confidence", Total.zeros((size,)))
+        vars(self).update(num_bins=size)
+        if self.counts is None:
+            counts, confidence = Count.zeros((size, 2)), Total.zeros((size,))
+            vars(self).update(counts=counts, confidence=confidence)
 
     @property
     def n(self) -> Count:
-        """How many examples were counted; `int(meter.n)` is exact."""
-        return self.seen.cumsum()[..., -1]
+        """The number of examples that were counted; `int(meter.n)` is exact."""
+        return self.counts[..., 0].cumsum()[..., -1]
 
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
@@ -120,52 +117,13 @@ class CalibrationErrorMeter:
           CalibrationErrorMeter(expected=0, largest=0, n=4)
         """
         name = "CalibrationErrorMeter.add"
-        scores, labels = as_probabilities(as_array(output), as_array(target), name)
+        scores, labels = as_probabilities(output, target, name)
         mask = as_rows(mask, labels.shape, name)
         if not self.logits:
             check_probabilities(scores, labels, mask, "CalibrationErrorMeter")
-        held = self.seen, self.right, self.confidence
-        made_with = {"num_bins": self.num_bins, "logits": self.logits}
-        held = _add(held, scores, labels, mask, **made_with)
-        return CalibrationErrorMeter(self.num_bins, *held, logits=self.logits)
-
-    def merge(self, other: "CalibrationErrorMeter") -> "CalibrationErrorMeter":
-        """Returns one meter for the examples of both.
-
-        Args:
-          other: another such meter, made with the same arguments.
-
-        Returns:
-          The merged meter; computed on the host if both lie there.
-
-        Raises:
-          TypeError: if `other` is no CalibrationErrorMeter.
-          ValueError: if it was made with other arguments.
-
-        Example:
-          >>> meter = CalibrationErrorMeter().add(0.5, 0)
-          >>> meter.merge(meter.reset().add(0.5, 1))
-          CalibrationErrorMeter(expected=0, largest=0, n=2)
-        """
-        check_mate(self, other)
-        return dataclasses.replace(
-            self,
-            seen=self.seen + other.seen,
-            right=self.right + other.right,
-            confidence=self.confidence + other.confidence,
-        )
-
-    def reset(self) -> "CalibrationErrorMeter":
-        """Returns the meter that has seen nothing, on the host.
-
-        Returns:
-          A meter with the same arguments.
-
-        Example:
-          >>> CalibrationErrorMeter().add(0.5, 0).reset()
-          CalibrationErrorMeter(expected=nan, largest=nan, n=0)
-        """
-        return host_zeros(self)
+        bins, kind = (self.counts, self.confidence), {"logits": self.logits}
+        counts, confidence = _add(bins, scores, labels, mask, **kind)
+        return dataclasses.replace(self, counts=counts, confidence=confidence)
 
     def value(self) -> Calibration:
         """Returns the errors, and for each bin what they are made of.
@@ -177,7 +135,12 @@ class CalibrationErrorMeter:
           >>> CalibrationErrorMeter().add(0.75, 1).value().expected
           0.25
         """
-        return read(self, lambda m: Calibration(*_value(m.seen, m.right, m.confidence)))
+        return Calibration(*_value(self.counts, self.confidence))
+
+    def summary(self) -> dict[str, Any]:
+        """Returns the two errors."""
+        found = self.value()
+        return {"expected": found.expected, "largest": found.largest}
 
     def plot(self, ax: Any = None) -> Any:
         """Draws accuracy over confidence, and the diagonal where they agree.
@@ -201,49 +164,47 @@ class CalibrationErrorMeter:
         ax.legend()
         return ax
 
-    def __repr__(self) -> str:
-        return show(self, _measured)
 
-
-def _measured(meter: CalibrationErrorMeter) -> dict[str, Any]:
-    found = meter.value()
-    shown = {name: f"{getattr(found, name):.6g}" for name in ("expected", "largest")}
-    return {**shown, "n": int(meter.n)}
-
-
-@functools.partial(jax.jit, static_argnames=("num_bins", "logits"), inline=True)
-def _add(
-    held: tuple, output: Any, target: Any, mask: Any, *, num_bins: int, logits: bool
-) -> tuple:
+@functools.partial(jax.jit, static_argnames="logits", inline=True)
+def _add(bins: tuple, output: Any, target: Any, mask: Any, *, logits: bool) -> tuple:
     """Puts each example into its bin."""
-    held, output, target, mask = gathered((held, output, target, mask))
-    seen, right, confidence = held
-    numbers = output.astype(jnp.float32)
+    bins, output, target, mask = gather((bins, output, target, mask))
+    counts, confidence = bins
+    numbers = output.astype(jnp.float32)  # [..., K], or [...] of class 1
     if output.shape == target.shape:
         certain = jax.nn.sigmoid(numbers) if logits else numbers
-        correct = target == 1
+        known, correct = True, target == 1
     else:
         best, certain = best_class(output), numbers.max(-1)
         if logits:
             certain = jnp.exp(certain - jax.nn.logsumexp(numbers, axis=-1))
-        certain, correct = jnp.where(best < 0, jnp.nan, certain), best == target
-    counted = ~jnp.isnan(certain)
+        known, correct = best >= 0, best == target
+    counted = known & (certain == certain)  # no NaN, [...]
     counted = counted if mask is None else counted & mask
-    edges = bin_edges(0, 1, num_bins)[1:-1]
-    place = jnp.searchsorted(jnp.asarray(edges), certain, side="right").astype(
-        jnp.int32
-    )
-    place = jnp.where(counted, place, num_bins)
-    sums = jnp.zeros(num_bins, jnp.float32).at[place].add(certain, mode="drop")
-    return tally(seen, place), tally(right, place, correct), confidence + sums
+    place = _find_bins(certain, len(confidence.sum))
+    place = jnp.where(counted, place, np.uint32(2**32 - 1))  # is dropped
+    both = jnp.stack([counted, correct], -1).astype(jnp.int32)  # [..., 2]
+    added = jnp.zeros(counts.low.shape, jnp.int32).at[place].add(both, mode="drop")
+    sums = jnp.zeros(confidence.sum.shape, jnp.float32)
+    sums = sums.at[place].add(certain, mode="drop")
+    return counts + added, confidence + sums
+
+
+def _find_bins(certain: Any, num_bins: int) -> Any:
+    """Returns the number of each bin, uint32 [...]."""
+    edges = jnp.asarray(bin_edges(0, 1, num_bins)[1:-1])
+    if num_bins <= 32:  # to compare with a few edges is less work than to search
+        return (certain[..., None] >= edges).sum(-1, dtype=jnp.uint32)
+    return jnp.searchsorted(edges, certain, side="right").astype(jnp.uint32)
 
 
 @host_or_device
-def _value(xp: ModuleType, seen: Count, right: Count, confidence: Total) -> tuple:
-    count, nan = seen.floats(), np.float32(np.nan)
+def _value(xp: ModuleType, counts: Count, confidence: Total) -> tuple:
+    both, nan = counts.floats(), np.float32(np.nan)
+    count, right = both[..., 0], both[..., 1]  # [..., num_bins]
     n = count.sum(-1, keepdims=True)
     some = xp.maximum(count, 1)
-    mean, accuracy = confidence.floats() / some, right.floats() / some
+    mean, accuracy = confidence.floats() / some, right / some
     share = count / xp.maximum(n, 1)
     gap = xp.where(count > 0, xp.abs(mean - accuracy), 0)
     known = n[..., 0] > 0

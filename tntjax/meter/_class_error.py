@@ -1,5 +1,6 @@
 """The share of examples whose class isn't among the k best scored."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from types import ModuleType
@@ -10,27 +11,24 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, pytree, static
-from tntjax.meter._count import Count
-from tntjax.meter._inputs import as_rows, check_mate, narrow
-from tntjax.meter._keys import check_topk
-from tntjax.meter._labels import as_classes
-from tntjax.meter._read import read
-from tntjax.meter._show import in_percent, show
-from tntjax.utils import host_or_device, host_zeros
+from tntjax._struct import describe, static
+from tntjax.meter._meter import Meter, in_percent
+from tntjax.meter.parts._arguments import check_topk
+from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._inputs import as_rows, narrow
+from tntjax.meter.parts._labels import as_classes
+from tntjax.utils import host_or_device
 
 
-@pytree
-class ClassErrorMeter:
+class ClassErrorMeter(Meter):
     """Measures the classification error, in percent, among the k best scores.
 
-    A monoid: `add` and `merge` return a new meter, so rebind the result. Counts are
-    exact up to 2**63 - 1 examples.
+    Counts are exact up to 2**63 - 1 examples.
 
     Among equal scores the lower class number comes first. A target without a place is
-    an error for every k: one whose score is NaN (any other NaN comes before it), or
-    one that isn't a class number, like the -1 of an example without a class; leave
-    such examples out with `mask=target >= 0`.
+    an error for every k: one whose score is NaN (any other NaN comes before it), or one
+    that isn't a class number, like the -1 of an example without a class; leave such
+    examples out with `mask=target >= 0`.
 
     Args:
       topk: for which k to measure, each at least 1; one error is kept for each.
@@ -51,7 +49,7 @@ class ClassErrorMeter:
       50.0
 
     Torchnet: `meter/classerrormeter.lua`, labels from 1. There ties came in no
-    certain order, and a label that is no class number was just wrong, as here. Fewer
+    certain order, and a label that is not a class number was just wrong, as here. Fewer
     classes than two, or than k, are an error in both.
     """
 
@@ -62,9 +60,9 @@ class ClassErrorMeter:
 
     def __post_init__(self) -> None:
         topk = check_topk(self.topk, "ClassErrorMeter")
-        object.__setattr__(self, "topk", topk)
+        vars(self).update(topk=topk)
         if self.wrong is None:
-            object.__setattr__(self, "wrong", Count.zeros((len(topk),)))
+            vars(self).update(wrong=Count.zeros((len(topk),)))
 
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
@@ -105,43 +103,9 @@ class ClassErrorMeter:
                 f" more, but output has {scores.shape[-1]}: {describe(scores)}."
             )
         mask = as_rows(mask, labels.shape, "ClassErrorMeter.add")
-        held = self.wrong, self.n
-        counts = _add(*held, narrow(scores), labels, mask, topk=self.topk)
-        return ClassErrorMeter(self.topk, self.accuracy, *counts)
-
-    def merge(self, other: "ClassErrorMeter") -> "ClassErrorMeter":
-        """Returns one meter for the examples of both.
-
-        Args:
-          other: another such meter, made with the same arguments.
-
-        Returns:
-          The merged meter; computed on the host if both lie there.
-
-        Raises:
-          TypeError: if `other` is no ClassErrorMeter.
-          ValueError: if it was made with other arguments.
-
-        Example:
-          >>> meter = ClassErrorMeter().add([0.1, 0.9], 1)
-          >>> meter.merge(meter.reset().add([0.1, 0.9], 0))
-          ClassErrorMeter(top1=50%, n=2)
-        """
-        check_mate(self, other)
-        mine = self.topk, self.accuracy
-        return ClassErrorMeter(*mine, self.wrong + other.wrong, self.n + other.n)
-
-    def reset(self) -> "ClassErrorMeter":
-        """Returns the meter that has seen nothing, on the host.
-
-        Returns:
-          A meter with the same arguments, shapes and dtypes.
-
-        Example:
-          >>> ClassErrorMeter(accuracy=True).add([0.1, 0.9], 1).reset()
-          ClassErrorMeter(top1=nan%, n=0)
-        """
-        return host_zeros(self)
+        counts = self.wrong, self.n
+        wrong, n = _add(*counts, narrow(scores), labels, mask, topk=self.topk)
+        return dataclasses.replace(self, wrong=wrong, n=n)
 
     def value(self) -> dict[int, Any]:
         """Returns the error, or the accuracy, in percent.
@@ -154,20 +118,17 @@ class ClassErrorMeter:
           >>> ClassErrorMeter(accuracy=True).add([0.1, 0.9], 1).value()[1]
           100.0
         """
-        return read(self, _percentages)
+        percent = _percent(self.wrong, self.n, self.accuracy)
+        return dict(zip(self.topk, percent, strict=True))
 
-    def __repr__(self) -> str:
-        return show(self, _measured)
-
-
-def _percentages(meter: ClassErrorMeter) -> dict[int, Any]:
-    percent = _percent(meter.wrong, meter.n, meter.accuracy)
-    return dict(zip(meter.topk, percent, strict=True))
+    def summary(self) -> dict[str, Any]:
+        """Returns the percentages under their names."""
+        return {f"top{k}": in_percent(share) for k, share in self.value().items()}
 
 
 @host_or_device
 def _percent(xp: ModuleType, wrong: Count, n: Count, accuracy: Any) -> list:
-    """One percentage for each k; NaN where nothing was counted."""
+    """Returns one percentage for each k; NaN where nothing was counted."""
     total, percent = n.floats(), []
     for place in range(wrong.low.shape[-1]):
         count = wrong[..., place]
@@ -175,11 +136,6 @@ def _percent(xp: ModuleType, wrong: Count, n: Count, accuracy: Any) -> list:
         share = np.float32(100) * shown / xp.maximum(total, 1)
         percent.append(xp.where(total > 0, share, np.float32(np.nan)))
     return percent
-
-
-def _measured(meter: ClassErrorMeter) -> dict[str, Any]:
-    shown = {f"top{k}": in_percent(share) for k, share in meter.value().items()}
-    return {**shown, "n": int(meter.n)}
 
 
 @functools.partial(jax.jit, static_argnames="topk", inline=True)
@@ -204,15 +160,15 @@ def _add(
 
 
 def _rank(output: jax.Array, target: jax.Array) -> jax.Array:
-    """How many scores come before the target's, [...] int32; K if it has no place.
+    """Counts the scores before the target's, [...] int32; K if it has no place.
 
     Counting takes a fifth of the time of sorting, and one count serves every k.
     """
     classes = output.shape[-1]
     known = (target >= 0) & (target < classes)
-    target = jnp.where(known, target, 0)[..., None]
-    score = jnp.take_along_axis(output, target, axis=-1)
+    target = jnp.where(known, target, 0)[..., None]  # [..., 1]
+    score = jnp.take_along_axis(output, target, axis=-1)  # [..., 1]
     earlier = jnp.arange(classes, dtype=target.dtype) < target
-    # "not less" where one would say "greater or equal": NaN comes before what is none
-    before = jnp.where(earlier, ~(output < score), ~(output <= score))
+    # "not less" where one would say "greater or equal": NaN comes before any number
+    before = jnp.where(earlier, ~(output < score), ~(output <= score))  # [..., K]
     return jnp.where(known, before.sum(-1, dtype=jnp.int32), classes)

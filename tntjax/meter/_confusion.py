@@ -11,30 +11,21 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, pytree, static
-from tntjax.meter._count import Count, tally
-from tntjax.meter._inputs import (
-    as_real,
-    as_rows,
-    best_class,
-    check_mate,
-    check_size,
-    narrow,
-    refuse_nan,
-)
-from tntjax.meter._labels import as_classes, as_predicted
-from tntjax.meter._plot import axes_of
-from tntjax.meter._read import read
-from tntjax.meter._show import in_percent, show
-from tntjax.utils import as_array, host_or_device, host_zeros
+from tntjax._struct import describe, static
+from tntjax.meter._meter import Meter, in_percent
+from tntjax.meter.parts._arguments import check_size
+from tntjax.meter.parts._count import Count, tally
+from tntjax.meter.parts._inputs import as_real, as_rows, narrow, refuse_nan
+from tntjax.meter.parts._labels import as_classes, as_predicted, best_class
+from tntjax.meter.parts._plot import axes_of
+from tntjax.utils import as_array, host_or_device
 
 
-@pytree
-class ConfusionMeter:
+class ConfusionMeter(Meter):
     """Counts how often each class was taken for each: rows are targets.
 
-    A monoid: `add` and `merge` return a new meter, so rebind the result. Counts are
-    exact up to 2**63 - 1. Of equal scores the lower class number is predicted.
+    Counts are exact up to 2**63 - 1. Of equal scores the lower class number is
+    predicted.
 
     An example that has no place in the matrix is counted in `left_out` instead: one
     whose target or prediction isn't a class number, whose target isn't one-hot, or with
@@ -48,7 +39,7 @@ class ConfusionMeter:
       left_out: [] a pair of uint32, how many had no place there.
 
     Raises:
-      TypeError: if `num_classes` is no integer.
+      TypeError: if `num_classes` is not an integer.
       ValueError: if it is out of range.
 
     Example:
@@ -79,9 +70,9 @@ class ConfusionMeter:
                 " numbered in 32 bits. PrecisionMeter(None, num_classes) and"
                 " RecallMeter take any number of classes."
             )
-        object.__setattr__(self, "num_classes", size)
+        vars(self).update(num_classes=size)
         if self.counts is None:
-            object.__setattr__(self, "counts", Count.zeros((size, size)))
+            vars(self).update(counts=Count.zeros((size, size)))
 
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
@@ -113,47 +104,9 @@ class ConfusionMeter:
           ConfusionMeter(accuracy=66.6667%, left_out=0, n=3)
         """
         predicted, labels, mask = _as_predictions(self, output, target, mask)
-        held = self.counts, self.n, self.left_out
-        parts = _add(held, predicted, labels, mask)
-        return ConfusionMeter(self.num_classes, self.normalized, *parts)
-
-    def merge(self, other: "ConfusionMeter") -> "ConfusionMeter":
-        """Returns one meter for the examples of both.
-
-        Args:
-          other: another such meter, made with the same arguments.
-
-        Returns:
-          The merged meter; computed on the host if both lie there.
-
-        Raises:
-          TypeError: if `other` is no ConfusionMeter.
-          ValueError: if it was made with other arguments.
-
-        Example:
-          >>> meter = ConfusionMeter(2).add([0.1, 0.9], 1)
-          >>> meter.merge(meter.reset().add([0.1, 0.9], 0))
-          ConfusionMeter(accuracy=50%, left_out=0, n=2)
-        """
-        check_mate(self, other)
-        return dataclasses.replace(
-            self,
-            counts=self.counts + other.counts,
-            n=self.n + other.n,
-            left_out=self.left_out + other.left_out,
-        )
-
-    def reset(self) -> "ConfusionMeter":
-        """Returns the meter that has seen nothing, on the host.
-
-        Returns:
-          A meter with the same arguments.
-
-        Example:
-          >>> ConfusionMeter(2).add([0.1, 0.9], 1).reset()
-          ConfusionMeter(accuracy=nan%, left_out=0, n=0)
-        """
-        return host_zeros(self)
+        counted = self.counts, self.n, self.left_out
+        counts, n, left_out = _add(counted, predicted, labels, mask)
+        return dataclasses.replace(self, counts=counts, n=n, left_out=left_out)
 
     def value(self) -> Any:
         """Returns the matrix.
@@ -168,7 +121,13 @@ class ConfusionMeter:
           >>> ConfusionMeter(2, normalized=True).add([0.1, 0.9], 1).value().tolist()
           [[0.0, 0.0], [0.0, 1.0]]
         """
-        return read(self, _matrix)
+        return _shares(self.counts) if self.normalized else self.counts.integers()
+
+    def summary(self) -> dict[str, Any]:
+        """Returns the accuracy, and how many examples had no place."""
+        right, n = int(np.trace(self.counts.integers())), int(self.n)
+        accuracy = 100 * right / n if n else math.nan
+        return {"accuracy": in_percent(accuracy), "left_out": int(self.left_out)}
 
     def plot(self, ax: Any = None) -> Any:
         """Draws the matrix, each row scaled to its sum.
@@ -191,19 +150,6 @@ class ConfusionMeter:
                 ax.text(column, row, text, ha="center", va="center")
         ax.set(xlabel="predicted class", ylabel="target class")
         return ax
-
-    def __repr__(self) -> str:
-        return show(self, _measured)
-
-
-def _matrix(meter: ConfusionMeter) -> Any:
-    return _shares(meter.counts) if meter.normalized else meter.counts.integers()
-
-
-def _measured(meter: ConfusionMeter) -> dict[str, Any]:
-    right, n = int(np.trace(meter.counts.integers())), int(meter.n)
-    accuracy = 100 * right / n if n else math.nan
-    return {"accuracy": in_percent(accuracy), "left_out": int(meter.left_out), "n": n}
 
 
 def _as_predictions(
@@ -238,7 +184,7 @@ def _as_predictions(
 
 @jax.jit
 def _which(target: jax.Array) -> jax.Array:
-    """The place of the only entry above 0, or -1."""
+    """Finds the place of the only entry above 0, [...] int32; -1 if it is not alone."""
     hot = target > 0
     label = jnp.argmax(hot, -1).astype(jnp.int32)
     return jnp.where(hot.sum(-1, dtype=jnp.int32) == 1, label, -1)
@@ -250,7 +196,7 @@ def _add(parts: tuple, output: Any, target: Any, mask: Any) -> tuple:
     counts, n, left_out = parts
     classes = counts.low.shape[-1]
     seen = jnp.broadcast_to(True if mask is None else mask, target.shape)
-    best = output if output.ndim == target.ndim else best_class(output)
+    best = output if output.ndim == target.ndim else best_class(output)  # [...]
     has_place = (target >= 0) & (target < classes) & (best >= 0) & (best < classes)
     counted = seen & has_place
     cell = target * classes + best

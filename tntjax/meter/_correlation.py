@@ -2,23 +2,22 @@
 
 import functools
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import pytree
-from tntjax.meter import _moments
 from tntjax.meter._average_value import AverageValueMeter
-from tntjax.meter._count import Count
-from tntjax.meter._inputs import as_counts, as_pair, as_rows, check_mate
-from tntjax.meter._moments import Moments
-from tntjax.meter._read import read
-from tntjax.meter._show import show
-from tntjax.meter._total import add_pairs
-from tntjax.utils import host_or_device, host_zeros
+from tntjax.meter._meter import check_same
+from tntjax.meter.parts import _moments
+from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._inputs import spread_counts
+from tntjax.meter.parts._moments import Moments
+from tntjax.meter.parts._sums import add_pairs
+from tntjax.meter.parts._weighted import MeterOfPairs
+from tntjax.utils import host_or_device
 
 
 class Correlation(NamedTuple):
@@ -28,13 +27,11 @@ class Correlation(NamedTuple):
     covariance: Any
 
 
-@pytree
-class CorrelationMeter:
+class CorrelationMeter(MeterOfPairs):
     """Measures Pearson's correlation of two quantities, and their covariance.
 
-    A monoid: `add` and `merge` return a new meter, so rebind the result. Products are
-    taken about the means (Chan's rule), so large values of small spread are measured
-    well.
+    Products are taken about the means (Chan's rule), so large values of small spread
+    are measured well.
 
     Args:
       outputs: the meter of the first quantity.
@@ -45,8 +42,6 @@ class CorrelationMeter:
     Example:
       >>> CorrelationMeter().add([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
       CorrelationMeter(pearson=1, covariance=2, n=3)
-
-    Torchnet: not there.
     """
 
     outputs: AverageValueMeter = AverageValueMeter()
@@ -56,73 +51,16 @@ class CorrelationMeter:
 
     @property
     def n(self) -> Count:
-        """How many pairs were counted; `int(meter.n)` is exact."""
+        """The number of pairs that were counted; `int(meter.n)` is exact."""
         return self.outputs.n
 
-    def add(
-        self,
-        output: ArrayLike,
-        target: ArrayLike,
-        n: ArrayLike = 1,
-        *,
-        mask: ArrayLike | None = None,
-    ) -> "CorrelationMeter":
-        """Counts pairs in.
-
-        Args:
-          output: [B, ...] real, or [] for one number.
-          target: real, of the same shape.
-          n: how often each pair counts, an integer >= 0: [], or the leading axes.
-          mask: bool, the leading axes of `output`; False leaves pairs out.
-
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
-        Raises:
-          TypeError: if numbers aren't real, `n` not integer, or `mask` not bool.
-          ValueError: if shapes don't fit, or `n` is negative or sums to 2**31 or more.
-
-        Example:
-          >>> value = CorrelationMeter().add([1.0, 2.0], [5.0, 3.0]).value()
-          >>> print(f"{value.pearson:.3f} {value.covariance:.3f}")
-          -1.000 -1.000
-        """
-        outputs, targets = as_pair(output, target, "CorrelationMeter.add")
-        mask = as_rows(mask, outputs.shape, "CorrelationMeter.add")
-        weight = as_counts(n, outputs.shape, "CorrelationMeter.add", mask)
+    def _count(self, outputs: Any, targets: Any, weight: Any, mask: Any) -> Self:
         return _build(_add(self._parts(), outputs, targets, weight, mask))
 
-    def merge(self, other: "CorrelationMeter") -> "CorrelationMeter":
-        """Returns one meter for the pairs of both.
-
-        Args:
-          other: another such meter.
-
-        Returns:
-          The merged meter; computed on the host if both lie there.
-
-        Raises:
-          TypeError: if `other` is no CorrelationMeter.
-
-        Example:
-          >>> meter = CorrelationMeter().add(1.0, 2.0)
-          >>> meter.merge(meter.reset().add(3.0, 4.0))
-          CorrelationMeter(pearson=1, covariance=2, n=2)
-        """
-        check_mate(self, other)
+    def merge(self, other: Self) -> Self:
+        """Returns one meter for the pairs of both, by Chan's rule."""
+        check_same(self, other)
         return _build(_merge(self._parts(), other._parts()))
-
-    def reset(self) -> "CorrelationMeter":
-        """Returns the meter that has seen nothing, on the host.
-
-        Returns:
-          A new meter.
-
-        Example:
-          >>> CorrelationMeter().add(1.0, 2.0).reset()
-          CorrelationMeter(pearson=nan, covariance=nan, n=0)
-        """
-        return host_zeros(self)
 
     def value(self) -> Correlation:
         """Returns the correlation and the covariance (with n - 1 in its divisor).
@@ -135,14 +73,11 @@ class CorrelationMeter:
           >>> CorrelationMeter().add([1.0, 2.0], [1.0, 1.0]).value().pearson
           nan
         """
-        return read(self, lambda meter: Correlation(*_value(meter._parts())))
+        return Correlation(*_value(self._parts()))
 
     def _parts(self) -> "_Parts":
         outputs, targets = self.outputs.moments(), self.targets.moments()
         return _Parts(outputs, targets, (self.cross, self.cross_rest))
-
-    def __repr__(self) -> str:
-        return show(self, _measured)
 
 
 class _Parts(NamedTuple):
@@ -152,22 +87,17 @@ class _Parts(NamedTuple):
     """The sum of products and what rounding took off it."""
 
 
-def _build(parts: _Parts) -> CorrelationMeter:
+def _build(parts: _Parts) -> Any:
     outputs, targets, cross = parts
     return CorrelationMeter(
         AverageValueMeter(*outputs), AverageValueMeter(*targets), *cross
     )
 
 
-def _measured(meter: CorrelationMeter) -> dict[str, Any]:
-    shown = {k: f"{number:.6g}" for k, number in meter.value()._asdict().items()}
-    return {**shown, "n": int(meter.n)}
-
-
 @functools.partial(jax.jit, inline=True)
 def _add(parts: _Parts, output: Any, target: Any, weight: Any, mask: Any) -> _Parts:
-    """Merges in what a batch of pairs has to say."""
-    weight = _moments.weights(weight, mask, output.shape)
+    """Merges in the moments and products of a batch of pairs."""
+    weight = spread_counts(weight, mask, output.shape)
     (outputs, from_mean), (targets, from_target) = (
         _moments.of_batch(values.astype(jnp.float32), weight)
         for values in (output, target)
@@ -177,7 +107,7 @@ def _add(parts: _Parts, output: Any, target: Any, weight: Any, mask: Any) -> _Pa
 
 
 def _combine(xp: ModuleType, mine: _Parts, others: _Parts) -> _Parts:
-    """Puts two parts together by Chan's rule for products."""
+    """Merges two parts by Chan's rule for products."""
     pairs = (mine.outputs, others.outputs), (mine.targets, others.targets)
     outputs, targets = (_moments.combine(xp, *pair) for pair in pairs)
     gaps = [(b.mean - a.mean) + (b.rest - a.rest) for a, b in pairs]
@@ -196,12 +126,10 @@ _merge = host_or_device(_combine)
 
 @host_or_device
 def _value(xp: ModuleType, parts: _Parts) -> tuple[Any, Any]:
-    n, _, outputs = _moments.widened(xp, parts.outputs)
-    targets = _moments.widened(xp, parts.targets)[-1]
-    cross, nan = (
-        parts.cross[0].astype(outputs.dtype) + parts.cross[1],
-        np.float32(np.nan),
-    )
+    n, _, outputs = _moments.widen(xp, parts.outputs)
+    targets = _moments.widen(xp, parts.targets)[-1]
+    cross = parts.cross[0].astype(outputs.dtype) + parts.cross[1]
+    nan = np.float32(np.nan)
     scale = xp.sqrt(outputs) * xp.sqrt(targets)
     ratio = xp.clip(cross / xp.where(scale == 0, 1, scale), -1, 1)
     pearson = xp.where((n > 1) & (scale != 0), ratio, nan)

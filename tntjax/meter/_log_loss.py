@@ -8,43 +8,37 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._struct import pytree, static
-from tntjax.meter._average_value import AverageValueMeter
-from tntjax.meter._count import Count
-from tntjax.meter._inputs import as_counts, as_rows, check_mate
-from tntjax.meter._labels import as_probabilities, check_probabilities
-from tntjax.meter._read import read
-from tntjax.meter._show import show
-from tntjax.utils import as_array, host_zeros
+from tntjax._struct import static
+from tntjax.meter._meter import Meter
+from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._inputs import as_weighted
+from tntjax.meter.parts._labels import as_probabilities, check_probabilities
+from tntjax.meter.parts._sums import Mean
 
 
-@pytree
-class LogLossMeter:
+class LogLossMeter(Meter):
     """Measures the mean of -log of the probability of what happened.
 
-    A monoid: `add` and `merge` return a new meter, so rebind the result. Probabilities
-    are held between 1.2e-7 and 1 less that, so that a certain mistake costs 16 and not
-    infinity. A target that is no class number has a loss of NaN: leave it out with
-    `mask=target >= 0`.
+    Probabilities are held between 1.2e-7 and 1 less that, so that a certain mistake
+    costs 16 and not infinity. A target that is not a class number has a loss of NaN:
+    leave it out with `mask=target >= 0`.
 
     Args:
       logits: what is added are logits, as criteria take them, and not probabilities;
         `CalibrationErrorMeter` has the same argument.
-      losses: the meter of the losses.
+      losses: the mean of the losses.
 
     Example:
       >>> LogLossMeter().add([[0.5, 0.5], [0.25, 0.75]], [0, 1])
       LogLossMeter(loss=0.490415, n=2)
-
-    Torchnet: not there.
     """
 
     logits: bool = static(default=False)
-    losses: AverageValueMeter = AverageValueMeter()
+    losses: Mean = Mean()
 
     @property
     def n(self) -> Count:
-        """How many examples were counted; `int(meter.n)` is exact."""
+        """The number of examples that were counted; `int(meter.n)` is exact."""
         return self.losses.n
 
     def add(
@@ -81,47 +75,13 @@ class LogLossMeter:
           LogLossMeter(loss=0.693147, n=2)
         """
         name = "LogLossMeter.add"
-        scores, labels = as_probabilities(as_array(output), as_array(target), name)
-        mask = as_rows(mask, labels.shape, name)
-        weight = as_counts(n, labels.shape, name, mask)
+        scores, labels = as_probabilities(output, target, name)
+        weight, mask = as_weighted(n, mask, labels.shape, name)
         if not self.logits:
             counted = weight > 0 if mask is None else mask & (weight > 0)
             check_probabilities(scores, labels, counted, "LogLossMeter")
         losses = _losses(scores, labels, logits=self.logits)
-        added = self.losses.add(losses, weight, mask=mask)
-        return dataclasses.replace(self, losses=added)
-
-    def merge(self, other: "LogLossMeter") -> "LogLossMeter":
-        """Returns one meter for the examples of both.
-
-        Args:
-          other: another such meter, made with the same arguments.
-
-        Returns:
-          The merged meter; computed on the host if both lie there.
-
-        Raises:
-          TypeError: if `other` is no LogLossMeter.
-          ValueError: if it was made with other arguments.
-
-        Example:
-          >>> LogLossMeter().add(0.5, 0).merge(LogLossMeter().add(0.5, 1))
-          LogLossMeter(loss=0.693147, n=2)
-        """
-        check_mate(self, other)
-        return dataclasses.replace(self, losses=self.losses.merge(other.losses))
-
-    def reset(self) -> "LogLossMeter":
-        """Returns the meter that has seen nothing, on the host.
-
-        Returns:
-          A meter with the same arguments.
-
-        Example:
-          >>> LogLossMeter().add(0.5, 0).reset()
-          LogLossMeter(loss=nan, n=0)
-        """
-        return host_zeros(self)
+        return dataclasses.replace(self, losses=self.losses.add(losses, weight, mask))
 
     def value(self) -> Any:
         """Returns the mean loss, in nats.
@@ -133,20 +93,17 @@ class LogLossMeter:
           >>> round(LogLossMeter().add(0.25, 1).value(), 4)
           1.3863
         """
-        return read(self, lambda meter: meter.losses.value().mean)
+        return self.losses.value()
 
-    def __repr__(self) -> str:
-        return show(self, _measured)
-
-
-def _measured(meter: LogLossMeter) -> dict[str, Any]:
-    return {"loss": f"{meter.value():.6g}", "n": int(meter.n)}
+    def summary(self) -> dict[str, Any]:
+        """Returns the value under the name of what it is."""
+        return {"loss": self.value()}
 
 
 @functools.partial(jax.jit, static_argnames="logits")
 def _losses(output: Any, target: Any, *, logits: bool) -> jax.Array:
-    """The loss of each example, NaN where the target is no class number."""
-    output = output.astype(jnp.float32)
+    """Returns the loss of each example, NaN if the target is not a class number."""
+    output = output.astype(jnp.float32)  # [..., K], or [...] of class 1
     binary = output.shape == target.shape
     known = (target >= 0) & (target < (2 if binary else output.shape[-1]))
     target = jnp.where(known, target, 0)

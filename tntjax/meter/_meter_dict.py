@@ -2,23 +2,21 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import jax
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, pytree
-from tntjax._types import Meter
-from tntjax.meter._inputs import check_mate
-from tntjax.meter._read import read
+from tntjax import _types
+from tntjax._struct import describe
+from tntjax.meter._meter import Meter, check_same
 
 
-@pytree
-class MeterDict:
+class MeterDict(Meter):
     """A group of meters, each under a name, that is a meter itself.
 
-    `add`, `merge`, `value` and `reset` go to all of them; like any meter it is a
-    monoid, so rebind the result. `group["name"]` is the meter of that name.
+    `add`, `merge`, `value` and `reset` go to all of them. `group["name"]` is the meter
+    of that name.
 
     Args:
       meters: `{name: meter}`, pytrees of arrays, groups included; so no `TimeMeter`.
@@ -26,7 +24,7 @@ class MeterDict:
         are kept in alphabetical order, as JAX keeps them.
 
     Raises:
-      TypeError: if it is no dict of meters.
+      TypeError: if it is not a dict of meters.
       ValueError: if a name can't be an argument.
 
     Example:
@@ -64,19 +62,17 @@ class MeterDict:
                     "MeterDict needs names that can be arguments of add, and not"
                     f" 'mask', got {name!r}."
                 )
-            if not isinstance(meter, Meter) or jax.tree_util.all_leaves([meter]):
+            if not isinstance(meter, _types.Meter) or jax.tree_util.all_leaves([meter]):
                 raise TypeError(
                     f"MeterDict needs meters that are pytrees, but {name!r} is"
                     f" {describe(meter)}."
                 )
-        object.__setattr__(self, "meters", dict(sorted(self.meters.items())))
+        vars(self).update(meters=dict(sorted(self.meters.items())))
 
     def __getitem__(self, name: str) -> Any:
         return self.meters[name]
 
-    def add(
-        self, *args: Any, mask: ArrayLike | None = None, **named: Any
-    ) -> "MeterDict":
+    def add(self, *args: Any, mask: ArrayLike | None = None, **named: Any) -> Self:
         """Counts a batch in.
 
         Args:
@@ -116,9 +112,9 @@ class MeterDict:
             for name, arguments in given.items()
             if arguments
         }
-        return MeterDict({**self.meters, **added})
+        return type(self)({**self.meters, **added})
 
-    def merge(self, other: "MeterDict") -> "MeterDict":
+    def merge(self, other: Self) -> Self:
         """Returns one group for what both have seen.
 
         Args:
@@ -128,7 +124,7 @@ class MeterDict:
           The merged group; computed on the host if both lie there.
 
         Raises:
-          TypeError: if `other` is no MeterDict.
+          TypeError: if `other` is not a MeterDict.
           ValueError: if names or the arguments of meters differ.
 
         Example:
@@ -137,16 +133,16 @@ class MeterDict:
           >>> group.merge(group)["a"]
           AverageValueMeter(mean=1, std=0, n=2)
         """
-        check_mate(self, other)
+        check_same(self, other)
         if self.meters.keys() != other.meters.keys():
             raise ValueError(
                 "MeterDict.merge needs two groups with the same names, got"
                 f" {', '.join(self.meters)} and {', '.join(other.meters)}."
             )
         both = {name: m.merge(other.meters[name]) for name, m in self.meters.items()}
-        return MeterDict(both)
+        return type(self)(both)
 
-    def reset(self) -> "MeterDict":
+    def reset(self) -> Self:
         """Returns the group of the meters that have seen nothing.
 
         Returns:
@@ -157,7 +153,8 @@ class MeterDict:
           >>> int(MeterDict({"a": AverageValueMeter().add(1.0)}).reset()["a"].n)
           0
         """
-        return MeterDict({name: meter.reset() for name, meter in self.meters.items()})
+        meters = {name: meter.reset() for name, meter in self.meters.items()}
+        return type(self)(meters)
 
     def value(self) -> dict[str, Any]:
         """Returns what each has measured.
@@ -170,15 +167,11 @@ class MeterDict:
           >>> MeterDict({"a": AverageValueMeter().add(1.0)}).value()["a"].mean
           1.0
         """
-        return read(self, _values)
+        return {name: meter.value() for name, meter in self.meters.items()}
 
     def __repr__(self) -> str:
         lines = "".join(f"\n  {name}={m}," for name, m in self.meters.items())
         return f"MeterDict({lines}\n)"
-
-
-def _values(group: MeterDict) -> dict[str, Any]:
-    return {name: meter.value() for name, meter in group.meters.items()}
 
 
 def _takes_targets(meter: Any) -> bool:

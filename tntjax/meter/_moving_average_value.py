@@ -1,33 +1,26 @@
 """The mean and the standard deviation of the last values of a stream."""
 
+import dataclasses
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import pytree, static
+from tntjax._struct import static
 from tntjax.meter._average_value import MeanStd
-from tntjax.meter._gathered import gathered
-from tntjax.meter._inputs import (
-    as_floats,
-    as_rows,
-    check_convention,
-    check_mate,
-    check_size,
-)
-from tntjax.meter._read import read
-from tntjax.meter._show import show
-from tntjax.utils import host_or_device, host_zeros
+from tntjax.meter._meter import Meter, check_same
+from tntjax.meter.parts._arguments import check_convention, check_size
+from tntjax.meter.parts._inputs import as_floats, as_rows
+from tntjax.meter.parts._mesh import gather
+from tntjax.utils import host_or_device
 
 
-@pytree
-class MovingAverageValueMeter:
+class MovingAverageValueMeter(Meter):
     """Measures the mean and the standard deviation of the last values.
 
-    A monoid: `add` and `merge` return a new meter, so rebind the result. What `merge`
-    is given came later: merging is associative, and its order matters.
+    What `merge` is given came later: merging is associative, and its order matters.
 
     Both are computed from the values that are there, so nothing drifts.
 
@@ -39,7 +32,7 @@ class MovingAverageValueMeter:
       n: [] int32, how many are there.
 
     Raises:
-      TypeError: if `window_size` is no integer.
+      TypeError: if `window_size` is not an integer.
       ValueError: if it is below 1, or `convention` is another.
 
     Example:
@@ -58,9 +51,9 @@ class MovingAverageValueMeter:
     def __post_init__(self) -> None:
         check_convention(self)
         size = check_size(self.window_size, "MovingAverageValueMeter needs window_size")
-        object.__setattr__(self, "window_size", size)
+        vars(self).update(window_size=size)
         if self.values is None:
-            object.__setattr__(self, "values", np.zeros(size, np.float32))
+            vars(self).update(values=np.zeros(size, np.float32))
 
     def add(
         self, value: ArrayLike, *, mask: ArrayLike | None = None
@@ -86,40 +79,14 @@ class MovingAverageValueMeter:
         name = "MovingAverageValueMeter.add"
         values = as_floats(value, np.float32, name)
         valid = as_rows(True if mask is None else mask, values.shape, name)
-        return self._holding(*_push(self.values, self.n, jnp.asarray(values), valid))
+        values, n = _push(self.values, self.n, jnp.asarray(values), valid)
+        return dataclasses.replace(self, values=values, n=n)
 
-    def merge(self, other: "MovingAverageValueMeter") -> "MovingAverageValueMeter":
-        """Returns one meter for the values of both.
-
-        Args:
-          other: another such meter, made with the same arguments, of later values.
-
-        Returns:
-          The merged meter; computed on the host if both lie there.
-
-        Raises:
-          TypeError: if `other` is no MovingAverageValueMeter.
-          ValueError: if it was made with other arguments.
-
-        Example:
-          >>> early = MovingAverageValueMeter(2).add([1.0, 2.0])
-          >>> early.merge(early.reset().add(4.0))
-          MovingAverageValueMeter(mean=3, std=1.41421, n=2)
-        """
-        check_mate(self, other)
-        return self._holding(*_chain(self.values, self.n, other.values, other.n))
-
-    def reset(self) -> "MovingAverageValueMeter":
-        """Returns the meter that has seen nothing, on the host.
-
-        Returns:
-          A meter with the same arguments.
-
-        Example:
-          >>> MovingAverageValueMeter(2).add(1.0).reset()
-          MovingAverageValueMeter(mean=nan, std=nan, n=0)
-        """
-        return host_zeros(self)
+    def merge(self, other: Self) -> Self:
+        """Returns one meter for the values of both, those of `other` being later."""
+        check_same(self, other)
+        values, n = _chain(self.values, self.n, other.values, other.n)
+        return dataclasses.replace(self, values=values, n=n)
 
     def value(self) -> MeanStd:
         """Returns the mean and the standard deviation (with n - 1 in its divisor).
@@ -131,29 +98,12 @@ class MovingAverageValueMeter:
           >>> MovingAverageValueMeter(3, convention="torchnet").add(2.0).value().std
           0.0
         """
-        return read(self, _measure)
-
-    def _holding(self, values: Any, n: Any) -> "MovingAverageValueMeter":
-        return MovingAverageValueMeter(
-            self.window_size, values, n, convention=self.convention
-        )
-
-    def __repr__(self) -> str:
-        return show(self, _measured)
-
-
-def _measure(meter: MovingAverageValueMeter) -> MeanStd:
-    few = np.float32(0 if meter.convention == "torchnet" else np.nan)
-    return MeanStd(*_mean_std(meter.values, meter.n, few))
-
-
-def _measured(meter: MovingAverageValueMeter) -> dict[str, Any]:
-    mean, std = meter.value()
-    return {"mean": f"{mean:.6g}", "std": f"{std:.6g}", "n": meter.n}
+        few = np.float32(0 if self.convention == "torchnet" else np.nan)
+        return MeanStd(*_mean_std(self.values, self.n, few))
 
 
 def _there(xp: ModuleType, size: int, n: Any) -> Any:
-    """Which of the places hold a value."""
+    """Returns True for the places that hold a value, [size] or [..., size]."""
     return xp.arange(size, dtype=np.int32) >= size - n
 
 
@@ -167,7 +117,7 @@ def _last(xp: ModuleType, values: Any, valid: Any, size: int) -> tuple[Any, Any]
 
 @host_or_device
 def _push(xp: ModuleType, values: Any, n: Any, new: Any, valid: Any) -> tuple[Any, Any]:
-    values, n, new, valid = gathered((values, n, new, valid))
+    values, n, new, valid = gather((values, n, new, valid))
     size, valid = values.shape[-1], xp.broadcast_to(valid, new.shape).reshape(-1)
     both = xp.concatenate([values, new.reshape(-1).astype(np.float32)])
     return _last(xp, both, xp.concatenate([_there(xp, size, n), valid]), size)

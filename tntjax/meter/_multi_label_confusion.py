@@ -11,26 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, pytree, static
-from tntjax.meter._count import Count
-from tntjax.meter._gathered import gathered
-from tntjax.meter._inputs import (
-    as_real,
-    as_rows,
-    check_mate,
-    check_size,
-    narrow,
-    refuse_nan,
-)
-from tntjax.meter._labels import same_rank
-from tntjax.meter._read import read
-from tntjax.meter._show import in_percent, show
-from tntjax.meter._total import Total
-from tntjax.utils import as_array, host_or_device, host_zeros
+from tntjax._struct import describe, static
+from tntjax.meter._meter import Meter, in_percent
+from tntjax.meter.parts._arguments import check_size
+from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._inputs import as_real, as_rows, narrow, refuse_nan
+from tntjax.meter.parts._labels import same_rank
+from tntjax.meter.parts._mesh import gather
+from tntjax.meter.parts._sums import Total
+from tntjax.utils import as_array, host_or_device
 
 
-@pytree
-class MultiLabelConfusionMeter:
+class MultiLabelConfusionMeter(Meter):
     """Counts how often each label was taken for each: rows are targets.
 
     Of an example with p labels the p best scores are the predictions. A label that is
@@ -38,9 +30,8 @@ class MultiLabelConfusionMeter:
     that are left, m of each, count 1/m for every pair of them. So each label adds 1 to
     its row and each prediction 1 to its column. An example without labels adds nothing.
 
-    A monoid: `add` and `merge` return a new meter, so rebind the result. The parts are
-    summed to twice the digits of float32. Of equal scores the lower label is
-    predicted, one that is NaN last.
+    The parts are summed to twice the digits of float32. Of equal scores the lower label
+    is predicted, one that is NaN last.
 
     Args:
       num_classes: how many labels there are, at least 1.
@@ -49,7 +40,7 @@ class MultiLabelConfusionMeter:
       n: [] a pair of uint32, how many examples were counted.
 
     Raises:
-      TypeError: if `num_classes` is no integer.
+      TypeError: if `num_classes` is not an integer.
       ValueError: if it is below 1.
 
     Example:
@@ -71,12 +62,11 @@ class MultiLabelConfusionMeter:
     n: Count = Count()
 
     def __post_init__(self) -> None:
-        size = check_size(
-            self.num_classes, "MultiLabelConfusionMeter needs num_classes"
-        )
-        object.__setattr__(self, "num_classes", size)
+        subject = "MultiLabelConfusionMeter needs num_classes"
+        size = check_size(self.num_classes, subject)
+        vars(self).update(num_classes=size)
         if self.cells is None:
-            object.__setattr__(self, "cells", Total.zeros((size, size)))
+            vars(self).update(cells=Total.zeros((size, size)))
 
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
@@ -118,40 +108,6 @@ class MultiLabelConfusionMeter:
         cells, n = _add(self.cells, self.n, narrow(scores), narrow(labels), seen)
         return dataclasses.replace(self, cells=cells, n=n)
 
-    def merge(self, other: "MultiLabelConfusionMeter") -> "MultiLabelConfusionMeter":
-        """Returns one meter for the examples of both.
-
-        Args:
-          other: another such meter, made with the same arguments.
-
-        Returns:
-          The merged meter; computed on the host if both lie there.
-
-        Raises:
-          TypeError: if `other` is no MultiLabelConfusionMeter.
-          ValueError: if it was made with other arguments.
-
-        Example:
-          >>> meter = MultiLabelConfusionMeter(2).add([0.1, 0.9], [0, 1])
-          >>> meter.merge(meter.reset().add([0.1, 0.9], [1, 0]))
-          MultiLabelConfusionMeter(found=50%, n=2)
-        """
-        check_mate(self, other)
-        cells, n = self.cells + other.cells, self.n + other.n
-        return dataclasses.replace(self, cells=cells, n=n)
-
-    def reset(self) -> "MultiLabelConfusionMeter":
-        """Returns the meter that has seen nothing, on the host.
-
-        Returns:
-          A meter with the same arguments.
-
-        Example:
-          >>> MultiLabelConfusionMeter(2).add([0.1, 0.9], [0, 1]).reset()
-          MultiLabelConfusionMeter(found=nan%, n=0)
-        """
-        return host_zeros(self)
-
     def value(self) -> Any:
         """Returns the matrix.
 
@@ -164,16 +120,13 @@ class MultiLabelConfusionMeter:
           >>> meter.add([0.1, 0.9], [0, 1]).value().tolist()
           [[0.0, 0.0], [0.0, 1.0]]
         """
-        return read(self, lambda meter: _value(meter.cells, meter.normalized))
+        return _value(self.cells, self.normalized)
 
-    def __repr__(self) -> str:
-        return show(self, _measured)
-
-
-def _measured(meter: MultiLabelConfusionMeter) -> dict[str, Any]:
-    cells = meter.cells.floats().astype(np.float64)
-    found = 100 * np.trace(cells) / cells.sum() if cells.any() else math.nan
-    return {"found": in_percent(found), "n": int(meter.n)}
+    def summary(self) -> dict[str, Any]:
+        """Returns the percentage of labels that are among the predictions."""
+        cells = self.cells.floats().astype(np.float64)
+        found = 100 * np.trace(cells) / cells.sum() if cells.any() else math.nan
+        return {"found": in_percent(found)}
 
 
 @functools.partial(jax.jit, inline=True)
@@ -181,18 +134,18 @@ def _add(
     cells: Total, n: Count, output: Any, target: Any, seen: Any
 ) -> tuple[Total, Count]:
     """Shares out the labels of each example among its predictions."""
-    cells, n, output, target, seen = gathered((cells, n, output, target, seen))
+    cells, n, output, target, seen = gather((cells, n, output, target, seen))
     classes = output.shape[-1]
     seen = jnp.broadcast_to(seen, output.shape[:-1]).reshape(-1)
-    scores = output.reshape(-1, classes).astype(jnp.float32)
+    scores = output.reshape(-1, classes).astype(jnp.float32)  # [B, K]
     labels = (target.reshape(-1, classes) > 0) & seen[:, None]
     worst_last = jnp.argsort(jnp.where(jnp.isnan(scores), jnp.inf, -scores), -1)
     ranks = jnp.argsort(worst_last, -1)  # stable: of equal scores the lower label
-    predicted = ranks < labels.sum(-1, keepdims=True, dtype=jnp.int32)
+    predicted = ranks < labels.sum(-1, keepdims=True, dtype=jnp.int32)  # [B, K]
     found = (labels & predicted).sum(0, dtype=jnp.int32).astype(jnp.float32)
     missed = (labels & ~predicted).astype(jnp.float32)
     mistaken = (predicted & ~labels).astype(jnp.float32)
-    share = missed / jnp.maximum(missed.sum(-1, keepdims=True), 1)
+    share = missed / jnp.maximum(missed.sum(-1, keepdims=True), 1)  # [B, K]
     pairs = jnp.matmul(share.T, mistaken, precision=jax.lax.Precision.HIGHEST)
     return cells + (pairs + jnp.diag(found)), n + seen.sum(dtype=jnp.int32)
 

@@ -10,20 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, pytree, static
-from tntjax.meter import _rows, _scores
-from tntjax.meter._average_value import AverageValueMeter
-from tntjax.meter._count import Count
-from tntjax.meter._gathered import gathered
-from tntjax.meter._inputs import as_rows, check_convention, refuse
-from tntjax.meter._keys import check_topk
-from tntjax.meter._read import read
-from tntjax.meter._show import show
-from tntjax.utils import host_zeros
+from tntjax._struct import describe, static
+from tntjax.meter._meter import Meter
+from tntjax.meter.parts._arguments import check_convention, check_topk
+from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._inputs import as_rows, refuse
+from tntjax.meter.parts._labels import as_scores
+from tntjax.meter.parts._mesh import gather
+from tntjax.meter.parts._sums import Mean, Total
 
 
-@pytree
-class NDCGMeter:
+class NDCGMeter(Meter):
     """Measures how good rankings are against the best ones possible.
 
     The gain of a ranking among the k first is the sum of the relevances of their
@@ -32,13 +29,11 @@ class NDCGMeter:
     that their order doesn't matter. A query without relevant documents has 0. A NaN
     score has no rank: the value is NaN then.
 
-    A monoid: `add` and `merge` return a new meter, so rebind the result.
-
     Args:
       topk: among how many of the first to count; one value is kept for each k.
       convention: how rank i, from 1, is discounted: "standard" by log2(i + 1),
         "torchnet" by log2(i), and by 1 at rank 1.
-      means: an `AverageValueMeter` over queries for each k.
+      mean: the means over queries for all k, [len(topk)].
 
     Raises:
       TypeError: if `topk` isn't a sequence of integers.
@@ -58,19 +53,19 @@ class NDCGMeter:
 
     topk: Sequence[int] = static(default=(1,))
     convention: str = static(default="standard")
-    means: Any = None
+    mean: Any = None
 
     def __post_init__(self) -> None:
         topk = check_topk(self.topk, "NDCGMeter")
         check_convention(self)
-        object.__setattr__(self, "topk", topk)
-        if self.means is None:
-            object.__setattr__(self, "means", (AverageValueMeter(),) * len(topk))
+        vars(self).update(topk=topk)
+        if self.mean is None:
+            vars(self).update(mean=Mean(Total.zeros((len(topk),))))
 
     @property
     def n(self) -> Count:
-        """How many queries were counted; `int(meter.n)` is exact."""
-        return self.means[0].n
+        """The number of queries that were counted; `int(meter.n)` is exact."""
+        return self.mean.n
 
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
@@ -95,7 +90,7 @@ class NDCGMeter:
           >>> NDCGMeter().add([0.1, 0.9], [0, 3]).add([0.9, 0.1], [0, 3])
           NDCGMeter(top1=0.5, n=2)
         """
-        scores, relevance = _scores.check_pair(output, target, "NDCGMeter.add")
+        scores, relevance = as_scores(output, target, "NDCGMeter.add")
         if scores.ndim == 1 and scores.shape == relevance.shape:
             scores, relevance = scores[None], relevance[None]
         if scores.shape != relevance.shape or scores.ndim != 2:
@@ -112,44 +107,8 @@ class NDCGMeter:
             None if rows is None else rows[:, None],
         )
         gains = _ndcg(scores, relevance, topk=self.topk, convention=self.convention)
-        pairs = zip(self.means, gains, strict=True)
-        means = tuple(mean.add(gain, mask=rows) for mean, gain in pairs)
-        return dataclasses.replace(self, means=means)
-
-    def merge(self, other: "NDCGMeter") -> "NDCGMeter":
-        """Returns one meter for the queries of both.
-
-        Args:
-          other: another such meter made with the same arguments.
-
-        Returns:
-          The merged meter; computed on the host if both lie there.
-
-        Raises:
-          TypeError: if `other` is no NDCGMeter.
-          ValueError: if it was made with other arguments.
-
-        Example:
-          >>> meter = NDCGMeter().add([0.1, 0.9], [0, 3])
-          >>> meter.merge(meter.reset().add([0.9, 0.1], [0, 3]))
-          NDCGMeter(top1=0.5, n=2)
-        """
-        _rows.check_same(self, other, ("topk", "convention"))
-        pairs = zip(self.means, other.means, strict=True)
-        means = tuple(mine.merge(others) for mine, others in pairs)
-        return dataclasses.replace(self, means=means)
-
-    def reset(self) -> "NDCGMeter":
-        """Returns the meter that has seen nothing, on the host.
-
-        Returns:
-          A meter made with the same arguments.
-
-        Example:
-          >>> NDCGMeter().add([0.1, 0.9], [0, 3]).reset()
-          NDCGMeter(top1=nan, n=0)
-        """
-        return host_zeros(self)
+        mean = self.mean.add(gains, np.int32(1), rows)
+        return dataclasses.replace(self, mean=mean)
 
     def value(self) -> dict[int, Any]:
         """Returns the mean over queries for each k.
@@ -162,33 +121,25 @@ class NDCGMeter:
           >>> NDCGMeter((2,)).add([0.1, 0.9], [0, 3]).value()[2]
           1.0
         """
-        return read(self, _gains)
+        means = self.mean.value()  # [..., K]
+        return {k: means[..., place] for place, k in enumerate(self.topk)}
 
-    def __repr__(self) -> str:
-        return show(self, _measured)
-
-
-def _gains(meter: NDCGMeter) -> dict[int, Any]:
-    means = (each.value().mean for each in meter.means)
-    return dict(zip(meter.topk, means, strict=True))
-
-
-def _measured(meter: NDCGMeter) -> dict[str, Any]:
-    shown = {f"top{k}": f"{gain:.6g}" for k, gain in meter.value().items()}
-    return {**shown, "n": int(meter.n)}
+    def summary(self) -> dict[str, Any]:
+        """Returns the means under their names."""
+        return {f"top{k}": gain for k, gain in self.value().items()}
 
 
 @functools.partial(jax.jit, static_argnames=("topk", "convention"), inline=True)
 def _ndcg(
     scores: Any, relevance: Any, *, topk: tuple[int, ...], convention: str
-) -> list[Any]:
-    """Returns for each k the gains [B] of the queries."""
-    scores, relevance = gathered((scores, relevance))
+) -> Any:
+    """Returns the gains [B, K] of the queries for each of the K numbers in `topk`."""
+    scores, relevance = gather((scores, relevance))
     scores, relevance = scores.astype(jnp.float32), relevance.astype(jnp.float32)
-    falling, found = jax.lax.sort((-scores, relevance), num_keys=1)
-    best = jnp.sort(relevance, descending=True)
+    falling, found = jax.lax.sort((-scores, relevance), num_keys=1)  # [B, C]
+    best = jnp.sort(relevance, descending=True)  # [B, C]
     first, last = _ties(falling)
-    unknown = jnp.isnan(scores).any(-1)
+    unknown = jnp.isnan(scores).any(-1)  # [B]
     gains = []
     for k in topk:
         factors, sums = _discounts(k, scores.shape[1], convention)
@@ -196,13 +147,13 @@ def _ndcg(
         # a difference of sums is less exact than the factor itself
         factor = jnp.where(first == last, factors, shared)
         ideal = (factors * best).sum(-1)
-        gain = (factor * found).sum(-1) / jnp.where(ideal == 0, 1, ideal)
+        gain = (factor * found).sum(-1) / jnp.where(ideal == 0, 1, ideal)  # [B]
         gains.append(jnp.where(unknown, jnp.nan, gain))
-    return gains
+    return jnp.stack(gains, -1)
 
 
 def _ties(falling: Any) -> tuple[Any, Any]:
-    """Returns where those that equal each score begin and end, [B, C] int32."""
+    """Finds where the scores that equal each score begin and end, [B, C] int32."""
     documents = falling.shape[1]
     position = jnp.arange(documents, dtype=jnp.int32)
     new = falling[:, 1:] != falling[:, :-1]

@@ -1,30 +1,20 @@
 """How many of the predicted classes are right."""
 
-import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
-from jax.typing import ArrayLike
-
-from tntjax._struct import pytree, static
-from tntjax.meter._count import Count
-from tntjax.meter._hits import Hits, check_thresholds, count_hits, ratio, show_hits
-from tntjax.meter._inputs import check_convention, check_mate
-from tntjax.meter._read import read
-from tntjax.meter._show import show
-from tntjax.utils import host_zeros
+from tntjax._struct import static
+from tntjax.meter.parts._arguments import check_convention
+from tntjax.meter.parts._hits import MeterOfHits
 
 
-@pytree
-class PrecisionMeter:
-    """Measures the precision: of what was predicted, the percentage that is so.
+class PrecisionMeter(MeterOfHits):
+    """Measures precision: the percentage of the predicted classes that are right.
 
-    A monoid: `add` and `merge` return a new meter, so rebind the result. Counts are
-    exact up to 2**63 - 1.
+    Counts are exact up to 2**63 - 1.
 
     A class is predicted where its score is at or above the threshold. Without
-    thresholds the one class that is scored best is predicted (of equals the first),
-    for examples that have one class each. A score that is NaN predicts nothing.
+    thresholds the one class that is scored best is predicted (of equals the first), for
+    examples that have one class each. A score that is NaN predicts nothing.
 
     Args:
       thresholds: from which scores on a class is predicted; one precision is kept
@@ -38,8 +28,8 @@ class PrecisionMeter:
       hits: what was counted.
 
     Raises:
-      TypeError: if `thresholds` isn't a sequence of numbers, or `num_classes` is no
-        integer.
+      TypeError: if `thresholds` isn't a sequence of numbers, or `num_classes` is not
+        an integer.
       ValueError: if there is no threshold, `num_classes` is below 1, or
         `convention` is another.
 
@@ -55,84 +45,11 @@ class PrecisionMeter:
     from 0 to 1, there was no best class, and targets were labels and not class numbers.
     """
 
-    thresholds: Sequence[float] | None = static(default=(0.5,))
-    num_classes: int | None = static(default=None)
     convention: str = static(default="standard", kw_only=True)
-    hits: Any = None
 
     def __post_init__(self) -> None:
         check_convention(self)
-        check_thresholds(self)
-
-    @property
-    def n(self) -> Count:
-        """How many examples were counted; `int(meter.n)` is exact."""
-        return self.hits.n
-
-    def add(
-        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
-    ) -> "PrecisionMeter":
-        """Counts examples in.
-
-        `B` is the number of examples, `K` the number of classes.
-
-        Args:
-          output: [B, K] real scores, or [K] for one example; [B, 1] for a single class
-            that is there or not. Or the predicted class numbers, integers [B] or [B, 1]
-            if target has integers of that shape too: with `num_classes`, or without
-            thresholds. They are as scores of 1 for that class and 0 for the others.
-          target: [B, K] real, above 0 where the example is of the class, or [B] for a
-            single class; or [B] integers, the class numbers from 0 of examples that
-            have one class each.
-          mask: [B] bool; False leaves the example out.
-
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
-        Raises:
-          TypeError: if numbers aren't real, or `mask` not bool.
-          ValueError: if shapes don't fit, a target is NaN, there are class numbers
-            where labels of one class are needed, or one class to choose the best of.
-
-        Example:
-          >>> PrecisionMeter().add([[0.9, 0.6], [0.2, 0.8]], [0, 0], mask=[True, False])
-          PrecisionMeter(at_0.5=50%, n=1)
-        """
-        hits = count_hits(self, output, target, mask)
-        return dataclasses.replace(self, hits=hits)
-
-    def merge(self, other: "PrecisionMeter") -> "PrecisionMeter":
-        """Returns one meter for the examples of both.
-
-        Args:
-          other: another such meter, made with the same arguments.
-
-        Returns:
-          The merged meter; computed on the host if both lie there.
-
-        Raises:
-          TypeError: if `other` is no PrecisionMeter.
-          ValueError: if it was made with other arguments.
-
-        Example:
-          >>> meter = PrecisionMeter().add([0.9, 0.1], [1, 0])
-          >>> meter.merge(meter.reset().add([0.9, 0.9], [1, 0]))
-          PrecisionMeter(at_0.5=66.6667%, n=2)
-        """
-        check_mate(self, other)
-        return dataclasses.replace(self, hits=self.hits + other.hits)
-
-    def reset(self) -> "PrecisionMeter":
-        """Returns the meter that has seen nothing, on the host.
-
-        Returns:
-          A meter with the same arguments.
-
-        Example:
-          >>> PrecisionMeter().add([0.9, 0.1], [1, 0]).reset()
-          PrecisionMeter(at_0.5=nan%, n=0)
-        """
-        return host_zeros(self)
+        super().__post_init__()
 
     def value(self) -> dict[float | str, Any]:
         """Returns the precision, in percent.
@@ -145,12 +62,6 @@ class PrecisionMeter:
           >>> PrecisionMeter((0.2, 0.6)).add([0.9, 0.3], [1, 0]).value()[0.6]
           100.0
         """
-        empty = 100.0 if self.convention == "torchnet" else 0.0
-        return read(self, lambda meter: ratio(meter, _precision, empty))
-
-    def __repr__(self) -> str:
-        return show(self, show_hits)
-
-
-def _precision(hits: Hits) -> tuple[Any, Any]:
-    return hits.both.floats(), hits.predicted.floats()
+        hits = self.aligned_hits()
+        both, predicted = hits.both.floats(), hits.predicted.floats()
+        return self.percentages(both, predicted, self.convention)

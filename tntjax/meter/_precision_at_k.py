@@ -4,37 +4,33 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, pytree, static
-from tntjax.meter import _rows, _scores
-from tntjax.meter._count import Count
-from tntjax.meter._gathered import gathered
-from tntjax.meter._inputs import as_rows
-from tntjax.meter._keys import check_topk
-from tntjax.meter._read import read
-from tntjax.meter._show import in_percent, show
-from tntjax.utils import host_or_device, host_zeros, namespace
+from tntjax._struct import describe, static
+from tntjax.meter._meter import Meter, check_same, in_percent
+from tntjax.meter.parts._arguments import check_optional_size, check_topk
+from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._inputs import as_rows
+from tntjax.meter.parts._labels import as_positive, as_scores
+from tntjax.meter.parts._mesh import gather
+from tntjax.utils import host_or_device, namespace
 
 NOTHING = np.int32(-(2**31))
 """The rank of a place without a candidate, below that of any score."""
 
 
-@pytree
-class PrecisionAtKMeter:
+class PrecisionAtKMeter(Meter):
     """Measures the share of relevant ones among the k best candidates, in percent.
 
     Each `add` brings new queries with all their candidates or, if `online`, more
     candidates for the same queries, of which the best are kept. Among equal scores the
     first comes first. A NaN score comes before all others and counts as a miss, and so
     does a place without a candidate, where there are fewer than k.
-
-    A monoid: `add` and `merge` return a new meter, so rebind the result.
 
     Args:
       topk: for which k to measure; one value is kept for each.
@@ -75,23 +71,24 @@ class PrecisionAtKMeter:
 
     def __post_init__(self) -> None:
         topk = check_topk(self.topk, "PrecisionAtKMeter")
-        object.__setattr__(self, "topk", topk)
         if self.dim not in (0, 1):
             raise ValueError(
                 f"PrecisionAtKMeter needs dim 1 for output [B, C], or 0 for [C, B], got"
                 f" {self.dim!r}."
             )
-        _rows.check_count(self.num_queries, "PrecisionAtKMeter needs num_queries")
-        if self.num_queries is not None and not self.online:
-            raise ValueError("PrecisionAtKMeter needs num_queries only if online=True.")
-        places, online = (self.num_queries or 0, max(topk)), self.online
+        subject = "PrecisionAtKMeter needs num_queries"
+        queries, online = check_optional_size(self.num_queries, subject), self.online
+        if queries is not None and not online:
+            raise ValueError(f"{subject} only if online=True.")
+        vars(self).update(topk=topk, num_queries=queries)
+        places = (queries or 0, max(topk))
         for name, empty in {
             "hits": () if online else Count.zeros((len(topk),)),
             "best": np.full(places, NOTHING) if online else (),
             "relevant": np.zeros(places, bool) if online else (),
         }.items():
             if getattr(self, name) is None:
-                object.__setattr__(self, name, empty)
+                vars(self)[name] = empty
 
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
@@ -120,12 +117,12 @@ class PrecisionAtKMeter:
           PrecisionAtKMeter(top2=100%, n=1)
         """
         name = "PrecisionAtKMeter.add"
-        scores, targets = _scores.check_pair(output, target, name)
+        scores, targets = as_scores(output, target, name)
         if scores.ndim == 1 and scores.shape == targets.shape:
             scores, targets = scores[None], targets[None]
         _check_shapes(scores, targets)
         mask = as_rows(mask, scores.shape, name)
-        relevant = _scores.positive(targets, mask, name)
+        relevant = as_positive(targets, mask, name)
         batch = _best(scores, relevant, mask, dim=self.dim, k=max(self.topk))
         if self.online:
             return _with_best(self, *batch)
@@ -133,41 +130,16 @@ class PrecisionAtKMeter:
         hits, n = _count(relevant, best, topk=self.topk)
         return dataclasses.replace(self, hits=self.hits + hits, n=self.n + n)
 
-    def merge(self, other: "PrecisionAtKMeter") -> "PrecisionAtKMeter":
-        """Returns one meter for the queries, or the candidates if `online`, of both.
+    def merge(self, other: Self) -> Self:
+        """Returns one meter for the queries, or the candidates if `online`, of both."""
+        if not self.online:
+            return super().merge(other)
+        check_same(self, other)
+        return _with_best(self, other.best, other.relevant)
 
-        Args:
-          other: another such meter made with the same arguments.
-
-        Returns:
-          The merged meter; computed on the host if both lie there.
-
-        Raises:
-          TypeError: if `other` is no PrecisionAtKMeter.
-          ValueError: if it was made with other arguments.
-
-        Example:
-          >>> meter = PrecisionAtKMeter((1,)).add([[0.9, 0.1]], [[1, 0]])
-          >>> meter.merge(meter.reset().add([[0.9, 0.1]], [[0, 1]]))
-          PrecisionAtKMeter(top1=50%, n=2)
-        """
-        _rows.check_same(self, other, ("topk", "dim", "online", "num_queries"))
-        if self.online:
-            return _with_best(self, other.best, other.relevant)
-        hits, n = self.hits + other.hits, self.n + other.n
-        return dataclasses.replace(self, hits=hits, n=n)
-
-    def reset(self) -> "PrecisionAtKMeter":
-        """Returns the meter that has seen nothing, on the host.
-
-        Returns:
-          A meter made with the same arguments, of the same shapes.
-
-        Example:
-          >>> PrecisionAtKMeter((1,)).add([[0.9, 0.1]], [[1, 0]]).reset()
-          PrecisionAtKMeter(top1=nan%, n=0)
-        """
-        empty = host_zeros(self)
+    def reset(self) -> Self:
+        """Returns the meter that has seen nothing, on the host, of the same shapes."""
+        empty = super().reset()
         best = np.full(empty.best.shape, NOTHING) if self.online else ()
         return dataclasses.replace(empty, best=best)
 
@@ -183,24 +155,13 @@ class PrecisionAtKMeter:
           >>> meter.value()[2]
           50.0
         """
-        return read(self, _percentages)
+        hits = Count.of(_hits(self.relevant, self.topk)) if self.online else self.hits
+        percent = _percent(hits, self.n, np.array(self.topk, np.float32))  # [..., K]
+        return {k: percent[..., place] for place, k in enumerate(self.topk)}
 
-    def __repr__(self) -> str:
-        return show(self, _measured)
-
-
-def _percentages(meter: PrecisionAtKMeter) -> dict[int, Any]:
-    hits = meter.hits
-    if meter.online:
-        hits = Count.of(_hits(meter.relevant, meter.topk))
-    percent = _percent(hits, meter.n, np.array(meter.topk, np.float32))
-    places = range(len(meter.topk))
-    return {meter.topk[place]: percent[..., place] for place in places}
-
-
-def _measured(meter: PrecisionAtKMeter) -> dict[str, Any]:
-    shown = {f"top{k}": in_percent(share) for k, share in meter.value().items()}
-    return {**shown, "n": int(meter.n)}
+    def summary(self) -> dict[str, Any]:
+        """Returns the percentages under their names."""
+        return {f"top{k}": in_percent(share) for k, share in self.value().items()}
 
 
 def _check_shapes(scores: Any, targets: Any) -> None:
@@ -217,8 +178,8 @@ def _check_shapes(scores: Any, targets: Any) -> None:
 def _best(
     scores: Any, relevant: Any, mask: Any, *, dim: int, k: int
 ) -> tuple[Any, Any]:
-    """Returns the ranks of the k best candidates [B, k], and whether relevant."""
-    scores, relevant, mask = gathered((scores, relevant, mask))
+    """Finds the ranks of the k best candidates [B, k], and which are relevant."""
+    scores, relevant, mask = gather((scores, relevant, mask))
     scores = scores.astype(jnp.float32)
     bits = jax.lax.bitcast_convert_type(jnp.where(scores == 0, 0, scores), jnp.int32)
     rank = jnp.where(bits < 0, bits ^ np.int32(2**31 - 1), bits)  # as scores are
@@ -228,7 +189,7 @@ def _best(
         rank, relevant = jnp.where(mask, rank, NOTHING), relevant & mask
     if dim == 0:
         rank, relevant = rank.T, relevant.T
-    missing = ((0, 0), (0, max(0, k - rank.shape[1])))
+    missing = ((0, 0), (0, max(0, k - rank.shape[1])))  # [B, C] to [B, k] or more
     rank = jnp.pad(rank, missing, constant_values=NOTHING)
     return _first(rank, jnp.pad(relevant, missing), k)
 
@@ -238,7 +199,7 @@ def _first(rank: Any, relevant: Any, k: int) -> tuple[Any, Any]:
     return best, jnp.take_along_axis(relevant, place, axis=1)
 
 
-def _with_best(meter: PrecisionAtKMeter, best: Any, relevant: Any) -> PrecisionAtKMeter:
+def _with_best(meter: Any, best: Any, relevant: Any) -> Any:
     """Returns the meter with more candidates for the same queries."""
     if len(best) == 0:
         return meter

@@ -4,28 +4,23 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
-from tntjax._struct import pytree, static
-from tntjax.meter._count import Count, tally
-from tntjax.meter._inputs import as_counts, as_floats, as_rows, check_mate
-from tntjax.meter._keys import check_levels
-from tntjax.meter._moments import weights
-from tntjax.meter._read import read
-from tntjax.meter._show import show
-from tntjax.utils import host_or_device, host_zeros
+from tntjax._struct import static
+from tntjax.meter.parts._arguments import check_levels
+from tntjax.meter.parts._count import Count, tally
+from tntjax.meter.parts._inputs import spread_counts
+from tntjax.meter.parts._weighted import MeterOfValues
+from tntjax.utils import host_or_device
 
 
-@pytree
-class QuantileMeter:
+class QuantileMeter(MeterOfValues):
     """Measures quantiles, each to a known relative error.
 
-    A monoid of fixed size: `add` and `merge` return a new meter, so rebind the result.
     It counts values by the leading bits of their float32: sign, exponent and the first
     `bits` of the fraction. So it needs no range, and what it finds is within
     2**-(bits + 1) of the quantile, relative to it (0.4 % for 7 bits), and takes
@@ -42,15 +37,13 @@ class QuantileMeter:
         were, the lowest first.
 
     Raises:
-      TypeError: if `quantiles` isn't a sequence, or `bits` no integer.
+      TypeError: if `quantiles` isn't a sequence, or `bits` not an integer.
       ValueError: if one of them is out of range, or there is no quantile.
 
     Example:
       >>> meter = QuantileMeter((0.5, 0.9)).add([1.0, 2.0, 3.0, 4.0, 100.0])
       >>> meter
       QuantileMeter(q0.5=3.00781, q0.9=100.25, n=5)
-
-    Torchnet: not there.
     """
 
     quantiles: Sequence[float] = static(default=(0.5,))
@@ -59,78 +52,22 @@ class QuantileMeter:
 
     def __post_init__(self) -> None:
         limits = ("QuantileMeter", "quantiles", 0.0, 1.0)
-        object.__setattr__(self, "quantiles", check_levels(self.quantiles, *limits))
+        vars(self).update(quantiles=check_levels(self.quantiles, *limits))
         if not isinstance(self.bits, int):
             raise TypeError(f"QuantileMeter needs integer bits, got {self.bits}.")
         if not 1 <= self.bits <= 16:
             raise ValueError(f"QuantileMeter needs 1 <= bits <= 16, got {self.bits}.")
         if self.cells is None:
-            object.__setattr__(self, "cells", Count.zeros((2 ** (self.bits + 9),)))
+            vars(self).update(cells=Count.zeros((2 ** (self.bits + 9),)))
 
     @property
     def n(self) -> Count:
-        """How many values were counted; `int(meter.n)` is exact."""
+        """The number of values that were counted; `int(meter.n)` is exact."""
         return self.cells.cumsum()[..., -1]
 
-    def add(
-        self, value: ArrayLike, n: ArrayLike = 1, *, mask: ArrayLike | None = None
-    ) -> "QuantileMeter":
-        """Counts values in.
-
-        Args:
-          value: [] or any shape, real; each element is one value.
-          n: how often each value counts, an integer >= 0: [], or the leading axes.
-          mask: bool, the leading axes of `value`; False leaves the values out.
-
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
-        Raises:
-          TypeError: if `value` isn't real, `n` not integer, or `mask` not bool.
-          ValueError: if shapes don't fit, or `n` is negative or sums to 2**31 or more.
-
-        Example:
-          >>> QuantileMeter((0.25, 0.75)).add([1.0, 0.0], n=[2, 1])
-          QuantileMeter(q0.25=0, q0.75=1.00391, n=3)
-        """
-        values = as_floats(value, np.float32, "QuantileMeter.add")
-        mask = as_rows(mask, values.shape, "QuantileMeter.add")
-        weight = as_counts(n, values.shape, "QuantileMeter.add", mask)
+    def _count(self, values: Any, weight: Any, mask: Any) -> Self:
         cells = _add(self.cells, values, weight, mask, bits=self.bits)
         return dataclasses.replace(self, cells=cells)
-
-    def merge(self, other: "QuantileMeter") -> "QuantileMeter":
-        """Returns one meter for the values of both.
-
-        Args:
-          other: another such meter, made with the same arguments.
-
-        Returns:
-          The merged meter; computed on the host if both lie there.
-
-        Raises:
-          TypeError: if `other` is no QuantileMeter.
-          ValueError: if it was made with other arguments.
-
-        Example:
-          >>> meter = QuantileMeter((1.0,)).add(0.0)
-          >>> meter.merge(meter.reset().add(2.0))
-          QuantileMeter(q1=2.00781, n=2)
-        """
-        check_mate(self, other)
-        return dataclasses.replace(self, cells=self.cells + other.cells)
-
-    def reset(self) -> "QuantileMeter":
-        """Returns the meter that has seen nothing, on the host.
-
-        Returns:
-          A meter with the same arguments.
-
-        Example:
-          >>> QuantileMeter().add(1.0).reset()
-          QuantileMeter(q0.5=nan, n=0)
-        """
-        return host_zeros(self)
 
     def value(self) -> dict[float, Any]:
         """Returns the quantiles.
@@ -142,27 +79,19 @@ class QuantileMeter:
           >>> QuantileMeter((0.0, 0.5)).add([0.0, 0.0, 1.0]).value()[0.5]
           0.0
         """
-        return read(self, _quantiles)
+        wanted = np.array(self.quantiles, np.float32)
+        found = _find(self.cells, _middles(self.bits), wanted)  # [..., Q]
+        return {q: found[..., place] for place, q in enumerate(self.quantiles)}
 
-    def __repr__(self) -> str:
-        return show(self, _measured)
-
-
-def _quantiles(meter: QuantileMeter) -> dict[float, Any]:
-    wanted = np.array(meter.quantiles, np.float32)
-    found = _find(meter.cells, _middles(meter.bits), wanted)
-    return {q: found[..., place] for place, q in enumerate(meter.quantiles)}
-
-
-def _measured(meter: QuantileMeter) -> dict[str, Any]:
-    shown = {f"q{q:g}": f"{value:.6g}" for q, value in meter.value().items()}
-    return {**shown, "n": int(meter.n)}
+    def summary(self) -> dict[str, Any]:
+        """Returns the quantiles under their names."""
+        return {f"q{q:g}": found for q, found in self.value().items()}
 
 
 @functools.partial(jax.jit, static_argnames="bits", inline=True)
 def _add(cells: Count, value: Any, weight: Any, mask: Any, *, bits: int) -> Count:
-    """Puts each value to those with the same leading bits."""
-    weight, value = weights(weight, mask, value.shape), value.astype(jnp.float32)
+    """Counts each value with those with the same leading bits."""
+    weight, value = spread_counts(weight, mask, value.shape), value.astype(jnp.float32)
     size = jnp.finfo(jnp.float32).smallest_normal
     value = jnp.where(jnp.abs(value) < size, jnp.float32(0), value)
     word = jax.lax.bitcast_convert_type(value, jnp.uint32)
@@ -174,7 +103,7 @@ def _add(cells: Count, value: Any, weight: Any, mask: Any, *, bits: int) -> Coun
 
 @functools.cache
 def _middles(bits: int) -> np.ndarray:
-    """The number in the middle of each kind, the lowest kind first."""
+    """Returns the number in the middle of each kind, the lowest kind first."""
     kind = np.arange(2 ** (bits + 8), dtype=np.uint32)
     word = (kind << (23 - bits)) | np.uint32(1 << (22 - bits))
     word[kind < 2**bits] = 0
@@ -185,7 +114,7 @@ def _middles(bits: int) -> np.ndarray:
 
 @host_or_device
 def _find(xp: ModuleType, cells: Count, middles: Any, quantiles: Any) -> Any:
-    """The first kind up to which there are enough values, for each quantile."""
+    """Finds the first kind up to which there are enough values, for each quantile."""
     up_to = cells.cumsum().floats()  # [..., cells]
     total = up_to[..., -1:]
     # at least one value: the quantile 0 is the least of them

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from tntjax.meter._inputs import check_mate
+from tntjax.meter._meter import check_same
 from tntjax.meter._time import TimeMeter
 
 
@@ -32,7 +32,7 @@ class RateMeter:
 
     @property
     def n(self) -> int:
-        """How many units were counted."""
+        """The number of units that were counted."""
         return self.time.n
 
     def add(self, n: int = 1) -> "RateMeter":
@@ -55,40 +55,15 @@ class RateMeter:
         return RateMeter(self.time.add(n))
 
     def stop(self) -> "RateMeter":
-        """Stops the time; does nothing if it is stopped.
-
-        Returns:
-          The meter, stopped.
-
-        Example:
-          >>> meter = RateMeter().add().stop()
-          >>> meter.value() == meter.value()
-          True
-        """
+        """Stops the time; does nothing if it is stopped."""
         return RateMeter(self.time.stop())
 
     def resume(self) -> "RateMeter":
-        """Lets the time run on; does nothing if it runs.
-
-        Returns:
-          The meter, running. The time while it was stopped doesn't count.
-
-        Example:
-          >>> RateMeter().stop().resume().time.stopped is None
-          True
-        """
+        """Lets the time run on; does nothing if it runs."""
         return RateMeter(self.time.resume())
 
     def reset(self) -> "RateMeter":
-        """Sets time and units to zero.
-
-        Returns:
-          The new meter. It runs if this one does: a stopped one stays stopped.
-
-        Example:
-          >>> RateMeter().add(3).reset().n
-          0
-        """
+        """Sets time and units to zero; a stopped meter stays stopped."""
         return RateMeter(self.time.reset())
 
     def merge(self, other: "RateMeter") -> "RateMeter":
@@ -102,13 +77,13 @@ class RateMeter:
           this one does.
 
         Raises:
-          TypeError: if `other` is no RateMeter.
+          TypeError: if `other` is not a RateMeter.
 
         Example:
           >>> RateMeter().add(2).merge(RateMeter().add(3)).n
           5
         """
-        check_mate(self, other)
+        check_same(self, other)
         return RateMeter(self.time.merge(other.time))
 
     def value(self) -> float:

@@ -3,13 +3,8 @@
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from jax.typing import ArrayLike
-
-from tntjax._struct import pytree, static
-from tntjax.meter import _plot, _ranking, _rows, _scores
-from tntjax.meter._count import Count
-from tntjax.meter._read import read
-from tntjax.meter._show import show
+from tntjax.meter.parts import _plot, _ranking
+from tntjax.meter.parts._scores import MeterOfScores
 
 
 class ROCCurve(NamedTuple):
@@ -20,20 +15,15 @@ class ROCCurve(NamedTuple):
     thresholds: Any
 
 
-@pytree
-class ROCCurveMeter:
+class ROCCurveMeter(MeterOfScores):
     """Measures the true and the false positive rate above every threshold, exactly.
 
     It keeps every score as `AUCMeter` does, which also gives the area: in `capacity`
-    slots, or without a capacity on the host. A monoid: `add` and `merge` return a new
-    meter, so rebind the result. A NaN score has no rank: the value is NaN then.
+    slots, or without a capacity on the host. A NaN score has no rank:
+    the value is NaN then.
 
     Args:
       capacity: how many examples there is room for, such as `len(dataset)`, or None.
-      scores: [capacity] float32, or a tuple of arrays.
-      targets: [capacity] bool, or a tuple of arrays.
-      weights: [capacity] float32, or a tuple of arrays; 0 in free slots.
-      n: [] a pair of uint32, how many examples came; `int(meter.n)` is exact.
 
     Raises:
       TypeError: if `capacity` isn't an integer.
@@ -48,78 +38,6 @@ class ROCCurveMeter:
     Torchnet: the curve of `meter/aucmeter.lua`, which had no thresholds and no weights
     and a point between equal scores, in no certain order.
     """
-
-    capacity: int | None = static(default=None)
-    scores: Any = None
-    targets: Any = None
-    weights: Any = None
-    n: Count = Count()
-
-    def __post_init__(self) -> None:
-        _rows.start(self, _scores.form())
-
-    def add(
-        self,
-        output: ArrayLike,
-        target: ArrayLike,
-        weight: ArrayLike | None = None,
-        *,
-        mask: ArrayLike | None = None,
-    ) -> "ROCCurveMeter":
-        """Counts examples in.
-
-        Args:
-          output: [B] or [B, 1] real scores, higher is more positive; [] for one.
-          target: the same shape, real: positive where above 0.
-          weight: [B] or [], real and at least 0, how much each example counts.
-          mask: [B] bool; False leaves the example out, and takes no slot.
-
-        Returns:
-          The new meter; of the same structure, shapes and dtypes with a capacity.
-
-        Raises:
-          TypeError: if an array isn't real, `mask` not bool, or there is no capacity
-            in compiled code.
-          ValueError: if shapes don't fit, or in the memory of the host a target is NaN
-            or a weight negative or not finite.
-
-        Example:
-          >>> ROCCurveMeter().add([0.2, 0.9], [0, 1]).add(0.7, 0)
-          ROCCurveMeter(area=1, n=3)
-        """
-        return _scores.add(self, output, target, weight, mask)
-
-    def merge(self, other: "ROCCurveMeter") -> "ROCCurveMeter":
-        """Returns one meter for the examples of both.
-
-        Args:
-          other: another such meter with the same capacity, which is that of the
-            result too.
-
-        Returns:
-          The merged meter; computed on the host if both lie there.
-
-        Raises:
-          TypeError: if `other` is no ROCCurveMeter.
-          ValueError: if it has another capacity.
-
-        Example:
-          >>> ROCCurveMeter().add(0.9, 1).merge(ROCCurveMeter().add(0.2, 0))
-          ROCCurveMeter(area=1, n=2)
-        """
-        return _rows.merge(self, other, _scores.COLUMNS)
-
-    def reset(self) -> "ROCCurveMeter":
-        """Returns the meter that has seen nothing, on the host.
-
-        Returns:
-          A meter with the same capacity.
-
-        Example:
-          >>> ROCCurveMeter().add([0.2, 0.9], [0, 1]).reset()
-          ROCCurveMeter(area=nan, n=0)
-        """
-        return _rows.reset(self, _scores.COLUMNS)
 
     def value(self) -> ROCCurve:
         """Returns the curve, from (0, 0) to (1, 1).
@@ -139,7 +57,7 @@ class ROCCurveMeter:
           >>> ROCCurveMeter().add([0.25, 0.75], [0, 1]).value().thresholds.tolist()
           [inf, 0.75, 0.25]
         """
-        return read(self, lambda meter: _ranking.measure(meter, _curve))
+        return _ranking.measure(self, _curve)
 
     def plot(self, ax: Any = None) -> Any:
         """Draws the curve with matplotlib.
@@ -156,20 +74,22 @@ class ROCCurveMeter:
         Example:
           >>> ROCCurveMeter().add([0.2, 0.9], [0, 1]).plot()  # doctest: +SKIP
         """
-        axes, curve = _plot.axes_of(ax, "ROCCurveMeter"), self.value()
-        names = ("false positive rate", "true positive rate", repr(self))
-        _plot.draw(axes, curve.fpr, curve.tpr, names, "default")
-        return axes
+        curve = self.value()
+        return _plot.draw_curve(
+            self,
+            ax,
+            curve.fpr,
+            curve.tpr,
+            ("false positive rate", "true positive rate"),
+            "default",
+        )
 
-    def __repr__(self) -> str:
-        return show(self, _measured)
+    def summary(self) -> dict[str, Any]:
+        """Returns the area under the curve, or that the meter overflows."""
+        return _ranking.summarize(self, "area", _ranking.area)
 
 
 def _curve(xp: ModuleType, points: _ranking.Points) -> ROCCurve:
     tpr, fpr = points.true / points.true[-1], points.false / points.false[-1]
     rates = points.along(0 * fpr[-1], fpr), points.along(0 * tpr[-1], tpr)
     return ROCCurve(*rates, points.thresholds())
-
-
-def _measured(meter: ROCCurveMeter) -> dict[str, Any]:
-    return _ranking.shown(meter, "area", _ranking.area)

@@ -2,12 +2,12 @@
 
 import dataclasses
 import math
-import operator
 import time
 from collections.abc import Callable
 from typing import cast
 
 from tntjax._struct import describe
+from tntjax.utils import check_integer
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -18,8 +18,9 @@ class TimeMeter:
     and `reset` return a new one, so rebind the result.
 
     It lives on the host, in a variable of yours or in a host hook, and isn't meant for
-    `state.meters`: a compiled step has no clock, and this is no pytree of arrays. Stop
-    it before it goes to another process or a file, where the clock may start elsewhere.
+    `state.meters`: a compiled step has no clock, and this is not a pytree of arrays.
+    Stop it before it goes to another process or a file, where the clock may start
+    elsewhere.
 
     Args:
       unit: measure seconds per unit, as counted by `add`.
@@ -67,9 +68,10 @@ class TimeMeter:
           >>> TimeMeter(unit=True).add(128).n
           128
         """
-        if operator.index(n) < 0:
+        units = check_integer(n, "TimeMeter.add needs integer n, a number of units")
+        if units < 0:
             raise ValueError(f"TimeMeter.add needs n >= 0, got {n}.")
-        return dataclasses.replace(self, n=self.n + operator.index(n))
+        return dataclasses.replace(self, n=self.n + units)
 
     def stop(self) -> "TimeMeter":
         """Stops the time; does nothing if it is stopped.
@@ -125,7 +127,7 @@ class TimeMeter:
           The merged meter. It runs if this one does.
 
         Raises:
-          TypeError: if `other` is no TimeMeter.
+          TypeError: if `other` is not a TimeMeter.
           ValueError: if only one of them measures per unit.
 
         Example:

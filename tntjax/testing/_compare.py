@@ -1,5 +1,6 @@
-"""What the laws of meters are checked with: how to compare, and how to complain."""
+"""How the laws of meters compare meters, and how they complain."""
 
+import dataclasses
 from collections.abc import Sequence
 from functools import reduce
 from typing import Any
@@ -11,6 +12,57 @@ import numpy as np
 from tntjax._struct import describe
 
 Batches = Sequence[tuple]
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A new meter and what a law is asked with.
+
+    Args:
+      meter: a meter that has seen nothing.
+      batches: three or more, each the tuple of arguments of one `add`, arrays [B, ...].
+      ordered: what was added last matters.
+      rtol: by how much what is measured may differ, relatively.
+      atol: and absolutely.
+      exact: leaves of integers must be equal too, not only what is measured.
+    """
+
+    meter: Any
+    batches: list[tuple]
+    ordered: bool = False
+    rtol: float = 1e-5
+    atol: float = 1e-6
+    exact: bool = False
+
+    @property
+    def name(self) -> str:
+        """The class of the meter."""
+        return type(self.meter).__name__
+
+    def require_same(self, law: str, hint: str, **found: Any) -> None:
+        """Raises unless two meters, given by how they were made, measure the same."""
+        (left, right), values = found, [_numbers(meter) for meter in found.values()]
+        if not (self._are_close(*values) and self._counts_agree(*found.values())):
+            shown = [_value(meter) for meter in found.values()]
+            fail(
+                f"{self.name} breaks the law {law!r}",
+                f"{left} measures {shown[0]},\n  {right} measures {shown[1]}.",
+                hint,
+            )
+
+    def _are_close(self, left: list[np.ndarray], right: list[np.ndarray]) -> bool:
+        limits = {"rtol": self.rtol, "atol": self.atol, "equal_nan": True}
+        return len(left) == len(right) and all(
+            np.shape(a) == np.shape(b) and np.allclose(a, b, **limits)
+            for a, b in zip(left, right, strict=True)
+        )
+
+    def _counts_agree(self, left: Any, right: Any) -> bool:
+        pairs = zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True)
+        return not self.exact or all(
+            jnp.result_type(a).kind not in "iu" or np.array_equal(a, b)
+            for a, b in pairs
+        )
 
 
 def as_batches(batches: Batches) -> list[tuple]:
@@ -32,27 +84,8 @@ def fail(subject: str, found: str, hint: str) -> None:
     raise AssertionError(f"{subject}:\n  {found}\n{hint}")
 
 
-def require_alike(
-    subject: str, hint: str, rtol: float, atol: float, found: dict[str, Any]
-) -> None:
-    """Raises unless two meters, given by how they were made, measure the same."""
-    (left, right), values = found, [_numbers(meter) for meter in found.values()]
-    alike = len(values[0]) == len(values[1]) and all(
-        np.shape(a) == np.shape(b)
-        and np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
-        for a, b in zip(*values, strict=True)
-    )
-    if not alike:
-        shown = [_value(meter) for meter in found.values()]
-        fail(
-            subject,
-            f"{left} measures {shown[0]},\n  {right} measures {shown[1]}.",
-            hint,
-        )
-
-
 def _numbers(meter: Any) -> list[np.ndarray]:
-    """Lists what a meter has measured."""
+    """Lists the numbers that a meter has measured."""
     return [np.asarray(leaf) for leaf in jax.tree.leaves(_value(meter))]
 
 

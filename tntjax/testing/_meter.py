@@ -1,7 +1,6 @@
-"""The laws of meters."""
+"""The laws of meters: each a function of a `Subject`, and `check_meter` asks all."""
 
 import pickle
-from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
@@ -13,12 +12,12 @@ from tntjax._struct import describe
 from tntjax._types import Meter
 from tntjax.testing._compare import (
     Batches,
+    Subject,
     add_all,
     as_batches,
     describe_leaves,
     fail,
     have_same_bits,
-    require_alike,
     take_rows,
     with_infinity,
 )
@@ -58,22 +57,14 @@ def check_meter(
 
     Torchnet: not there; its meters could not be merged.
     """
-    name, batches = type(meter).__name__, as_batches(batches)
-
-    def same(law: str, hint: str, **found: Any) -> None:
-        require_alike(f"{name} breaks the law {law!r}", hint, rtol, atol, found)
-
-    _check_protocol(name, meter)
-    _check_carry(name, meter, batches)
-    _check_monoid(same, meter, batches, ordered=ordered)
-    _check_parts(same, meter, batches)
-    _check_infinity(same, meter, batches, ordered=ordered)
-    _check_mask(same, meter, batches)
-    _check_compiled(same, meter, batches)
-    _check_value(name, same, meter, batches)
+    subject = Subject(meter, as_batches(batches), ordered, rtol, atol)
+    for law in LAWS:
+        law(subject)
 
 
-def _check_protocol(name: str, meter: Any) -> None:
+def check_methods(subject: Subject) -> None:
+    """Checks that a meter has its four methods and is a pytree."""
+    name, meter = subject.name, subject.meter
     law = f"{name} breaks the law 'a meter has add, merge, reset and value'"
     if not isinstance(meter, Meter):
         methods = ("add", "merge", "reset", "value")
@@ -88,9 +79,10 @@ def _check_protocol(name: str, meter: Any) -> None:
         )
 
 
-def _check_carry(name: str, meter: Any, batches: list[tuple]) -> None:
-    """`add` and `merge` keep what a scan wants kept."""
-    first = meter.add(*batches[0])
+def check_carry(subject: Subject) -> None:
+    """Checks that `add`, `merge` and `reset` keep structure, shapes and dtypes."""
+    name, meter = subject.name, subject.meter
+    first = meter.add(*subject.batches[0])
     acts = {
         "add(...)": lambda: first,
         "merge(...)": lambda: first.merge(first),
@@ -115,10 +107,10 @@ def _check_carry(name: str, meter: Any, batches: list[tuple]) -> None:
             fail(law, "; ".join(changed) or "its static fields changed.", hint)
 
 
-def _check_monoid(
-    same: Callable, meter: Any, batches: list[tuple], *, ordered: bool
-) -> None:
-    a, b, c = (meter.add(*batch) for batch in batches[:3])
+def check_monoid(subject: Subject) -> None:
+    """Checks that `reset()` is the identity of the associative `merge`."""
+    same = subject.require_same
+    a, b, c = (subject.meter.add(*batch) for batch in subject.batches[:3])
     law, hint = (
         "reset() is the identity of merge",
         "Let reset() return a meter that has seen nothing, and merge change nothing"
@@ -135,7 +127,7 @@ def _check_monoid(
             "a.merge(b.merge(c))": a.merge(b.merge(c)),
         },
     )
-    if not ordered:
+    if not subject.ordered:
         same(
             "the order of merging does not matter",
             "If what came last is meant to matter, say check_meter(..., ordered=True).",
@@ -143,7 +135,9 @@ def _check_monoid(
         )
 
 
-def _check_parts(same: Callable, meter: Any, batches: list[tuple]) -> None:
+def check_parts(subject: Subject) -> None:
+    """Checks that any parts of the rows, merged or added, are as all of them."""
+    same, meter, batches = subject.require_same, subject.meter, subject.batches
     whole = tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
     first = meter.add(*take_rows(whole, slice(2)))  # of six rows or more, so no halves
     rest = take_rows(whole, slice(2, None))
@@ -164,13 +158,11 @@ def _check_parts(same: Callable, meter: Any, batches: list[tuple]) -> None:
     )
 
 
-def _check_infinity(
-    same: Callable, meter: Any, batches: list[tuple], *, ordered: bool
-) -> None:
+def check_infinity(subject: Subject) -> None:
     """Checks a batch with an infinite row, unless the meter has no use for floats."""
-    later = batches[1]
+    same, meter, later = subject.require_same, subject.meter, subject.batches[1]
     for number in (np.inf, -np.inf):
-        batch = with_infinity(batches[0], number)
+        batch = with_infinity(subject.batches[0], number)
         if batch is None:
             return
         try:
@@ -182,7 +174,7 @@ def _check_infinity(
             "of parts merged": first.merge(meter.add(*later)),
             "of one batch after the other": first.add(*later),
         }
-        if not ordered:
+        if not subject.ordered:
             found["of parts merged in the other order"] = meter.add(*later).merge(first)
             found["of the other batch first"] = meter.add(*later).add(*batch)
         for how, parts in found.items():
@@ -194,7 +186,9 @@ def _check_infinity(
             )
 
 
-def _check_mask(same: Callable, meter: Any, batches: list[tuple]) -> None:
+def check_mask(subject: Subject) -> None:
+    """Checks that masked rows count as rows that are not there, and may be NaN."""
+    same, meter, batches = subject.require_same, subject.meter, subject.batches
     batch = batches[0]
     mask = np.arange(len(batch[0])) % 2 == 0
     spoiled = tuple(
@@ -219,7 +213,9 @@ def _check_mask(same: Callable, meter: Any, batches: list[tuple]) -> None:
     same(law, hint, **{"after a batch all masked": nothing, "before it": some})
 
 
-def _check_compiled(same: Callable, meter: Any, batches: list[tuple]) -> None:
+def check_compiled(subject: Subject) -> None:
+    """Checks that `jit`, `scan` and `vmap` do what eager code does."""
+    same, meter, batches = subject.require_same, subject.meter, subject.batches
     hint = (
         "Use jax.numpy on what may be traced, and no if, float() or np.asarray on"
         " values; keep every field that changes a leaf."
@@ -240,8 +236,10 @@ def _check_compiled(same: Callable, meter: Any, batches: list[tuple]) -> None:
     same("vmap is each alone", hint, **{"in jax.vmap": first, "alone": alone})
 
 
-def _check_value(name: str, same: Callable, meter: Any, batches: list[tuple]) -> None:
-    added = meter.add(*batches[0])
+def check_unchanged(subject: Subject) -> None:
+    """Checks that nothing changes in place, and that a meter survives pickle."""
+    same, name, batches = subject.require_same, subject.name, subject.batches
+    added = subject.meter.add(*batches[0])
     before = [np.array(leaf) for leaf in jax.tree.leaves(added)]
     for act in (added.value, added.reset, lambda: added.merge(added)):
         act()
@@ -260,3 +258,16 @@ def _check_value(name: str, same: Callable, meter: Any, batches: list[tuple]) ->
         law = f"{name} breaks the law 'a meter survives pickle'"
         raise AssertionError(f"{law}:\n  {error}.\n{hint}") from error
     same("a meter survives pickle", hint, unpickled=copy, before=added)
+
+
+LAWS = (
+    check_methods,
+    check_carry,
+    check_monoid,
+    check_parts,
+    check_infinity,
+    check_mask,
+    check_compiled,
+    check_unchanged,
+)
+"""All laws, the first ones those without which the others cannot be asked."""

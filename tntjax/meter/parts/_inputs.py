@@ -1,6 +1,5 @@
-"""What the meters ask of their arguments, with errors that say what to do."""
+"""What `add` is given: real numbers, how often they count, and masks."""
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tntjax._struct import describe
-from tntjax.utils import as_array, as_mask, check_integer, over_rows
+from tntjax.utils import as_array, as_mask, over_rows
 
 
 def as_real(value: Any, needs: str, what: str = "") -> Any:
@@ -29,7 +28,7 @@ def is_integer(array: Any) -> bool:
 
 
 def narrow(array: Any) -> Any:
-    """Returns real numbers as JAX can hold them, where JAX would cut an int64 to int32.
+    """Casts real numbers to what JAX can hold, where JAX would cut an int64 to int32.
 
     Integers on the host that do not fit into int32 become float32.
     """
@@ -44,12 +43,25 @@ def narrow(array: Any) -> Any:
 
 
 def as_floats(value: Any, dtype: Any, name: str, what: str = "numbers") -> Any:
-    """Returns real numbers as an array, one that lies on the host in the dtype."""
+    """Converts to a real array; a host array is cast to `dtype`."""
     value = as_real(value, f"{name} needs real {what}")
     if isinstance(value, jax.Array):
         return value
     with np.errstate(over="ignore"):
         return value.astype(dtype)  # here, since JAX would cut a large int64 to int32
+
+
+def as_pair(output: Any, target: Any, name: str) -> tuple[Any, Any]:
+    """Converts predictions and true values to real arrays of one shape."""
+    output = as_floats(output, np.float32, name)
+    target = as_floats(target, np.float32, name)
+    if output.shape != target.shape:
+        raise ValueError(
+            f"{name} needs output and target of one shape, got output"
+            f" {describe(output)} and target {describe(target)}. Reshape one of them:"
+            " none is repeated."
+        )
+    return output, target
 
 
 def refuse(
@@ -75,8 +87,8 @@ def refuse(
     Raises:
       ValueError: if a value is bad.
     """
-    seen = _read(values)
-    kept = np.True_ if mask is None else _read(mask)
+    seen = _read_at_once(values)
+    kept = np.True_ if mask is None else _read_at_once(mask)
     if seen is None or kept is None:
         return
     bad = is_bad(seen) & kept
@@ -85,7 +97,7 @@ def refuse(
         raise ValueError(f"{needs}, got {first}.{hint and ' ' + hint}")
 
 
-def _read(array: Any) -> np.ndarray | None:
+def _read_at_once(array: Any) -> np.ndarray | None:
     """Returns the values of an array in the memory of the host, else None."""
     if not isinstance(array, jax.Array):
         return np.asarray(array)
@@ -102,8 +114,13 @@ def refuse_nan(target: Any, name: str, mask: Any) -> None:
         refuse(target, np.isnan, f"{name} needs targets that are numbers", mask, hint)
 
 
+def as_rows(mask: Any, shape: tuple[int, ...], name: str) -> Any:
+    """Aligns a mask with the leading axes of a shape; None stays None."""
+    return None if mask is None else as_mask(mask, shape, f"{name}: mask")
+
+
 def as_counts(n: Any, shape: tuple[int, ...], name: str, mask: Any = None) -> Any:
-    """Returns how often each row counts, an integer array that fits the shape.
+    """Converts how often each row counts to integers that broadcast to the shape.
 
     The mask is one of `as_rows`; where it is False `n` may be anything.
     """
@@ -120,7 +137,7 @@ def as_counts(n: Any, shape: tuple[int, ...], name: str, mask: Any = None) -> An
         )
     n = over_rows(n, shape, f"{name}: n")
     refuse(n, lambda n: (n < 0) | (n >= 2**31), needs, mask)
-    counted, kept = _read(n), np.True_ if mask is None else _read(mask)
+    counted, kept = _read_at_once(n), np.True_ if mask is None else _read_at_once(mask)
     if counted is not None and kept is not None:
         counted = np.where(kept, counted, 0)
         times = math.prod(shape) // max(1, counted.size)
@@ -132,72 +149,15 @@ def as_counts(n: Any, shape: tuple[int, ...], name: str, mask: Any = None) -> An
     return n if isinstance(n, jax.Array) else n.astype(np.int32)
 
 
-def as_rows(mask: Any, shape: tuple[int, ...], name: str) -> Any:
-    """Returns a mask that broadcasts to the shape, or None for None."""
-    return None if mask is None else as_mask(mask, shape, f"{name}: mask")
+def as_weighted(
+    n: Any, mask: Any, shape: tuple[int, ...], name: str
+) -> tuple[Any, Any]:
+    """Checks `n` and `mask` of an `add`; both then broadcast to the shape."""
+    mask = as_rows(mask, shape, name)
+    return as_counts(n, shape, name, mask), mask
 
 
-def as_pair(output: Any, target: Any, name: str) -> tuple[Any, Any]:
-    """Returns predictions and true values, float or integer, of one shape."""
-    output = as_floats(output, np.float32, name)
-    target = as_floats(target, np.float32, name)
-    if output.shape != target.shape:
-        raise ValueError(
-            f"{name} needs output and target of one shape, got output"
-            f" {describe(output)} and target {describe(target)}. Reshape one of them:"
-            " none is repeated."
-        )
-    return output, target
-
-
-def check_mate(meter: Any, other: Any) -> None:
-    """Raises unless another meter is of the same class and arguments."""
-    name = type(meter).__name__
-    if not isinstance(other, type(meter)):
-        raise TypeError(
-            f"{name}.merge needs another {name}, got {describe(other)}. To count"
-            " something in, use add."
-        )
-    names = [f.name for f in dataclasses.fields(meter) if f.metadata.get("static")]
-    mine, others = (tuple(getattr(m, name) for name in names) for m in (meter, other))
-    if mine != others:
-        raise ValueError(
-            f"{name}.merge needs two meters with the same ({', '.join(names)}), got"
-            f" {mine} and {others}."
-        )
-
-
-def best_class(output: jax.Array) -> jax.Array:
-    """Returns the class that is scored best, int32 [...]; -1 beside a NaN.
-
-    Of equal scores the first is the best.
-    """
-    # On a CPU XLA finds maxima several times as fast as their places. So it's first the
-    # best of a few neighbours, then their place; and there a maximum may miss a NaN.
-    *rows, classes = output.shape
-    width = math.gcd(classes, 8)
-    parts = output.reshape(*rows, classes // width, width)
-    part = jnp.argmax(parts.max(-1), -1)[..., None]
-    scores = jnp.take_along_axis(parts, part[..., None], -2)[..., 0, :]
-    best = part[..., 0] * width + jnp.argmax(scores, -1)
-    return jnp.where((output != output).any(-1), -1, best).astype(jnp.int32)
-
-
-CONVENTIONS = ("standard", "torchnet")
-
-
-def check_convention(meter: Any) -> None:
-    """Raises unless `meter.convention` is one of the two."""
-    if meter.convention not in CONVENTIONS:
-        raise ValueError(
-            f"{type(meter).__name__} needs convention to be 'standard' or 'torchnet',"
-            f" got {describe(meter.convention)}."
-        )
-
-
-def check_size(size: Any, subject: str) -> int:
-    """Returns a Python int >= 1; `subject` needs it."""
-    size = check_integer(size, f"{subject} to be an integer")
-    if size < 1:
-        raise ValueError(f"{subject} >= 1, got {size}.")
-    return size
+def spread_counts(weight: Any, mask: Any, shape: tuple[int, ...]) -> jax.Array:
+    """Broadcasts how often each row counts to int32 of the shape, 0 where masked."""
+    weight = jnp.broadcast_to(weight.astype(jnp.int32), shape)
+    return weight if mask is None else jnp.where(mask, weight, 0)

@@ -10,22 +10,22 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
-import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from tntjax.meter import _rows, _scores
+from tntjax.meter._meter import is_traced
+from tntjax.meter.parts import _rows
 
 
 class Points(NamedTuple):
-    """What is above each of a falling row of thresholds, rows of one score together.
+    """Sums of what is above falling thresholds, rows of one score together.
 
     On the host there is a point for each distinct score, in compiled code one for each
     slot: rows of one score have the same, as have free slots that of the last row.
     """
 
     hits: Any
-    """[P] float, how many rows above are positive."""
+    """[P] float, the number of positive rows above."""
     true: Any
     """[P] float, the weight of the positive rows above."""
     false: Any
@@ -33,7 +33,7 @@ class Points(NamedTuple):
     threshold: Any
     """[P] float32, the lowest score above."""
     repeats: Any
-    """[P] how many slots of the meter a point stands for; None if one each."""
+    """[P] the number of slots that a point stands for; None if one each."""
 
     def along(self, first: Any, values: Any) -> Any:
         """Returns a curve [slots + 1] float32: its first value, then one a slot."""
@@ -52,14 +52,14 @@ class Points(NamedTuple):
 def measure(
     meter: Any,
     compute: Callable[[ModuleType, Points], Any],
-    columns_form: _rows.Form | None = None,
+    row: tuple[int, ...] = (),
 ) -> Any:
     """Computes from a meter's points, on the host unless it's traced.
 
     Args:
       meter: a meter of scores, or a stack of them by `vmap`.
       compute: `(xp, points) -> value`.
-      columns_form: the meter's columns, if they are not those of one class.
+      row: the shape of the scores of one example.
 
     Returns:
       The value, float32 arrays: NumPy's, or traced ones. With an axis of classes, or
@@ -68,14 +68,13 @@ def measure(
     Raises:
       ValueError: if the meter overflows; traced values are NaN then.
     """
-    columns, n = _rows.held(meter, columns_form or _scores.form())
-    leaves = (*(columns[name] for name in _scores.COLUMNS), n)
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+    leaves = _rows.join_columns(meter, row)
+    if is_traced(leaves):
 
         def one(*leaves: Any) -> Any:
             return _measure_traced(compute, *leaves)
 
-        for _ in range(np.ndim(n)):
+        for _ in range(np.ndim(leaves[-1])):
             one = jax.vmap(one)
         return one(*leaves)
     _rows.check_room(meter)
@@ -124,7 +123,7 @@ def _points_on_host(scores: Any, targets: Any, weights: Any, slots: int) -> Poin
 
 
 def _descending(scores: Any) -> tuple[Any, Any]:
-    """Where each score is in falling order, the first of equals first, and the ends.
+    """Finds the order of falling scores, the first of equals first, and the ends.
 
     Sorts one integer for each score, its bits before its position: NumPy sorts plain
     numbers several times faster than it finds the order of an array.
@@ -219,8 +218,8 @@ def average_precision(
     return total(xp, parts).astype(np.float32)
 
 
-def shown(meter: Any, key: str, compute: Callable) -> dict[str, Any]:
-    """Returns what a meter on the host shows of itself: one number, and `n`."""
+def summarize(meter: Any, key: str, compute: Callable) -> dict[str, Any]:
+    """Returns what a meter on the host shows of itself: one number."""
     if _rows.overflows(meter):
-        return {key: "overflow", "capacity": meter.capacity, "n": int(meter.n)}
-    return {key: f"{measure(meter, compute):.6g}", "n": int(meter.n)}
+        return {key: "overflow", "capacity": meter.capacity}
+    return {key: measure(meter, compute)}

@@ -1,17 +1,53 @@
-"""Classes that are predicted and classes that are so: scores, numbers or labels."""
+"""What `add` is given of classes: scores, class numbers or labels."""
 
+import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from tntjax._struct import describe
-from tntjax.meter._inputs import as_real, is_integer, narrow, refuse
+from tntjax.meter.parts._inputs import (
+    as_floats,
+    as_real,
+    as_rows,
+    is_integer,
+    narrow,
+    refuse,
+    refuse_nan,
+)
 from tntjax.utils import as_array, namespace
 
 
-def as_numbers(numbers: Any) -> Any:
-    """Returns class numbers of any integer dtype as int32, which all are compared in.
+def as_scores(output: Any, target: Any, name: str) -> tuple[Any, Any]:
+    """Converts scores and targets to real arrays; those on the host to float32."""
+    scores = as_floats(output, np.float32, name, "scores")
+    return scores, as_floats(target, np.float32, name, "targets")
+
+
+def as_examples(output: Any, target: Any, mask: Any, name: str) -> tuple[Any, Any, Any]:
+    """Returns scores [B] real, targets [B] bool and the mask of examples of a class."""
+    scores, targets = map(without_last_axis, as_scores(output, target, name))
+    if scores.shape != targets.shape or scores.ndim > 1:
+        raise ValueError(
+            f"{name} needs output [B], a score for each example, and target [B]; got"
+            f" output {describe(scores)} and target {describe(targets)}. For scores of"
+            " several classes use mAPMeter, or a meter for each class."
+        )
+    scores, targets = scores.reshape(-1), targets.reshape(-1)
+    mask = as_rows(mask, scores.shape, name)
+    return scores, as_positive(targets, mask, name), mask
+
+
+def as_positive(targets: Any, mask: Any, name: str) -> Any:
+    """Returns where targets are above 0, after refusing NaN."""
+    refuse_nan(targets, name, mask)
+    return targets > 0
+
+
+def as_class_numbers(numbers: Any) -> Any:
+    """Casts class numbers of any integer dtype to int32, which all are compared in.
 
     What int32 does not hold becomes -1 or 2**31 - 1, neither of which is a class.
     """
@@ -24,7 +60,7 @@ def as_numbers(numbers: Any) -> Any:
 
 
 def as_classes(output: Any, target: Any, name: str) -> tuple[Any, Any]:
-    """Returns scores [..., K] and class numbers [...] int32, if they are that."""
+    """Validates scores [..., K] and class numbers [...], which become int32."""
     output = as_real(output, f"{name} needs real scores", "output ")
     target = as_array(target)
     rows = output.shape[:-1]
@@ -34,8 +70,8 @@ def as_classes(output: Any, target: Any, name: str) -> tuple[Any, Any]:
             f" class numbers; got output {describe(output)} and target"
             f" {describe(target)}. {_hint(output, target)}"
         )
-    check_numbers(target, name)
-    target = as_numbers(target)
+    check_class_numbers(target, name)
+    target = as_class_numbers(target)
     return output, target if target.shape == rows else target.reshape(rows)
 
 
@@ -50,7 +86,7 @@ def _hint(output: Any, target: Any) -> str:
     return "If target is one-hot, pass target.argmax(-1)."
 
 
-def check_numbers(target: Any, name: str) -> None:
+def check_class_numbers(target: Any, name: str) -> None:
     """Raises a TypeError unless class numbers are integers."""
     if not is_integer(target):
         raise TypeError(
@@ -60,7 +96,7 @@ def check_numbers(target: Any, name: str) -> None:
 
 
 def as_predicted(output: Any, target: Any, num_classes: Any) -> tuple[Any, Any] | None:
-    """Returns class numbers, predicted ones [B] and true ones [B], else None.
+    """Returns predicted class numbers [B] and true ones [B]; None of anything else.
 
     They are told from scores by rank and dtype: integers [B], or [B, 1] if there are
     more classes than one, as the target is.
@@ -71,21 +107,21 @@ def as_predicted(output: Any, target: Any, num_classes: Any) -> tuple[Any, Any] 
         return None
     if not (is_integer(output) and is_integer(target)):
         return None
-    return as_numbers(output), as_numbers(target)
+    return as_class_numbers(output), as_class_numbers(target)
 
 
 def as_probabilities(output: Any, target: Any, name: str) -> tuple[Any, Any]:
-    """Returns numbers [..., K] of classes or [...] of class 1, and class numbers [...].
+    """Validates numbers [..., K] of classes or [...] of class 1, and classes [...].
 
     Numbers of class 1 alone may be [B, 1], and its class numbers too, or bool.
     """
-    output, target = same_rank(output, target, longer=False)
+    output, target = same_rank(as_array(output), as_array(target), longer=False)
     if output.shape != target.shape:
         output, target = as_classes(output, target, name)
     elif target.dtype != bool:
-        check_numbers(target, name)
+        check_class_numbers(target, name)
     output = as_real(output, f"{name} needs real numbers", "output ")
-    return narrow(output), as_numbers(target)
+    return narrow(output), as_class_numbers(target)
 
 
 def check_probabilities(output: Any, target: Any, mask: Any, meter: str) -> None:
@@ -110,7 +146,7 @@ def check_probabilities(output: Any, target: Any, mask: Any, meter: str) -> None
 
 
 def same_rank(output: Any, target: Any, longer: bool = True) -> tuple[Any, Any]:
-    """Returns [B, 1] beside [B], or [B] beside [B, 1], as two of one shape.
+    """Reshapes [B, 1] beside [B], or [B] beside [B, 1], to one shape.
 
     Anything else stays as it is.
     """
@@ -122,5 +158,21 @@ def same_rank(output: Any, target: Any, longer: bool = True) -> tuple[Any, Any]:
 
 
 def without_last_axis(array: Any) -> Any:
-    """Returns [B, 1] as [B], and anything else as it is."""
+    """Reshapes [B, 1] to [B]; anything else stays as it is."""
     return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+
+
+def best_class(output: jax.Array) -> jax.Array:
+    """Finds the class that is scored best, int32 [...]; -1 beside a NaN.
+
+    Of equal scores the first is the best.
+    """
+    # On a CPU XLA finds maxima several times as fast as their places. So it's first the
+    # best of a few neighbours, then their place; and there a maximum may miss a NaN.
+    *rows, classes = output.shape
+    width = math.gcd(classes, 8)
+    parts = output.reshape(*rows, classes // width, width)
+    part = jnp.argmax(parts.max(-1), -1)[..., None]  # [..., 1]
+    scores = jnp.take_along_axis(parts, part[..., None], -2)[..., 0, :]  # [..., width]
+    best = part[..., 0] * width + jnp.argmax(scores, -1)  # [...]
+    return jnp.where((output != output).any(-1), -1, best).astype(jnp.int32)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tntjax._struct import describe, pytree
-from tntjax.meter._gathered import gathered
+from tntjax.meter.parts._mesh import gather
 from tntjax.utils import host_or_device
 
 
@@ -33,7 +33,7 @@ class Count:
 
     @staticmethod
     def of(number: Any) -> "Count":
-        """Makes counts of integers >= 0: int32 arrays or tracers, or Python's own."""
+        """Converts integers >= 0: int32 arrays or tracers, or Python's own."""
         if isinstance(number, jax.Array):
             low = number.astype(jnp.uint32)
             return Count(low, jnp.zeros_like(low))
@@ -50,7 +50,7 @@ class Count:
         return Count(*_plus(_words(self), _words(other)))
 
     def __sub__(self, other: Any) -> "Count":
-        """Takes away what is no more than there is."""
+        """Subtracts counts that are not larger."""
         return Count(*_minus(_words(self), _words(other)))
 
     def __int__(self) -> int:
@@ -95,7 +95,7 @@ def tally(counts: Count, cells: jax.Array, amount: Any = 1) -> Count:
     Returns:
       The new counts.
     """
-    counts, cells, amount = gathered((counts, cells, amount))
+    counts, cells, amount = gather((counts, cells, amount))
     shape, cells = counts.low.shape, cells.reshape(-1)
     low, high = (jnp.asarray(word).reshape(-1) for word in (counts.low, counts.high))
     amount = jnp.broadcast_to(jnp.asarray(amount, jnp.uint32).reshape(-1), cells.shape)

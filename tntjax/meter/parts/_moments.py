@@ -1,4 +1,4 @@
-"""Means and squared distances from them, of which parts can be put together."""
+"""Means and squared distances from them, which merge."""
 
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tntjax.meter._count import Count
-from tntjax.meter._total import add_pairs, two_sum
+from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._sums import add_pairs, two_sum
 from tntjax.utils import host_or_device
 
 
 class Moments(NamedTuple):
-    """How many values, their mean, and the sum of their squared distances from it.
+    """The number of values, their mean, and the sum of squared distances from it.
 
     The mean is `mean + rest` and the sum `m2 + m2_rest`, each an unevaluated sum of two
     floats: one float would lose what many small parts add to it.
@@ -26,14 +26,8 @@ class Moments(NamedTuple):
     m2_rest: Any
 
 
-def weights(weight: Any, mask: Any, shape: tuple[int, ...]) -> jax.Array:
-    """Returns how often each value counts, int32 of the shape."""
-    weight = jnp.broadcast_to(weight.astype(jnp.int32), shape)
-    return weight if mask is None else jnp.where(mask, weight, 0)
-
-
 def of_batch(value: jax.Array, weight: jax.Array) -> tuple[Moments, jax.Array]:
-    """Returns the moments of values that count so often, and distances from the mean.
+    """Computes the moments of weighted values, and their distances from the mean.
 
     Products of large numbers, like the mean of a batch itself, may be rounded once or
     not at all, as the compiler likes, and the difference would be as large as the
@@ -60,7 +54,7 @@ def of_batch(value: jax.Array, weight: jax.Array) -> tuple[Moments, jax.Array]:
 
 
 def combine(xp: ModuleType, mine: Moments, others: Moments) -> Moments:
-    """Puts two parts together by Chan's rule."""
+    """Merges two sets of moments by Chan's rule."""
     dtype = mine.mean.dtype
     n, n_other = mine.n.floats().astype(dtype), others.n.floats().astype(dtype)
     total = xp.maximum(n + n_other, 1)
@@ -85,8 +79,8 @@ def combine(xp: ModuleType, mine: Moments, others: Moments) -> Moments:
 merge = host_or_device(combine)
 
 
-def widened(xp: ModuleType, moments: Moments) -> tuple[Any, Any, Any]:
-    """Returns number, mean and m2 as one float each: on the host of 64 bits."""
+def widen(xp: ModuleType, moments: Moments) -> tuple[Any, Any, Any]:
+    """Returns number, mean and m2 as one float each, on the host of 64 bits."""
     n, mean, m2, rest, m2_rest = moments
     if xp is np:
         mean, m2 = (np.asarray(part, np.float64) for part in (mean, m2))
@@ -95,8 +89,8 @@ def widened(xp: ModuleType, moments: Moments) -> tuple[Any, Any, Any]:
 
 @host_or_device
 def mean_std(xp: ModuleType, moments: Moments) -> tuple[Any, Any]:
-    """Returns the mean and the deviation, NaN for what too few values leave open."""
-    count, mean, m2 = widened(xp, moments)
+    """Computes mean and deviation; NaN where there are too few values."""
+    count, mean, m2 = widen(xp, moments)
     nan, count = np.array(np.nan, mean.dtype), count.astype(mean.dtype)
     variance = m2 / xp.maximum(count - 1, 1)
     return xp.where(count > 0, mean, nan), xp.sqrt(xp.where(count > 1, variance, nan))

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def axes_of(axes: Any, name: str) -> Any:
-    """Returns axes to draw on: those given, or new ones.
+    """Returns axes to draw on: the given ones, or those of a new figure.
 
     Args:
       axes: matplotlib's Axes, or None for a new figure.
@@ -26,17 +26,28 @@ def axes_of(axes: Any, name: str) -> Any:
     return pyplot.subplots()[1]
 
 
-def draw(axes: Any, x: Any, y: Any, labels: tuple[str, str, str], how: str) -> None:
+def draw_curve(
+    meter: Any, ax: Any, x: Any, y: Any, labels: tuple[str, str], how: str
+) -> Any:
     """Draws a curve in the unit square.
 
     Args:
-      axes: matplotlib's Axes.
+      meter: the meter; what stands in the brackets of its `repr` goes with the curve.
+      ax: matplotlib's Axes, or None for those of a new figure.
       x: [P] float.
       y: [P] float.
-      labels: that of the x-axis, of the y-axis, and the `repr` of the meter, of which
-        what stands in brackets goes with the curve.
+      labels: that of the x-axis and that of the y-axis.
       how: matplotlib's `drawstyle`: "default" or "steps-pre".
+
+    Returns:
+      The Axes.
+
+    Raises:
+      ImportError: if `ax` is None and matplotlib isn't installed.
     """
-    axes.plot(x, y, label=labels[2].partition("(")[2][:-1], drawstyle=how)
+    axes = axes_of(ax, type(meter).__name__)
+    label = repr(meter).partition("(")[2][:-1]
+    axes.plot(x, y, label=label, drawstyle=how)
     axes.set(xlabel=labels[0], ylabel=labels[1], xlim=(0, 1), ylim=(0, 1.02))
     axes.legend()
+    return axes

@@ -6,8 +6,8 @@ import jax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 
-def gathered(tree: Any) -> Any:
-    """Returns arrays whole on each device, where their types say how they are spread.
+def gather(tree: Any) -> Any:
+    """Makes arrays whole on each device, if their types say how they are spread.
 
     JAX leaves it to us what becomes of rows of an explicit mesh which go to places that
     only their values tell. Of other arrays the compiler decides.

@@ -1,0 +1,244 @@
+"""The base of meters: a meter is its fields, `add`, `value` and a summary."""
+
+import abc
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, Self, cast, dataclass_transform
+
+import jax
+import jax.core
+import numpy as np
+
+from tntjax._struct import describe, pytree, static
+from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._sums import Total
+from tntjax.utils import as_plain, host_or_device, host_zeros
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
+class Meter(abc.ABC):
+    """The base of meters: each is a monoid whose fields add up.
+
+    A subclass is a frozen dataclass and a JAX pytree without a decorator. It declares
+    its fields, with defaults on the host that have seen nothing, and defines `add` and
+    `value`. Nothing changes in place: `add`, `merge` and `reset` return a new meter, so
+    rebind the result.
+
+    * A field is an array or a number of NumPy, another meter, or a tuple or dict of
+      these. `merge` adds them up, and `reset` makes zeros of them: define these two if
+      yours do something else.
+    * A field of `dataclasses.field(metadata={"static": True})` is an argument: equal in
+      meters that are merged.
+    * `value` is called with the meter in the memory of the host, where numbers are
+      NumPy's, or traced in compiled code. What it returns is converted to Python
+      numbers and NumPy arrays. Division by zero is NaN and no warning.
+    * `repr` shows `summary()`, and `n` if there is one.
+
+    A class with the same four methods is a meter too, whatever it derives from.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> import tntjax as tnt
+      >>> class HitRateMeter(tnt.Meter):
+      ...     hits: jax.typing.ArrayLike = np.int32(0)
+      ...     n: jax.typing.ArrayLike = np.int32(0)
+      ...
+      ...     def add(self, output, target, *, mask=None):
+      ...         right = jnp.argmax(output, -1) == target
+      ...         seen = jnp.ones(right.shape, bool) if mask is None else mask
+      ...         hits, n = (part.sum(dtype="int32") for part in (right & seen, seen))
+      ...         return HitRateMeter(self.hits + hits, self.n + n)
+      ...
+      ...     def value(self):
+      ...         return self.hits / self.n
+      >>> meter = HitRateMeter().add(np.eye(4), np.array([0, 1, 0, 3]))
+      >>> meter.merge(meter)
+      HitRateMeter(value=0.75, n=8)
+
+    Torchnet: `meter/meter.lua`, whose meters could not be merged.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if value := vars(cls).get("value"):
+            type.__setattr__(cls, "value", _read_plainly(value))
+        pytree(cls)
+
+    @abc.abstractmethod
+    def add(self, *args: Any, mask: Any = None) -> Self:
+        """Returns the meter with a batch counted in.
+
+        Args:
+          *args: what is measured; rows come first.
+          mask: bool, one for each row; False leaves the row out.
+
+        Returns:
+          The new meter, of the same structure, shapes and dtypes.
+        """
+
+    @abc.abstractmethod
+    def value(self) -> Any:
+        """Returns what was measured: Python numbers and NumPy arrays, unless traced."""
+
+    def merge(self, other: Self) -> Self:
+        """Returns one meter for what both have seen.
+
+        Args:
+          other: another such meter, made with the same arguments.
+
+        Returns:
+          The merged meter; computed on the host if both lie there.
+
+        Raises:
+          TypeError: if `other` is of another class.
+          ValueError: if it was made with other arguments.
+
+        Example:
+          >>> import tntjax as tnt
+          >>> tnt.MSEMeter().add(1.0, 3.0).merge(tnt.MSEMeter().add(1.0, 1.0))
+          MSEMeter(mse=2, n=2)
+        """
+        check_same(self, other)
+
+        def is_part(part: Any) -> bool:
+            return part is not self and _adds_itself(part)
+
+        return jax.tree.map(_merge_parts, self, other, is_leaf=is_part)
+
+    def reset(self) -> Self:
+        """Returns the meter that has seen nothing, on the host.
+
+        Returns:
+          A meter with the same arguments, shapes and dtypes.
+
+        Example:
+          >>> import tntjax as tnt
+          >>> tnt.MSEMeter().add(1.0, 3.0).reset()
+          MSEMeter(mse=nan, n=0)
+        """
+        return host_zeros(self)
+
+    def summary(self) -> dict[str, Any]:
+        """Returns what `repr` shows besides `n`; called with the meter on the host.
+
+        Returns:
+          `{name: number or text}`: by default the entries of `value()`.
+
+        Example:
+          >>> import tntjax as tnt
+          >>> tnt.AverageValueMeter().add([1.0, 3.0]).summary()["mean"]
+          2.0
+        """
+        value = self.value()
+        if hasattr(value, "_asdict"):
+            return value._asdict()
+        return value if isinstance(value, dict) else {"value": value}
+
+    def __repr__(self) -> str:
+        shown = _read_summary(self)
+        if shown is None:
+            names = (field.name for field in dataclasses.fields(cast(Any, self)))
+            shown = {name: describe(getattr(self, name)) for name in names}
+        parts = ", ".join(f"{name}={text}" for name, text in shown.items())
+        return f"{type(self).__name__}({parts})"
+
+
+def check_same(meter: Any, other: Any) -> None:
+    """Raises unless another meter is of the same class and arguments.
+
+    Args:
+      meter: the meter whose `merge` was called.
+      other: what it was called with.
+
+    Raises:
+      TypeError: if `other` is of another class.
+      ValueError: if a static field differs.
+    """
+    name = type(meter).__name__
+    if type(other) is not type(meter):
+        raise TypeError(
+            f"{name}.merge needs another {name}, got {describe(other)}. To count"
+            " something in, use add."
+        )
+    for field in dataclasses.fields(meter):
+        if field.metadata.get("static"):
+            mine, others = getattr(meter, field.name), getattr(other, field.name)
+            if mine != others:
+                raise ValueError(
+                    f"{name}.merge needs two meters with the same {field.name}, got"
+                    f" {mine!r} and {others!r}."
+                )
+
+
+def is_traced(tree: Any) -> bool:
+    """True if a leaf of the tree is a tracer."""
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def in_percent(percentage: Any) -> str:
+    """Formats a percentage with its sign, which fractions do not have."""
+    return f"{percentage:.6g}%"
+
+
+def _read_plainly(value: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Makes a method compute on the host, after one transfer, unless it is traced.
+
+    There counts have 64 bits. Traced values stay traced, so gradients pass through.
+    """
+
+    @functools.wraps(value)
+    def read(self: Any) -> Any:
+        if is_traced(self):
+            return value(self)
+        with np.errstate(all="ignore"):  # NaN and infinity are values like others
+            return as_plain(value(jax.device_get(self)))
+
+    return read
+
+
+def _adds_itself(part: Any) -> bool:
+    return isinstance(part, Count | Total) or hasattr(part, "merge")
+
+
+def _merge_parts(mine: Any, others: Any) -> Any:
+    if hasattr(mine, "merge"):
+        return mine.merge(others)
+    return mine + others if isinstance(mine, Count | Total) else _plus(mine, others)
+
+
+_plus = host_or_device(lambda xp, mine, others: mine + others)
+
+
+def _read_summary(meter: Meter) -> dict[str, str] | None:
+    """Formats the summary and `n`; None of a meter that is not one on the host.
+
+    It may be traced, donated, abstract, stacked by `vmap`, or hold None, as whatever
+    JAX builds from a pytree may.
+    """
+    leaves = jax.tree.leaves(meter, is_leaf=lambda leaf: leaf is None)
+    if not all(map(_is_readable, leaves)):
+        return None
+    meter = jax.tree.map(np.asarray, meter)
+    n = getattr(meter, "n", None)
+    if n is not None and np.ndim(jax.tree.leaves(n)[0]):
+        return None
+    shown = {name: _as_text(part) for name, part in meter.summary().items()}
+    return shown if n is None else {**shown, "n": str(int(n))}
+
+
+def _is_readable(leaf: Any) -> bool:
+    if isinstance(leaf, jax.Array):
+        return (
+            not isinstance(leaf, jax.core.Tracer)
+            and leaf.is_fully_addressable
+            and not leaf.is_deleted()
+        )
+    return isinstance(leaf, np.ndarray | np.generic)
+
+
+def _as_text(part: Any) -> str:
+    part = as_plain(part)
+    if isinstance(part, float):
+        return f"{part:.6g}"
+    return str(part) if isinstance(part, str | int) else describe(part)

@@ -1,0 +1,119 @@
+"""The base of meters that count positive and negative examples in bins of scores."""
+
+import dataclasses
+import functools
+from types import ModuleType
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._struct import static
+from tntjax.meter._meter import Meter
+from tntjax.meter.parts._arguments import bin_edges, check_bins, check_size
+from tntjax.meter.parts._count import Count, tally
+from tntjax.meter.parts._labels import as_examples
+from tntjax.meter.parts._mesh import gather
+
+
+class MeterOfBins(Meter):
+    """The base of meters that count examples in bins of scores.
+
+    Args:
+      bins: the number of equal parts from `low` to `high`.
+      low: scores below it count in the first bin.
+      high: scores above it count in the last bin.
+      counts: [bins + 1, 2], negative and positive examples; NaN comes last.
+      n: [] how many examples came; `int(meter.n)` is exact.
+    """
+
+    bins: int = static(default=1024)
+    low: float = static(default=0.0)
+    high: float = static(default=1.0)
+    counts: Any = None
+    n: Count = Count()
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        bins = check_size(self.bins, f"{name} needs bins")
+        check_bins(self.low, self.high, bins, name)
+        vars(self).update(bins=bins)
+        if self.counts is None:
+            vars(self).update(counts=Count.zeros((bins + 1, 2)))
+
+    def add(
+        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
+    ) -> Self:
+        """Counts examples in.
+
+        Args:
+          output: [B] or [B, 1] real scores, higher is more positive; [] for one.
+          target: the same shape, real: positive where above 0.
+          mask: [B] bool; False leaves the example out.
+
+        Returns:
+          The new meter, of the same structure, shapes and dtypes.
+
+        Raises:
+          TypeError: if an array isn't real, or `mask` not bool.
+          ValueError: if shapes don't fit, or a target is NaN.
+        """
+        examples = as_examples(output, target, mask, f"{type(self).__name__}.add")
+        # Found by comparing, which rounds nothing: higher scores never get a lower bin.
+        edges = bin_edges(self.low, self.high, self.bins)[1:-1]
+        counts, n = _count(self.counts, self.n, *examples, edges)
+        return dataclasses.replace(self, counts=counts, n=n)
+
+
+@functools.partial(jax.jit, inline=True)
+def _count(
+    counts: Count, n: Count, scores: Any, targets: Any, mask: Any, edges: Any
+) -> tuple[Count, Count]:
+    leaves = (counts, n, scores.astype(jnp.float32), targets, mask)
+    counts, n, scores, targets, mask = gather(leaves)
+    place = jnp.searchsorted(edges, scores, side="right")  # [B]
+    place = jnp.where(jnp.isnan(scores), counts.low.shape[0] - 1, place)
+    seen = jnp.ones(scores.shape, jnp.int32)
+    if mask is not None:
+        seen = seen * mask
+    cells = 2 * place + targets.astype(jnp.int32)  # [B] in the flattened counts
+    return tally(counts, cells, seen), n + seen.sum(dtype=jnp.int32)
+
+
+def from_above(xp: ModuleType, counts: Count) -> tuple[list, list]:
+    """Returns what is in each bin and in those above it, from the highest bin down.
+
+    Args:
+      xp: `numpy` or `jax.numpy`.
+      counts: [..., bins + 1, 2].
+
+    Returns:
+      `([false, true], [false, true])`, each [..., bins]: float64 of NumPy, else
+      float32.
+    """
+
+    def real(count: Count) -> Any:
+        return count.integers().astype(np.float64) if xp is np else count.floats()
+
+    kinds = [counts[..., -2::-1, kind] for kind in (0, 1)]  # each [..., bins]
+    above = [kind.cumsum() - kind for kind in kinds]  # counted, so exact
+    return [real(kind) for kind in kinds], [real(count) for count in above]
+
+
+def round_bounds(
+    xp: ModuleType, value: Any, error: Any, counts: Count
+) -> tuple[Any, Any]:
+    """Rounds value and error to float32, and adds what rounding may do to the error.
+
+    Each term is some ten roundings from exact, and sums in pairs add one a level. Both
+    are NaN if a score was.
+    """
+    words = counts.low | counts.high
+    roundings = 16 + int(words.shape[-2]).bit_length()
+    error = error + roundings * 2.0**-24
+    spoiled = (words[..., -1, :] > 0).any(-1)
+    return tuple(
+        xp.where(spoiled, np.nan, part).astype(np.float32) for part in (value, error)
+    )

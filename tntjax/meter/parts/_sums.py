@@ -1,0 +1,118 @@
+"""Sums of floats that do not lose what is small beside them, and means made of them."""
+
+import functools
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tntjax._struct import pytree
+from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._inputs import spread_counts
+from tntjax.utils import host_or_device
+
+
+@pytree
+class Total:
+    """Sums of any shape, to twice the digits of float32: `sum + rest`.
+
+    Args:
+      sum: [...] float32.
+      rest: [...] float32, what rounding took off the sum.
+
+    Example:
+      >>> total = Total() + np.float32(2**24) + np.float32(1) + np.float32(-(2**24))
+      >>> total.floats().item()
+      1.0
+    """
+
+    sum: Any = np.float32(0)
+    rest: Any = np.float32(0)
+
+    @staticmethod
+    def zeros(shape: tuple[int, ...]) -> "Total":
+        """Returns sums of nothing, on the host."""
+        return Total(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+
+    def __add__(self, other: Any) -> "Total":
+        other = other if isinstance(other, Total) else Total(other, np.float32(0))
+        return Total(*_plus((self.sum, self.rest), (other.sum, other.rest)))
+
+    def floats(self) -> Any:
+        """Returns float32, rounded."""
+        return self.sum + self.rest
+
+
+@pytree
+class Mean:
+    """A mean, or several of the same rows, and nothing else of what was added.
+
+    Args:
+      total: [...] the sum of the values.
+      n: [] how many rows were counted.
+
+    Example:
+      >>> float(Mean().add(np.float32([1, 2, 6]), np.int32(1)).value())
+      3.0
+    """
+
+    total: Total = Total()
+    n: Count = Count()
+
+    def add(self, values: Any, weight: Any, mask: Any = None) -> "Mean":
+        """Adds rows, of any axes, of values that have the shape of the mean.
+
+        Args:
+          values: [*rows, ...] float32.
+          weight: int32, how often each row counts; broadcasts to the rows.
+          mask: bool, broadcasts to the rows, or None; False leaves a row out.
+        """
+        return Mean(*_add(self.total, self.n, values, weight, mask))
+
+    def value(self) -> Any:
+        """Computes the mean, float64 on the host and else float32; NaN of nothing."""
+        return _mean(self.total, self.n)
+
+
+def two_sum(xp: ModuleType, a: Any, b: Any) -> tuple[Any, Any]:
+    """Returns the rounded sum, and what rounding took off it, exactly (Knuth)."""
+    total = a + b
+    added = total - a
+    lost = (a - (total - added)) + (b - added)
+    return total, xp.where(xp.isfinite(total), lost, 0)  # not NaN beside infinity
+
+
+def add_pairs(xp: ModuleType, mine: tuple, others: tuple) -> tuple[Any, Any]:
+    """Adds two sums, each the rounded one and its rest."""
+    total, lost = two_sum(xp, mine[0], others[0])
+    return two_sum(xp, total, lost + (mine[1] + others[1]))
+
+
+@host_or_device
+def _plus(xp: ModuleType, mine: tuple, others: tuple) -> tuple[Any, Any]:
+    total, lost = add_pairs(xp, mine, others)
+    return xp.asarray(total), xp.asarray(lost).astype(np.float32)
+
+
+@functools.partial(jax.jit, inline=True)
+def _add(
+    total: Total, n: Count, values: Any, weight: Any, mask: Any
+) -> tuple[Total, Count]:
+    means = np.ndim(total.sum)
+    rows = values.shape[: values.ndim - means]
+    weight = spread_counts(weight, mask, rows)  # [*rows]
+    seen = weight.reshape(rows + (1,) * means)
+    # a row that counts zero times may be anything, and NaN * 0 would be NaN
+    values = jnp.where(seen > 0, values, 0) * seen.astype(jnp.float32)
+    batch = values.sum(tuple(range(len(rows))))  # [...]
+    return total + batch, n + weight.sum(dtype=jnp.int32)
+
+
+@host_or_device
+def _mean(xp: ModuleType, total: Total, n: Count) -> Any:
+    whole = np.asarray(total.sum, np.float64) if xp is np else total.sum
+    count = xp.asarray(n.floats())
+    count = count.reshape(count.shape + (1,) * (whole.ndim - count.ndim))  # [..., 1]
+    return xp.where(count > 0, (whole + total.rest) / xp.maximum(count, 1), np.nan)
