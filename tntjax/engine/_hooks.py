@@ -22,17 +22,6 @@ HOST_EVENTS = ("on_start", "on_start_epoch", "on_end_epoch", "on_end")
 EVENTS = ("on_start", "on_start_epoch", *STEP_EVENTS, "on_end_epoch", "on_end")
 
 
-def check_hashable(name: str, function: Any) -> None:
-    """Raises a TypeError for a function that nothing can be cached on."""
-    try:
-        hash(function)
-    except TypeError as error:
-        raise TypeError(
-            f"{name} must be hashable, since what is compiled is cached on it; got"
-            f" {describe(function)}. Pass a function, or a frozen dataclass."
-        ) from error
-
-
 @dataclasses.dataclass(frozen=True)
 class Scheduled:
     """A function that runs on the host after some updates.
@@ -151,7 +140,6 @@ class Hooks:
                     f"Hooks({event}=...) needs a function State -> State,"
                     f" got {describe(hook)}."
                 )
-            check_hashable(f"Hooks({event}=...)", hook)
 
     def __repr__(self) -> str:
         shown = [f"{e}={describe(h)}" for e in EVENTS if (h := getattr(self, e))]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tntjax.checkpoint._leaves import MismatchError
-from tntjax.engine._call import make_call
+from tntjax.engine._call import Calls, find_calls
 from tntjax.engine._carry import as_plain, as_restored, saved_fields
 from tntjax.engine._epoch import Epoch, Run
 from tntjax.engine._fire import fire_on_host
@@ -88,7 +88,7 @@ def run_test(state: State, hooks: Hooks, settings: Settings) -> State:
             signals = Signals(saves=False)  # never entered: Ctrl-C ends a test
             run = Run(hooks, settings.plan, settings.placement, signals, Saves(hooks))
             state = fire_on_host(hooks, "on_start", as_plain(state))
-            epoch = Epoch(state, run, _call(state, hooks, settings), training=False)
+            epoch = Epoch(state, run, _calls(state, hooks, settings))
             now = epoch.now
             state = epoch.finish()
             now = lambda: state  # noqa: E731
@@ -159,8 +159,8 @@ class _Training:
     def _finish_epoch(self) -> bool:
         """Makes what is left of an epoch; False if it was stopped in the middle."""
         run = self._run
-        call = _call(self._state, run.hooks, self._settings)
-        self._epoch = epoch = Epoch(self._state, run, call, training=True)
+        calls = _calls(self._state, run.hooks, self._settings)
+        self._epoch = epoch = Epoch(self._state, run, calls)
         del self._state  # or its parameters would be held for the whole epoch
         self._state, self._epoch = epoch.finish(), None
         if epoch.whole:
@@ -225,7 +225,7 @@ class _Training:
                 note_others(error, "Saving", [second])
 
 
-def _call(state: State, hooks: Hooks, settings: Settings) -> Callable[..., Any]:
+def _calls(state: State, hooks: Hooks, settings: Settings) -> Calls:
     program = Program(
         network=state.network,
         criterion=state.criterion,
@@ -234,8 +234,7 @@ def _call(state: State, hooks: Hooks, settings: Settings) -> Callable[..., Any]:
         accumulate=settings.accumulate,
         placement=settings.placement,
     )
-    stepwise = None if settings.plan.most_bytes is not None else False
-    return make_call(program, state.training, settings.jit, stepwise)
+    return find_calls(program, settings.jit)
 
 
 def _read(load: Load, state: State, hooks: Hooks) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from tntjax._struct import describe
 from tntjax._types import Chunk
-from tntjax.engine._state import State
+from tntjax.engine._state import Carry, State
 
 Shard = Callable[[str, jax.Array], PartitionSpec]
 """`(path, leaf) -> PartitionSpec` of a parameter, the path as `['dense']['kernel']`."""
@@ -32,18 +32,20 @@ class Placement:
     shard: Shard | None
     data_axis: str
 
-    def state(self, heavy: dict[str, Any], light: State) -> tuple[Any, State]:
+    def place(self, carry: Carry) -> Carry:
         """Puts both parts of a State where they belong."""
-        shardings = self._shardings(heavy)
-        return jax.tree.map(_put, heavy, shardings), self._copied(light)
+        heavy = jax.tree.map(_put, carry.heavy, self._shardings(carry.heavy))
+        return Carry(heavy, self._copied(carry.light))
 
-    def constrain(self, heavy: dict[str, Any], light: Any) -> tuple[Any, Any]:
-        """Says the same to the compiler, about what a call returns."""
+    def constrain(self, carry: Carry, kept: Any) -> tuple[Carry, Any]:
+        """Tells the compiler that a call returns things where they were before."""
         constrain = jax.lax.with_sharding_constraint
+        heavy, light = carry
         if heavy:  # a test gives nothing back
             heavy = jax.tree.map(constrain, heavy, self._shardings(heavy))
         everywhere = self._everywhere
-        return heavy, jax.tree.map(lambda leaf: constrain(leaf, everywhere), light)
+        light, kept = jax.tree.map(lambda x: constrain(x, everywhere), (light, kept))
+        return Carry(heavy, light), kept
 
     def chunk(self, chunk: Chunk, placed: dict[int, Any]) -> Chunk:
         """Divides the rows of the batches over the devices, if they can be divided.

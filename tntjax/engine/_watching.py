@@ -27,12 +27,12 @@ class WatchQueue:
 
     def __init__(self, clock: Clock, signals: Signals) -> None:
         self._clock, self._signals = clock, signals
-        self._calls: deque[tuple[State, list[Callable[[], Any]]]] = deque()
+        self._calls: deque[tuple[Any, list[Callable[[], Any]]]] = deque()
         self._shows: deque[Callable[[], Any]] = deque()
 
-    def add(self, light: State) -> None:
-        """Takes note of a call, by what it returns."""
-        self._calls.append((light, []))
+    def add(self, result: Any) -> None:
+        """Takes note of a call, by something that it returns."""
+        self._calls.append((result, []))
 
     def watch(self, scheduled: Scheduled, state: State, place: tuple = ()) -> None:
         """Has a State shown once the last call is done.
@@ -53,15 +53,15 @@ class WatchQueue:
                 scheduled.function(seen)
 
         if not self._calls:  # all was waited for, and a hook has changed the State
-            self.add(state)
+            self.add(light["samples"])
         self._calls[-1][1].append(show)
 
     def settle(self, most: int) -> None:
         """Waits until at most so many calls are left, and shows those done in order."""
         self._show()
         while len(self._calls) > most:
-            light, shows = self._calls.popleft()
-            jax.block_until_ready(light.t)
+            result, shows = self._calls.popleft()
+            jax.block_until_ready(result)
             self._clock.lap("device")
             self._shows.extend(shows)
             self._show()
