@@ -117,6 +117,11 @@ class Calls:
         kept = None if kept is None else jitted.kept.unflatten(kept)
         return Carry(heavy, jitted.light.unflatten(light)), kept
 
+    @property
+    def donates(self) -> bool:
+        """True if calls destroy the heavy part that they are given."""
+        return self._jit and self.program.training
+
     def take_traces(self) -> list[dict[str, str]]:
         """Returns descriptions of the traces since this was asked for last."""
         traces, self._traces = self._traces, []

@@ -7,12 +7,10 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from tntjax.engine._call import Batches, Calls
-from tntjax.engine._carry import as_carry, as_plain
-from tntjax.engine._clock import Clock
+from tntjax.engine._call import Batches, Calls, Kept, find_calls
+from tntjax.engine._carry import as_carry, as_plain, claim_buffers
 from tntjax.engine._fire import run_on_host
 from tntjax.engine._hooks import Hooks, Scheduled
 from tntjax.engine._mesh import Placement
@@ -21,11 +19,16 @@ from tntjax.engine._plan import Plan, Steps
 from tntjax.engine._rescue import Saves
 from tntjax.engine._signals import TERMINATED, Signals
 from tntjax.engine._state import CARRIED, Carry, State, split_state
+from tntjax.engine._step import Program, step_hooks
 from tntjax.engine._traces import Traces
-from tntjax.engine._watching import SEEN, WatchQueue
+from tntjax.engine._watching import SEEN, Clock, WatchQueue
 
 AHEAD = 2
 """Calls that may wait in the device's queue, so that memory stays bounded."""
+
+Load = Callable[[dict[str, Any]], dict[str, Any] | None]
+"""From the saved fields as they are at the start to those to go on with, if any."""
+
 
 Planned = tuple[Batches, Steps]
 """The samples of a call, and what it does."""
@@ -38,20 +41,47 @@ class Run:
     Args:
       hooks: all hooks.
       plan: how many steps a call makes.
+      jit: compile, or run step by step in Python.
       placement: where on a mesh things lie, or None.
-      signals: what came from outside.
-      saves: the hooks that save.
-      clock: where the time went.
-      traces: how often the step was traced.
+      update: `(State, Objective) -> State`, applies `grads`; None in a test.
+      accumulate: in how many pieces the gradients are computed.
+      load: reads what to go on from, or None.
+      goes_on: whether the run goes on from the State at the start itself.
     """
 
     hooks: Hooks
     plan: Plan
-    placement: Placement | None
-    signals: Signals
-    saves: Saves
+    jit: bool
+    placement: Placement | None = None
+    update: Any = None
+    accumulate: int = 1
+    load: Load | None = None
+    goes_on: bool = False
+
     clock: Clock = dataclasses.field(default_factory=Clock)
     traces: Traces = dataclasses.field(default_factory=Traces)
+
+    @functools.cached_property
+    def saves(self) -> Saves:
+        """The hooks that save."""
+        return Saves(self.hooks)
+
+    @functools.cached_property
+    def signals(self) -> Signals:
+        """What comes from outside."""
+        return Signals(saves=bool(self.saves.scheduled))
+
+    def calls(self, state: State) -> Calls:
+        """Returns what makes the steps with the functions of a State."""
+        program = Program(
+            network=state.network,
+            criterion=state.criterion,
+            update=self.update,
+            hooks=step_hooks(self.hooks),
+            accumulate=self.accumulate,
+            placement=self.placement,
+        )
+        return find_calls(program, self.jit)
 
 
 class Epoch:
@@ -61,12 +91,11 @@ class Epoch:
       state: the State at its start, or from where it goes on. It is not kept, so that
         parameters nobody else holds are given back.
       run: what it belongs to.
-      calls: makes the steps.
     """
 
-    def __init__(self, state: State, run: Run, calls: Calls) -> None:
-        self._run, self._calls = run, calls
-        self._training = calls.program.training
+    def __init__(self, state: State, run: Run) -> None:
+        self._run, self._calls = run, run.calls(state)
+        self._training = run.update is not None
         self._iterator = state.iterator
         self._epoch, self._start = int(state.epoch), int(state.position)
         self._first = int(state.t) - self._start
@@ -84,7 +113,11 @@ class Epoch:
         """
         with contextlib.closing(self._chunks()) as chunks:
             while (planned := self._next(chunks)) is not None:
-                self._advance(*planned)
+                batches, steps = planned
+                if self._is_shown:
+                    self._claim()
+                self._carry, kept = self._calls(self._carry, batches, steps)
+                self._note_call(kept, steps)
                 if self._training:
                     self._act()
                 self._queue.settle(AHEAD)  # waits for a call two back, not for this one
@@ -95,7 +128,8 @@ class Epoch:
         return self.now()
 
     def now(self) -> State:
-        """The State as hooks of the host see it, with counters that are waited for."""
+        """Returns the State as hooks of the host see it, and waits for its counters."""
+        self._is_shown = True
         return as_plain(self._seen(self._carry, self._t))
 
     def drain(self) -> Iterator[Exception]:
@@ -140,33 +174,34 @@ class Epoch:
             run.clock.lap("data")
             yield Batches(chunk, count), steps
 
-    def _advance(self, batches: Batches, steps: Steps) -> None:
+    def _note_call(self, kept: Kept, steps: Steps) -> None:
+        """Counts the steps of a call, and has what it kept shown."""
         run, before = self._run, self._t
-        self._carry, kept = self._calls(self._carry, batches, steps)
         self._t = before + steps.count
-        traces = self._calls.take_traces()
-        for trace in traces:
+        for trace in (traces := self._calls.take_traces()):
             run.traces.add(trace)
         run.clock.lap("compile" if traces else "dispatch")
         self._queue.add(self._carry.light["t"])
         for number, t in enumerate(steps.kept_times(before)):
-            light, place = (
-                (kept, (number,)) if not isinstance(kept, list) else (kept[number], ())
-            )
-            seen = self._seen(Carry({}, light), t)
-            for scheduled in run.hooks.scheduled:
-                if scheduled.kind == "watch" and scheduled.is_due(t):
+            apart = isinstance(kept, list)
+            light, place = (kept[number], ()) if apart else (kept, (number,))
+            for scheduled in self._due(t):
+                if scheduled.kind == "watch":
+                    seen = self._seen(Carry({}, light), t)
                     self._queue.watch(scheduled, seen, place)
+
+    def _due(self, t: int) -> list[Scheduled]:
+        return [s for s in self._run.hooks.scheduled if s.is_due(t)]
 
     def _act(self) -> None:
         """Runs the hooks that are due, and finds out if the run is to stop."""
-        run, t = self._run, self._t
-        for scheduled in run.hooks.scheduled:
-            if scheduled.kind == "watch" and scheduled.is_due(t):
-                seen = self._seen(Carry({}, self._carry.light), t)
-                self._queue.watch(scheduled, seen)
-            elif scheduled.kind == "every" and scheduled.is_due(t):
+        for scheduled in self._due(self._t):
+            if scheduled.kind == "every":
                 self._let_change(scheduled)
+            else:
+                seen = self._seen(Carry({}, self._carry.light), self._t)
+                self._queue.watch(scheduled, seen)
+        t = self._t
         self._save(lambda scheduled: scheduled.is_due(t))
         most = self._host.max_steps
         self._stops = self._host.stop or (most is not None and t >= most)
@@ -188,15 +223,23 @@ class Epoch:
         self._run.clock.lap("hooks")
 
     def _take(self, state: State) -> None:
-        """Takes a State apart, its large parts into buffers nobody else has seen."""
+        """Takes a State apart. Whoever holds it may hold its arrays, too."""
         carry = split_state(as_carry(state))
         if self._run.placement is not None:
             carry = self._run.placement.place(carry)
-        if self._training:
-            copy = functools.partial(jnp.array, copy=True)
-            carry = carry._replace(heavy=jax.tree.map(copy, carry.heavy))
-        self._carry, self._t = carry, int(state.t)
+        self._carry, self._t, self._is_shown = carry, int(state.t), True
         self._host = state.replace(**dict.fromkeys(CARRIED))
+
+    def _claim(self) -> None:
+        """Sees to it that no buffer is donated that somebody else holds."""
+        self._is_shown = False
+        if self._calls.donates:
+            light, (heavy, tree) = (
+                self._carry.light,
+                jax.tree.flatten(self._carry.heavy),
+            )
+            del self._carry  # or its dicts would hold them
+            self._carry = Carry(tree.unflatten(claim_buffers(heavy)), light)
 
     def _seen(self, carry: Carry, t: int) -> State:
         """Returns the State as hooks of the host see it after `t` updates."""

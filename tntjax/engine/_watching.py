@@ -1,5 +1,6 @@
-"""Watches: what they are shown, and when the calls that made it are done."""
+"""Watches: what they are shown, and when; and where the time goes meanwhile."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,14 +8,28 @@ from typing import Any
 import jax
 
 from tntjax.engine._carry import read_on_host
-from tntjax.engine._clock import Clock
 from tntjax.engine._explained import explained
 from tntjax.engine._hooks import Scheduled
 from tntjax.engine._signals import Signals
-from tntjax.engine._state import LIGHT, State
+from tntjax.engine._state import LIGHT, Seconds, State
 
 SEEN = (*LIGHT, "samples")
 """What hooks of the host see as compiled code left it; the rest the host knows."""
+
+
+class Clock:
+    """Adds up seconds by purpose, without waiting for the device."""
+
+    def __init__(self) -> None:
+        self.spent = Seconds()
+        self._last = time.perf_counter()
+
+    def lap(self, purpose: str) -> None:
+        """Counts the time since the last lap for one of the fields of `Seconds`."""
+        now = time.perf_counter()
+        spent = getattr(self.spent, purpose) + now - self._last
+        self.spent = self.spent._replace(**{purpose: spent})
+        self._last = now
 
 
 class WatchQueue:
