@@ -4,13 +4,13 @@ import time
 from types import SimpleNamespace
 
 import tntjax as tnt
-from tntjax.engine import _clock
+from tntjax.engine import _watching
 
 
 def test_laps_add_up(monkeypatch):
     times = iter([10.0, 12.0, 12.5, 16.5])
-    monkeypatch.setattr(_clock, "time", SimpleNamespace(perf_counter=times.__next__))
-    clock = _clock.Clock()
+    monkeypatch.setattr(_watching, "time", SimpleNamespace(perf_counter=times.__next__))
+    clock = _watching.Clock()
     for purpose in ("data", "hooks", "data"):
         clock.lap(purpose)
     assert clock.spent == tnt.Seconds(data=6.0, hooks=0.5)

@@ -1,7 +1,7 @@
 """What an engine says that it will do."""
 
 import tntjax as tnt
-from tntjax.engine._hooks import Scheduled
+from tntjax.engine._hooks import Scheduled, Session
 
 
 def clip(state):
@@ -20,7 +20,7 @@ def test_all_there_is(capsys):
         tnt.Hooks(on_backward=clip),
         tnt.every(10, clip),
         tnt.watch(4, clip),
-        tnt.Hooks(scheduled=(Scheduled("save", None, clip),)),
+        tnt.Hooks(sessions=(Session(save=clip),)),
         tnt.Hooks(scheduled=(Scheduled("every", None, clip, (3, 5)),)),
     )
     tnt.OptimEngine(hooks).explain(steps_per_call=6)
@@ -31,6 +31,6 @@ def test_all_there_is(capsys):
         "on_backward            compiled  clip, clip",
         "every 10 updates       host      clip (waits, may change)",
         "every 4 updates        host      clip (late, read-only)",
-        "each epoch             host      clip (saves)",
         "after update 3, after update 5 host      clip (waits, may change)",
+        "each epoch             host      clip (saves)",
     ]

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import tntjax as tnt
+from tntjax.engine._call import Calls
+from tntjax.engine._hooks import Session
 
 
 def failing_at(t, error=OSError):
@@ -115,12 +117,10 @@ def test_an_error_in_a_hook_of_the_host(problem, event, counters):
 
 
 def test_an_error_when_the_run_is_over_carries_the_result(problem):
-    from tntjax.engine._hooks import Scheduled
-
     def close():
         raise OSError("the disk is full")
 
-    hooks = tnt.Hooks(scheduled=(Scheduled("close", None, close),))
+    hooks = tnt.Hooks(sessions=(Session(close=close),))
     assert error_of(hooks, problem.job()).state.t == 14
 
 
@@ -187,14 +187,13 @@ def test_the_error_of_nan_guard_keeps_its_state(problem):
 
 def test_parameters_that_a_failed_call_was_given_are_gone(problem, monkeypatch):
     """A call that fails on the device has destroyed its arguments."""
-    from tntjax.engine import _loop
 
-    def call(heavy, light, chunk, count, keep_every):
-        for leaf in jax.tree.leaves(heavy):
+    def call(self, carry, batches, steps):
+        for leaf in jax.tree.leaves(carry.heavy):
             leaf.delete()
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(_loop, "_call", lambda *args: call)
+    monkeypatch.setattr(Calls, "__call__", call)
     error = error_of(tnt.Hooks(), problem.job(), RuntimeError)
     assert not hasattr(error, "state")
     assert "were handed to the compiled call that failed" in error.__notes__[-1]

@@ -238,17 +238,6 @@ def test_an_engine_needs_hooks():
         tnt.SGDEngine({"on_start": print})  # pyright: ignore
 
 
-def test_an_unhashable_network_is_named(problem):
-    class Model:
-        __hash__ = None
-
-        def __call__(self, params, input):
-            return input
-
-    with pytest.raises(TypeError, match="network must be hashable"):
-        tnt.SGDEngine().train(**problem.job(network=Model()))
-
-
 def test_a_sample_without_the_fields_is_shown(problem):
     iterator = tnt.DatasetIterator([{"image": np.ones(3), "target": np.ones(3)}])
     with pytest.raises(KeyError, match="'input'.*the sample is .'image', 'target'."):

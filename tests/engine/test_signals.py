@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tntjax as tnt
-from tntjax.engine._hooks import Scheduled
+from tntjax.engine._hooks import Session
 from tntjax.engine._signals import Signals
 
 
@@ -140,8 +140,8 @@ def test_ctrl_c_in_a_test_carries_what_was_measured(problem):
     assert "after 4 batches" in caught.value.__notes__[0]
 
 
-def saving(function):
-    return tnt.Hooks(scheduled=(Scheduled("save", 4, function),))
+def saving(function, every=4):
+    return tnt.Hooks(sessions=(Session(save=function, every=every),))
 
 
 def test_ctrl_c_saves_once(problem):
@@ -208,7 +208,7 @@ def test_a_second_ctrl_c_while_saving(problem, kind):
         raise AssertionError
 
     hooks = tnt.chain(
-        tnt.Hooks(scheduled=(Scheduled(kind, None, save),)), tnt.watch(3, press_at(3))
+        tnt.Hooks(sessions=(Session(**{kind: save}),)), tnt.watch(3, press_at(3))
     )
     state = stopped_by(hooks, problem.job(), steps_per_call=1)
     assert 3 <= state.t < 7
@@ -218,9 +218,7 @@ def test_a_save_that_fails_does_not_hide_ctrl_c(problem):
     def save(state):
         raise OSError("the disk is full")
 
-    hooks = tnt.chain(
-        tnt.Hooks(scheduled=(Scheduled("save", None, save),)), tnt.watch(3, press_at(3))
-    )
+    hooks = tnt.chain(saving(save, None), tnt.watch(3, press_at(3)))
     with pytest.raises(KeyboardInterrupt) as caught:
         tnt.SGDEngine(hooks).train(**problem.job(), steps_per_call=1)
     notes = "\n".join(caught.value.__notes__)
@@ -278,7 +276,7 @@ def test_sigterm_saves_and_exits(problem):
         saved.append((int(state.t), int(state.position), np.any(state.params["bias"])))
 
     late = tnt.watch(4, press_at(4, signal.SIGTERM))
-    hooks = tnt.chain(late, tnt.Hooks(scheduled=(Scheduled("save", None, save),)))
+    hooks = tnt.chain(late, saving(save, None))
     with pytest.raises(SystemExit) as ended:
         tnt.SGDEngine(hooks).train(**problem.job(), steps_per_call=2)
     assert ended.value.code == 143
@@ -297,7 +295,7 @@ def test_saves_come_after_all_others(problem):
         return hook
 
     hooks = tnt.chain(
-        tnt.Hooks(scheduled=(Scheduled("save", 5, note("save")),)),
+        saving(note("save"), 5),
         tnt.every(5, note("every")),
         tnt.watch(5, note("watch")),
         tnt.Hooks(on_end_epoch=note("end")),

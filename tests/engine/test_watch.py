@@ -141,7 +141,7 @@ def test_a_call_need_not_end_there(problem, n, lengths):
 
 def test_a_watch_that_changes_nothing_compiles_nothing_more(problem, compiles):
     iterator = problem.iterator(2, policy="pad-last")
-    looked(problem.job(iterator=iterator, max_epoch=1), 4)
+    looked(problem.job(iterator=iterator, max_epoch=4), 4)
     compiles.clear()
     looked(problem.job(iterator=iterator, max_epoch=4), 4)
     assert not compiles

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 import tntjax as tnt
-from tntjax.engine import _clock
+from tntjax.engine import _watching
 from tntjax.hooks import Timing, timing
 
 
@@ -15,7 +15,7 @@ def now(monkeypatch):
     """A clock that stands still but for `nap`, so that a busy machine shows nothing."""
     monkeypatch.setattr(NOW, "seconds", 0.0)
     fake = SimpleNamespace(perf_counter=lambda: NOW.seconds)
-    monkeypatch.setattr(_clock, "time", fake)
+    monkeypatch.setattr(_watching, "time", fake)
 
 
 NOW = SimpleNamespace(seconds=0.0)

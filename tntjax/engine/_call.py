@@ -1,226 +1,266 @@
-"""Many steps in one call: compiled, or one by one in Python."""
+"""Many steps in one call: compiled, or one by one."""
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
-from tntjax._types import Chunk, Sample
-from tntjax.engine._state import State, split
-from tntjax.engine._step import Program, test_step, train_step
-from tntjax.engine._traces import note_trace
+from tntjax._struct import pytree
+from tntjax._types import Chunk
+from tntjax.engine._plan import Steps
+from tntjax.engine._state import Carry, split_state
+from tntjax.engine._step import Program, is_same, test_step, train_step
+from tntjax.engine._traces import describe_trace
 
-Result = tuple[dict[str, Any], State, Any]
-"""`(heavy, light, kept)`: both parts of the State after a call, and light parts kept on
-the way: a list, or one whose leaves have a first axis more; None if there are none."""
+PROGRAMS = 16
+"""Programs that stay compiled; one that was not used for long is let go."""
+
+STRUCTURES = 8
+"""Structures of samples and of the State for which one program stays compiled."""
+
+Kept = Any
+"""Light parts kept on the way: a list, or dicts whose leaves have an axis more."""
 
 
-@functools.partial(
-    jax.jit, static_argnames=("program", "keep_every"), donate_argnames=("heavy",)
-)
-def train_chunk(
-    program: Program,
-    heavy: dict[str, Any],
-    light: State,
-    chunk: Chunk,
-    count: Any,
-    keep_every: int | None = None,
-) -> Result:
-    """Makes one update a sample of the chunk, in one compiled call.
-
-    `heavy`, the big part of the State, is donated. The light part is not, so what a
-    `watch` looks at later stays valid at no cost.
+@pytree
+class Batches:
+    """The samples of one call.
 
     Args:
-      program: the functions; a call with the same ones compiles nothing.
-      heavy: `params`, `opt_state` and what else is large.
-      light: the State without these.
-      chunk: the samples.
-      count: [] int32, how many of them to use, or None for all.
-      keep_every: after how many updates to keep the light part, None for never; it
-        divides the length of the chunk.
-
-    Returns:
-      Both parts after the last update, and what was kept.
+      chunk: the samples, perhaps with padding behind.
+      count: [] int32, how many of them are not padding; None for all.
     """
-    note_trace(program, heavy, light, chunk, count)
-    step = functools.partial(train_step, program)
-    state, kept = _steps(step, light.replace(**heavy), chunk, count, keep_every)
-    return _settled(program, *split(state), kept)
+
+    chunk: Chunk
+    count: Any = None
+
+    @property
+    def xs(self) -> Any:
+        """What a sample is read from: leaves [K, ...]."""
+        return self.chunk.xs
+
+    def part(self, number: int) -> "Batches":
+        """Returns the batches that hold one of the samples alone."""
+        return Batches(self.chunk.part(number))
 
 
-@functools.partial(jax.jit, static_argnames=("program", "keep_every"))
-def test_chunk(
-    program: Program,
-    heavy: dict[str, Any],
-    light: State,
-    chunk: Chunk,
-    count: Any,
-    keep_every: int | None = None,
-) -> Result:
-    """Measures the samples of a chunk in one compiled call.
-
-    The parameters go in and are not given back, since a test leaves them alone.
-
-    Args:
-      program: the functions; a call with the same ones compiles nothing.
-      heavy: `params`, `model_state` and what else is large.
-      light: the State without these.
-      chunk: the samples.
-      count: [] int32, how many of them to use, or None for all.
-      keep_every: after how many samples to keep the light part.
-
-    Returns:
-      An empty dict, the light part after the last sample, and what was kept.
-    """
-    note_trace(program, heavy, light, chunk, count)
-
-    def step(state: State, sample: Sample) -> State:
-        return split(test_step(program, state.replace(**heavy), sample))[1]
-
-    return _settled(program, {}, *_steps(step, light, chunk, count, keep_every))
-
-
-def _settled(
-    program: Program, heavy: dict[str, Any], light: State, kept: Any
-) -> Result:
-    """All parts, on a mesh where they were before, so that nothing compiles anew."""
-    if program.placement is None:
-        return heavy, light, kept
-    heavy, (light, kept) = program.placement.constrain(heavy, (light, kept))
-    return heavy, light, kept
-
-
-def _kept(state: State) -> State:
-    return split(state)[1].replace(key=None)
-
-
-def _steps(
-    step: Callable[[State, Sample], State],
-    state: State,
-    chunk: Chunk,
-    count: Any,
-    keep_every: int | None,
-) -> tuple[State, Any]:
-    """Steps through a chunk; through its first `count` samples if that is given.
-
-    A number of steps that is known when compiling makes the better loop, above all on
-    a GPU. One that is not serves all lengths with a single executable.
-    """
-    if len(chunk) == 1:  # no loop, in which XLA does worse on a CPU
-        x = jax.tree.map(lambda leaf: leaf[0], chunk.xs)
-        return step(state, chunk.read(x)), None
-
-    def indexed(k: Any, state: State) -> State:
-        row = functools.partial(jax.lax.dynamic_index_in_dim, index=k, keepdims=False)
-        return step(state, chunk.read(jax.tree.map(row, chunk.xs)))
-
-    def some(state: State, start: Any) -> tuple[State, State]:
-        stop = start + keep_every
-        stop = stop if count is None else jnp.clip(count, start, stop)
-        state = jax.lax.fori_loop(start, stop, indexed, state)
-        return state, _kept(state)
-
-    if keep_every is not None:
-        return jax.lax.scan(some, state, jnp.arange(0, len(chunk), keep_every))
-    stop = len(chunk) if count is None else count
-    return jax.lax.fori_loop(0, stop, indexed, state), None
-
-
-def _eagerly(
-    step: Callable[[Program, State, Sample], State],
-    program: Program,
-    heavy: dict[str, Any],
-    light: State,
-    chunk: Chunk,
-    count: Any,
-    keep_every: int | None = None,
-) -> Result:
-    """Makes the same steps one by one in Python, where `print` and `pdb` work."""
-    state, kept = light.replace(**heavy), []
-    for k in range(len(chunk) if count is None else int(count)):
-        x = jax.tree.map(lambda leaf: jnp.asarray(leaf[k]), chunk.xs)  # noqa: B023
-        state = step(program, state, chunk.read(x))
-        if keep_every and (k + 1) % keep_every == 0:
-            kept.append(_kept(state))
-    return *split(state), kept
-
-
-def _stepwise(
-    compiled: Any,
-    program: Program,
-    heavy: dict[str, Any],
-    light: State,
-    chunk: Chunk,
-    count: Any,
-    keep_every: int | None,
-) -> Result:
-    """Makes the same steps one by one, each compiled."""
-    after, kept = heavy, []
-    for k in range(len(chunk) if count is None else int(count)):
-        after, light, _ = compiled(program, heavy, light, chunk.part(k), None)
-        heavy = after or heavy  # a test gives nothing back
-        if keep_every and (k + 1) % keep_every == 0:
-            kept.append(_kept(light))
-    return after, light, kept
-
-
-@functools.lru_cache(maxsize=32)  # JAX keeps a trace, and a long one takes a while
-def _convolves(trace: Any) -> bool:
-    return "conv_general_dilated" in str(trace)
+@functools.lru_cache(maxsize=PROGRAMS)
+def find_calls(program: Program, jit: bool) -> "Calls":
+    """Returns the calls of a program, the same ones for the same functions."""
+    return Calls(program, jit)
 
 
 @dataclasses.dataclass
-class Compiled:
-    """Calls a compiled function, for all steps of a chunk or for one after the other.
+class _Jitted:
+    """A compiled function for one structure of what it is given."""
+
+    structure: Any
+    function: Any
+    light: Any
+    kept: Any
+    convolves: bool | None = None
+
+
+class Calls:
+    """Makes the steps of a program, many in one compiled call.
+
+    What is compiled closes over the program and is given arrays alone: JAX would hold
+    any other argument for ever and ask for its hash. So with the program all is let go.
 
     XLA takes many times as long for a convolution in a loop as for one outside on a
     CPU. So there, if nobody has chosen a number of steps, a step that has one is a call
     of its own.
 
     Args:
-      function: `train_chunk` or `test_chunk`.
       program: the functions.
-      stepwise: whether steps are calls of their own; None to find out.
+      jit: compile, or run step by step in Python.
     """
 
-    function: Any
-    program: Program
-    stepwise: bool | None
+    def __init__(self, program: Program, jit: bool) -> None:
+        self.program, self._jit = program, jit
+        self._traces: list[dict[str, str]] = []
+        self._jitted: list[_Jitted] = []
 
     def __call__(
-        self,
-        heavy: dict[str, Any],
-        light: State,
-        chunk: Chunk,
-        count: Any,
-        keep_every: int | None = None,
-    ) -> Result:
-        """Returns both parts after the steps of a chunk, and what was kept."""
-        arguments = self.program, heavy, light, chunk, count, keep_every
-        if self.stepwise is None and len(chunk) > 1:
-            on_cpu = all(d.platform == "cpu" for d in light.t.devices())
-            # Its trace is kept for the call that follows.
-            self.stepwise = on_cpu and _convolves(self.function.trace(*arguments).jaxpr)
-        if self.stepwise and len(chunk) > 1:
-            return _stepwise(self.function, *arguments)
-        return self.function(*arguments)
+        self, carry: Carry, batches: Batches, steps: Steps
+    ) -> tuple[Carry, Kept]:
+        """Makes the steps of a call.
+
+        Args:
+          carry: what is carried; its heavy part is donated, if the steps are updates.
+          batches: the samples.
+          steps: how many.
+
+        Returns:
+          What is carried after them, and what was kept.
+        """
+        if not self._jit:
+            return _one_by_one(self._step_in_python, carry, batches, steps)
+        heavy, heavy_tree = jax.tree.flatten(carry.heavy)
+        rest, rest_tree = jax.tree.flatten((carry.light, batches))
+        structure = heavy_tree, rest_tree, steps.keep_every
+        jitted = self._find(structure, carry.light)
+        if steps.apart and steps.length > 1:
+            if jitted.convolves is None:  # the trace is kept for the call that follows
+                on_cpu = all(d.platform == "cpu" for d in carry.light["t"].devices())
+                jitted.convolves = on_cpu and has_primitive(
+                    jitted.function.trace(heavy, rest).jaxpr, "conv_general_dilated"
+                )
+            if jitted.convolves:
+                return _one_by_one(self._step_apart, carry, batches, steps)
+        after, light, kept = jitted.function(heavy, rest)
+        heavy = heavy_tree.unflatten(after) if self.program.training else carry.heavy
+        kept = None if kept is None else jitted.kept.unflatten(kept)
+        return Carry(heavy, jitted.light.unflatten(light)), kept
+
+    @property
+    def donates(self) -> bool:
+        """True if calls destroy the heavy part that they are given."""
+        return self._jit and self.program.training
+
+    def take_traces(self) -> list[dict[str, str]]:
+        """Returns descriptions of the traces since this was asked for last."""
+        traces, self._traces = self._traces, []
+        return traces
+
+    def _find(self, structure: tuple, light: dict[str, Any]) -> _Jitted:
+        """Finds what was compiled for a structure, by equality: not all have a hash."""
+        for place, jitted in enumerate(self._jitted):
+            if is_same(jitted.structure, structure):
+                self._jitted.append(self._jitted.pop(place))
+                return jitted
+        trees = jax.tree.structure(light), jax.tree.structure(_shown(light))
+        donated = (0,) if self.program.training else ()
+        function = jax.jit(self._function(*structure), donate_argnums=donated)
+        self._jitted = [
+            *self._jitted[1 - STRUCTURES :],
+            _Jitted(structure, function, *trees),
+        ]
+        return self._jitted[-1]
+
+    def _function(
+        self, heavy_tree: Any, rest_tree: Any, keep_every: int | None
+    ) -> Callable[..., Any]:
+        """Returns the function of leaves that is compiled for one structure."""
+
+        def call(heavy: list[Any], rest: list[Any]) -> tuple[Any, Any, Any]:
+            light, batches = rest_tree.unflatten(rest)
+            start = Carry(heavy_tree.unflatten(heavy), light)
+            self._note(start, batches)
+            step, leaves, tree = self._over(batches, start)
+            length, stop, kept = len(batches.chunk), batches.count, None
+            if length == 1:  # no loop, in which XLA does worse on a CPU
+                leaves = step(0, leaves)
+            elif keep_every is None:
+                # A number of steps that is known when compiling makes the better loop,
+                # above all on a GPU. One that is not serves all lengths.
+                stop = length if stop is None else stop
+                leaves = jax.lax.fori_loop(0, stop, step, leaves)
+            else:
+                some = functools.partial(_some, step, stop, keep_every, tree)
+                starts = jnp.arange(0, length, keep_every)
+                leaves, kept = jax.lax.scan(some, leaves, starts)
+            after = tree.unflatten(leaves)
+            if self.program.placement is not None:
+                # Where things were before, or the next call would compile anew.
+                after, kept = self.program.placement.constrain(after, kept)
+            return *map(jax.tree.leaves, after), kept
+
+        return call
+
+    def _over(self, batches: Batches, start: Carry) -> tuple[Callable, list[Any], Any]:
+        """Returns the step over numbered samples, the leaves it carries, their tree."""
+        program, single = self.program, len(batches.chunk) == 1
+        make_step = train_step if program.training else test_step
+        # A test does not carry parameters from step to step.
+        fixed = {} if program.training else start.heavy
+        leaves, tree = jax.tree.flatten(_without(fixed, start))
+
+        def step(number: Any, leaves: list[Any]) -> list[Any]:
+            def row(leaf: Any) -> Any:
+                if single:
+                    return leaf[0]
+                return jax.lax.dynamic_index_in_dim(leaf, number, keepdims=False)
+
+            heavy, light = tree.unflatten(leaves)
+            state = program.state({**fixed, **heavy}, light)
+            sample = batches.chunk.read(jax.tree.map(row, batches.xs))
+            after = split_state(make_step(program, state, sample))
+            return jax.tree.leaves(_without(fixed, after))
+
+        return step, leaves, tree
+
+    def _step_in_python(self, carry: Carry, batches: Batches) -> Carry:
+        """Makes one step in Python, where `print` and `pdb` work."""
+        program = self.program
+        make_step = train_step if program.training else test_step
+        x = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), batches.xs)
+        after = make_step(program, program.state(*carry), batches.chunk.read(x))
+        heavy, light = split_state(after)
+        return Carry(heavy if program.training else carry.heavy, light)
+
+    def _step_apart(self, carry: Carry, batches: Batches) -> Carry:
+        """Makes one step in a compiled call of its own."""
+        return self(carry, batches, Steps(1, 1))[0]
+
+    def _note(self, carry: Carry, batches: Batches) -> None:
+        """Takes note of a trace; under jax.disable_jit it is not one."""
+        if isinstance(carry.light["t"], Tracer):
+            state = self.program.state(*carry)
+            self._traces.append(describe_trace(self.program, state, batches))
 
 
-def make_call(
-    program: Program, training: bool, jit: bool, stepwise: bool | None
-) -> Callable[..., Any]:
-    """Returns `(heavy, light, chunk, count, keep_every) -> (heavy, light, kept)`.
+def _one_by_one(
+    step: Callable[[Carry, Batches], Carry],
+    carry: Carry,
+    batches: Batches,
+    steps: Steps,
+) -> tuple[Carry, Kept]:
+    kept = []
+    for number in range(steps.count):
+        carry = step(carry, batches.part(number))
+        if steps.keep_every and (number + 1) % steps.keep_every == 0:
+            kept.append(_shown(carry.light))
+    return carry, kept
 
-    Args:
-      program: the functions.
-      training: whether to make updates or to measure.
-      jit: compile, or run step by step in Python.
-      stepwise: see `Compiled`.
-    """
-    if jit:
-        return Compiled(train_chunk if training else test_chunk, program, stepwise)
-    return functools.partial(_eagerly, train_step if training else test_step, program)
+
+def _some(
+    step: Callable, count: Any, number: int, tree: Any, leaves: list[Any], start: Any
+) -> tuple[list[Any], list[Any]]:
+    """Makes some of the steps of a call, and keeps the light part after them."""
+    stop = start + number
+    stop = stop if count is None else jnp.clip(count, start, stop)
+    leaves = jax.lax.fori_loop(start, stop, step, leaves)
+    return leaves, jax.tree.leaves(_shown(tree.unflatten(leaves).light))
+
+
+def _without(fixed: dict[str, Any], carry: Carry) -> Carry:
+    return Carry({}, carry.light) if fixed else carry
+
+
+def _shown(light: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out what a watch does not see."""
+    return {name: part for name, part in light.items() if name != "key"}
+
+
+def has_primitive(jaxpr: Any, name: str) -> bool:
+    """True if a primitive of the name is in a jaxpr, or in one inside it."""
+    jaxpr = getattr(jaxpr, "jaxpr", jaxpr)  # of a closed one
+    return any(
+        equation.primitive.name == name
+        or any(has_primitive(inner, name) for inner in _inner(equation.params.values()))
+        for equation in jaxpr.eqns
+    )
+
+
+def _inner(values: Iterable[Any]) -> Iterator[Any]:
+    """Yields the jaxprs among the parameters of an equation."""
+    for value in values:
+        if isinstance(value, list | tuple):  # the branches of a cond
+            yield from _inner(value)
+        elif hasattr(value, "eqns") or hasattr(value, "jaxpr"):
+            yield value

@@ -1,5 +1,6 @@
 """What is carried from step to step, and how hosts and devices see it."""
 
+import sys
 from typing import Any
 
 import jax
@@ -113,6 +114,52 @@ def read_on_host(tree: Any, place: tuple = ()) -> Any:
         return value.item() if number else value
 
     return jax.tree.map(node, tree, is_leaf=lambda value: isinstance(value, Meter))
+
+
+def claim_buffers(leaves: list[jax.Array]) -> list[jax.Array]:
+    """Copies those arrays that somebody else holds, so that all can be donated.
+
+    An array is held if there are more references to it than from this list, or if
+    another array shares its memory, as `jax.device_put` may make one. Views of NumPy
+    are no concern: they refer to the array, and XLA does not write beneath them.
+
+    Args:
+      leaves: arrays; nothing but the list refers to them, unless they are held.
+
+    Returns:
+      Arrays of the same values, each the only one in its memory.
+    """
+    held = [n > _count_references([object()])[0] for n in _count_references(leaves)]
+    parts = [part for leaf in leaves for part in (leaf, *_parts(leaf))]
+    own = set(map(id, parts))
+    taken = {
+        pointer
+        for array in jax.live_arrays()
+        if id(array) not in own and not array.is_deleted()
+        for pointer in _pointers(array)
+    }
+    claimed = []
+    for leaf, is_held in zip(leaves, held, strict=True):
+        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        copies = is_key or is_held or not taken.isdisjoint(_pointers(leaf))
+        claimed.append(jnp.array(leaf, copy=True) if copies else leaf)
+    return claimed
+
+
+def _count_references(objects: list[Any]) -> list[int]:
+    return [sys.getrefcount(one) for one in objects]
+
+
+def _parts(array: jax.Array) -> list[jax.Array]:
+    """Returns what lies on each device of this process; JAX keeps the same ones."""
+    if len(array.sharding.device_set) == 1:
+        return [array]
+    return [shard.data for shard in array.addressable_shards]
+
+
+def _pointers(array: jax.Array) -> list[int]:
+    """Returns where the memory of an array is."""
+    return [p.unsafe_buffer_pointer() for p in _parts(array)] if array.size else []
 
 
 def saved_fields(state: State) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from jax.core import Tracer
 
 from tntjax._struct import describe
 from tntjax._types import SampleIterator
-from tntjax.engine._hooks import Hooks, check_hashable
+from tntjax.engine._hooks import Hooks
 from tntjax.network import Stateful
 from tntjax.network._flags import check_flags
 
@@ -74,7 +74,6 @@ def check_network(network: Any) -> None:
                 f" tnt.network.Stateful; got {describe(network)}."
             )
         check_flags("network", network, NOT_TOLD, given=2)
-    check_hashable("network", network)
 
 
 def find_adapter(value: Any) -> str | None:
@@ -99,7 +98,6 @@ def check_function(name: str, function: Any) -> None:
     """Raises a TypeError if an argument is not a function."""
     if not callable(function):
         raise TypeError(f"{name} must be a function, got {describe(function)}.")
-    check_hashable(name, function)
 
 
 def check_iterator(iterator: Any) -> None:
@@ -213,4 +211,3 @@ def check_optimizer(name: str, optimizer: Any) -> None:
             f"{name} must be an optimizer of optax, such as optax.adam(1e-3); got"
             f" {describe(optimizer)}."
         )
-    check_hashable(name, optimizer)

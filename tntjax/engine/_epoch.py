@@ -2,32 +2,36 @@
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from tntjax._types import Chunk
-from tntjax.engine._carry import as_carry, as_plain
-from tntjax.engine._clock import Clock
+from tntjax.engine._call import Batches, Calls, Kept, find_calls
+from tntjax.engine._carry import as_carry, as_plain, claim_buffers
 from tntjax.engine._fire import run_on_host
 from tntjax.engine._hooks import Hooks, Scheduled
 from tntjax.engine._mesh import Placement
 from tntjax.engine._nothing import why_nothing
-from tntjax.engine._plan import Plan
+from tntjax.engine._plan import Plan, Steps
 from tntjax.engine._rescue import Saves
 from tntjax.engine._signals import TERMINATED, Signals
-from tntjax.engine._state import CARRIED, HEAVY, State, split
+from tntjax.engine._state import CARRIED, Carry, State, split_state
+from tntjax.engine._step import Program, step_hooks
 from tntjax.engine._traces import Traces
-from tntjax.engine._watching import SEEN, WatchQueue
+from tntjax.engine._watching import SEEN, Clock, WatchQueue
 
 AHEAD = 2
 """Calls that may wait in the device's queue, so that memory stays bounded."""
 
-Fitting = tuple[Chunk, np.int32 | None, int | None]
-"""A chunk, how many of its samples count, None for all, and `keep_every`."""
+Load = Callable[[dict[str, Any]], dict[str, Any] | None]
+"""From the saved fields as they are at the start to those to go on with, if any."""
+
+
+Planned = tuple[Batches, Steps]
+"""The samples of a call, and what it does."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,20 +41,47 @@ class Run:
     Args:
       hooks: all hooks.
       plan: how many steps a call makes.
+      jit: compile, or run step by step in Python.
       placement: where on a mesh things lie, or None.
-      signals: what came from outside.
-      saves: the hooks that save.
-      clock: where the time went.
-      traces: how often the step was traced.
+      update: `(State, Objective) -> State`, applies `grads`; None in a test.
+      accumulate: in how many pieces the gradients are computed.
+      load: reads what to go on from, or None.
+      goes_on: whether the run goes on from the State at the start itself.
     """
 
     hooks: Hooks
     plan: Plan
-    placement: Placement | None
-    signals: Signals
-    saves: Saves
+    jit: bool
+    placement: Placement | None = None
+    update: Any = None
+    accumulate: int = 1
+    load: Load | None = None
+    goes_on: bool = False
+
     clock: Clock = dataclasses.field(default_factory=Clock)
     traces: Traces = dataclasses.field(default_factory=Traces)
+
+    @functools.cached_property
+    def saves(self) -> Saves:
+        """The hooks that save."""
+        return Saves(self.hooks)
+
+    @functools.cached_property
+    def signals(self) -> Signals:
+        """What comes from outside."""
+        return Signals(saves=bool(self.saves.scheduled))
+
+    def calls(self, state: State) -> Calls:
+        """Returns what makes the steps with the functions of a State."""
+        program = Program(
+            network=state.network,
+            criterion=state.criterion,
+            update=self.update,
+            hooks=step_hooks(self.hooks),
+            accumulate=self.accumulate,
+            placement=self.placement,
+        )
+        return find_calls(program, self.jit)
 
 
 class Epoch:
@@ -60,14 +91,11 @@ class Epoch:
       state: the State at its start, or from where it goes on. It is not kept, so that
         parameters nobody else holds are given back.
       run: what it belongs to.
-      call: `(heavy, light, chunk, count, keep_every) -> (heavy, light, kept)`.
-      training: whether updates are made, and hooks of the host fire.
     """
 
-    def __init__(
-        self, state: State, run: Run, call: Callable[..., Any], training: bool
-    ) -> None:
-        self._run, self._call, self._training = run, call, training
+    def __init__(self, state: State, run: Run) -> None:
+        self._run, self._calls = run, run.calls(state)
+        self._training = run.update is not None
         self._iterator = state.iterator
         self._epoch, self._start = int(state.epoch), int(state.position)
         self._first = int(state.t) - self._start
@@ -84,8 +112,12 @@ class Epoch:
           ValueError: if there was nothing in the epoch.
         """
         with contextlib.closing(self._chunks()) as chunks:
-            while (fitted := self._next(chunks)) is not None:
-                self._advance(*fitted)
+            while (planned := self._next(chunks)) is not None:
+                batches, steps = planned
+                if self._is_shown:
+                    self._claim()
+                self._carry, kept = self._calls(self._carry, batches, steps)
+                self._note_call(kept, steps)
                 if self._training:
                     self._act()
                 self._queue.settle(AHEAD)  # waits for a call two back, not for this one
@@ -96,19 +128,15 @@ class Epoch:
         return self.now()
 
     def now(self) -> State:
-        """The State as hooks of the host see it, with counters that are waited for."""
-        heavy, light, t = self._at
-        return as_plain(self._seen(heavy, light, t))
+        """Returns the State as hooks of the host see it, and waits for its counters."""
+        self._is_shown = True
+        return as_plain(self._seen(self._carry, self._t))
 
     def drain(self) -> Iterator[Exception]:
         """Shows what watches still hold, and yields what they raise."""
         return self._queue.drain()
 
-    @property
-    def _t(self) -> int:
-        return self._at[2]
-
-    def _next(self, chunks: Iterator[Fitting]) -> Fitting | None:
+    def _next(self, chunks: Iterator[Planned]) -> Planned | None:
         """Reads the next chunk; None at the end of the epoch, or of the run."""
         signals = self._run.signals
         if signals.terminated and self._fed:
@@ -117,14 +145,14 @@ class Epoch:
         signals.check()
         with signals.heard():
             if not self._stops:
-                fitted = next(chunks, None)
-                self.whole = fitted is None
-                return fitted
+                planned = next(chunks, None)
+                self.whole = planned is None
+                return planned
             with contextlib.suppress(Exception):  # of a sample that nobody wants
                 self.whole = next(chunks, None) is None
             return None
 
-    def _chunks(self) -> Generator[Fitting]:
+    def _chunks(self) -> Generator[Planned]:
         run = self._run
 
         def room(position: int, sample_bytes: int) -> int:
@@ -137,46 +165,43 @@ class Epoch:
         placed: dict[int, Any] = {}
         for chunk in self._iterator.chunks(self._epoch, self._start, room):
             self._fed = self._fed or any(leaf.size for leaf in jax.tree.leaves(chunk))
-            chunk, count, keep_every = _fitted(chunk, run.plan)
+            size = sum(leaf.nbytes for leaf in jax.tree.leaves(chunk.xs))
+            steps, count = run.plan.steps(len(chunk), size // len(chunk)), None
+            if steps.length > steps.count:
+                chunk, count = chunk.padded(steps.length), np.int32(steps.count)
             if run.placement is not None:
                 chunk = run.placement.chunk(chunk, placed)
             run.clock.lap("data")
-            yield chunk, count, keep_every
+            yield Batches(chunk, count), steps
 
-    def _advance(
-        self, chunk: Chunk, count: np.int32 | None, keep_every: int | None
-    ) -> None:
-        run, (heavy, light, before) = self._run, self._at
-        after, light, kept = run.traces.call(
-            self._call, heavy, light, chunk, count, keep_every
-        )
-        heavy = after if self._training else heavy  # a test gives nothing back
-        t = before + (len(chunk) if count is None else int(count))
-        self._at = heavy, light, t
-        run.clock.lap("compile" if run.traces.fresh else "dispatch")
-        self._queue.add(light)
-        if keep_every is not None and before % keep_every == 0:
-            self._watch_kept(kept, range(before + keep_every, t, keep_every))
-
-    def _watch_kept(self, kept: Any, times: range) -> None:
-        """Has what was kept on the way through a call shown."""
-        for number, t in enumerate(times):
+    def _note_call(self, kept: Kept, steps: Steps) -> None:
+        """Counts the steps of a call, and has what it kept shown."""
+        run, before = self._run, self._t
+        self._t = before + steps.count
+        for trace in (traces := self._calls.take_traces()):
+            run.traces.add(trace)
+        run.clock.lap("compile" if traces else "dispatch")
+        self._queue.add(self._carry.light["t"])
+        for number, t in enumerate(steps.kept_times(before)):
             apart = isinstance(kept, list)
             light, place = (kept[number], ()) if apart else (kept, (number,))
-            seen = self._seen(dict.fromkeys(HEAVY), light, t)
-            for scheduled in self._run.hooks.scheduled:
-                if scheduled.kind == "watch" and scheduled.is_due(t):
+            for scheduled in self._due(t):
+                if scheduled.kind == "watch":
+                    seen = self._seen(Carry({}, light), t)
                     self._queue.watch(scheduled, seen, place)
+
+    def _due(self, t: int) -> list[Scheduled]:
+        return [s for s in self._run.hooks.scheduled if s.is_due(t)]
 
     def _act(self) -> None:
         """Runs the hooks that are due, and finds out if the run is to stop."""
-        run, t = self._run, self._t
-        for scheduled in run.hooks.scheduled:
-            if scheduled.kind == "watch" and scheduled.is_due(t):
-                seen = self._seen(dict.fromkeys(HEAVY), self._at[1], t)
-                self._queue.watch(scheduled, seen)
-            elif scheduled.kind == "every" and scheduled.is_due(t):
+        for scheduled in self._due(self._t):
+            if scheduled.kind == "every":
                 self._let_change(scheduled)
+            else:
+                seen = self._seen(Carry({}, self._carry.light), self._t)
+                self._queue.watch(scheduled, seen)
+        t = self._t
         self._save(lambda scheduled: scheduled.is_due(t))
         most = self._host.max_steps
         self._stops = self._host.stop or (most is not None and t >= most)
@@ -198,44 +223,31 @@ class Epoch:
         self._run.clock.lap("hooks")
 
     def _take(self, state: State) -> None:
-        """Takes a State apart, its large parts into buffers nobody else has seen."""
-        placement = self._run.placement
-        # What compiled code cannot use it should not be cached on either.
-        unused = {"iterator": None, "max_epoch": None, "max_steps": None}
-        usable = state.replace(**unused, seconds=None, stop=False)
-        heavy, light = split(as_carry(usable))
-        if placement is not None:
-            heavy, light = placement.state(heavy, light)
-        if self._training:
-            heavy = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), heavy)
-        self._at = heavy, light, int(state.t)
+        """Takes a State apart. Whoever holds it may hold its arrays, too."""
+        carry = split_state(as_carry(state))
+        if self._run.placement is not None:
+            carry = self._run.placement.place(carry)
+        self._carry, self._t, self._is_shown = carry, int(state.t), True
         self._host = state.replace(**dict.fromkeys(CARRIED))
 
-    def _seen(self, heavy: dict[str, Any], light: State, t: int) -> State:
+    def _claim(self) -> None:
+        """Sees to it that no buffer is donated that somebody else holds."""
+        self._is_shown = False
+        if self._calls.donates:
+            light, (heavy, tree) = (
+                self._carry.light,
+                jax.tree.flatten(self._carry.heavy),
+            )
+            del self._carry  # or its dicts would hold them
+            self._carry = Carry(tree.unflatten(claim_buffers(heavy)), light)
+
+    def _seen(self, carry: Carry, t: int) -> State:
+        """Returns the State as hooks of the host see it after `t` updates."""
         return self._host.replace(
-            **heavy,
-            **{name: getattr(light, name) for name in SEEN},
+            **carry.heavy,
+            **{name: carry.light.get(name) for name in SEEN},
             seconds=self._run.clock.spent,
             t=t,
             epoch=self._epoch,
             position=t - self._first,
         )
-
-
-def _fitted(chunk: Chunk, plan: Plan) -> Fitting:
-    """A chunk of one of a few lengths.
-
-    There are three executables at most for one shape of sample: the usual length,
-    a single sample, and one for all lengths between, which are padded.
-    """
-    length, keep_every = len(chunk), plan.keep_every
-    usual = plan.usual(sum(x.nbytes for x in jax.tree.leaves(chunk.xs)) // length)
-    if length == 1:
-        return chunk, None, None
-    if keep_every is None or usual <= keep_every:
-        keep_every, whole = None, max(usual, length)
-    else:
-        whole = -(-max(usual, length) // keep_every) * keep_every
-    if length == whole:
-        return chunk, None, keep_every
-    return chunk.padded(whole), np.int32(length), keep_every

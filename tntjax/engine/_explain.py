@@ -3,8 +3,8 @@
 from typing import Literal
 
 from tntjax._struct import describe
+from tntjax.engine._engine import HasHooks
 from tntjax.engine._hooks import EVENTS, HOST_EVENTS, Hooks, Scheduled
-from tntjax.engine._measure import HasHooks
 from tntjax.engine._plan import Plan, make_plan
 
 HOW = {"every": "waits, may change", "watch": "late, read-only", "save": "saves"}
@@ -30,7 +30,7 @@ def explain(engine: HasHooks, steps_per_call: int | Literal["auto"] = "auto") ->
 
 
 def _lines(hooks: Hooks, steps_per_call: int | Literal["auto"]) -> list[str]:
-    plan = make_plan(steps_per_call, hooks.scheduled)
+    plan = make_plan(steps_per_call, hooks.schedule)
     lines = [f"A compiled call makes up to {plan.longest} steps"]
     if plan.most_bytes is not None:
         lines[0] += f", fewer if their samples exceed {plan.most_bytes >> 20} MiB"
@@ -42,9 +42,7 @@ def _lines(hooks: Hooks, steps_per_call: int | Literal["auto"]) -> list[str]:
         if functions := hooks.functions(event):
             where = "host" if event in HOST_EVENTS else "compiled"
             lines.append(_line(event, where, ", ".join(map(describe, functions))))
-    for scheduled in hooks.scheduled:
-        if scheduled.kind not in HOW:
-            continue
+    for scheduled in hooks.schedule:
         what = f"{describe(scheduled.function)} ({HOW[scheduled.kind]})"
         lines.append(_line(_when(scheduled), "host", what))
     return lines

@@ -4,6 +4,7 @@ from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from tntjax._struct import describe, shorten
 from tntjax._types import Hook
@@ -11,7 +12,7 @@ from tntjax.engine._carry import without_weak_type
 from tntjax.engine._check import check_function, check_iterator, check_network
 from tntjax.engine._explained import explained
 from tntjax.engine._hooks import Hooks
-from tntjax.engine._state import CARRIED, COUNTERS, HOST_ONLY, STEP_ONLY, State
+from tntjax.engine._state import CARRIED, COUNTERS, HOST_ONLY, STEP_ONLY, Seconds, State
 from tntjax.utils import check_at_least
 
 NOT_A_STATE = """the hook {hook} of {event} returned {came} and not a State.
@@ -129,7 +130,9 @@ def run_on_host(hook: Hook, event: str, state: State) -> State:
 
 
 def _is_same(old: Any, new: Any) -> bool:
-    """True for one object, and for a number that was computed anew."""
+    """True for one object, and for numbers that went through a jit of the user's."""
+    if isinstance(old, Seconds) and isinstance(new, Seconds):
+        return np.allclose(np.array(old), np.array(new, float), rtol=1e-5)
     is_count = isinstance(old, int) and hasattr(new, "__index__")
     return old is new or (is_count and int(new) == old)
 

@@ -10,6 +10,9 @@ from tntjax._types import Hook
 from tntjax.engine._names import find_close
 from tntjax.utils import check_integer
 
+Source = Literal["start", "disk", "memory"]
+"""Where the State comes from that a run goes on from."""
+
 STEP_EVENTS = (
     "on_sample",
     "on_forward",
@@ -22,51 +25,56 @@ HOST_EVENTS = ("on_start", "on_start_epoch", "on_end_epoch", "on_end")
 EVENTS = ("on_start", "on_start_epoch", *STEP_EVENTS, "on_end_epoch", "on_end")
 
 
-def check_hashable(name: str, function: Any) -> None:
-    """Raises a TypeError for a function that nothing can be cached on."""
-    try:
-        hash(function)
-    except TypeError as error:
-        raise TypeError(
-            f"{name} must be hashable, since what is compiled is cached on it; got"
-            f" {describe(function)}. Pass a function, or a frozen dataclass."
-        ) from error
-
-
 @dataclasses.dataclass(frozen=True)
 class Scheduled:
     """A function that runs on the host after some updates.
 
     Args:
       kind: `"every"` may change the State, `"watch"` sees it late and without large
-        parts. `"save"` sees all of it, after all others, also at the end of each epoch
-        and before a program that was told to end does; it changes nothing. `"load"`
-        sees a State that was restored, as soon as all that the hooks did before it was
-        saved has been done again; `"begin"` sees the State of a run that starts from
-        the beginning, after `on_start`, and `"go_on"` of one that goes on from a State
-        in memory. `"open"` is called without an argument before
-        all else, and `"close"` when the run is over or left by an error.
+        parts, `"save"` is that of a session.
       n: after each `n` updates, None for never.
       function: `State -> State`, or to anything.
       steps: also after these updates.
-      folder: where `"save"` saves, absolute.
     """
 
-    kind: Literal["every", "watch", "save", "open", "begin", "load", "go_on", "close"]
+    kind: Literal["every", "watch", "save"]
     n: int | None
     function: Callable[..., Any]
     steps: tuple[int, ...] = ()
-    folder: Path | None = None
 
     def is_due(self, t: int) -> bool:
-        """Says whether it runs when `t` updates are done."""
+        """True if it runs after `t` updates."""
         return t in self.steps or (self.n is not None and t % self.n == 0)
 
     def wait(self, t: int) -> int | None:
-        """Returns in how many updates it runs next, None for never."""
+        """Returns the number of updates from `t` until the next run, None for never."""
         waits = [step - t for step in self.steps if step > t]
         waits += [] if self.n is None else [self.n - t % self.n]
         return min(waits, default=None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """What a plugin does around a whole run of `train`, such as keeping it on the disk.
+
+    Args:
+      open: `() -> anything`, before all else.
+      load: `(state, source) -> anything`, as soon as all is done again that hooks did
+        before this State was left. The source is `"start"` if the run begins after
+        `on_start`, `"disk"` if it was restored, `"memory"` if it goes on from a State.
+      save: `State -> anything`. It sees all of the State after all hooks, at the end of
+        each epoch, and before a program that was told to end does; it changes nothing.
+      close: `() -> anything`, when the run is over or left by an error.
+      every: also saves after each so many updates.
+      folder: where it saves, absolute, for a run that resumes from there.
+    """
+
+    open: Callable[[], Any] | None = None
+    load: Callable[[Any, Source], Any] | None = None
+    save: Callable[[Any], Any] | None = None
+    close: Callable[[], Any] | None = None
+    every: int | None = None
+    folder: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,12 +137,13 @@ class Hooks:
     on_end_epoch: Hook | None = None
     on_end: Hook | None = None
     scheduled: tuple[Scheduled, ...] = dataclasses.field(default=(), kw_only=True)
+    sessions: tuple[Session, ...] = dataclasses.field(default=(), kw_only=True)
 
     def __new__(cls, *args: Any, **hooks: Any) -> "Hooks":
         """Makes the object, after a look at the names that came."""
         del args
         for name in hooks:
-            if name not in EVENTS and name != "scheduled":
+            if name not in cls.__dataclass_fields__:
                 close = find_close(name, EVENTS)
                 raise TypeError(
                     f"There is no event {name!r}"
@@ -151,16 +160,17 @@ class Hooks:
                     f"Hooks({event}=...) needs a function State -> State,"
                     f" got {describe(hook)}."
                 )
-            check_hashable(f"Hooks({event}=...)", hook)
 
     def __repr__(self) -> str:
         shown = [f"{e}={describe(h)}" for e in EVENTS if (h := getattr(self, e))]
-        shown += [
-            f"{s.kind}({s.n}, {describe(s.function)})"
-            for s in self.scheduled
-            if s.kind in ("every", "watch", "save")
-        ]
+        shown += [f"{s.kind}({s.n}, {describe(s.function)})" for s in self.schedule]
         return f"Hooks({', '.join(shown)})"
+
+    @property
+    def schedule(self) -> tuple[Scheduled, ...]:
+        """What runs after some updates: first what is scheduled, then what saves."""
+        saves = ((s.every, s.save) for s in self.sessions if s.save is not None)
+        return self.scheduled + tuple(Scheduled("save", n, save) for n, save in saves)
 
     def functions(self, event: str) -> tuple[Hook, ...]:
         """Returns the functions of an event, in the order in which they run.
@@ -211,8 +221,10 @@ def chain(*hooks: Hooks) -> Hooks:
         functions = sum((part.functions(event) for part in hooks), ())
         return Chained(functions) if len(functions) > 1 else next(iter(functions), None)
 
+    events = {event: joined(event) for event in EVENTS}
     scheduled = sum((part.scheduled for part in hooks), ())
-    return Hooks(**{event: joined(event) for event in EVENTS}, scheduled=scheduled)
+    sessions = sum((part.sessions for part in hooks), ())
+    return Hooks(**events, scheduled=scheduled, sessions=sessions)
 
 
 def every(n: int, hook: Hook) -> Hooks:

@@ -1,121 +1,89 @@
 """Training and testing: epochs, and the hooks of the host between them."""
 
-import dataclasses
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
-from tntjax.checkpoint._leaves import MismatchError
-from tntjax.engine._call import make_call
 from tntjax.engine._carry import as_plain, as_restored, saved_fields
-from tntjax.engine._epoch import Epoch, Run
+from tntjax.engine._epoch import Epoch, Load, Run
 from tntjax.engine._fire import fire_on_host
-from tntjax.engine._hooks import Hooks
-from tntjax.engine._mesh import Placement, run_on_mesh
-from tntjax.engine._plan import Plan
-from tntjax.engine._rescue import Saves, carrying, note_others, read_whole
-from tntjax.engine._signals import Signals
+from tntjax.engine._hooks import Source
+from tntjax.engine._mesh import on_mesh
+from tntjax.engine._rescue import carrying, note_others, read_whole
 from tntjax.engine._state import COUNTERS, LIGHT, State
-from tntjax.engine._step import Program, step_hooks
-
-Load = Callable[[dict[str, Any]], dict[str, Any] | None]
-"""From the saved fields as they are at the start to those to go on with, if any."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How to run.
-
-    Args:
-      plan: how many steps a call makes.
-      jit: compile, or run step by step in Python.
-      update: `(State, Objective) -> State`, applies `grads`; None in a test.
-      accumulate: in how many pieces the gradients are computed.
-      placement: where on a mesh things lie, or None.
-      load: where a run goes on from, or None.
-      goes_on: whether it goes on from the State at the start itself.
-    """
-
-    plan: Plan
-    jit: bool
-    update: Any = None
-    accumulate: int = 1
-    placement: Placement | None = None
-    load: Load | None = None
-    goes_on: bool = False
-
-
-def run_training(start: list[State], hooks: Hooks, settings: Settings) -> State:
-    """Trains until `max_epoch` or `max_steps`, or until a hook sets `stop`.
-
-    Args:
-      start: a list of the State at the start, which is taken out of it.
-      hooks: all hooks.
-      settings: how.
-
-    Returns:
-      The State after `on_end`. An error carries the last good one.
-    """
-
-    def train(start: list[State]) -> State:
-        training = _Training(start.pop(), hooks, settings)
-        with carrying(training.now):
-            try:
-                return training.finish()
-            finally:
-                for close in _functions(hooks, "close"):
-                    close()
-
-    return run_on_mesh(settings.placement, start, train)
-
-
-def run_test(state: State, hooks: Hooks, settings: Settings) -> State:
-    """Measures all samples once.
+class Testing:
+    """A test: measures all samples once.
 
     Args:
       state: the State at the start.
-      hooks: all hooks; of the step's events three fire.
-      settings: how.
-
-    Returns:
-      The State after `on_end`. An error carries the last good one.
+      run: how.
     """
 
-    def test(start: list[State]) -> State:
-        state = start.pop()
-        now = lambda: state  # noqa: E731
-        with carrying(lambda: now()):
-            signals = Signals(saves=False)  # never entered: Ctrl-C ends a test
-            run = Run(hooks, settings.plan, settings.placement, signals, Saves(hooks))
-            state = fire_on_host(hooks, "on_start", as_plain(state))
-            epoch = Epoch(state, run, _call(state, hooks, settings), training=False)
-            now = epoch.now
-            state = epoch.finish()
-            now = lambda: state  # noqa: E731
-            return as_plain(fire_on_host(hooks, "on_end", state))
+    def __init__(self, state: State, run: Run) -> None:
+        self._state, self._run = state, run
+        self._epoch: Epoch | None = None
 
-    return run_on_mesh(settings.placement, [state], test)
+    def finish(self) -> State:
+        """Returns the State after `on_end`. An error carries the last good one."""
+        run = self._run
+        with on_mesh(run.placement) as (enter, leave), carrying(self._now):
+            self._state = enter(self._state)
+            self._state = fire_on_host(run.hooks, "on_start", as_plain(self._state))
+            self._epoch = Epoch(self._state, run)
+            self._state, self._epoch = self._epoch.finish(), None
+            self._state = as_plain(fire_on_host(run.hooks, "on_end", self._state))
+        return leave(self._state)
+
+    def _now(self) -> State:
+        return self._state if self._epoch is None else self._epoch.now()
 
 
-class _Training:
+class Training:
     """A training run. Between two epochs it holds the State, in one the epoch does.
 
     Args:
       state: the State at the start.
-      hooks: all hooks.
-      settings: how to run.
+      run: how.
     """
 
-    def __init__(self, state: State, hooks: Hooks, settings: Settings) -> None:
-        saves = Saves(hooks)
-        signals = Signals(saves=bool(saves.scheduled))
-        self._run = Run(hooks, settings.plan, settings.placement, signals, saves)
-        self._settings, self._state = settings, state
+    def __init__(self, state: State, run: Run) -> None:
+        self._state, self._run = state, run
         self._epoch: Epoch | None = None
         self._before: dict[str, Any] = {}
-        self._is_restored = settings.load is None and not settings.goes_on
+        self._is_restored = run.load is None and not run.goes_on
 
-    def now(self) -> State | None:
+    def finish(self) -> State:
+        """Trains until `max_epoch` or `max_steps`, or until a hook sets `stop`.
+
+        Returns:
+          The State after `on_end`. An error carries the last good one.
+        """
+        run = self._run
+        with (
+            on_mesh(run.placement) as (enter, leave),
+            carrying(self._now),
+            self._closing(),
+        ):
+            self._state = enter(self._state)
+            with run.signals, self._rescuing():
+                saved = self._start()
+                while self._goes_on():
+                    self._start_epoch(saved)
+                    saved = None
+                    if self._state.stop:
+                        break
+                    self._epoch = Epoch(self._state, run)
+                    del self._state  # or its parameters could not be donated
+                    self._state = self._epoch.finish()
+                    if not self._end_epoch():
+                        break
+            self._state = fire_on_host(run.hooks, "on_end", as_plain(self._state))
+        return leave(as_plain(self._state))
+
+    def _now(self) -> State | None:
         """Returns the State to go on from, which has done all that it counts."""
         if self._epoch is None:
             return as_plain(self._state) if self._is_restored else None
@@ -123,26 +91,6 @@ class _Training:
         if not state.position:  # a run that goes on will fire on_start_epoch again
             state = as_plain(state.replace(**self._before))
         return state
-
-    def finish(self) -> State:
-        """Trains, and returns the State after `on_end`."""
-        with self._run.signals as signals:
-            try:
-                self._train()
-            except BaseException as error:
-                with signals.heard():
-                    self._rescue(error)
-                raise
-        self._state = fire_on_host(self._run.hooks, "on_end", as_plain(self._state))
-        return as_plain(self._state)
-
-    def _train(self) -> None:
-        saved = self._start()
-        while self._goes_on():
-            self._start_epoch(saved)
-            saved = None
-            if self._state.stop or not self._finish_epoch():
-                break
 
     def _goes_on(self) -> bool:
         state, signals = self._state, self._run.signals
@@ -156,48 +104,26 @@ class _Training:
             or (state.max_steps is not None and int(state.t) >= state.max_steps)
         )
 
-    def _finish_epoch(self) -> bool:
-        """Makes what is left of an epoch; False if it was stopped in the middle."""
-        run = self._run
-        call = _call(self._state, run.hooks, self._settings)
-        self._epoch = epoch = Epoch(self._state, run, call, training=True)
-        del self._state  # or its parameters would be held for the whole epoch
-        self._state, self._epoch = epoch.finish(), None
-        if epoch.whole:
-            # Kept until the hooks are through: going on, they are fired again.
-            state = self._state
-            ended = state.replace(epoch=state.epoch + 1, position=0)
-            with run.signals.heard_in_hook():
-                ended = fire_on_host(run.hooks, "on_end_epoch", ended)
-            # As it would be restored, so that going on makes no difference.
-            self._state = as_restored(ended)
-        with run.signals.heard_in_hook():
-            run.saves.run(self._state)
-        return epoch.whole
-
-    def _fire(self, event: str) -> None:
-        with self._run.signals.heard_in_hook():
-            state = fire_on_host(self._run.hooks, event, as_plain(self._state))
-        self._state = state
-
     def _start(self) -> dict[str, Any] | None:
         """Comes before the first epoch; returns the fields to go on with, if any."""
-        run, load, kind = self._run, self._settings.load, "load"
-        if self._settings.goes_on:
-            load, kind = functools.partial(_go_on, saved_fields(self._state)), "go_on"
+        run, load = self._run, self._run.load
+        source: Source = "disk"
+        if run.goes_on:
+            load, source = (
+                functools.partial(_go_on, saved_fields(self._state)),
+                "memory",
+            )
             self._state = self._state.replace(meters={}, aux={}, large={})
         with run.signals.heard():
-            for prepare in _functions(run.hooks, "open"):
-                prepare()
+            for session in run.hooks.sessions:
+                if session.open is not None:
+                    session.open()
         self._fire("on_start")
         with run.signals.heard():
-            saved = None if load is None else _read(load, self._state, run.hooks)
-            if saved is None:
-                kind = "begin"
-            else:
+            saved = None if load is None else self._read(load)
+            if saved is not None:
                 self._state = _filled(self._state, saved)
-            for function in _functions(run.hooks, kind):
-                function(as_plain(self._state))
+            self._tell("start" if saved is None else source)
         self._is_restored = True
         run.saves.begin(self._state)
         return saved
@@ -208,48 +134,78 @@ class _Training:
         self._fire("on_start_epoch")
         if saved and int(saved["position"]):  # this was done before
             self._state = _filled(self._state, saved)
-            kind = "go_on" if self._settings.goes_on else "load"
-            for function in _functions(self._run.hooks, kind):
-                function(as_plain(self._state))
+            self._tell("memory" if self._run.goes_on else "disk")
         self._run.clock.lap("hooks")  # those since the last epoch's end
 
+    def _end_epoch(self) -> bool:
+        """Comes after an epoch; False if it was stopped in the middle."""
+        run, epoch, self._epoch = self._run, self._epoch, None
+        whole = epoch is not None and epoch.whole
+        if whole:
+            # The State is kept until hooks are through: going on, they are fired again.
+            state = self._state
+            state = state.replace(epoch=state.epoch + 1, position=0)
+            with run.signals.heard_in_hook():
+                state = fire_on_host(run.hooks, "on_end_epoch", state)
+            # As it would be restored, so that going on makes no difference.
+            self._state = as_restored(state)
+        with run.signals.heard_in_hook():
+            run.saves.run(self._state)
+        return whole
+
+    def _fire(self, event: str) -> None:
+        with self._run.signals.heard_in_hook():
+            state = fire_on_host(self._run.hooks, event, as_plain(self._state))
+        self._state = state
+
+    def _tell(self, source: Source) -> None:
+        for session in self._run.hooks.sessions:
+            if session.load is not None:
+                session.load(as_plain(self._state), source)
+
+    def _read(self, load: Load) -> dict[str, Any] | None:
+        """Reads what to go on with, into the structure that the hooks have made.
+
+        What `on_start` does not make, `on_start_epoch` may: then that is run to find
+        out, and its State is dropped, as what was saved comes before it.
+        """
+        try:
+            return load(saved_fields(self._state))
+        except ValueError as error:  # which may tell the numbers that it could read
+            if (numbers := getattr(error, "numbers", None)) is None:
+                raise
+        state = as_plain(_filled(self._state, numbers))
+        state = fire_on_host(self._run.hooks, "on_start_epoch", state)
+        return load(saved_fields(state))
+
+    @contextlib.contextmanager
+    def _closing(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            for session in self._run.hooks.sessions:
+                if session.close is not None:
+                    session.close()
+
+    @contextlib.contextmanager
+    def _rescuing(self) -> Iterator[None]:
+        """After an error shows what watches still hold, and saves after Ctrl-C."""
+        try:
+            yield
+        except BaseException as error:
+            with self._run.signals.heard():
+                self._rescue(error)
+            raise
+
     def _rescue(self, error: BaseException) -> None:
-        """Shows what watches still hold and, after Ctrl-C, saves."""
         if self._epoch is not None:
             note_others(error, "Showing the rest", self._epoch.drain())
-        state = read_whole(self.now)
+        state = read_whole(self._now)
         if isinstance(error, KeyboardInterrupt) and state is not None:
             try:
                 self._run.saves.run(state)
             except Exception as second:
                 note_others(error, "Saving", [second])
-
-
-def _call(state: State, hooks: Hooks, settings: Settings) -> Callable[..., Any]:
-    program = Program(
-        network=state.network,
-        criterion=state.criterion,
-        update=settings.update,
-        hooks=step_hooks(hooks),
-        accumulate=settings.accumulate,
-        placement=settings.placement,
-    )
-    stepwise = None if settings.plan.most_bytes is not None else False
-    return make_call(program, state.training, settings.jit, stepwise)
-
-
-def _read(load: Load, state: State, hooks: Hooks) -> dict[str, Any] | None:
-    """Reads what to go on with, into the structure that the hooks have made.
-
-    What `on_start` does not make, `on_start_epoch` may: then that is run to find out,
-    and its State is dropped, as what was saved comes before it.
-    """
-    try:
-        return load(saved_fields(state))
-    except MismatchError as error:
-        numbers = error.numbers
-    state = as_plain(_filled(state, numbers))
-    return load(saved_fields(fire_on_host(hooks, "on_start_epoch", state)))
 
 
 def _filled(state: State, saved: dict[str, Any]) -> State:
@@ -258,12 +214,8 @@ def _filled(state: State, saved: dict[str, Any]) -> State:
 
 
 def _go_on(saved: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a run that ended, and what new hooks have added to them."""
+    """Returns the fields of a run that ended, with what new hooks have added."""
     added = {
         name: {**start[name], **saved[name]} for name in ("meters", "aux", "large")
     }
     return {**saved, **added, "stop": False}
-
-
-def _functions(hooks: Hooks, kind: str) -> list[Callable[..., Any]]:
-    return [s.function for s in hooks.scheduled if s.kind == kind]

@@ -1,7 +1,9 @@
 """Where things lie on a mesh of devices: batches in parts, parameters as told."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -10,10 +12,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from tntjax._struct import describe
 from tntjax._types import Chunk
-from tntjax.engine._state import State
+from tntjax.engine._state import Carry, State
 
 Shard = Callable[[str, jax.Array], PartitionSpec]
 """`(path, leaf) -> PartitionSpec` of a parameter, the path as `['dense']['kernel']`."""
+
+Move = Callable[[State], State]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,18 +36,20 @@ class Placement:
     shard: Shard | None
     data_axis: str
 
-    def state(self, heavy: dict[str, Any], light: State) -> tuple[Any, State]:
+    def place(self, carry: Carry) -> Carry:
         """Puts both parts of a State where they belong."""
-        shardings = self._shardings(heavy)
-        return jax.tree.map(_put, heavy, shardings), self._copied(light)
+        heavy = jax.tree.map(_put, carry.heavy, self._shardings(carry.heavy))
+        return Carry(heavy, self._copied(carry.light))
 
-    def constrain(self, heavy: dict[str, Any], light: Any) -> tuple[Any, Any]:
-        """Says the same to the compiler, about what a call returns."""
+    def constrain(self, carry: Carry, kept: Any) -> tuple[Carry, Any]:
+        """Tells the compiler that a call returns things where they were before."""
         constrain = jax.lax.with_sharding_constraint
+        heavy, light = carry
         if heavy:  # a test gives nothing back
             heavy = jax.tree.map(constrain, heavy, self._shardings(heavy))
         everywhere = self._everywhere
-        return heavy, jax.tree.map(lambda leaf: constrain(leaf, everywhere), light)
+        light, kept = jax.tree.map(lambda x: constrain(x, everywhere), (light, kept))
+        return Carry(heavy, light), kept
 
     def chunk(self, chunk: Chunk, placed: dict[int, Any]) -> Chunk:
         """Divides the rows of the batches over the devices, if they can be divided.
@@ -141,41 +147,43 @@ def make_placement(
     return Placement(Mesh(mesh.devices, mesh.axis_names), shard, data_axis)
 
 
-def run_on_mesh(
-    placement: Placement | None, start: list[State], run: Callable[[list[State]], State]
-) -> State:
-    """Runs on the mesh of a placement, also where `jax.set_mesh` has set another.
+@contextlib.contextmanager
+def on_mesh(placement: Placement | None) -> Iterator[tuple[Move, Move]]:
+    """Sets the mesh of a placement, also where `jax.set_mesh` has set another.
 
     JAX does not compute with arrays on axes of another type than those of the mesh set.
     What comes from outside, where axes may be explicit, is told to lie on the mesh of
-    the placement, and what goes back the other way.
+    the placement, and what goes back the other way; so does the State of an error.
 
     Args:
       placement: where on a mesh things lie, or None.
-      start: a list of the State at the start, which is taken out of it.
-      run: from such a list to the State at the end.
 
-    Returns:
-      The State at the end. That of an error goes back in the same way.
+    Yields:
+      Two functions, for a State that comes in and for one that goes back.
     """
     around = jax.sharding.get_abstract_mesh()
     if placement is None or around.empty or around == placement.mesh.abstract_mesh:
-        return run(start)
+        yield _as_it_is, _as_it_is
+        return
     inside = placement.mesh
     outside = Mesh(inside.devices, inside.axis_names, axis_types=around.axis_types)
     # An older JAX has this name only.
     use_mesh = getattr(jax, "set_mesh", None) or getattr(jax.sharding, "use_mesh")  # noqa: B009
+    leave = functools.partial(_moved, outside)
     try:
         with use_mesh(inside):
-            state = run([_moved(start.pop(), inside)])
+            yield functools.partial(_moved, inside), leave
     except BaseException as error:  # Ctrl-C, too, carries a State to go on from
         if isinstance(getattr(error, "state", None), State):
-            setattr(error, "state", _moved(getattr(error, "state"), outside))  # noqa: B009, B010
+            setattr(error, "state", leave(getattr(error, "state")))  # noqa: B009, B010
         raise
-    return _moved(state, outside)
 
 
-def _moved(state: State, mesh: Mesh) -> State:
+def _as_it_is(state: State) -> State:
+    return state
+
+
+def _moved(mesh: Mesh, state: State) -> State:
     """Returns the State with its arrays on another mesh of the same devices."""
 
     def move(leaf: Any) -> Any:

@@ -1,12 +1,9 @@
 """Names that an engine does not have, and what to write instead."""
 
 import difflib
-import functools
-import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 Class = TypeVar("Class", bound=type)
 
 ARGUMENTS = {
@@ -42,33 +39,17 @@ METHODS = {
 """For each method what other libraries call it."""
 
 
-def explain_keywords(function: Function) -> Function:
-    """Makes a method explain an argument that it does not take.
+def check_names(what: str, given: Iterable[str], names: list[str]) -> None:
+    """Raises a TypeError for an argument that a method does not take.
 
     Args:
-      function: a method whose arguments are keywords.
-
-    Returns:
-      The method, of the same signature.
+      what: the method.
+      given: names of the arguments that came.
+      names: those that it takes.
     """
-    names = [*inspect.signature(function).parameters][1:]
-
-    @functools.wraps(function)
-    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if args:
-            raise TypeError(
-                f"{function.__name__} takes its arguments by name, such as"
-                f" {function.__name__}({names[0]}=..., {names[1]}=...)."
-            )
-        for name in kwargs:
-            if name not in names:
-                what = f"{type(self).__name__}.{function.__name__}"
-                raise TypeError(
-                    f"{what} has no argument {name!r}. {_instead(name, names)}"
-                )
-        return function(self, **kwargs)
-
-    return checked  # pyright: ignore[reportReturnType]
+    for name in given:
+        if name not in names:
+            raise TypeError(f"{what} has no argument {name!r}. {_instead(name, names)}")
 
 
 def _instead(name: str, names: list[str]) -> str:

@@ -1,28 +1,17 @@
 """OptimEngine: any optimizer of optax."""
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, Unpack
 
-import jax
 import optax
-from jax.sharding import Mesh
 
-from tntjax._types import Criterion, Network, SampleIterator
 from tntjax.engine._check import check_hooks, check_optimizer
+from tntjax.engine._engine import Arguments, make_training, run_method, test
 from tntjax.engine._explain import explain
 from tntjax.engine._hooks import Hooks
-from tntjax.engine._job import (
-    Resume,
-    training_settings,
-    training_state,
-)
-from tntjax.engine._loop import run_training
-from tntjax.engine._measure import test
-from tntjax.engine._mesh import Shard, make_placement
-from tntjax.engine._names import explain_keywords, explain_methods
-from tntjax.engine._state import State
+from tntjax.engine._loop import Training
+from tntjax.engine._names import explain_methods
 from tntjax.engine._update import OptaxUpdate
-from tntjax.network import Stateful
 
 
 @explain_methods
@@ -57,30 +46,14 @@ class OptimEngine:
     def __post_init__(self) -> None:
         check_hooks("OptimEngine", self.hooks)
 
-    @explain_keywords
+    @run_method
     def train(
         self,
         *,
-        network: Network | Stateful,
-        criterion: Criterion,
-        iterator: SampleIterator,
-        params: Any = None,
         optimizer: optax.GradientTransformation,
-        max_epoch: int | None = None,
-        max_steps: int | None = None,
-        model_state: Any = None,
-        criterion_params: Any = None,
         criterion_optimizer: optax.GradientTransformation | None = None,
-        key: jax.Array | None = None,
-        accumulate: int = 1,
-        mesh: Mesh | None = None,
-        shard: Shard | None = None,
-        data_axis: str = "data",
-        resume: Resume | None = None,
-        state: State | None = None,
-        jit: bool = True,
-        steps_per_call: int | Literal["auto"] = "auto",
-    ) -> State:
+        **arguments: Unpack[Arguments],
+    ) -> Training:
         """Trains for some epochs.
 
         Ctrl-C raises KeyboardInterrupt after the last whole call, when watches have
@@ -89,24 +62,25 @@ class OptimEngine:
         run.
 
         Args:
+          optimizer: of optax. Make it once: what is compiled is cached on it. One that
+            needs `value`, `grad` or `value_fn`, as `optax.lbfgs` does, is given them;
+            `value_fn` evaluates the batch anew. To have a hook change
+            its learning rate, wrap it in `optax.inject_hyperparams`. For groups of
+            parameters see `optax.partition`.
+          criterion_optimizer: of the criterion's parameters, by default `optimizer`.
+          **arguments: those that follow, which all engines take.
           network: `(params, input) -> output`, or a `tnt.network.Stateful`.
           criterion: `(output, target) -> loss`, [] or [B]; of [B] the mean is
             minimised, and with a field `mask` in the sample the mean of those rows.
           iterator: samples with the fields `input` and `target`.
           params: a pytree of float arrays. They are copied and stay valid. Needed
             unless `state` is given.
-          optimizer: of optax. Make it once: what is compiled is cached on it. One that
-            needs `value`, `grad` or `value_fn`, as `optax.lbfgs` does, is given them;
-            `value_fn` evaluates the batch anew. To have a hook change
-            its learning rate, wrap it in `optax.inject_hyperparams`. For groups of
-            parameters see `optax.partition`.
           max_epoch: how many epochs, by default 1000, or as many as `max_steps` takes.
           max_steps: how many updates; the run ends after exactly so many, or when
             `max_epoch` is reached.
           model_state: what a `Stateful` network keeps beside its parameters.
           criterion_params: parameters of the criterion, which are then trained; it is
             called with `(criterion_params, output, target)`.
-          criterion_optimizer: of these parameters, by default `optimizer`.
           key: a PRNG key for the hooks and a `Stateful`, by default
             `jax.random.key(0)`.
           accumulate: in how many pieces, one after the other, the gradients of a batch
@@ -140,31 +114,11 @@ class OptimEngine:
         if criterion_optimizer is not None:
             check_optimizer("criterion_optimizer", criterion_optimizer)
         update = OptaxUpdate(optimizer, criterion_optimizer)
-        start = training_state(
-            state,
-            update.start,
-            network=network,
-            criterion=criterion,
-            iterator=iterator,
-            max_epoch=max_epoch,
-            max_steps=max_steps,
-            params=params,
-            model_state=model_state,
-            criterion_params=criterion_params,
-            key=key,
-        )
-        settings = training_settings(
-            self.hooks,
-            update,
-            jit=jit,
-            steps_per_call=steps_per_call,
-            accumulate=accumulate,
-            resume=resume,
-            goes_on=state is not None,
-            placement=make_placement(mesh, shard, data_axis),
-        )
-        del params, model_state, criterion_params, state  # or they would be held
-        return run_training(start, self.hooks, settings)
+
+        def start(params: Any, criterion_params: Any) -> dict[str, Any]:
+            return {"opt_state": update.start(params, criterion_params)}
+
+        return make_training(self.hooks, update, start, {}, **arguments)
 
     test = test
     explain = explain

@@ -16,6 +16,34 @@ KEPT = 4
 
 
 @dataclasses.dataclass(frozen=True)
+class Steps:
+    """What one call does.
+
+    Args:
+      count: how many steps it makes.
+      length: how many it is compiled for; the samples between are padding.
+      keep_every: after how many steps it keeps what a watch sees, None for never; a
+        divisor of the length.
+      apart: whether each step may be a call of its own, where that is faster.
+    """
+
+    count: int
+    length: int
+    keep_every: int | None = None
+    apart: bool = False
+
+    def kept_times(self, t: int) -> range:
+        """Returns after which updates something is kept that no later call shows.
+
+        Args:
+          t: how many updates were done before the call.
+        """
+        if self.keep_every is None or t % self.keep_every:
+            return range(0)
+        return range(t + self.keep_every, t + self.count, self.keep_every)
+
+
+@dataclasses.dataclass(frozen=True)
 class Plan:
     """Chunk lengths such that a chunk ends wherever the host wants to act.
 
@@ -53,6 +81,21 @@ class Plan:
         ):
             waits.append(self.keep_every - t % self.keep_every)
         return min((usual, *(wait for wait in waits if wait is not None)))
+
+    def steps(self, count: int, sample_bytes: int) -> Steps:
+        """Returns what a call does with so many samples.
+
+        For one shape of sample there are three executables at most: of the usual
+        length, of a single sample, and one for all lengths between, which are padded.
+        """
+        apart = self.most_bytes is not None  # nobody has chosen a number of steps
+        if count == 1:
+            return Steps(1, 1)
+        usual, keep_every = self.usual(sample_bytes), self.keep_every
+        if keep_every is None or usual <= keep_every:
+            return Steps(count, max(usual, count), None, apart)
+        length = -(-max(usual, count) // keep_every) * keep_every
+        return Steps(count, length, keep_every, apart)
 
 
 def make_plan(

@@ -110,7 +110,7 @@ class Saves:
     """
 
     def __init__(self, hooks: Hooks) -> None:
-        self.scheduled = [s for s in hooks.scheduled if s.kind == "save"]
+        self.scheduled = [s for s in hooks.schedule if s.kind == "save"]
         self._last: list[tuple[int, int]] = []
 
     def begin(self, state: State) -> None:

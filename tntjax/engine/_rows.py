@@ -1,5 +1,6 @@
 """The rows of a batch: how many there are, which of them count, how they are cut."""
 
+import warnings
 from typing import Any
 
 import jax
@@ -7,7 +8,6 @@ import jax.numpy as jnp
 
 from tntjax._struct import describe
 from tntjax._types import Sample
-from tntjax.engine._traces import warn_once
 
 UNBATCHED = """the step sees one sample with input {input} and target {target}, not a \
 batch, and counts it as one. To train on batches wrap the dataset: \
@@ -72,16 +72,18 @@ def is_unbatched(sample: Sample) -> bool:
     return bool(leaves) and not any(map(jnp.ndim, leaves))
 
 
-def check_batch(sample: Sample) -> None:
-    """Raises an error if the rows of a batch cannot be told, and warns if it is none.
+def check_batch(sample: Sample, warned: set[str]) -> None:
+    """Checks that the rows of a batch can be counted, and warns of a single sample.
 
     Args:
       sample: a dict with `input`, and perhaps `target` and `mask`.
+      warned: the warnings that were given, each of which is given once.
     """
     count_rows(sample)
-    if "target" in sample and is_unbatched(sample):
+    if "target" in sample and is_unbatched(sample) and UNBATCHED not in warned:
+        warned.add(UNBATCHED)
         shown = {name: describe(sample[name]) for name in ("input", "target")}
-        warn_once(UNBATCHED, **shown)
+        warnings.warn(f"tntjax: {UNBATCHED.format(**shown)}", stacklevel=2)
 
 
 def fill_hidden(sample: Sample) -> Sample:

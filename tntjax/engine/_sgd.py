@@ -1,28 +1,17 @@
 """SGDEngine: plain stochastic gradient descent."""
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, Unpack
 
-import jax
-from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
-from tntjax._types import Criterion, Network, SampleIterator
-from tntjax.engine._check import check_hooks
+from tntjax.engine._check import check_hooks, check_rate
+from tntjax.engine._engine import Arguments, make_training, run_method, test
 from tntjax.engine._explain import explain
 from tntjax.engine._hooks import Hooks
-from tntjax.engine._job import (
-    Resume,
-    training_settings,
-    training_state,
-)
-from tntjax.engine._loop import run_training
-from tntjax.engine._measure import test
-from tntjax.engine._mesh import Shard, make_placement
-from tntjax.engine._names import explain_keywords, explain_methods
-from tntjax.engine._state import State
+from tntjax.engine._loop import Training
+from tntjax.engine._names import explain_methods
 from tntjax.engine._update import sgd_update
-from tntjax.network import Stateful
 
 
 @explain_methods
@@ -55,72 +44,22 @@ class SGDEngine:
     def __post_init__(self) -> None:
         check_hooks("SGDEngine", self.hooks)
 
-    @explain_keywords
+    @run_method
     def train(
         self,
         *,
-        network: Network | Stateful,
-        criterion: Criterion,
-        iterator: SampleIterator,
-        params: Any = None,
         lr: float | ArrayLike | None = None,
-        max_epoch: int | None = None,
-        max_steps: int | None = None,
-        model_state: Any = None,
-        criterion_params: Any = None,
         lr_criterion: float | ArrayLike | None = None,
-        key: jax.Array | None = None,
-        accumulate: int = 1,
-        mesh: Mesh | None = None,
-        shard: Shard | None = None,
-        data_axis: str = "data",
-        resume: Resume | None = None,
-        state: State | None = None,
-        jit: bool = True,
-        steps_per_call: int | Literal["auto"] = "auto",
-    ) -> State:
+        **arguments: Unpack[Arguments],
+    ) -> Training:
         """Trains for some epochs.
 
-        Ctrl-C raises KeyboardInterrupt after the last whole call, when watches have
-        shown what they hold and hooks that save have saved. It and every other error
-        carry the State of that moment as their attribute `state`; `on_end` does not
-        run.
-
         Args:
-          network: `(params, input) -> output`, or a `tnt.network.Stateful`.
-          criterion: `(output, target) -> loss`, [] or [B]; of [B] the mean is
-            minimised, and with a field `mask` in the sample the mean of those rows.
-          iterator: samples with the fields `input` and `target`.
-          params: a pytree of float arrays. They are copied and stay valid. Needed
-            unless `state` is given, as is `lr`.
-          lr: the learning rate, at least 0; hooks may change `state.lr`.
-          max_epoch: how many epochs, by default 1000, or as many as `max_steps` takes.
-          max_steps: how many updates; the run ends after exactly so many, or when
-            `max_epoch` is reached.
-          model_state: what a `Stateful` network keeps beside its parameters.
-          criterion_params: parameters of the criterion, which are then trained; it is
-            called with `(criterion_params, output, target)`.
-          lr_criterion: their learning rate, by default `lr`.
-          key: a PRNG key for the hooks and a `Stateful`, by default
-            `jax.random.key(0)`.
-          accumulate: in how many pieces, one after the other, the gradients of a batch
-            are computed, to need less memory. From `on_forward` to
-            `on_backward_criterion` events fire once a piece, the others once a batch.
-          mesh: devices to train on together; the rows of each batch are divided over
-            them. With several processes each iterates over all samples.
-          shard: `(path, leaf) -> PartitionSpec`, where on the mesh a parameter lies;
-            None for a copy on each device.
-          data_axis: the axis of the mesh over which batches are divided.
-          resume: a folder in which `tnt.hooks.checkpoint` saves; goes on from the last
-            State in there, or starts if there is none. What was saved counts, and not
-            `params`, `lr` and `key`. Or a function from the fields as they are at the
-            start to those to go on with; see `tnt.checkpoint.restore`.
-          state: a State to go on from, such as what `train` returned or `error.state`:
-            with its parameters, optimizer, counters, meters, `aux` and key, bit for bit
-            as if the run had not ended. `stop` is reset; `max_epoch` and `max_steps`
-            count from the very start. `on_start` runs, as with `resume`.
-          jit: True to compile; False to run the same step by step in Python.
-          steps_per_call: most steps in one compiled call, or `"auto"`.
+          lr: the learning rate, at least 0; hooks may change `state.lr`. Needed unless
+            `state` is given.
+          lr_criterion: that of the criterion's parameters, by default `lr`.
+          **arguments: `network`, `criterion`, `iterator`, `params` and all others that
+            `OptimEngine.train` explains, but optimizers.
 
         Returns:
           The State after `on_end`, its `params` trained.
@@ -130,32 +69,15 @@ class SGDEngine:
           ValueError: if a number is out of range, a checkpoint or State does not fit,
             or an epoch has no sample.
         """
-        start = training_state(
-            state,
-            network=network,
-            criterion=criterion,
-            iterator=iterator,
-            max_epoch=max_epoch,
-            max_steps=max_steps,
-            params=params,
-            lr=lr,
-            model_state=model_state,
-            criterion_params=criterion_params,
-            lr_criterion=lr_criterion,
-            key=key,
-        )
-        settings = training_settings(
-            self.hooks,
-            sgd_update,
-            jit=jit,
-            steps_per_call=steps_per_call,
-            accumulate=accumulate,
-            resume=resume,
-            goes_on=state is not None,
-            placement=make_placement(mesh, shard, data_axis),
-        )
-        del params, model_state, criterion_params, state  # or they would be held
-        return run_training(start, self.hooks, settings)
+
+        def start(params: Any, criterion_params: Any) -> dict[str, Any]:
+            del params, criterion_params
+            rate, own = check_rate("lr", lr), lr_criterion
+            own = rate if own is None else check_rate("lr_criterion", own)
+            return {"lr": rate, "lr_criterion": own}
+
+        own = {"lr": lr, "lr_criterion": lr_criterion}
+        return make_training(self.hooks, sgd_update, start, own, **arguments)
 
     test = test
     explain = explain

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, NamedTuple
 
-from tntjax._struct import pytree, static
+from tntjax._struct import Opaque, child, pytree, static
 from tntjax.engine._names import find_close
 from tntjax.engine._show import show_state
 
@@ -103,14 +103,15 @@ class State:
     grads: Any = None
     criterion_grads: Any = None
     skip: Any = None
-    network: Any = static(default=None)
-    criterion: Any = static(default=None)
-    iterator: Any = static(default=None)
+    seconds: Seconds | None = None
+    # A jit of the user's caches a State by which functions these are, hashable or not.
+    network: Any = child(Opaque, default=None)
+    criterion: Any = child(Opaque, default=None)
+    iterator: Any = child(Opaque, default=None)
     max_epoch: int | None = static(default=None)
     max_steps: int | None = static(default=None)
     training: bool = static(default=True)
     stop: bool = static(default=False)
-    seconds: Seconds | None = static(default=None)
 
     def replace(self, **changes: Any) -> "State":
         """Returns a State with some fields changed.
@@ -124,14 +125,15 @@ class State:
         Raises:
           TypeError: if there is no such field.
         """
+        fields = self.__dataclass_fields__
         for name in changes:
-            if name not in self.__dict__:
-                close = find_close(name, self.__dict__)
+            if name not in fields:
+                close = find_close(name, fields)
                 raise TypeError(
                     f"State has no field {name!r}. Keep your own values in state.aux,"
                     " and meters in state.meters."
                     f"{f' Did you mean {close!r}?' if close else ''} Its fields are"
-                    f" {', '.join(self.__dict__)}."
+                    f" {', '.join(fields)}."
                 )
         return dataclasses.replace(self, **changes)
 
@@ -139,10 +141,22 @@ class State:
         return show_state(self)
 
 
-def split(state: State) -> tuple[dict[str, Any], State]:
-    """Parts a State into what is donated and what is not."""
+class Carry(NamedTuple):
+    """What goes from one compiled call to the next: fields of a State by name.
+
+    Args:
+      heavy: the large ones, whose buffers are donated to the next call.
+      light: the others, which stay valid, so that a `watch` may look at them late.
+    """
+
+    heavy: dict[str, Any]
+    light: dict[str, Any]
+
+
+def split_state(state: State) -> Carry:
+    """Takes what is carried out of a State."""
     heavy = {name: getattr(state, name) for name in HEAVY}
-    return heavy, state.replace(**dict.fromkeys(HEAVY))
+    return Carry(heavy, {name: getattr(state, name) for name in (*LIGHT, *COUNTERS)})
 
 
 def without_step_fields(state: State) -> State:

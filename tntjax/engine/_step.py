@@ -1,6 +1,7 @@
 """One step: Torchnet's phases with a hook after each, pure and traced."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -19,9 +20,12 @@ KEPT_BY_SKIP = (*HEAVY, "lr", "lr_criterion", "meters")
 """What a skipped step leaves as it was; `aux`, `key` and the counters go on."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Program:
     """What a step is made of. The compiled step is cached on the functions in it.
+
+    Two programs are the same if their functions are: the same objects, or such as
+    compare equal. A function need not be hashable.
 
     Args:
       network: `(params, input) -> output`, or a `Stateful`.
@@ -39,6 +43,54 @@ class Program:
     hooks: Hooks
     accumulate: int = 1
     placement: Any = None
+
+    @property
+    def training(self) -> bool:
+        """True if the steps make updates."""
+        return self.update is not None
+
+    def state(self, heavy: dict[str, Any], light: dict[str, Any]) -> State:
+        """Returns the State that the hooks of a step see.
+
+        Args:
+          heavy: the large fields.
+          light: the other fields that are carried.
+        """
+        what = {"network": self.network, "criterion": self.criterion}
+        return State(**heavy, **light, **what, training=self.training)
+
+    @functools.cached_property
+    def warned(self) -> set[str]:
+        """Texts of warnings that were given while these steps were traced."""
+        return set()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Program) and all(
+            map(is_same, self._parts, other._parts)
+        )
+
+    def __hash__(self) -> int:
+        return hash(tuple(map(hash_of, self._parts)))
+
+    @property
+    def _parts(self) -> tuple:
+        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """True for one object and for equal ones, not for what cannot be compared."""
+    try:
+        return one is other or bool(one == other)
+    except Exception:  # arrays among the fields of a module, say
+        return False
+
+
+def hash_of(value: Any) -> int:
+    """Returns the hash of a value, or of its type if it is not hashable."""
+    try:
+        return hash(value)
+    except TypeError:
+        return hash(type(value))
 
 
 def step_hooks(hooks: Hooks) -> Hooks:
@@ -104,7 +156,7 @@ def test_step(program: Program, state: State, sample: Sample) -> State:
 def _start(program: Program, state: State, sample: Sample) -> State:
     """Returns the State with the sample after on_sample, its hidden rows filled."""
     state = fire(program.hooks, "on_sample", state.replace(sample=sample))
-    check_batch(state.sample)
+    check_batch(state.sample, program.warned)
     return state.replace(sample=fill_hidden(state.sample))
 
 

@@ -1,14 +1,13 @@
 """How often a step was traced, and what had changed when it was traced again."""
 
-import contextvars
 import warnings
 from typing import Any
 
 import jax
-from jax.core import Tracer
 
 from tntjax._struct import describe
-from tntjax.engine._state import HOST_ONLY, State
+from tntjax.engine._state import State
+from tntjax.engine._step import hash_of
 
 BUDGET = 8
 """Traces in a run that are no cause for worry.
@@ -22,10 +21,6 @@ more than many steps. The last time the reason was
 Batches of few shapes compile few times: BatchDataset(policy="pad-last") has one. \
 Functions made anew each time (a lambda in a loop) are other functions."""
 
-_current: contextvars.ContextVar["Traces | None"] = contextvars.ContextVar(
-    "tntjax_traces", default=None
-)
-
 
 class Traces:
     """Counts the traces of a run; past a budget it says once why there are so many.
@@ -35,72 +30,43 @@ class Traces:
     """
 
     def __init__(self, budget: int = BUDGET) -> None:
-        self.budget = budget
-        self.seen: list[dict[str, str]] = []
-        self.warned: set[str] = set()
-        self.fresh = False
+        self._budget = budget
+        self._seen: list[dict[str, str]] = []
 
-    def call(self, function: Any, *args: Any) -> Any:
-        """Calls a function; `fresh` says afterwards whether it was traced for it."""
-        before, token = len(self.seen), _current.set(self)
-        try:
-            return function(*args)
-        finally:
-            _current.reset(token)
-            self.fresh = len(self.seen) > before
+    def add(self, trace: dict[str, str]) -> None:
+        """Counts a trace.
 
-    def note(self, arguments: dict[str, str]) -> None:
-        """Takes note of a trace with these arguments."""
-        self.seen.append(arguments)
-        if len(self.seen) == self.budget + 1:
-            changes = _changes(self.seen[:-1], arguments)
-            message = TOO_MANY.format(count=len(self.seen), changes=changes)
+        Args:
+          trace: what it depends on, by name; see `describe_trace`.
+        """
+        self._seen.append(trace)
+        if len(self._seen) == self._budget + 1:
+            changes = _changes(self._seen[:-1], trace)
+            message = TOO_MANY.format(count=len(self._seen), changes=changes)
             warnings.warn(f"tntjax: {message}", stacklevel=2)
 
 
-def warn_once(message: str, **shown: str) -> None:
-    """Warns once in a run of something that is known when a step is traced.
+def describe_trace(program: Any, state: State, chunk: Any) -> dict[str, str]:
+    """Describes by name everything that a trace depends on.
 
     Args:
-      message: what to say; a run says it once, whatever is shown in it.
-      **shown: put into the message.
+      program: the functions.
+      state: the State that is traced.
+      chunk: the samples, as a `Batches`.
     """
-    traces = _current.get()
-    if traces is not None:
-        if message in traces.warned:
-            return
-        traces.warned.add(message)
-    warnings.warn(f"tntjax: {message.format(**shown)}", stacklevel=2)
-
-
-def note_trace(
-    program: Any, heavy: dict[str, Any], light: State, chunk: Any, count: Any
-) -> None:
-    """Tells the run that is under way that its step is being traced."""
-    traces = _current.get()
-    compiled = isinstance(light.t, Tracer)  # not so under jax.disable_jit
-    if traces is not None and compiled:
-        traces.note(_described(program, heavy, light, chunk, count))
-
-
-def _described(
-    program: Any, heavy: dict[str, Any], light: State, chunk: Any, count: Any
-) -> dict[str, str]:
-    """Everything that a trace depends on, by name."""
-    dataset = getattr(chunk, "dataset", None)  # of a chunk that is gathered compiled
-    parts = {"state": light.replace(**heavy), "chunk": chunk.xs, "count": count}
+    dataset = getattr(chunk.chunk, "dataset", None)  # one that is gathered compiled
+    parts = {"state": state, "chunk": chunk.xs, "count": chunk.count}
     parts["dataset"] = dataset
     found = {
         f"{name}{jax.tree_util.keystr(path)}": _leaf(leaf)
         for name, part in parts.items()
         for path, leaf in jax.tree_util.tree_leaves_with_path(part)
     }
-    found |= {f"state.{n}": _function(getattr(light, n)) for n in HOST_ONLY}
     for name in ("network", "criterion", "update", "accumulate"):
         found[f"the {name}"] = _function(getattr(program, name))
     structure = str(jax.tree.structure(dataset))  # whose own hash leaves functions out
     found["the dataset"] = f"{describe(dataset)} ({hash(structure):x})"
-    found["the hooks"] = f"{program.hooks} ({hash(program.hooks):x})"
+    found["the hooks"] = f"{program.hooks} ({hash_of(program.hooks):x})"
     return found
 
 
@@ -112,7 +78,7 @@ def _leaf(leaf: Any) -> str:
 def _function(value: Any) -> str:
     if not callable(value):
         return describe(value)
-    return f"{describe(value)} ({hash(value):x})"
+    return f"{describe(value)} ({hash_of(value):x})"
 
 
 def _changes(before: list[dict[str, str]], now: dict[str, str]) -> str:

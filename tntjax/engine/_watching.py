@@ -1,5 +1,6 @@
-"""Watches: what they are shown, and when the calls that made it are done."""
+"""Watches: what they are shown, and when; and where the time goes meanwhile."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,14 +8,28 @@ from typing import Any
 import jax
 
 from tntjax.engine._carry import read_on_host
-from tntjax.engine._clock import Clock
 from tntjax.engine._explained import explained
 from tntjax.engine._hooks import Scheduled
 from tntjax.engine._signals import Signals
-from tntjax.engine._state import LIGHT, State
+from tntjax.engine._state import LIGHT, Seconds, State
 
 SEEN = (*LIGHT, "samples")
 """What hooks of the host see as compiled code left it; the rest the host knows."""
+
+
+class Clock:
+    """Adds up seconds by purpose, without waiting for the device."""
+
+    def __init__(self) -> None:
+        self.spent = Seconds()
+        self._last = time.perf_counter()
+
+    def lap(self, purpose: str) -> None:
+        """Counts the time since the last lap for one of the fields of `Seconds`."""
+        now = time.perf_counter()
+        spent = getattr(self.spent, purpose) + now - self._last
+        self.spent = self.spent._replace(**{purpose: spent})
+        self._last = now
 
 
 class WatchQueue:
@@ -27,12 +42,12 @@ class WatchQueue:
 
     def __init__(self, clock: Clock, signals: Signals) -> None:
         self._clock, self._signals = clock, signals
-        self._calls: deque[tuple[State, list[Callable[[], Any]]]] = deque()
+        self._calls: deque[tuple[Any, list[Callable[[], Any]]]] = deque()
         self._shows: deque[Callable[[], Any]] = deque()
 
-    def add(self, light: State) -> None:
-        """Takes note of a call, by what it returns."""
-        self._calls.append((light, []))
+    def add(self, result: Any) -> None:
+        """Takes note of a call, by something that it returns."""
+        self._calls.append((result, []))
 
     def watch(self, scheduled: Scheduled, state: State, place: tuple = ()) -> None:
         """Has a State shown once the last call is done.
@@ -53,15 +68,15 @@ class WatchQueue:
                 scheduled.function(seen)
 
         if not self._calls:  # all was waited for, and a hook has changed the State
-            self.add(state)
+            self.add(light["samples"])
         self._calls[-1][1].append(show)
 
     def settle(self, most: int) -> None:
         """Waits until at most so many calls are left, and shows those done in order."""
         self._show()
         while len(self._calls) > most:
-            light, shows = self._calls.popleft()
-            jax.block_until_ready(light.t)
+            result, shows = self._calls.popleft()
+            jax.block_until_ready(result)
             self._clock.lap("device")
             self._shows.extend(shows)
             self._show()

@@ -9,7 +9,7 @@ from tntjax.checkpoint._folder import absolute, start_lengths
 from tntjax.checkpoint._restore import Score
 from tntjax.checkpoint._save import Saver
 from tntjax.engine._carry import saved_fields
-from tntjax.engine._hooks import Hooks, Scheduled
+from tntjax.engine._hooks import Hooks, Session, Source
 from tntjax.engine._state import State
 from tntjax.hooks._score import StaleError, read_score
 from tntjax.utils import check_function, check_integer
@@ -82,15 +82,10 @@ def checkpoint(
     if isinstance(files, str | os.PathLike):
         raise TypeError(f"files must be a list, such as [{str(files)!r}].")
     plugin = _Checkpoint(directory, keep, best, maximize, files)
-    scheduled = (
-        Scheduled("open", None, plugin.open),
-        Scheduled("save", every, plugin.save, folder=plugin.directory),
-        Scheduled("begin", None, plugin.begin),
-        Scheduled("load", None, plugin.load),
-        Scheduled("go_on", None, plugin.go_on),
-        Scheduled("close", None, plugin.close),
+    session = Session(
+        plugin.open, plugin.load, plugin.save, plugin.close, every, plugin.directory
     )
-    return Hooks(scheduled=scheduled)
+    return Hooks(sessions=(session,))
 
 
 def _check_count(name: str, number: Any) -> int | None:
@@ -120,22 +115,18 @@ class _Checkpoint:
         if self._files and not self._saver.steps():  # else `load` knows better
             self._cut(start_lengths(self.directory, self._lengths()))
 
-    def load(self, state: State) -> None:
-        lengths = self._open_saver().go_on(int(state.t), int(state.epoch))
-        if lengths is None:
-            self.begin(state)
-        else:
+    def load(self, state: State, source: Source) -> None:
+        """Cuts files to what they were, and refuses a folder of another run."""
+        saver, t = self._open_saver(), int(state.t)
+        if source == "memory":  # files and older checkpoints are of the same program
+            if steps := [step for step in saver.steps() if step > t]:
+                raise ValueError(NEWER.format(directory=self.directory, steps=steps))
+            return
+        restored = source == "disk"
+        lengths = saver.go_on(t, int(state.epoch)) if restored else None
+        if lengths is not None:
             self._cut(lengths)
-
-    def go_on(self, state: State) -> None:
-        """Leaves files and older checkpoints alone, which are of the same program."""
-        steps = [step for step in self._open_saver().steps() if step > state.t]
-        if steps:
-            raise ValueError(NEWER.format(directory=self.directory, steps=steps))
-
-    def begin(self, state: State) -> None:
-        del state
-        if steps := self._open_saver().steps():
+        elif steps := saver.steps():
             directory = str(self.directory)
             raise ValueError(NOT_EMPTY.format(directory=directory, steps=steps))
 

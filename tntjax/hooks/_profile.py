@@ -5,7 +5,7 @@ import os
 import jax
 
 from tntjax.engine import Hooks, State
-from tntjax.engine._hooks import Scheduled
+from tntjax.engine._hooks import Scheduled, Session
 from tntjax.utils import check_at_least
 
 
@@ -59,6 +59,6 @@ def profile(directory: str | os.PathLike, first: int = 10, steps: int = 10) -> H
         scheduled=(
             Scheduled("every", None, start, (first,)),
             Scheduled("every", None, stop, (first + steps,)),
-            Scheduled("close", None, close),
         ),
+        sessions=(Session(close=close),),
     )

@@ -1,0 +1,129 @@
+"""How long functions live, what they need not be, and how often a State is traced."""
+
+import dataclasses
+import gc
+import weakref
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tntjax as tnt
+from tests.engine.conftest import criterion, network
+from tntjax.engine._call import PROGRAMS
+
+
+class Criterion:
+    """A new function each time, as a lambda in a loop is."""
+
+    def __call__(self, output, target):
+        return criterion(output, target)
+
+
+@dataclasses.dataclass
+class Scaled:
+    """A function without a hash, as dataclasses are that compare and may change."""
+
+    scale: list[float]
+
+    def __call__(self, *arguments):
+        *front, last = arguments
+        return network(*front, last * self.scale[0]) if front else last
+
+
+@dataclasses.dataclass(eq=False)
+class Incomparable(Scaled):
+    __hash__ = None  # pyright: ignore
+
+    def __eq__(self, other):
+        raise ValueError("ambiguous")
+
+
+def whole(problem, dataset=None):
+    rows = problem.dataset() if dataset is None else dataset
+    return tnt.DatasetIterator(tnt.BatchDataset(rows, 53))
+
+
+def count_alive(run):
+    """How many of the functions that were used in 20 runs are left."""
+    used = [weakref.ref(run()) for _ in range(PROGRAMS + 4)]
+    jax.clear_caches()
+    gc.collect()
+    return sum(function() is not None for function in used)
+
+
+def test_functions_no_longer_used_are_let_go(problem):
+    job = problem.job(iterator=whole(problem), max_epoch=1)
+
+    def run():
+        own = Criterion()
+        tnt.SGDEngine().train(**{**job, "criterion": own})
+        return own
+
+    assert count_alive(run) <= PROGRAMS
+
+
+def test_functions_of_a_dataset_on_the_device_are_let_go(problem):
+    rows = jax.device_put(problem.dataset())
+
+    def run():
+        def transform(sample):
+            return sample
+
+        dataset = tnt.TransformDataset(rows, transform)
+        job = problem.job(iterator=whole(problem, dataset), max_epoch=1)
+        tnt.SGDEngine().train(**job)
+        return transform
+
+    assert count_alive(run) <= PROGRAMS
+
+
+@pytest.mark.parametrize("cls", [Scaled, Incomparable])
+def test_a_network_needs_no_hash(problem, compiles, cls):
+    hook = Scaled([0.5])
+    with pytest.raises(TypeError):
+        hash(hook)
+    engine = tnt.SGDEngine(tnt.Hooks(on_sample=hook, on_start=hook))
+    job = problem.job(network=cls([0.5]))
+    state = engine.train(**job)
+    first = len(compiles)
+    again = engine.train(**job)
+    assert len(compiles) == first  # the same functions
+    np.testing.assert_array_equal(state.params["bias"], again.params["bias"])
+    halved = problem.job(network=lambda p, x: network(p, x * 0.5))
+    expected = tnt.SGDEngine().train(**halved)
+    np.testing.assert_allclose(state.params["bias"], expected.params["bias"], rtol=1e-6)
+
+
+def test_functions_that_compare_equal_are_compiled_once(problem, compiles):
+    tnt.SGDEngine().train(**problem.job(network=Scaled([2.0])))
+    first = len(compiles)
+    tnt.SGDEngine().train(**problem.job(network=Scaled([2.0])))
+    assert len(compiles) == first
+    tnt.SGDEngine().train(**problem.job(network=Scaled([3.0])))
+    assert len(compiles) > first
+
+
+def test_a_jit_of_the_users_traces_a_state_once(problem):
+    traces = []
+
+    @jax.jit
+    def norm(state):
+        traces.append(state.epoch)
+        total = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(state.params))
+        return state.replace(aux={"norm": total})
+
+    hooks = tnt.chain(tnt.Hooks(on_start=norm, on_end_epoch=norm), tnt.every(3, norm))
+    hooks = tnt.chain(tnt.Hooks(on_start=lambda s: s.replace(aux={"norm": 0.0})), hooks)
+    state = tnt.SGDEngine(hooks).train(**problem.job(network=Scaled([1.0])))
+    assert float(state.aux["norm"]) > 0
+    assert len(traces) <= 2  # numbers at the start are of another kind than arrays
+
+
+def test_the_functions_of_a_state_come_through_a_jit(problem):
+    state = tnt.SGDEngine().train(**problem.job())
+    after = jax.jit(lambda state: state.replace(lr=state.lr * 2))(state)
+    for name in ("network", "criterion", "iterator", "max_epoch", "stop"):
+        assert getattr(after, name) is getattr(state, name)
+    assert isinstance(after.seconds, tnt.Seconds)

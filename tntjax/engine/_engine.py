@@ -1,0 +1,251 @@
+"""What all engines share: the arguments of `train`, the method `test`, explanations."""
+
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any, Literal, NotRequired, ParamSpec, Protocol, TypedDict
+
+import jax
+from jax.sharding import Mesh
+
+from tntjax._types import Criterion, Network, SampleIterator
+from tntjax.checkpoint._restore import read_from
+from tntjax.engine._check import (
+    check_concrete,
+    check_function,
+    check_iterator,
+    check_key,
+    check_network,
+)
+from tntjax.engine._epoch import Load, Run
+from tntjax.engine._hooks import Hooks
+from tntjax.engine._loop import Testing, Training
+from tntjax.engine._mesh import Shard, make_placement
+from tntjax.engine._names import check_names
+from tntjax.engine._plan import make_plan
+from tntjax.engine._start import Start, fields_of_arguments, fields_of_state
+from tntjax.engine._state import State
+from tntjax.network import Stateful
+from tntjax.utils import check_at_least
+
+Given = ParamSpec("Given")
+
+StepsPerCall = int | Literal["auto"]
+
+Resume = str | os.PathLike | Load
+"""A folder of checkpoints, or a function that reads one."""
+
+EPOCHS = 1000
+"""How many epochs a run has if nothing says when it ends."""
+
+
+class Arguments(TypedDict):
+    """What `train` takes, whichever the engine; explained in `OptimEngine.train`."""
+
+    network: Network | Stateful
+    criterion: Criterion
+    iterator: SampleIterator
+    params: NotRequired[Any]
+    max_epoch: NotRequired[int | None]
+    max_steps: NotRequired[int | None]
+    model_state: NotRequired[Any]
+    criterion_params: NotRequired[Any]
+    key: NotRequired[jax.Array | None]
+    accumulate: NotRequired[int]
+    mesh: NotRequired[Mesh | None]
+    shard: NotRequired[Shard | None]
+    data_axis: NotRequired[str]
+    resume: NotRequired[Resume | None]
+    state: NotRequired[State | None]
+    jit: NotRequired[bool]
+    steps_per_call: NotRequired[StepsPerCall]
+
+
+def make_training(
+    hooks: Hooks,
+    update: Any,
+    start: Start,
+    own: dict[str, Any],
+    *,
+    network: Network | Stateful,
+    criterion: Criterion,
+    iterator: SampleIterator,
+    params: Any = None,
+    max_epoch: int | None = None,
+    max_steps: int | None = None,
+    model_state: Any = None,
+    criterion_params: Any = None,
+    key: jax.Array | None = None,
+    accumulate: int = 1,
+    mesh: Mesh | None = None,
+    shard: Shard | None = None,
+    data_axis: str = "data",
+    resume: Resume | None = None,
+    state: State | None = None,
+    jit: bool = True,
+    steps_per_call: StepsPerCall = "auto",
+) -> Training:
+    """Checks what `train` was given, and makes the training of it.
+
+    `hooks` are the engine's, `update` is what it does with gradients, `start` makes the
+    fields of a State that are its own, and `own` are the arguments for these.
+    """
+    check_network(network)
+    check_function("criterion", criterion)
+    check_iterator(iterator)
+    if state is not None and resume is not None:
+        raise TypeError(
+            "state= goes on from a State in memory, resume= from one on the disk: pass"
+            " one of them."
+        )
+    ends = _check_ends(max_epoch, max_steps)
+    given = {"params": params, **own, "model_state": model_state}
+    given |= {"criterion_params": criterion_params, "key": key}
+    if state is None:
+        fields = fields_of_arguments(start, given)
+    else:
+        fields = fields_of_state(state, start, given)
+    what = {"network": network, "criterion": criterion, "iterator": iterator}
+    run = Run(
+        hooks=hooks,
+        plan=make_plan(steps_per_call, hooks.schedule),
+        jit=jit,
+        placement=make_placement(mesh, shard, data_axis),
+        update=update,
+        accumulate=check_at_least("accumulate", accumulate, 1),
+        load=_find_load(resume, hooks),
+        goes_on=state is not None,
+    )
+    return Training(State(**what, **ends, **fields), run)
+
+
+def _check_ends(max_epoch: int | None, max_steps: int | None) -> dict[str, int | None]:
+    if max_epoch is None and max_steps is None:
+        max_epoch = EPOCHS
+    ends = {"max_epoch": max_epoch, "max_steps": max_steps}
+    return {
+        name: None if end is None else check_at_least(name, end, 0)
+        for name, end in ends.items()
+    }
+
+
+def _find_load(resume: Resume | None, hooks: Hooks) -> Load | None:
+    if resume is None or callable(resume):
+        return resume
+    folders = [session.folder for session in hooks.sessions]
+    return read_from(resume, [folder for folder in folders if folder])
+
+
+class HasHooks(Protocol):
+    """An engine."""
+
+    @property
+    def hooks(self) -> Hooks:
+        """What happens at which event."""
+        ...
+
+
+def run_method(describe: Callable[Given, Training | Testing]) -> Callable[Given, State]:
+    """Makes a method of an engine, which runs what a function describes.
+
+    It explains an argument that it does not take, and holds none while it runs, so that
+    the parameters at the start are let go.
+
+    Args:
+      describe: takes keywords; `**arguments` stands for those of `Arguments`.
+
+    Returns:
+      The method.
+    """
+    signature = inspect.signature(describe)
+    own = [p for p in signature.parameters.values() if p.name != "arguments"]
+    if len(own) < len(signature.parameters):
+        shared = inspect.signature(make_training).parameters
+        own[1:1] = [shared[name] for name in Arguments.__annotations__]
+        signature = signature.replace(parameters=own)
+    names = list(signature.parameters)[1:]
+
+    @functools.wraps(describe)
+    def method(self: Any, *args: Any, **kwargs: Any) -> State:
+        if args:
+            raise TypeError(
+                f"{describe.__name__} takes its arguments by name, such as"
+                f" {describe.__name__}({names[0]}=..., {names[1]}=...)."
+            )
+        what = f"{type(self).__name__}.{describe.__name__}"
+        check_names(what, kwargs, names)
+        try:
+            signature.bind(self, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{what}: {error}") from None
+        described = describe(self, **kwargs)  # pyright: ignore
+        kwargs.clear()
+        return described.finish()
+
+    method.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]
+    return method
+
+
+@run_method
+def test(
+    engine: HasHooks,
+    *,
+    network: Network | Stateful,
+    iterator: SampleIterator,
+    params: Any,
+    criterion: Criterion | None = None,
+    model_state: Any = None,
+    criterion_params: Any = None,
+    key: jax.Array | None = None,
+    mesh: Mesh | None = None,
+    shard: Shard | None = None,
+    data_axis: str = "data",
+    jit: bool = True,
+    steps_per_call: StepsPerCall = "auto",
+) -> Testing:
+    """Measures a network on all samples once.
+
+    Of the events `on_start`, `on_sample`, `on_forward`, `on_forward_criterion`
+    and `on_end` fire; `every` and `watch` count updates, so they do not. An error
+    carries the State after the last whole call as its attribute `state`.
+
+    Args:
+      engine: whose hooks run.
+      network: `(params, input) -> output`, or a `tnt.network.Stateful`, which is
+        not in training then.
+      iterator: samples with the field `input`, and `target` with a criterion.
+      params: a pytree of arrays.
+      criterion: `(output, target) -> loss`, or None.
+      model_state: what a `Stateful` network keeps; it stays as it is.
+      criterion_params: parameters of the criterion.
+      key: a PRNG key for the hooks and a `Stateful`, by default
+        `jax.random.key(0)`.
+      mesh: devices to test on together.
+      shard: where on the mesh a parameter lies, as in `train`.
+      data_axis: the axis of the mesh over which batches are divided.
+      jit: True to compile; False to run the same step by step in Python.
+      steps_per_call: most batches in one compiled call, or `"auto"`.
+
+    Returns:
+      The State after `on_end`, with what the hooks measured. `t` counts batches.
+
+    Raises:
+      TypeError: if an argument or what a hook returns is of the wrong kind.
+      ValueError: if a number is out of range, or there is no sample.
+    """
+    check_network(network)
+    if criterion is not None:
+        check_function("criterion", criterion)
+    check_iterator(iterator)
+    fields = {"params": params, "model_state": model_state, "key": key}
+    fields["criterion_params"] = criterion_params
+    check_concrete(**fields)
+    what: dict[str, Any] = {"network": network, "criterion": criterion}
+    what |= {**fields, "iterator": iterator, "key": check_key(key), "training": False}
+    state = State(**what)
+    plan, placement = (
+        make_plan(steps_per_call, ()),
+        make_placement(mesh, shard, data_axis),
+    )
+    return Testing(state, Run(engine.hooks, plan, jit, placement))

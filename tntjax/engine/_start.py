@@ -1,0 +1,78 @@
+"""The State that a training run starts from: made of arguments, or another's."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from tntjax._struct import describe
+from tntjax.engine._check import check_concrete, check_key, check_params
+from tntjax.engine._state import CARRIED, State
+
+Start = Callable[[Any, Any], dict[str, Any]]
+"""`(params, criterion_params) -> fields` of the first State that an engine adds."""
+
+NO_PARAMS = """train needs params=..., a pytree of float arrays (an empty tuple if the \
+network has none), or state=... to go on from a State."""
+
+BOTH = """state= goes on with the {fields} of that State: leave out {given}. To \
+change one write state=state.replace({field}=...). To start anew from trained \
+parameters leave out state= and write params=state.params."""
+
+NOT_A_START = """state= needs a whole State of a training run, such as what train \
+returned or an error's attribute `state`; this one has {lacks}. {advice}"""
+
+
+def fields_of_arguments(start: Start, given: dict[str, Any]) -> dict[str, Any]:
+    """Checks what a run begins with, and makes the fields of its State."""
+    check_concrete(**given)
+    params, criterion_params = given["params"], given["criterion_params"]
+    if params is None:
+        raise TypeError(NO_PARAMS)
+    check_params("params", params)
+    check_params("criterion_params", criterion_params)
+    own = start(params, criterion_params)
+    return {**given, **own, "key": check_key(given["key"])}
+
+
+def fields_of_state(
+    previous: State, start: Start, given: dict[str, Any]
+) -> dict[str, Any]:
+    """Checks the State that a run goes on from, and returns what it carries."""
+    if not isinstance(previous, State):
+        raise TypeError(f"state must be a tnt.State, got {describe(previous)}.")
+    came = [name for name, value in given.items() if value is not None]
+    if came:
+        fields, names = ", ".join(given), " and ".join(f"{name}=" for name in came)
+        raise TypeError(BOTH.format(fields=fields, given=names, field=came[0]))
+    carried = {name: getattr(previous, name) for name in CARRIED}
+    check_concrete(**carried)
+    if previous.params is None:
+        advice = "What a watch sees lacks the large parts; every(n, hook) sees all."
+        raise ValueError(NOT_A_START.format(lacks="no params", advice=advice))
+    if lacks := _find_lack(previous, None if "lr" in given else start):
+        advice = "Go on with the same engine and optimizer, or start anew:"
+        advice = f"{advice} params=state.params."
+        raise ValueError(NOT_A_START.format(lacks=lacks, advice=advice))
+    return carried
+
+
+def _find_lack(previous: State, start: Start | None) -> str:
+    """Says why a State is another optimizer's; `start` is None for SGDEngine."""
+    if start is None:
+        wrong = previous.lr is None or previous.opt_state is not None
+        return "an opt_state and no lr, as OptimEngine leaves it" if wrong else ""
+    wanted = jax.eval_shape(start, previous.params, previous.criterion_params)
+
+    def kinds(tree: Any) -> list[tuple]:
+        return [
+            (jnp.shape(leaf), jnp.result_type(leaf)) for leaf in jax.tree.leaves(tree)
+        ]
+
+    same = jax.tree.structure(wanted["opt_state"]) == jax.tree.structure(
+        previous.opt_state
+    )
+    if same and kinds(wanted) == kinds(previous.opt_state):
+        return ""
+    return f"the opt_state of another optimizer: {describe(previous.opt_state)}"
