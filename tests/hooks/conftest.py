@@ -13,7 +13,8 @@ def read_leaves(tree):
     """Returns the leaves as arrays; a score's two words are the float64 they hold."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         array = np.asarray(leaf)
-        yield array.view(np.float64) if "['words']" in str(path[-1]) else array
+        is_words = "['words']" in map(str, path[-1:])
+        yield array.view(np.float64) if is_words else array
 
 
 @pytest.fixture(scope="session")
