@@ -123,7 +123,7 @@ def test_every_truncation_of_the_index_is_noticed(archive):
     names, index, data = archive
     for length in range(len(index)):
         put(names, index[:length], data)
-        with pytest.raises(ValueError, match=r"x\.idx is (truncated|no index)"):
+        with pytest.raises(ValueError, match=r"x\.idx is (truncated|not an index)"):
             IndexedDatasetReader(*names)
 
 
@@ -162,7 +162,7 @@ def test_the_index_of_another_archive_is_noticed(archive, tmp_path):
 @pytest.mark.parametrize(
     ("at", "value", "message"),
     [
-        (0, 0x584449544E55, "no index of Torchnet"),
+        (0, 0x584449544E55, "not an index of Torchnet"),
         (8, 2, "has version 2, expected 1"),
         (16, 0, "type code 0, expected 1 to 8"),
         (16, 9, "type code 9, expected 1 to 8"),

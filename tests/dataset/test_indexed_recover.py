@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.dataset._archives import contents, names_in, numbered, put, write
 from tntjax.dataset import IndexedDatasetReader, IndexedDatasetWriter
-from tntjax.dataset.indexed._journal import journal_name
+from tntjax.dataset.indexed._journal import name_journal
 
 recover = IndexedDatasetWriter.recover
 ITEMS = [np.full((1, n), n, np.int32) for n in (2, 0, 3, 1)] + [np.int32(7)]
@@ -38,12 +38,12 @@ def die(names, kind, items):
     for item in items:
         writer.add(item)
     writer._close_files()
-    with open(journal_name(names[0]), "rb") as file:
+    with open(name_journal(names[0]), "rb") as file:
         return file.read()
 
 
 def put_journal(names, journal):
-    with open(journal_name(names[0]), "wb") as file:
+    with open(name_journal(names[0]), "wb") as file:
         file.write(journal)
 
 
@@ -63,7 +63,7 @@ def test_saves_all_that_was_added(tmp_path):
         IndexedDatasetReader(*names)
     assert recover(*names) == 5
     assert contents(names) == contents(write(tmp_path, "int", ITEMS, "y"))
-    assert not os.path.exists(journal_name(names[0]))
+    assert not os.path.exists(name_journal(names[0]))
     assert_goes_on(names, 5)
 
 
@@ -122,9 +122,9 @@ def test_every_cut_of_the_data_keeps_the_items_before_it(tmp_path, before):
                 assert file.read() == data[kept:length]
             os.remove(f"{names[1]}.rest")
         if count < 5:  # the notes of the others are kept too
-            with open(f"{journal_name(names[0])}.old", "rb") as file:
+            with open(f"{name_journal(names[0])}.old", "rb") as file:
                 assert file.read() == journal
-            os.remove(f"{journal_name(names[0])}.old")
+            os.remove(f"{name_journal(names[0])}.old")
 
 
 @pytest.mark.parametrize("before", [0, 2])
@@ -235,7 +235,7 @@ def test_every_cut_of_the_index_keeps_the_items_whose_shapes_are_left(tmp_path):
     for length in range(len(index)):
         put(names, index[:length], data)
         if length < shapes:
-            with pytest.raises(ValueError, match=r"x\.idx is (truncated|no index)"):
+            with pytest.raises(ValueError, match=r"x\.idx is (truncated|not an index)"):
                 recover(*names)
             assert contents(names) == [index[:length], data]
             continue
@@ -267,7 +267,7 @@ def test_an_index_that_is_too_long_is_shortened(tmp_path, surplus):
     ("at", "value", "message"),
     [
         (0, b"MMIDIDX\0", "mapped layout"),
-        (0, b"RIFFRIFF", "no index of Torchnet"),
+        (0, b"RIFFRIFF", "not an index of Torchnet"),
         (24, b"\x08", "fairseq"),
         (48, b"\x7f", "damaged: its shapes start"),
         (48, b"\xff" * 8, "damaged: its shapes start"),
@@ -336,7 +336,7 @@ def test_nothing_is_overwritten_by_a_second_recovery(tmp_path):
 def test_what_was_recovered_with_the_wrong_data_can_be_undone(tmp_path):
     names = write(tmp_path, "int", ITEMS[:2])
     die(names, None, ITEMS[2:])
-    before = [names[0], journal_name(names[0])]
+    before = [names[0], name_journal(names[0])]
     index, journal = contents(before)
     other = names_in(tmp_path, "any")[1]
     with open(other, "wb") as file:
@@ -433,7 +433,9 @@ def test_a_journal_of_something_else_is_refused(tmp_path, change):
     for at, value in change.items():
         journal[at : at + 1] = value
     put_journal(names, journal)
-    with pytest.raises(ValueError, match=r"x\.idx\.part is no journal of an Indexed"):
+    with pytest.raises(
+        ValueError, match=r"x\.idx\.part is not a journal of an Indexed"
+    ):
         recover(*names)
 
 

@@ -16,8 +16,8 @@ from tntjax.dataset._protocol import bytes_of, find_spec
 from tntjax.dataset.indexed._torch_write import encode
 from tntjax.iterator import DatasetIterator, ParallelDatasetIterator
 from tntjax.transform import make_batch
-from tntjax.transform._writable import writable
-from tntjax.utils import md5
+from tntjax.transform._writable import copy_writable
+from tntjax.utils import foreach, md5
 
 
 def lists(value, depth=60):
@@ -50,7 +50,7 @@ every_table = pytest.mark.parametrize("nested", [lists, dicts, tuples])
 @every_table
 def test_a_copy_that_may_be_written_to(nested):
     array = np.arange(2)
-    copied = innermost(writable(nested(array)))
+    copied = innermost(copy_writable(nested(array)))
     copied += 1
     assert (copied.tolist(), array.tolist()) == ([1, 2], [0, 1])
 
@@ -151,6 +151,13 @@ def test_arrays_of_a_sample_share_nothing_that_a_transform_writes_to():
     assert noisy["input"].tolist() == noisy["both"][0].tolist() == [1, 1]
     assert noisy["target"].tolist() == noisy["both"][1].tolist() == [0, 0]
     assert image.tolist() == [0, 0]
+
+
+def test_foreach_walks_a_shared_table_once():
+    calls = []
+    found = foreach(dicts(1), lambda n: calls.append(n) or n + 1, recursive=True)
+    assert calls == [1, 1]
+    assert found["a"] is found["b"]
 
 
 def repeated(count):

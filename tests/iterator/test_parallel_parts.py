@@ -163,7 +163,7 @@ def test_a_block_grows_and_both_sides_see_it(block):
 
 def test_a_block_that_came_with_a_process(block):
     descriptor = SimpleNamespace(detach=lambda: os.dup(block._descriptor))
-    other = _shared_memory._received(descriptor)
+    other = _shared_memory._receive_block(descriptor)
     array = np.arange(5000)
     np.testing.assert_array_equal(unpack(*pack(array, block), other), array)
     other.close()

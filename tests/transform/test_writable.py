@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tntjax.transform._writable import writable
+from tntjax.transform._writable import copy_writable
 
 
 class Pair(NamedTuple):
@@ -31,22 +31,22 @@ class Pair(NamedTuple):
     ],
 )
 def test_is_equal_and_of_the_same_types(sample):
-    copied = writable(sample)
+    copied = copy_writable(sample)
     assert type(copied) is type(sample)
     np.testing.assert_equal(copied, sample)
 
 
 def test_keeps_the_order_of_keys():
-    assert list(writable({"b": 1, "a": 2})) == ["b", "a"]
+    assert list(copy_writable({"b": 1, "a": 2})) == ["b", "a"]
 
 
 def test_keeps_the_strides_of_an_array():
-    assert writable(np.asfortranarray(np.eye(3))).flags.f_contiguous
+    assert copy_writable(np.asfortranarray(np.eye(3))).flags.f_contiguous
 
 
 def test_copies_the_objects_in_an_array():
     array = np.array([[1], None], dtype=object)
-    writable(array)[0].append(2)
+    copy_writable(array)[0].append(2)
     assert array[0] == [1]
 
 
@@ -64,5 +64,5 @@ class Picture:
 
 def test_an_image_may_be_painted_on():
     image = Picture(1)
-    writable({"input": image})["input"].pixel = 2
+    copy_writable({"input": image})["input"].pixel = 2
     assert image.pixel == 1

@@ -117,7 +117,7 @@ class BatchDataset(IndexMap):
             batch = make_batch(self.merge)(kept)
             return self._fill(batch, len(kept)) if self.policy == "pad-last" else batch
         example = make_batch(self.merge)(self._find_example(index))
-        return _rows_of(example, np.arange(0))
+        return _pick_rows(example, np.arange(0))
 
     def _take(self, rows: Any) -> Sample:
         if self._merges_each:
@@ -187,7 +187,7 @@ class BatchDataset(IndexMap):
     def _fill(self, batch: Sample, kept: int) -> Sample:
         """Fills a batch up to `batch_size` rows; the new rows repeat the last."""
         rows = np.arange(self.batch_size)
-        filled = _rows_of(batch, rows.clip(None, kept - 1))
+        filled = _pick_rows(batch, rows.clip(None, kept - 1))
         return self._add_mask(filled, rows < kept)
 
     def _add_mask(self, batch: Sample, mask: Any) -> Sample:
@@ -218,7 +218,7 @@ class BatchDataset(IndexMap):
         )
 
 
-def _rows_of(batch: Sample, rows: np.ndarray) -> Sample:
+def _pick_rows(batch: Sample, rows: np.ndarray) -> Sample:
     def pick(column: Any) -> Any:
         if isinstance(column, list):
             return [column[row] for row in rows]

@@ -71,13 +71,13 @@ class ConcatDataset(IndexMap):
 
     def _get(self, index: int) -> Sample:
         member = bisect_right(self.ends, index)
-        return self.datasets[member][index - self._start(member)]
+        return self.datasets[member][index - self._find_start(member)]
 
     def _read_each(self, rows: list[int]) -> list[Sample]:
         flat = np.asarray(rows, np.intp)
         samples: list[Any] = [None] * len(flat)
-        for member, places in self._members(flat):
-            local = flat[places] - self._start(member)
+        for member, places in self._group_by_dataset(flat):
+            local = flat[places] - self._find_start(member)
             read = read_samples(self.datasets[member], local.tolist())
             for place, sample in zip(places.tolist(), read, strict=True):
                 samples[place] = sample
@@ -89,14 +89,14 @@ class ConcatDataset(IndexMap):
             return self._select(rows)
         return with_flat(self._gather, rows)
 
-    def _start(self, member: int) -> int:
+    def _find_start(self, member: int) -> int:
         return self.ends[member - 1] if member else 0
 
-    def _filled(self) -> list[int]:
+    def _find_filled(self) -> list[int]:
         """Numbers the datasets that have samples."""
-        return [n for n in range(len(self.ends)) if self.ends[n] > self._start(n)]
+        return [n for n in range(len(self.ends)) if self.ends[n] > self._find_start(n)]
 
-    def _members(self, flat: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    def _group_by_dataset(self, flat: np.ndarray) -> list[tuple[int, np.ndarray]]:
         """Groups samples [N] by dataset: its number, and the places of its samples."""
         members = np.searchsorted(np.array(self.ends), flat, side="right")
         counts = np.bincount(members, minlength=len(self.ends))
@@ -109,47 +109,47 @@ class ConcatDataset(IndexMap):
     def _gather(self, flat: np.ndarray) -> Sample:
         """Reads samples [N] dataset by dataset, on the host."""
         if not len(flat):
-            return self._takes[(self._filled() or [0])[0]](flat)
-        present, places = zip(*self._members(flat), strict=True)
+            return self._takes[(self._find_filled() or [0])[0]](flat)
+        present, places = zip(*self._group_by_dataset(flat), strict=True)
         if len(present) == 1:
-            return self._takes[present[0]](flat - self._start(present[0]))
+            return self._takes[present[0]](flat - self._find_start(present[0]))
         parts = [
-            self._takes[member](flat[place] - self._start(member))
+            self._takes[member](flat[place] - self._find_start(member))
             for member, place in zip(present, places, strict=True)
         ]
         for member, part in zip(present, parts, strict=True):
-            if _kind(part, stacked=True) != _kind(parts[0], stacked=True):
-                raise ValueError(_unlike(present[0], member, parts[0], part))
-        columns, structures = zip(*map(_columns, parts), strict=True)
+            if _find_kind(part, stacked=True) != _find_kind(parts[0], stacked=True):
+                raise ValueError(_explain_unlike(present[0], member, parts[0], part))
+        columns, structures = zip(*map(_flatten_columns, parts), strict=True)
         try:
             rows = [_scatter(parts, places) for parts in zip(*columns, strict=True)]
         except TypeError as error:
-            message = _unlike(present[0], present[1:], parts[0], parts[1:])
+            message = _explain_unlike(present[0], present[1:], parts[0], parts[1:])
             raise TypeError(f"{message} {error}") from error
         return jax.tree.unflatten(structures[0], rows)
 
     def _select(self, rows: Any) -> Sample:
         """Reads samples [*S] where no shape may depend on a value."""
         batch = None
-        for member in self._filled():
-            local = rows - np.int64(self._start(member))
+        for member in self._find_filled():
+            local = rows - np.int64(self._find_start(member))
             part = self._takes[member](local.clip(0, len(self.datasets[member]) - 1))
             if batch is None:
                 batch = part
                 continue
-            if _kind(part) != _kind(batch):
+            if _find_kind(part) != _find_kind(batch):
                 raise TypeError(
                     "ConcatDataset: compiled code chooses between samples that are"
                     f" alike only, but got {describe(batch)} and {describe(part)}. Make"
                     " them alike, or keep the arrays in NumPy."
                 )
-            batch = jax.tree.map(partial(_either, local >= 0), part, batch)
+            batch = jax.tree.map(partial(_choose, local >= 0), part, batch)
         return self._takes[0](rows) if batch is None else batch
 
     @property
     def spec(self) -> Spec:
         """The samples up to the first dataset whose samples are of another kind."""
-        filled = [self.datasets[member] for member in self._filled()]
+        filled = [self.datasets[member] for member in self._find_filled()]
         if not filled:
             return Spec(0, False, lambda: 0)
         specs = list(map(find_spec, filled))
@@ -159,7 +159,7 @@ class ConcatDataset(IndexMap):
             goes_on = goes_on and known.alike > 0
             if not goes_on and not on_device:
                 break
-            kind = _kind_of_samples(dataset, known)
+            kind = _find_kind_of_samples(dataset, known)
             first = first or kind
             if kind != first:
                 on_device = False
@@ -169,13 +169,13 @@ class ConcatDataset(IndexMap):
         return Spec(alike, on_device, specs[0].bytes)
 
 
-def _columns(batch: Sample) -> tuple[list, Any]:
+def _flatten_columns(batch: Sample) -> tuple[list, Any]:
     return jax.tree.flatten(batch, is_leaf=lambda node: isinstance(node, list))
 
 
-def _kind(batch: Sample, stacked: bool = False) -> tuple[Any, list]:
-    """What must be equal for two to be alike; or to be stacked, if they are batches."""
-    columns, structure = _columns(batch)
+def _find_kind(batch: Sample, stacked: bool = False) -> tuple[Any, list]:
+    """Finds what must be equal for two to be alike; or to be stacked, if batches."""
+    columns, structure = _flatten_columns(batch)
     return structure, [
         list
         if isinstance(column, list)
@@ -184,10 +184,10 @@ def _kind(batch: Sample, stacked: bool = False) -> tuple[Any, list]:
     ]
 
 
-def _kind_of_samples(dataset: Dataset, known: Spec) -> tuple[Any, list]:
+def _find_kind_of_samples(dataset: Dataset, known: Spec) -> tuple[Any, list]:
     if known.on_device:  # nothing is read
-        return _kind(jax.eval_shape(take, dataset, np.int64(0)))
-    return _kind(map_columns(_as_column, dataset[0]))
+        return _find_kind(jax.eval_shape(take, dataset, np.int64(0)))
+    return _find_kind(map_columns(_as_column, dataset[0]))
 
 
 def _as_column(value: Any) -> Any:
@@ -196,7 +196,7 @@ def _as_column(value: Any) -> Any:
 
 
 def _scatter(columns: Sequence[Any], places: Sequence[np.ndarray]) -> Any:
-    """One column of the parts, each put to its places."""
+    """Puts the columns of several parts to their places in one."""
     count = sum(map(len, places))
     if isinstance(columns[0], list):
         rows = [None] * count
@@ -215,14 +215,14 @@ def _scatter(columns: Sequence[Any], places: Sequence[np.ndarray]) -> Any:
     return rows
 
 
-def _unlike(first: int, others: Any, one: Sample, other: Any) -> str:
+def _explain_unlike(first: int, others: Any, one: Sample, other: Any) -> str:
     return (
         f"ConcatDataset: samples of datasets {first} and {others} cannot be stacked:"
         f" {describe(one)} and {describe(other)}."
     )
 
 
-def _either(which: Any, yes: Any, no: Any) -> Any:
-    """`yes` [*S, ...] where `which` [*S] holds, else `no`."""
+def _choose(which: Any, yes: Any, no: Any) -> Any:
+    """Chooses `yes` [*S, ...] where `which` [*S] holds, else `no`."""
     wide = jax.lax.broadcast_in_dim(which, yes.shape, range(which.ndim))
     return jax.lax.select(wide, yes, no)

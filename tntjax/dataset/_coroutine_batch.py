@@ -78,7 +78,7 @@ class CoroutineBatchDataset(BatchDataset):
 
     @property
     def spec(self) -> Spec:
-        """As of `BatchDataset`, but what it wraps gives promises."""
+        """The description of a `BatchDataset`, but what it wraps gives promises."""
         pads = self.policy == "pad-last"
         return super().spec._replace(
             bytes=lambda: self.batch_size * (bytes_of(*self._read([0])) + pads)

@@ -30,7 +30,7 @@ class DaemonThreads:
         )
 
     def submit(self, function: Callable[[], Any]) -> Future:
-        """Has a function called, with the context variables of the caller."""
+        """Lets a thread call a function, with the context variables of the caller."""
         if not self._idle.acquire(blocking=False):
             _start(_work, self._calls, self._idle)
             self._count += 1
@@ -46,7 +46,7 @@ class DaemonThreads:
 
 
 def _start(function: Callable[..., None], *args: Any) -> threading.Thread:
-    thread = threading.Thread(target=function, args=args, name="tntjax", daemon=True)
+    thread = threading.Thread(target=function, args=args, name="tnt-reads", daemon=True)
     thread.start()
     return thread
 

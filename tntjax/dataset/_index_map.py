@@ -85,17 +85,17 @@ class IndexMap:
 
     @property
     def spec(self) -> Spec:
-        """What is known of the samples."""
+        """The description of the samples."""
         return Spec(0, False, lambda: bytes_of(self[0]))
 
     @property
     def uniform_length(self) -> int:
-        """How many leading samples are known to share structure, shapes and dtypes."""
+        """The number of leading samples known to share structure, shapes and dtypes."""
         return self.spec.alike
 
     @property
     def on_device(self) -> bool:
-        """Whether compiled code can gather samples: their arrays lie on a device."""
+        """True if compiled code can gather samples: their arrays lie on a device."""
         return self.spec.on_device
 
     @property

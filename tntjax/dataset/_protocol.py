@@ -11,7 +11,7 @@ from jax.core import Tracer
 
 from tntjax._struct import Opaque, describe
 from tntjax._types import Sample
-from tntjax.transform._row import opened
+from tntjax.transform._row import open_node
 from tntjax.utils import check_integer, check_integers, find_outside
 
 MOST_ON_DEVICE = 2**31
@@ -198,7 +198,7 @@ def _bytes_of(value: Any, known: dict[int, tuple[Any, int]]) -> int:
     if isinstance(value, np.ndarray | jax.Array):
         return value.nbytes
     if id(value) not in known:
-        parts, structure = opened(value)
+        parts, structure = open_node(value)
         if jax.tree_util.treedef_is_leaf(structure):
             return getattr(value, "nbytes", 8)
         known[id(value)] = value, sum(_bytes_of(part, known) for part in parts)

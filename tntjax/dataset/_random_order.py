@@ -25,7 +25,7 @@ def round_keys(seed: int, purpose: int) -> np.ndarray:
     return sequence.generate_state(ROUNDS)
 
 
-def split(positions: Any, low_bits: int) -> tuple[Any, Any]:
+def split_words(positions: Any, low_bits: int) -> tuple[Any, Any]:
     """Cuts unsigned integers into a high and a low word, uint32 both."""
     low = positions & ((1 << low_bits) - 1)
     return (positions >> low_bits).astype(np.uint32), low.astype(np.uint32)
@@ -38,13 +38,13 @@ def scramble(
     high_mask = np.uint32((1 << high_bits) - 1)
     low_mask = np.uint32((1 << low_bits) - 1)
     for turn in range(0, ROUNDS, 2):
-        high = high ^ (_mixed(low ^ keys[turn]) & high_mask)
-        low = low ^ (_mixed(high ^ keys[turn + 1]) & low_mask)
+        high = high ^ (_mix(low ^ keys[turn]) & high_mask)
+        low = low ^ (_mix(high ^ keys[turn + 1]) & low_mask)
     return high, low
 
 
-def _mixed(word: Any) -> Any:
-    """A one to one hash of 32 bits (Wellons' lowbias32)."""
+def _mix(word: Any) -> Any:
+    """Hashes 32 bits one to one (Wellons' lowbias32)."""
     word = (word ^ (word >> 16)) * np.uint32(0x7FEB352D)
     word = (word ^ (word >> 15)) * np.uint32(0x846CA68B)
     return word ^ (word >> 16)
@@ -81,19 +81,19 @@ class KeyedOrder:
             raise traced_on_host(name)
         arrays = isinstance(positions, jax.Array) or isinstance(self.keys, jax.Array)
         if arrays and max(self.length, self.size) <= MOST_ON_DEVICE:
-            return _on_device(self, positions)
+            return _look_up_on_device(self, positions)
         if traced:
             raise beyond_device(name, max(self.length, self.size))
-        return self._on_host(np.asarray(self.keys), np.asarray(positions))
+        return self._look_up_on_host(np.asarray(self.keys), np.asarray(positions))
 
-    def _on_host(self, keys: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    def _look_up_on_host(self, keys: np.ndarray, positions: np.ndarray) -> np.ndarray:
         flat = positions.reshape(-1).astype(np.uint64)
-        high, low = self.turned(keys, *self.begun(flat))
-        index = self.joined(high, low, np.uint64)
+        high, low = self.turn_words(keys, *self.to_words(flat))
+        index = self.join_words(high, low, np.uint64)
         again = np.flatnonzero(index >= self.length)
         while again.size:
-            high[again], low[again] = self.turned(keys, high[again], low[again])
-            index[again] = self.joined(high[again], low[again], np.uint64)
+            high[again], low[again] = self.turn_words(keys, high[again], low[again])
+            index[again] = self.join_words(high[again], low[again], np.uint64)
             again = again[index[again] >= self.length]
         return index.astype(np.int64).reshape(positions.shape)
 
@@ -103,16 +103,16 @@ class KeyedOrder:
         bits = (self.length - 1).bit_length()
         return bits - bits // 2, bits // 2
 
-    def begun(self, positions: Any) -> tuple[Any, Any]:
-        """The words of positions."""
-        return split(positions, 31 if self.replacement else self.bits[1])
+    def to_words(self, positions: Any) -> tuple[Any, Any]:
+        """Splits positions into words."""
+        return split_words(positions, 31 if self.replacement else self.bits[1])
 
-    def turned(self, keys: Any, high: Any, low: Any) -> tuple[Any, Any]:
-        """The words that come after others."""
+    def turn_words(self, keys: Any, high: Any, low: Any) -> tuple[Any, Any]:
+        """Applies the permutation once."""
         return scramble(keys, high, low, *((32, 32) if self.replacement else self.bits))
 
-    def joined(self, high: Any, low: Any, kind: type) -> Any:
-        """The number in the last bits of the words; it may lie beyond the length."""
+    def join_words(self, high: Any, low: Any, kind: type) -> Any:
+        """Joins the last bits of words to a number, which may lie beyond the length."""
         high_bits, low_bits = self.bits
         if self.replacement:
             high = high & np.uint32((1 << high_bits) - 1)
@@ -121,19 +121,19 @@ class KeyedOrder:
 
 
 @functools.partial(jax.jit, inline=True)
-def _on_device(order: KeyedOrder, positions: Any) -> Any:
-    """The same in words of 32 bits; what is out of range would never come home."""
+def _look_up_on_device(order: KeyedOrder, positions: Any) -> Any:
+    """Looks up in words of 32 bits; what is out of range would never come home."""
     inside = positions.clip(0, order.size - 1).astype(np.uint32)
     length = np.uint32(order.length)
 
     def beyond(words: tuple[Any, Any]) -> Any:
         high, low = words
-        return order.joined(high, low, np.uint32) >= length
+        return order.join_words(high, low, np.uint32) >= length
 
     def turn(words: tuple[Any, Any]) -> tuple[Any, ...]:
-        turned = order.turned(order.keys, *words)
-        return tuple(map(jax.lax.select, [beyond(words)] * 2, turned, words))
+        turn_words = order.turn_words(order.keys, *words)
+        return tuple(map(jax.lax.select, [beyond(words)] * 2, turn_words, words))
 
-    words = order.turned(order.keys, *order.begun(inside))
+    words = order.turn_words(order.keys, *order.to_words(inside))
     high, low = jax.lax.while_loop(lambda words: beyond(words).any(), turn, words)
-    return order.joined(high, low, np.uint32).astype(np.int32)
+    return order.join_words(high, low, np.uint32).astype(np.int32)

@@ -31,7 +31,7 @@ class ResampleDataset(IndexMap):
       sampler: `(dataset, index) -> index`, a function of its arguments alone; None
         picks sample `index` itself. One that is a pytree, as `weighted_sampler` makes
         them, has its arrays among the leaves of this dataset.
-      size: how many samples there are, None for as many as below.
+      size: how many samples there are, None for as many as are wrapped.
       batched: the sampler maps many indices at once, [N] -> [N]: many samples are then
         one gather. Where the data lies on a device it is traced, so write it with
         methods and operators that NumPy arrays and tracers share. A sampler with an

@@ -95,7 +95,7 @@ class SplitDataset(IndexMap):
                 f" only {', '.join(names)}."
             )
         length = len(self.dataset)
-        ends = itertools.accumulate(_sizes(numbers, length))
+        ends = itertools.accumulate(_count_samples(numbers, length))
         stops = [min(end, length) for end in ends]  # weights may exceed one a little
         starts = [0, *stops[:-1]]
         ranges = tuple(zip(names, starts, stops, strict=True))
@@ -166,11 +166,14 @@ def _check_partitions(partitions: Mapping[str, Any]) -> None:
         raise ValueError("SplitDataset needs a partition that is not 0; all are.")
 
 
-def _sizes(numbers: tuple[Any, ...], length: int) -> list[int]:
-    weights, epsilon = list(map(_meant, numbers)), max(map(_epsilon, numbers))
+def _count_samples(numbers: tuple[Any, ...], length: int) -> list[int]:
+    weights, epsilon = (
+        list(map(_read_decimal, numbers)),
+        max(map(_find_epsilon, numbers)),
+    )
     total = math.fsum(weights)
     if total <= 1 + max(NEARLY, 4 * epsilon):
-        return [_floor(weight * length, epsilon) for weight in weights]
+        return [_floor_product(weight * length, epsilon) for weight in weights]
     if any(number != int(number) for number in numbers):
         raise ValueError(
             "SplitDataset needs weights that sum to at most 1, or whole sizes; got"
@@ -185,18 +188,18 @@ def _sizes(numbers: tuple[Any, ...], length: int) -> list[int]:
     return sizes
 
 
-def _meant(number: Any) -> float:
-    """The decimal that a number prints as: a float32 of 0.7 is 0.69999999 else."""
+def _read_decimal(number: Any) -> float:
+    """Reads a number as the decimal that it prints: a float32 of 0.7 as 0.7."""
     return float(str(number) if isinstance(number, np.floating) else number)
 
 
-def _epsilon(number: Any) -> float:
+def _find_epsilon(number: Any) -> float:
     kind = type(number) if isinstance(number, np.floating) else float
     return float(np.finfo(kind).eps)
 
 
-def _floor(product: float, epsilon: float) -> int:
-    """The floor of what the product is meant to be: 0.29 * 100 is 29.
+def _floor_product(product: float, epsilon: float) -> int:
+    """Floors what a product is meant to be: 0.29 * 100 is 29.
 
     Beyond a thousandth of a sample no rounding is presumed, however coarse the type.
     """

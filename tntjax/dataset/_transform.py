@@ -23,7 +23,7 @@ from tntjax.dataset._protocol import (
     hide_unreadable,
 )
 from tntjax.dataset._take import take_one_by_one
-from tntjax.transform._writable import writable
+from tntjax.transform._writable import copy_writable
 from tntjax.utils import check_dataset
 
 
@@ -58,8 +58,8 @@ class TransformDataset(IndexMap):
 
     Purpose: decoding, cropping, casting: whatever one sample needs.
 
-    Torchnet: `dataset/transformdataset.lua`, which changes the sample below in place
-    and always passes the index. Here the sample below stays as it is.
+    Torchnet: `dataset/transformdataset.lua`, which changes the wrapped sample in place
+    and always passes the index. Here the wrapped sample stays as it is.
     """
 
     dataset: Dataset = child(hide_unreadable)
@@ -134,8 +134,8 @@ class TransformDataset(IndexMap):
     def _apply(self, sample: Sample, index: Any) -> Sample:
         if callable(self.transform) and self.key is None:
             extra = (index,) if self.with_index else ()
-            return self.transform(writable(sample), *extra)
-        return self._apply_to_fields(sample, index, writable)
+            return self.transform(copy_writable(sample), *extra)
+        return self._apply_to_fields(sample, index, copy_writable)
 
     def _apply_to_fields(
         self, sample: Sample, index: Any, own: Callable[[Any], Any]
@@ -168,14 +168,14 @@ class TransformDataset(IndexMap):
 
     @property
     def spec(self) -> Spec:
-        """As wrapped, or 0 alike if the host transforms each: shapes may differ."""
+        """The wrapped one; 0 alike if the host transforms each: shapes may differ."""
         known = find_spec(self.dataset)
         alike = known.alike if self.batched or known.on_device else 0
         return Spec(alike, known.on_device, lambda: bytes_of(self[0]))
 
 
 def _copy_lists(batch: Sample) -> Sample:
-    return map_columns(lambda c: writable(c) if isinstance(c, list) else c, batch)
+    return map_columns(lambda c: copy_writable(c) if isinstance(c, list) else c, batch)
 
 
 def _first_on_host(column: Any) -> Any:

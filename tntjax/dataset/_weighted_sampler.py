@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset
 from tntjax.dataset._protocol import MOST_ON_DEVICE
-from tntjax.dataset._random_order import round_keys, scramble, split
+from tntjax.dataset._random_order import round_keys, scramble, split_words
 from tntjax.utils import check_integer, find_outside
 
 
@@ -56,7 +56,9 @@ def weighted_sampler(weights: ArrayLike, seed: int) -> "WeightedSampler":
             "weighted_sampler needs finite weights >= 0 that are not all 0, got"
             f" {given.min(initial=0):g} to {given.max(initial=0):g}."
         )
-    return WeightedSampler(round_keys(seed, purpose=2), *_borders(given), len(given))
+    return WeightedSampler(
+        round_keys(seed, purpose=2), *_find_borders(given), len(given)
+    )
 
 
 @pytree
@@ -90,11 +92,11 @@ class WeightedSampler:
         host = not traced and not isinstance(self.keys, jax.Array)
         wide = host or (traced and index.dtype.itemsize == 8)  # with `jax_enable_x64`
         word, kind = (np.uint64, np.int64) if wide else (np.uint32, np.int32)
-        drawn = scramble(self.keys, *split(index.reshape(-1).astype(word), 31))
-        return self._below(*drawn, kind).reshape(index.shape)
+        drawn = scramble(self.keys, *split_words(index.reshape(-1).astype(word), 31))
+        return self._count_borders(*drawn, kind).reshape(index.shape)
 
-    def _below(self, high: Any, low: Any, kind: type) -> Any:
-        """How many borders are not above numbers of 64 bits, by halving."""
+    def _count_borders(self, high: Any, low: Any, kind: type) -> Any:
+        """Counts the borders that are not above numbers of 64 bits, by halving."""
         count = len(self.high)
         found = (high & 0).astype(kind)
         for power in reversed(range(count.bit_length())):
@@ -106,13 +108,13 @@ class WeightedSampler:
         return found
 
 
-def _borders(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where on a scale of 2**64 samples end, less the last, in two words."""
+def _find_borders(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Finds where on a scale of 2**64 samples end, less the last, in two words."""
     last = np.flatnonzero(weights)[-1]
-    # Scaled by a power of two, which costs no bit, so that the sum is no infinity.
+    # Scaled by a power of two, which costs no bit, so that the sum stays finite.
     weights = np.ldexp(weights, -np.frexp(weights.max())[1])
     ends = np.cumsum(weights, dtype=np.float64)
     most = np.nextafter(2.0**64, 0.0)
     scaled = np.ldexp(ends[:last] / ends[-1], 64).clip(None, most).astype(np.uint64)
-    high, low = split(scaled, 32)
+    high, low = split_words(scaled, 32)
     return high, low

@@ -11,7 +11,7 @@ from tntjax._types import Sample
 
 @contextlib.contextmanager
 def quiet_at_exit() -> Iterator[None]:
-    """Holds up a daemon thread that fails because the interpreter, and so it, ends.
+    """Stops a daemon thread that fails because the interpreter ends.
 
     Its workers are gone by then, and a traceback would be the last word of a program
     that did nothing wrong.
@@ -32,7 +32,7 @@ class Run(Protocol):
     """Workers that read samples of one epoch."""
 
     def submit(self, position: int, index: int) -> None:
-        """Has a sample read."""
+        """Asks for a sample."""
         ...
 
     def next_done(self) -> tuple[int, bool, Any]:

@@ -38,7 +38,7 @@ class StackedChunk:
 
     def padded(self, length: int) -> "StackedChunk":
         """Returns the chunk with other rows behind, `length` samples in all."""
-        return StackedChunk(jax.tree.map(lambda a: _padded(a, length), self.samples))
+        return StackedChunk(jax.tree.map(lambda a: _pad(a, length), self.samples))
 
     def __len__(self) -> int:
         return len(jax.tree.leaves(self.samples)[0])
@@ -72,14 +72,14 @@ class IndexedChunk:
 
     def padded(self, length: int) -> "IndexedChunk":
         """Returns the chunk with more indices behind, `length` in all."""
-        indices = _padded(self.indices, length)
+        indices = _pad(self.indices, length)
         return IndexedChunk(self.dataset, indices, self.transform)
 
     def __len__(self) -> int:
         return len(self.indices)
 
 
-def _padded(array: Any, length: int) -> Any:
+def _pad(array: Any, length: int) -> Any:
     if isinstance(array, jax.Array):
         return array[np.arange(length).clip(None, len(array) - 1)]  # keys have no zero
     rows = np.zeros((length, *array.shape[1:]), array.dtype)
@@ -87,33 +87,33 @@ def _padded(array: Any, length: int) -> Any:
     return rows
 
 
-def grouped(
+def group(
     samples: Iterable[Sample], room: Room, position: int
 ) -> Iterator[StackedChunk]:
     """Stacks consecutive samples as long as they are alike and there is room."""
     group: list[Sample] = []
     kind, limit = None, 1
     for sample in samples:
-        like = _signature(sample)
+        like = _find_signature(sample)
         if like != kind:
-            yield from _stacked(group)
+            yield from _stack(group)
             position, group, kind = position + len(group), [], like
         if not group:
             limit = room(position, bytes_of(sample))
         group.append(sample)
         if len(group) == limit:  # handed over before the next one is waited for
-            yield from _stacked(group)
+            yield from _stack(group)
             position, group = position + limit, []
-    yield from _stacked(group)
+    yield from _stack(group)
 
 
-def _stacked(group: list[Sample]) -> Iterator[StackedChunk]:
+def _stack(group: list[Sample]) -> Iterator[StackedChunk]:
     if group:
         yield StackedChunk(check_arrays(stack_rows(group, len(group))))
 
 
-def _signature(sample: Sample) -> tuple:
-    """Structure, shapes and dtypes; two samples stack if these are equal."""
+def _find_signature(sample: Sample) -> tuple:
+    """Finds structure, shapes and dtypes; two samples stack if these are equal."""
     check_fields(sample)
     leaves, structure = jax.tree.flatten(sample, lambda node: isinstance(node, list))
     return structure, tuple(
@@ -125,7 +125,7 @@ def _signature(sample: Sample) -> tuple:
 
 
 def check_arrays(samples: Sample) -> Sample:
-    """Returns stacked samples if compiled code can take them, else says why not."""
+    """Returns stacked samples if compiled code can take them, or raises TypeError."""
     columns = jax.tree_util.tree_leaves_with_path(
         samples, is_leaf=lambda node: isinstance(node, list)
     )

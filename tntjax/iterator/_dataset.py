@@ -15,10 +15,10 @@ from tntjax.iterator._chunk import (
     IndexedChunk,
     StackedChunk,
     check_arrays,
-    grouped,
+    group,
 )
 from tntjax.iterator._epochs import Epochs
-from tntjax.iterator._order import in_order
+from tntjax.iterator._order import index_in_order
 from tntjax.iterator._source import check_source, make_dataset, open_source
 from tntjax.utils import check_optional_functions
 
@@ -80,7 +80,7 @@ class DatasetIterator(Epochs):
     def _read_from(self, dataset: Dataset, start: int) -> Iterator[Sample]:
         skipped = 0 if self.filter is None else start
         positions = range(start - skipped, len(dataset))
-        samples = self._read(dataset, in_order(dataset, positions, self.perm))
+        samples = self._read(dataset, index_in_order(dataset, positions, self.perm))
         return islice(samples, skipped, None)
 
     def _read(self, dataset: Dataset, indices: Iterable[int]) -> Iterator[Sample]:
@@ -94,52 +94,52 @@ class DatasetIterator(Epochs):
         uniform = spec.alike if self.filter is None else 0
         resident = uniform > 0 and spec.on_device
         if not uniform or (self.transform is not None and not resident):
-            yield from grouped(self._read_from(dataset, start), room, start)
+            yield from group(self._read_from(dataset, start), room, start)
             return
         if resident:  # what is still on the host, such as an order, moves once an epoch
             dataset = jax.device_put(dataset)
-        order = in_order(dataset, range(start, len(dataset)), self.perm)
+        order = index_in_order(dataset, range(start, len(dataset)), self.perm)
         for alike, run in groupby(order, lambda index: index < uniform):
             if not alike:
-                chunks = grouped(self._read(dataset, run), room, start)
+                chunks = group(self._read(dataset, run), room, start)
             elif resident:
-                chunks = self._indexed(dataset, run, room, start)
+                chunks = self._index_chunks(dataset, run, room, start)
             else:
-                chunks = self._taken(dataset, run, room, start)
+                chunks = self._take_chunks(dataset, run, room, start)
             for chunk in chunks:
                 yield chunk
                 start += len(chunk)
 
-    def _indexed(
+    def _index_chunks(
         self, dataset: Dataset, run: Iterator[int], room: Room, position: int
     ) -> Iterator[Chunk]:
-        """Chunks of numbers, for a dataset that compiled code gathers from."""
+        """Yields chunks of numbers, for a dataset that compiled code gathers from."""
         # Beyond int32 JAX refuses to gather, unless it may compute in 64 bits.
         kind = np.dtype(np.int32 if len(dataset) <= MOST_ON_DEVICE else np.int64)
-        for indices in _parts(run, room, position, kind.itemsize):
+        for indices in _split_run(run, room, position, kind.itemsize):
             yield IndexedChunk(dataset, indices.astype(kind), self.transform)
 
-    def _taken(
+    def _take_chunks(
         self, dataset: Dataset, run: Iterator[int], room: Room, position: int
     ) -> Iterator[Chunk]:
-        """Chunks that are taken on the host, each at once."""
+        """Yields chunks that are taken on the host, each at once."""
         checked = False
-        for indices in _parts(run, room, position, find_spec(dataset).bytes()):
+        for indices in _split_run(run, room, position, find_spec(dataset).bytes()):
             try:
                 samples = take(dataset, indices)
             except (TypeError, ValueError):
                 # Not alike after all, or an error that will come again in its place.
                 rest = self._read(dataset, chain(indices.tolist(), run))
-                yield from grouped(rest, room, position)
+                yield from group(rest, room, position)
                 return
             yield StackedChunk(samples if checked else check_arrays(samples))
             position, checked = position + len(indices), True
 
 
-def _parts(
+def _split_run(
     run: Iterator[int], room: Room, position: int, size: int
 ) -> Iterator[np.ndarray]:
-    """The indices of a run in arrays that there is room for: what comes is not held."""
+    """Cuts the indices of a run into arrays as there is room for, one at a time."""
     for first in run:
         others = islice(run, room(position, size) - 1)
         indices = np.fromiter(chain([first], others), np.int64)

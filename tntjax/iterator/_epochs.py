@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from tntjax._types import Chunk, Room, Sample
-from tntjax.transform._writable import writable
+from tntjax.transform._writable import copy_writable
 
 
 class Epochs:
@@ -72,7 +72,7 @@ class Epochs:
         """Transforms samples and yields those that the filter keeps."""
         for sample in samples:
             if self.transform is not None:
-                sample = self.transform(writable(sample))
+                sample = self.transform(copy_writable(sample))
             if self.filter is None or self.filter(sample):
                 yield sample
 

@@ -27,7 +27,7 @@ class WorkerError(RuntimeError):
 def pack_error(error: BaseException) -> bytes:
     """Pickles an error and its traceback, or what can be told of them."""
     text = "".join(traceback.format_exception(error))
-    pickled = next(_pickles(error), None) or pickle.dumps(_told(error))
+    pickled = next(_try_pickles(error), None) or pickle.dumps(_describe_error(error))
     return pickle.dumps((pickled, text))
 
 
@@ -42,8 +42,8 @@ def unpack_error(packed: bytes) -> BaseException:
     return error
 
 
-def _pickles(error: BaseException) -> Iterator[bytes]:
-    """Pickles from which the error can be rebuilt, the most faithful one first."""
+def _try_pickles(error: BaseException) -> Iterator[bytes]:
+    """Yields pickles that the error can be rebuilt from, the most faithful first."""
     for candidate in (error, _Parts(error)):
         with suppress(Exception):
             pickled = pickle.dumps(candidate)
@@ -53,8 +53,8 @@ def _pickles(error: BaseException) -> Iterator[bytes]:
 
 def _is_same(error: BaseException, again: BaseException) -> bool:
     """True if nothing is lost: a class may make another message of its own one."""
-    texts = [(_text(e), getattr(e, "__notes__", ())) for e in (error, again)]
-    unsendable = any(_sendable(arg) is not arg for arg in error.args)
+    texts = [(_read_text(e), getattr(e, "__notes__", ())) for e in (error, again)]
+    unsendable = any(_drop_unsendable(arg) is not arg for arg in error.args)
     return type(again) is type(error) and (texts[0] == texts[1] or unsendable)
 
 
@@ -71,8 +71,10 @@ class _Parts:
         kind = type(self.error)
         base: Any = next(k for k in kind.__mro__ if k.__module__ == "builtins")
         _, args, *state = base.__reduce__(self.error)
-        parts = [{name: _sendable(v) for name, v in part.items()} for part in state]
-        return _rebuild, (kind, base, tuple(map(_sendable, args)), *parts)
+        parts = [
+            {name: _drop_unsendable(v) for name, v in part.items()} for part in state
+        ]
+        return _rebuild, (kind, base, tuple(map(_drop_unsendable, args)), *parts)
 
 
 def _rebuild(
@@ -84,8 +86,8 @@ def _rebuild(
     return error
 
 
-def _sendable(value: Any) -> Any:
-    """The value, or None where it cannot be pickled."""
+def _drop_unsendable(value: Any) -> Any:
+    """Returns the value, or None where it cannot be pickled."""
     try:
         pickle.loads(pickle.dumps(value))
     except Exception:
@@ -93,15 +95,15 @@ def _sendable(value: Any) -> Any:
     return value
 
 
-def _text(error: BaseException) -> str:
+def _read_text(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:  # of its own `__str__`
         return "(its text cannot be shown)"
 
 
-def _told(error: BaseException) -> WorkerError:
-    told = WorkerError(f"{type(error).__name__}: {_text(error)}")
+def _describe_error(error: BaseException) -> WorkerError:
+    told = WorkerError(f"{type(error).__name__}: {_read_text(error)}")
     for note in getattr(error, "__notes__", ()):
         told.add_note(note)
     return told

@@ -9,17 +9,17 @@ import numpy as np
 from tntjax.dataset._protocol import check_index
 
 
-def in_order(
+def index_in_order(
     dataset: Any, positions: range, perm: Callable[[int], Any] | None
 ) -> Iterator[int]:
     """Yields the index at each position, one by one: there may be very many."""
     if perm is None:
         return iter(positions)
     # Not with map: a StopIteration of the function would look like the end.
-    return (index_at(dataset, position, perm) for position in positions)
+    return (find_index(dataset, position, perm) for position in positions)
 
 
-def index_at(dataset: Any, position: int, perm: Callable[[int], Any]) -> int:
+def find_index(dataset: Any, position: int, perm: Callable[[int], Any]) -> int:
     """Returns what `perm` gives for a position, after checking it."""
     index = perm(position)
     try:

@@ -11,9 +11,9 @@ from typing import Any, Literal, get_args
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Chunk, Room, Sample, is_dataset
 from tntjax.iterator._ahead import quiet_at_exit, read_ahead
-from tntjax.iterator._chunk import grouped
+from tntjax.iterator._chunk import group
 from tntjax.iterator._epochs import Epochs
-from tntjax.iterator._order import index_at
+from tntjax.iterator._order import find_index
 from tntjax.iterator._source import check_source
 from tntjax.iterator.workers._processes import Processes
 from tntjax.iterator.workers._threads import Threads
@@ -178,7 +178,7 @@ class ParallelDatasetIterator(Epochs):
             def index_of(position: int) -> int:
                 if self.perm is None:
                     return position
-                return index_at(positions, position, self.perm)
+                return find_index(positions, position, self.perm)
 
             wanted = positions[start - skipped :]
             ahead = self.prefetch * self.num_workers
@@ -187,7 +187,7 @@ class ParallelDatasetIterator(Epochs):
 
     def _chunks(self, epoch: int, start: int, room: Room) -> Iterator[Chunk]:
         with closing(self._samples(epoch, start)) as samples:
-            yield from grouped(samples, room, start)
+            yield from group(samples, room, start)
 
 
 _NAMES = tuple(f.name for f in dataclasses.fields(ParallelDatasetIterator) if f.init)

@@ -53,7 +53,7 @@ def _call(function: Callable[..., Any], epoch: int, worker: int) -> Any:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # compiled, and tells nothing of its parameters
         return function(epoch)
-    given = _given(function, signature, epoch, worker)
+    given = _bind_arguments(function, signature, epoch, worker)
     bound = inspect.BoundArguments(signature, OrderedDict(given))
     return function(*bound.args, **bound.kwargs)
 
@@ -63,23 +63,25 @@ def _takes_epoch(function: Callable[..., Any]) -> bool:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return True
-    return bool(_given(function, signature, 0, 0).keys() - {"worker"})
+    return bool(_bind_arguments(function, signature, 0, 0).keys() - {"worker"})
 
 
-def _given(
+def _bind_arguments(
     function: Callable[..., Any], signature: inspect.Signature, epoch: int, worker: int
 ) -> dict[str, Any]:
-    """The arguments by name: `worker` by its name only, the epoch by place too."""
+    """Finds the arguments: `worker` by its name only, the epoch by place too."""
     is_partial = isinstance(function, functools.partial)
     fixed = function.keywords if is_partial else {}
     free = {n: p for n, p in signature.parameters.items() if n not in fixed}
     given: dict[str, Any] = {"worker": worker} if "worker" in free else {}
-    required = [n for n, p in free.items() if p.default is p.empty and not _many(p)]
+    required = [
+        n for n, p in free.items() if p.default is p.empty and not _is_variadic(p)
+    ]
     by_place = [n for n, p in free.items() if p.kind in _BY_PLACE and n not in given]
     if "epoch" in free:
         given["epoch"] = epoch
-    elif by_place and (by_place[0] in required or _many(free[by_place[0]])):
-        given[by_place[0]] = (epoch,) if _many(free[by_place[0]]) else epoch
+    elif by_place and (by_place[0] in required or _is_variadic(free[by_place[0]])):
+        given[by_place[0]] = (epoch,) if _is_variadic(free[by_place[0]]) else epoch
     elif by_place and not given:
         raise TypeError(
             f"An iterator cannot tell whether {by_place[0]} is the epoch in"
@@ -97,7 +99,7 @@ def _given(
     return given
 
 
-def _many(parameter: inspect.Parameter) -> bool:
+def _is_variadic(parameter: inspect.Parameter) -> bool:
     """True if it is `*args` or `**kwargs`, which may be empty."""
     return parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
 

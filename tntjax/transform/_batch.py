@@ -133,7 +133,7 @@ def check_fields(sample: Sample) -> None:
         raise ValueError(
             f"Can't make a batch of samples with {fields} fields each, at most"
             f" {MOST_FIELDS}. Fields of a dict count at each place where it is; keep"
-            " what is no array in a list."
+            " what is not an array in a list."
         )
 
 

@@ -17,12 +17,12 @@ from tntjax.transform._row import (
     Path,
     as_row,
     describe_path,
-    explained,
     is_node,
     is_number,
     is_row,
     mixed,
-    opened,
+    name_field,
+    open_node,
     unequal,
 )
 from tntjax.transform._table import check_keys
@@ -73,8 +73,8 @@ class _Fields:
         self.columns = {k: column_for(first[k], count, (*path, k)) for k in self.keys}
 
     def write(self, start: int, values: list) -> None:
-        alike = set(map(type, values)) == {type(self.first)}
-        if not alike or set(map(len, values)) != {len(self.keys)}:
+        one_type = set(map(type, values)) == {type(self.first)}
+        if not one_type or set(map(len, values)) != {len(self.keys)}:
             self.check(start, values)
         try:
             parts = {key: [value[key] for value in values] for key in self.keys}
@@ -110,7 +110,7 @@ class _Node:
     def write(self, start: int, values: list) -> None:
         children = []
         for row, value in enumerate(values, start):
-            parts, structure = opened(value)
+            parts, structure = open_node(value)
             if structure != self.structure:
                 raise mixed(self.path, self.first, row, value)
             children.append(parts)
@@ -141,7 +141,7 @@ class _HostArrays:
                 self.write_one(row, value)
 
     def write_alike(self, start: int, values: list) -> bool:
-        """Copies them in one call if that takes no conversion; says whether it did."""
+        """Copies rows in one call, and returns True, if that takes no conversion."""
         if not self.fast or set(map(type, values)) != {self.type}:
             return False
         if set(map(len, values)) != {self.shape[0]}:
@@ -154,7 +154,7 @@ class _HostArrays:
         return True
 
     def write_one(self, row: int, value: Any) -> None:
-        """Copies one, after checks."""
+        """Copies one row, after checks."""
         if not is_row(value):
             raise mixed(self.path, self.rows[0], row, value)
         array = np.asarray(as_row(value, self.path))
@@ -193,7 +193,7 @@ class _DeviceArrays:
             self.values.append(array)
 
     def batch(self) -> jax.Array:
-        with explained(self.path):
+        with name_field(self.path):
             return jnp.stack(with_one_dtype(self.values))
 
 
@@ -223,7 +223,7 @@ class _Numbers:
             if kind in "biufc" and kind == np.asarray(self.first).dtype.kind:
                 return numbers
         rows = [as_row(value, self.path) for value in self.values]
-        with explained(self.path):
+        with name_field(self.path):
             if any(row.dtype == object for row in rows):
                 raise TypeError("NumPy has no dtype for integers of more than 64 bits.")
             return namespace(*rows).stack(with_one_dtype(rows))

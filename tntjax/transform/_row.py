@@ -31,7 +31,7 @@ Path = tuple[Any, ...]
 """The keys that lead to a part of a sample."""
 
 
-def opened(value: Any) -> tuple[list, Any]:
+def open_node(value: Any) -> tuple[list, Any]:
     """Returns the children of a pytree, one level deep, and its structure."""
     return jax.tree.flatten(value, lambda node: node is not value)
 
@@ -40,7 +40,7 @@ def is_node(value: Any) -> bool:
     """True if a value is a pytree other than a dict, tuple or list."""
     if value is None or isinstance(value, list):
         return False
-    return not jax.tree_util.treedef_is_leaf(opened(value)[1])
+    return not jax.tree_util.treedef_is_leaf(open_node(value)[1])
 
 
 def is_number(value: Any) -> bool:
@@ -71,7 +71,7 @@ def describe_path(path: Path) -> str:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def name_field(path: Path) -> Iterator[None]:
     """Names the field in an error for dtypes that do not go together."""
     try:
         yield

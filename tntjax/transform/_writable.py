@@ -11,7 +11,7 @@ import numpy as np
 _FIXED = frozenset({bool, int, float, complex, str, bytes, type(None)})
 
 
-def writable(sample: Any) -> Any:
+def copy_writable(sample: Any) -> Any:
     """Copies what of a sample could be changed in place.
 
     These are the dicts and other mappings, lists, tuples and other pytrees that it is
@@ -27,17 +27,17 @@ def writable(sample: Any) -> Any:
       One that is equal.
     """
     if type(sample) is dict:
-        return {key: _copied(value, {}) for key, value in sample.items()}
+        return {key: _copy(value, {}) for key, value in sample.items()}
     if type(sample) is tuple:
-        return tuple(_copied(value, {}) for value in sample)
-    return _copied(sample, {})
+        return tuple(_copy(value, {}) for value in sample)
+    return _copy(sample, {})
 
 
 Copies = dict[int, tuple[Any, Any]]
 """By the id of a table the table, which so keeps its id, and its copy."""
 
 
-def _copied(sample: Any, copies: Copies) -> Any:
+def _copy(sample: Any, copies: Copies) -> Any:
     if type(sample) in _FIXED:
         return sample
     if isinstance(sample, np.ndarray) and not sample.dtype.hasobject:
@@ -51,26 +51,26 @@ def _copied(sample: Any, copies: Copies) -> Any:
     if hasattr(type(sample), "__array_interface__") and hasattr(sample, "copy"):
         return sample.copy()  # an image
     if id(sample) not in copies:
-        copies[id(sample)] = sample, _copied_table(sample, copies)
+        copies[id(sample)] = sample, _copy_table(sample, copies)
     return copies[id(sample)][1]
 
 
-def _copied_table(sample: Any, copies: Copies) -> Any:
+def _copy_table(sample: Any, copies: Copies) -> Any:
     kind = type(sample)
     if kind is dict:
-        return {key: _copied(value, copies) for key, value in sample.items()}
+        return {key: _copy(value, copies) for key, value in sample.items()}
     if kind is list or kind is tuple:
         if _FIXED.issuperset(map(type, sample)):  # long lists of tokens
             return kind(sample)
-        return kind(_copied(value, copies) for value in sample)
+        return kind(_copy(value, copies) for value in sample)
     parts, structure = jax.tree.flatten(sample, lambda node: node is not sample)
     if not jax.tree_util.treedef_is_leaf(structure):
-        return jax.tree.unflatten(structure, [_copied(p, copies) for p in parts])
+        return jax.tree.unflatten(structure, [_copy(p, copies) for p in parts])
     if isinstance(sample, MutableMapping | list | UserList):
         copied = copy.copy(sample)
         for key in copied if isinstance(copied, Mapping) else range(len(copied)):
-            copied[key] = _copied(copied[key], copies)
+            copied[key] = _copy(copied[key], copies)
         return copied
     if isinstance(sample, Mapping):
-        return {key: _copied(value, copies) for key, value in sample.items()}
+        return {key: _copy(value, copies) for key, value in sample.items()}
     return sample

@@ -19,10 +19,11 @@ def foreach(table: Any, function: Callable[[Any], Any], recursive: bool = False)
 
     Returns:
       A new table of the same kind with the same keys; a NamedTuple, an OrderedDict and
-      a defaultdict stay what they are, other mappings become a dict.
+      a defaultdict stay what they are, other mappings become a dict. A table that is at
+      several places is, with `recursive`, one new table at all of them.
 
     Raises:
-      TypeError: if `table` is none.
+      TypeError: if `table` is not one of these.
 
     Example:
       >>> foreach({"a": [1, 2], "b": 3}, str)
@@ -38,13 +39,20 @@ def foreach(table: Any, function: Callable[[Any], Any], recursive: bool = False)
             " function to it directly."
         )
 
-    def apply(value: Any) -> Any:
-        if recursive and _is_table(value):
-            return foreach(value, function, recursive=True)
-        return function(value)
+    known: dict[int, tuple[Any, Any]] = {}  # a table at several places is walked once
 
-    values = table.values() if isinstance(table, Mapping) else table
-    return alike(table, map(apply, values))
+    def apply(value: Any) -> Any:
+        if not recursive or not _is_table(value):
+            return function(value)
+        if id(value) not in known:
+            known[id(value)] = value, walk(value)
+        return known[id(value)][1]
+
+    def walk(table: Any) -> Any:
+        values = table.values() if isinstance(table, Mapping) else table
+        return alike(table, map(apply, values))
+
+    return walk(table)
 
 
 def alike(table: Any, values: Iterable[Any]) -> Any:

@@ -12,12 +12,12 @@ from tntjax.dataset.indexed._format import (
     KINDS,
     Index,
     check_length,
-    common_axes,
     count_alike,
+    find_common_axes,
+    find_shape,
     parse_index,
-    shape_of,
 )
-from tntjax.dataset.indexed._journal import journal_name
+from tntjax.dataset.indexed._journal import name_journal
 from tntjax.dataset.indexed._torch_read import Allowance, decode
 
 
@@ -36,9 +36,9 @@ class Archive:
         self.itemsize = self.dtype.itemsize
         self.table = self.kind == "table"
         self.alike = 0 if self.table else count_alike(index)
-        self.axes = common_axes(index)
+        self.axes = find_common_axes(index)
         self.plain = self.axes == 1 and not self.table
-        self.shape = shape_of(index, 0) if 0 < self.alike == self.count else None
+        self.shape = find_shape(index, 0) if 0 < self.alike == self.count else None
         known = self.plain or self.shape is not None
         self.index = None if known else index
         starts = np.asarray(index.offsets, np.int64)
@@ -74,7 +74,7 @@ class Archive:
 
     __getitem__ = get
 
-    def rows(self, items: np.ndarray) -> np.ndarray | None:
+    def read_rows(self, items: np.ndarray) -> np.ndarray | None:
         """Reads items of one shape, at least one, into one array.
 
         Items that follow one another are read in one go. Returns None if their shapes
@@ -100,7 +100,7 @@ class Archive:
 
     def _shape(self, item: int) -> tuple[int, ...]:
         if self.index is not None:
-            return shape_of(self.index, item)
+            return find_shape(self.index, item)
         if self.shape is not None:
             return self.shape
         return (self.offsets[item + 1] - self.offsets[item],)
@@ -168,7 +168,7 @@ def _read_index(index_filename: str, data_filename: str) -> Index:
         with open(index_filename, "rb") as file:
             return parse_index(file.read(), index_filename)
     except FileNotFoundError as error:
-        if not os.path.exists(journal_name(index_filename)):
+        if not os.path.exists(name_journal(index_filename)):
             raise
         raise ValueError(
             f"{index_filename} is not there yet: its writer is still open, or died"

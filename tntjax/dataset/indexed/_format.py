@@ -63,7 +63,7 @@ class Index:
         return len(self.dims) - 1
 
     def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Yields of many items at once the axes, the elements and the sizes."""
+        """Yields the axes, elements and sizes of many items at once."""
         for start in range(0, len(self), BLOCK):
             dims = self.dims[start : start + BLOCK + 1]
             offsets = self.offsets[start : start + BLOCK + 1]
@@ -103,7 +103,7 @@ def parse_index(buffer: Any, name: str) -> Index:
     return index
 
 
-def leading_items(buffer: Any, name: str) -> Index:
+def parse_leading_items(buffer: Any, name: str) -> Index:
     """Makes an index of what is whole of one that was cut, or has grown too long.
 
     Raises:
@@ -156,15 +156,15 @@ def write_index(index: Index, name: str) -> None:
     os.replace(temporary, name)
 
 
-def common_axes(index: Index) -> int | None:
-    """How many axes the items have, None if not all have as many or there are none."""
+def find_common_axes(index: Index) -> int | None:
+    """Returns how many axes all items have, or None if they differ or are missing."""
     first = int(index.dims[1]) if len(index) else None
     alike = all((axes == first).all() for axes, _, _ in index.blocks())
     return first if alike else None
 
 
 def count_alike(index: Index) -> int:
-    """How many leading items have the shape of the first."""
+    """Counts the leading items that have the shape of the first."""
     count = 0
     for axes, elements, sizes in index.blocks():
         if not count:
@@ -181,8 +181,8 @@ def count_alike(index: Index) -> int:
     return count
 
 
-def shape_of(index: Index, item: int) -> tuple[int, ...]:
-    """The shape of one item; Torch's empty tensor has shape [0]."""
+def find_shape(index: Index, item: int) -> tuple[int, ...]:
+    """Finds the shape of one item; Torch's empty tensor has shape [0]."""
     first, last = index.dims[item : item + 2]
     if first != last:
         return tuple(index.sizes[first:last].tolist())
@@ -197,7 +197,7 @@ def _parse_header(buffer: Any, name: str) -> tuple[str, int, int]:
                 f"{name} is an index of fairseq's and Megatron's mapped layout, not of"
                 " Torchnet's."
             )
-        raise ValueError(f"{name} is no index of Torchnet: it starts otherwise.")
+        raise ValueError(f"{name} is not an index of Torchnet: it starts otherwise.")
     _, version, code, size, count, num_sizes = HEADER.unpack_from(buffer)
     if version != VERSION:
         raise ValueError(f"{name} has version {version}, expected {VERSION}.")
@@ -216,7 +216,7 @@ def _parse_header(buffer: Any, name: str) -> tuple[str, int, int]:
 
 
 def _has_documents(buffer: Any, count: int, num_sizes: int) -> bool:
-    """Whether a count of documents follows the header, and they the sizes."""
+    """True for the indexes of Megatron, which store a list of documents."""
     words = (len(buffer) - HEADER.size) // 8
     if words <= count + 1:
         return False
@@ -241,16 +241,16 @@ def _check_entries(index: Index, name: str) -> None:
             if falls.any():
                 raise _damaged(name, at + int(falls.argmax()))
     for axes, elements, sizes in index.blocks():
-        wrong = _wrong_items(axes, elements, sizes)
+        wrong = _find_wrong_items(axes, elements, sizes)
         if wrong.any():
             raise _damaged(name, start + int(wrong.argmax()))
         start += len(axes)
 
 
-def _wrong_items(
+def _find_wrong_items(
     axes: np.ndarray, elements: np.ndarray, sizes: np.ndarray
 ) -> np.ndarray:
-    """Which items have other than as many elements as their shape."""
+    """Finds the items whose elements are not as many as their shape says."""
     expected = np.ones(len(axes))  # float64, as a product of int64 may wrap to anything
     shaped = axes > 0
     starts = np.cumsum(axes) - axes

@@ -133,7 +133,7 @@ class IndexedDataset(IndexMap):
 
 
 def _files(fields: Any, path: Any) -> dict[str, tuple[str, str]]:
-    """`{name: (index_filename, data_filename)}` from either form of `fields`."""
+    """Makes `{name: (index_filename, data_filename)}` of either form of `fields`."""
     if path is not None:
         names = isinstance(fields, Sequence) and not isinstance(fields, str)
         if not names or not all(isinstance(name, str) for name in fields):

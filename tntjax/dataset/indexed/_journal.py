@@ -18,7 +18,7 @@ MOST_AXES = 64
 """NumPy has no more."""
 
 
-def journal_name(index_filename: str) -> str:
+def name_journal(index_filename: str) -> str:
     """Names the journal that lies beside an index while its writer is open.
 
     By whatever link the index is reached, the journal is the same.
@@ -36,8 +36,8 @@ class Entries:
         self.sizes = array("q")
 
     @classmethod
-    def of(cls, index: Index) -> "Entries":
-        """What an index holds, to go on from."""
+    def from_index(cls, index: Index) -> "Entries":
+        """Copies what an index holds, to go on from."""
         entries = cls(index.kind)
         for name in ("dims", "offsets", "sizes"):
             numbers = getattr(index, name).astype(np.int64)
@@ -53,8 +53,8 @@ class Entries:
         self.dims.append(len(self.sizes))
         self.offsets.append(stop)
 
-    def index(self) -> Index:
-        """The index so far; let go of it before adding more."""
+    def to_index(self) -> Index:
+        """Returns the index so far; let go of it before adding more."""
         parts = (self.dims, self.offsets, self.sizes)
         return Index(self.kind, *(np.asarray(part, INT64) for part in parts))
 
@@ -70,7 +70,7 @@ class Entries:
 
 def start_journal(entries: Entries, index_filename: str) -> FileIO:
     """Creates the journal, which must not exist, and notes where the writer starts."""
-    name = journal_name(index_filename)
+    name = name_journal(index_filename)
     try:
         file = open(name, "xb", buffering=0)
     except FileExistsError as error:
@@ -85,8 +85,8 @@ def start_journal(entries: Entries, index_filename: str) -> FileIO:
     return file
 
 
-def journal_record(shape: Sequence[int], stop: int) -> bytes:
-    """What is noted of an item: the number of axes, the sizes, the end."""
+def pack_record(shape: Sequence[int], stop: int) -> bytes:
+    """Packs what is noted of an item: the number of axes, the sizes, the end."""
     return struct.pack(f"<{len(shape) + 2}q", len(shape), *shape, stop)
 
 
@@ -108,7 +108,7 @@ def read_journal(index_filename: str) -> Journal | None:
     Raises:
       ValueError: if it is something else.
     """
-    name = journal_name(index_filename)
+    name = name_journal(index_filename)
     try:
         with open(name, "rb") as file:
             buffer = file.read()
@@ -118,7 +118,7 @@ def read_journal(index_filename: str) -> Journal | None:
         return None
     magic, version, code, _, count, elements = HEADER.unpack_from(buffer)
     if (magic, version) != (MAGIC, VERSION) or not 1 <= code <= len(KINDS):
-        raise ValueError(f"{name} is no journal of an IndexedDatasetWriter.")
+        raise ValueError(f"{name} is not a journal of an IndexedDatasetWriter.")
     return Journal(list(KINDS)[code - 1], count, elements, buffer[HEADER.size :])
 
 

@@ -92,8 +92,8 @@ class IndexedDatasetReader(IndexMap):
 
 
 def take_items(archive: Archive, rows: np.ndarray, field: str | None) -> Any:
-    """Items stacked, by the quickest way; `field` is their name in errors."""
-    column = archive.rows(rows) if rows.size else None
+    """Stacks items in the quickest way; `field` is their name in errors."""
+    column = archive.read_rows(rows) if rows.size else None
     if column is not None:
         return column
     allowance = Allowance()

@@ -5,11 +5,16 @@ import os
 import shutil
 
 from tntjax.dataset.indexed._archive import open_index
-from tntjax.dataset.indexed._format import KINDS, Index, leading_items, write_index
+from tntjax.dataset.indexed._format import (
+    KINDS,
+    Index,
+    parse_leading_items,
+    write_index,
+)
 from tntjax.dataset.indexed._journal import (
     Entries,
     Journal,
-    journal_name,
+    name_journal,
     read_journal,
     replay,
 )
@@ -47,7 +52,7 @@ def recover(index_filename: str | os.PathLike, data_filename: str | os.PathLike)
     """
     index_name, data_name = os.fspath(index_filename), os.fspath(data_filename)
     length = os.path.getsize(data_name)
-    index, journal = _old_index(index_name), read_journal(index_name)
+    index, journal = _read_old_index(index_name), read_journal(index_name)
     whole = index is not None and index.own_bytes == os.path.getsize(index_name)
     if index is not None and whole and index.num_bytes == length:
         # Items without elements may be noted all the same.
@@ -55,7 +60,7 @@ def recover(index_filename: str | os.PathLike, data_filename: str | os.PathLike)
             _remove_journal(index_name)
             return len(index)
     _check_names(index_name, data_name)
-    entries = _known_items(index_name, index, journal)
+    entries = _collect_items(index_name, index, journal)
     known, elements = len(entries), entries.offsets[-1]
     size = KINDS[entries.kind].itemsize
     entries.keep_up_to(length // size)
@@ -67,12 +72,12 @@ def recover(index_filename: str | os.PathLike, data_filename: str | os.PathLike)
             " archive."
         )
     if index is not None and (not whole or len(entries) < known):
-        shutil.copyfile(index_name, _unused(f"{index_name}.old"))
+        shutil.copyfile(index_name, _find_unused_name(f"{index_name}.old"))
     _cut(data_name, entries.offsets[-1] * size)
-    write_index(entries.index(), index_name)
+    write_index(entries.to_index(), index_name)
     if journal is not None and len(entries) < known:
-        name = journal_name(index_name)
-        os.rename(name, _unused(f"{name}.old"))
+        name = name_journal(index_name)
+        os.rename(name, _find_unused_name(f"{name}.old"))
     _remove_journal(index_name)
     return len(entries)
 
@@ -84,7 +89,7 @@ def _check_names(index_name: str, data_name: str) -> None:
     data_of_index = f"{os.path.splitext(index_name)[0]}.bin"
     for pair in ((index_name, data_of_index), (index_of_data, data_name)):
         same = list(map(os.path.realpath, pair)) == list(map(os.path.realpath, given))
-        if not same and _belong_together(*pair):
+        if not same and _is_archive(*pair):
             raise ValueError(
                 "recover needs the index and the data of one archive, got"
                 f" {index_name} and {data_name}, but {pair[1]} is the data of"
@@ -93,9 +98,9 @@ def _check_names(index_name: str, data_name: str) -> None:
             )
 
 
-def _belong_together(index_name: str, data_name: str) -> bool:
-    """Whether they are a whole archive, or one whose writer is open or died."""
-    if os.path.exists(journal_name(index_name)):
+def _is_archive(index_name: str, data_name: str) -> bool:
+    """True if they are a whole archive, or one whose writer is open or died."""
+    if os.path.exists(name_journal(index_name)):
         return os.path.exists(data_name)
     try:
         open_index(index_name, data_name)
@@ -104,27 +109,27 @@ def _belong_together(index_name: str, data_name: str) -> bool:
     return True
 
 
-def _old_index(index_name: str) -> Index | None:
+def _read_old_index(index_name: str) -> Index | None:
     try:
         with open(index_name, "rb") as file:
-            return leading_items(file.read(), index_name)
+            return parse_leading_items(file.read(), index_name)
     except FileNotFoundError:
         return None
 
 
-def _known_items(
+def _collect_items(
     index_name: str, index: Index | None, journal: Journal | None
 ) -> Entries:
-    """All items that the journal and the index that it goes on from speak of."""
-    name = journal_name(index_name)
+    """Collects the items of the journal and of the index that it goes on from."""
+    name = name_journal(index_name)
     if index is not None and (journal is None or len(index) > journal.count):
-        return Entries.of(index)  # its writer had closed, or there was none
+        return Entries.from_index(index)  # its writer had closed, or there was none
     if journal is None:
         raise ValueError(
             f"{index_name} is missing, and {name} is too or has nothing in it:"
             " nothing tells where items begin."
         )
-    entries = Entries(journal.kind) if index is None else Entries.of(index)
+    entries = Entries(journal.kind) if index is None else Entries.from_index(index)
     start = (entries.kind, len(entries), entries.offsets[-1])
     if start != journal[:3]:
         raise ValueError(
@@ -141,17 +146,17 @@ def _cut(data_name: str, length: int) -> None:
         file.seek(length)
         if file.read(1):
             file.seek(length)
-            with open(_unused(f"{data_name}.rest"), "xb") as rest:
+            with open(_find_unused_name(f"{data_name}.rest"), "xb") as rest:
                 shutil.copyfileobj(file, rest)
         file.truncate(length)
 
 
-def _unused(name: str) -> str:
-    """The name, or if there is a file of it the first unused of `name.1`, `name.2`."""
+def _find_unused_name(name: str) -> str:
+    """Returns the name, or if a file has it the first unused of `name.1`, `name.2`."""
     names = itertools.chain([name], (f"{name}.{n}" for n in itertools.count(1)))
     return next(name for name in names if not os.path.lexists(name))
 
 
 def _remove_journal(index_name: str) -> None:
-    if os.path.exists(journal_name(index_name)):
-        os.remove(journal_name(index_name))
+    if os.path.exists(name_journal(index_name)):
+        os.remove(name_journal(index_name))

@@ -18,7 +18,7 @@ from tntjax.dataset.indexed._torch_write import (
     TABLE,
     TENSORS,
     TORCH,
-    reads_as_list,
+    is_read_as_list,
 )
 
 _UNFINISHED = object()
@@ -72,7 +72,7 @@ def decode(data: Any, allowance: Allowance | None = None) -> Any:
 
     Returns:
       None, bool, float, str, list, dict or array. A table with keys 1 to n, or none,
-      is a list, unless `encode` wrote it of a dict. A string that is no UTF-8 is bytes.
+      is a list, unless `encode` wrote it of a dict. A string not in UTF-8 is bytes.
       A number is a float, but an int as a key if it is whole. What was one object is
       one again. A tensor is a view of its storage, as in Torch: those that share it
       change together, and one that has an element twice, as by `expand`, is read-only.
@@ -116,10 +116,10 @@ class _Stream:
             )
         if tag not in (TABLE, TORCH):
             raise ValueError(f"Torch has no type with tag {tag}: this is other data.")
-        return self.referenced(tag, depth)
+        return self.read_reference(tag, depth)
 
-    def referenced(self, tag: int, depth: int) -> Any:
-        """An object that may be met again."""
+    def read_reference(self, tag: int, depth: int) -> Any:
+        """Reads an object that may be met again."""
         index = self.integer()
         if index not in self.objects:
             if depth >= MOST_DEEP + 2 * (tag == TORCH):  # a tensor and its storage
@@ -134,7 +134,7 @@ class _Stream:
 
     def table(self, index: int, depth: int) -> Any:
         table = {}
-        for _ in range(self.length("i", 8)):
+        for _ in range(self.read_length("i", 8)):
             key = _key(self.read(depth))
             if key in table:
                 raise ValueError(f"Two keys of a table are {key!r} in Python.")
@@ -145,7 +145,7 @@ class _Stream:
         if depth - 1 + height > MOST_DEEP:  # a reference may be to a deep table
             raise _too_deep()
         value: Any = table
-        if index >= 0 and reads_as_list(table):
+        if index >= 0 and is_read_as_list(table):
             value = [table[key] for key in range(1, len(table) + 1)]
         self.heights[id(value)] = height
         return value
@@ -162,11 +162,11 @@ class _Stream:
         kind, dtype = _CLASSES[name]
         if kind == "Tensor":
             return self.tensor(dtype, depth)
-        count = self.length("q", dtype.itemsize)
+        count = self.read_length("q", dtype.itemsize)
         return np.frombuffer(self.take(count * dtype.itemsize), dtype).copy()
 
     def tensor(self, dtype: np.dtype, depth: int) -> np.ndarray:
-        axes = self.length("i", 16)
+        axes = self.read_length("i", 16)
         *numbers, offset = self.unpack(f"<{2 * axes + 1}q")
         shape, strides = numbers[:axes], numbers[axes:]
         storage = self.read(depth)
@@ -187,24 +187,24 @@ class _Stream:
         pairs = zip(shape, strides, strict=True)
         steps = [dtype.itemsize * (step if n > 1 else 1) for n, step in pairs]
         part = np.ndarray(shape, dtype, storage, (offset - 1) * dtype.itemsize, steps)
-        part.flags.writeable = not _repeats(shape, strides)
+        part.flags.writeable = not _has_repeats(shape, strides)
         return part
 
     def string(self) -> str | bytes:
-        data = bytes(self.take(self.length("i", 1)))
+        data = bytes(self.take(self.read_length("i", 1)))
         try:
             return data.decode()
         except UnicodeDecodeError:
             return data
 
     def text(self) -> str:
-        return bytes(self.take(self.length("i", 1))).decode("latin-1")
+        return bytes(self.take(self.read_length("i", 1))).decode("latin-1")
 
     def integer(self) -> int:
         return self.unpack("<i")[0]
 
-    def length(self, code: str, least: int) -> int:
-        """A count of things that take at least so many bytes each."""
+    def read_length(self, code: str, least: int) -> int:
+        """Reads a count of things that take at least so many bytes each."""
         (count,) = self.unpack(f"<{code}")
         if count < 0 or count * least > len(self.data) - self.at:
             raise ValueError(
@@ -227,8 +227,8 @@ def _too_deep() -> ValueError:
     return ValueError(f"Tables are nested more than {MOST_DEEP} times.")
 
 
-def _repeats(shape: list[int], strides: list[int]) -> bool:
-    """Whether an element may be at two places: a step leads no further than others."""
+def _has_repeats(shape: list[int], strides: list[int]) -> bool:
+    """True if an element may be at two places: a step leads no further than others."""
     reach = 0
     for step, n in sorted(zip(strides, shape, strict=True)):
         if n > 1 and step <= reach:

@@ -45,7 +45,7 @@ def encode(value: Any) -> bytes:
       The bytes.
 
     Raises:
-      TypeError: if something in it is none of these.
+      TypeError: if it holds anything else.
       ValueError: if an integer is not a float64, or something contains itself, or
         lies more than 100 deep.
 
@@ -58,8 +58,8 @@ def encode(value: Any) -> bytes:
     return bytes(writer.out)
 
 
-def reads_as_list(keys: Any) -> bool:
-    """Whether the keys of a table are 1 to n, or there are none."""
+def is_read_as_list(keys: Any) -> bool:
+    """True if the keys of a table are 1 to n, or missing."""
     known = all(type(key) is int for key in keys)
     return known and set(keys) == set(range(1, len(keys) + 1))
 
@@ -109,7 +109,7 @@ class _Writer:
         self.integers(len(data))
         self.out += data
 
-    def refers(self, value: Any, tag: int) -> bool:
+    def write_reference(self, value: Any, tag: int) -> bool:
         """Writes a reference if the object was written before."""
         self.integers(tag)
         index = self.indices.get(id(value))
@@ -122,14 +122,14 @@ class _Writer:
             raise _nested(value, "contains itself")
         if depth >= MOST_DEEP:
             raise _nested(value, "is too deep")
-        if self.refers(value, TABLE):
+        if self.write_reference(value, TABLE):
             return
         self.open.add(id(value))
         self.count += 1
         index = self.count
         if isinstance(value, Mapping):
-            entries = {_key(key): item for key, item in value.items()}
-            index = -index if reads_as_list(entries) else index
+            entries = {_convert_key(key): item for key, item in value.items()}
+            index = -index if is_read_as_list(entries) else index
         else:
             entries = dict(enumerate(value, start=1))
         self.integers(index, len(entries))
@@ -137,7 +137,7 @@ class _Writer:
             self.write(key, depth + 1)
             self.write(item, depth + 1)
         self.open.remove(id(value))
-        height = 1 + max(map(self.height, entries.values()), default=0)
+        height = 1 + max(map(self.find_height, entries.values()), default=0)
         if depth + height > MOST_DEEP:  # a reference may be to a deep table
             raise _nested(value, "is too deep")
         # Of equal tuples Python may make one, of empty ones it does, and lists that
@@ -146,8 +146,8 @@ class _Writer:
             self.remember(value, index)
             self.heights[id(value)] = height
 
-    def height(self, value: Any) -> int:
-        """How many tables are in each other here, of a value that is written."""
+    def find_height(self, value: Any) -> int:
+        """Finds how many tables are in each other in a value that is written."""
         return self.heights.get(id(value), int(isinstance(value, tuple)))
 
     def remember(self, value: Any, index: int) -> None:
@@ -157,12 +157,12 @@ class _Writer:
     def array(self, value: Any) -> None:
         array = np.asarray(value)
         if not array.shape:  # Torch has no tensor without axes
-            self.write(_scalar(array), 0)
+            self.write(_convert_scalar(array), 0)
             return
         dtype = array.dtype.newbyteorder("<")
         if dtype not in _NAMES:
             raise TypeError(_unknown(value))
-        if self.refers(value, TORCH):
+        if self.write_reference(value, TORCH):
             return
         shape = array.shape if array.shape != (0,) else ()
         strides = [step // dtype.itemsize for step in np.empty(shape, dtype).strides]
@@ -187,8 +187,8 @@ class _Writer:
         self.string(name)
 
 
-def _key(key: Any) -> Any:
-    """A key as it will be read."""
+def _convert_key(key: Any) -> Any:
+    """Converts a key to how it will be read."""
     if isinstance(key, np.generic) and not isinstance(key, np.timedelta64):
         key = key.item()
     if isinstance(key, float) and key.is_integer() and abs(key) <= MOST_EXACT:
@@ -206,7 +206,7 @@ def _nested(value: Any, what: str) -> ValueError:
     )
 
 
-def _scalar(array: np.ndarray) -> Any:
+def _convert_scalar(array: np.ndarray) -> Any:
     value = array[()]
     if not isinstance(value, np.bool_ | np.integer | np.floating):
         raise TypeError(_unknown(array))

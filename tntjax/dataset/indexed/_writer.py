@@ -13,8 +13,8 @@ from tntjax.dataset.indexed._archive import open_index
 from tntjax.dataset.indexed._format import KINDS, write_index
 from tntjax.dataset.indexed._journal import (
     Entries,
-    journal_name,
-    journal_record,
+    name_journal,
+    pack_record,
     start_journal,
 )
 from tntjax.dataset.indexed._recover import recover
@@ -79,7 +79,7 @@ class IndexedDatasetWriter:
                 f" the data, got {names[0]!r} for both."
             )
         if kind is None:
-            self._entries = Entries.of(open_index(*names))
+            self._entries = Entries.from_index(open_index(*names))
         elif kind in list(KINDS):  # which may be asked for anything
             self._entries = Entries(kind)
         else:
@@ -99,7 +99,7 @@ class IndexedDatasetWriter:
                 self._data = open(self.data_filename, "ab", buffering=0)
         except OSError:
             self._journal.close()
-            os.remove(journal_name(self.index_filename))
+            os.remove(name_journal(self.index_filename))
             raise
 
     recover = staticmethod(recover)
@@ -166,8 +166,8 @@ class IndexedDatasetWriter:
                 return
             os.fsync(self._data.fileno())
             self._close_files()
-            write_index(self._entries.index(), self.index_filename)
-            os.remove(journal_name(self.index_filename))
+            write_index(self._entries.to_index(), self.index_filename)
+            os.remove(name_journal(self.index_filename))
 
     def __enter__(self) -> "IndexedDatasetWriter":
         return self
@@ -200,7 +200,7 @@ class IndexedDatasetWriter:
             try:
                 if array.size:
                     _write_all(self._data, array.reshape(-1).view(np.uint8).data)
-                _write_all(self._journal, journal_record(shape, stop))
+                _write_all(self._journal, pack_record(shape, stop))
                 self._entries.append(shape, stop)
             except BaseException:  # a full disk, Ctrl-C: as if nothing had been added
                 self._entries.keep(count)

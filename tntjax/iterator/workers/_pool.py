@@ -53,7 +53,7 @@ class Pool:
 
     @property
     def is_closed(self) -> bool:
-        """Whether they were ended, have failed, or are those of another process."""
+        """True if they were ended, have failed, or are those of another process."""
         return self._ended is not None or self._owner != os.getpid()
 
     def close(self) -> None:
@@ -63,7 +63,7 @@ class Pool:
             self._end()
 
     def submit(self, task: Task, request: tuple[int, int, int]) -> None:
-        """Has a sample read, once a worker has little enough to do."""
+        """Asks for a sample, once a worker has little enough to do."""
         with self._wait_until(lambda: self._least_busy().free_slot() is not None):
             worker = self._least_busy()
             task.slot = worker.free_slot()
@@ -114,7 +114,7 @@ class Pool:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """One thread at a time; what breaks off in between ends the pool."""
+        """Lets one thread in at a time; what breaks off in between ends the pool."""
         with self._lock:
             if self._ended is not None:
                 raise WorkerError(f"ParallelDatasetIterator: {self._ended}.")

@@ -152,7 +152,7 @@ def _without_main_file() -> Iterator[None]:
 
 @contextlib.contextmanager
 def spawn_environment() -> Iterator[None]:
-    """What a process inherits: no accelerator, and no Ctrl-C while it imports."""
+    """Sets what spawned workers inherit: JAX on the CPU, and Ctrl-C blocked."""
     with _SPAWNING, _ctrl_c_later(), _without_main_file():
         platforms = os.environ.get("JAX_PLATFORMS")
         os.environ["JAX_PLATFORMS"] = "cpu"
@@ -171,7 +171,7 @@ def spawn_environment() -> Iterator[None]:
 
 
 def exit_error(worker: WorkerProcess) -> WorkerError:
-    """The error for a process that is gone: how it ended and what it was at."""
+    """Makes the error for a process that is gone: how it ended and what it was at."""
     worker.process.join(GRACE)
     code = worker.process.exitcode
     if code is None:
@@ -217,7 +217,7 @@ def end_processes(
     """
     if os.getpid() != owner:
         return
-    with _ctrl_c_later(), _held_soon(lock):
+    with _ctrl_c_later(), _hold_soon(lock):
         for worker in workers:
             worker.pipe.close()  # which a worker that waits for a request notices
         deadline = time.monotonic() + GRACE
@@ -232,7 +232,7 @@ def end_processes(
 
 
 @contextlib.contextmanager
-def _held_soon(lock: "threading.RLock") -> Iterator[None]:
+def _hold_soon(lock: "threading.RLock") -> Iterator[None]:
     """Holds a lock, or goes on without it if a thread is stuck that has it."""
     held = lock.acquire(timeout=GRACE)
     try:

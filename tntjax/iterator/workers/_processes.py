@@ -64,7 +64,7 @@ class ProcessRun:
         return self._length
 
     def submit(self, position: int, index: int) -> None:
-        """Has a sample read; waits while every worker has enough to do."""
+        """Asks for a sample; waits while every worker has enough to do."""
         what = f"dataset[{index}]"
         task = Task(self._arrived, position, what, timeout=self._timeout)
         self._pool.submit(task, (self._epoch, index, self._length))
@@ -75,5 +75,5 @@ class ProcessRun:
         return self._arrived.popleft()
 
     def close(self) -> None:
-        """Wants no more; what is being read will be dropped."""
+        """Gives up the rest; what is being read will be dropped."""
         self._pool.forget(self._arrived)

@@ -73,13 +73,13 @@ def _has_no_file(obj: Any) -> bool:
 
 
 def main_has_a_file() -> bool:
-    """Returns True if a worker can import the main program, unlike a session."""
+    """True if a worker can import the main program, unlike a session."""
     main = sys.modules["__main__"]
     return main.__spec__ is not None or os.path.exists(getattr(main, "__file__", ""))
 
 
 def _reduce_map(array: np.ndarray) -> Any:
-    """A call that maps the same part of the same file, or NotImplemented.
+    """Returns a call that maps the same part of the same file, or NotImplemented.
 
     What was written to a copy-on-write map is in no file, so such a map is copied.
     """

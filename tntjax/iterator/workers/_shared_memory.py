@@ -34,7 +34,7 @@ class Block:
 
     @classmethod
     def create(cls) -> "Block":
-        """Makes an empty one."""
+        """Makes an empty block."""
         if hasattr(os, "memfd_create"):
             return cls(os.memfd_create("tntjax"))
         with tempfile.TemporaryFile() as file:  # has no name either
@@ -57,21 +57,21 @@ class Block:
 
     @property
     def is_lent(self) -> bool:
-        """Whether something sees what was lent, and nobody else should write there."""
+        """True if something sees what was lent, and nobody else should write there."""
         return self._lent() is not None
 
     def close(self) -> None:
-        """Gives it back, as far as this process is concerned."""
+        """Gives the memory back, as far as this process is concerned."""
         self._map = None  # unmapped with the last view
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
     def __reduce__(self) -> tuple:
-        return _received, (reduction.DupFd(self._descriptor),)
+        return _receive_block, (reduction.DupFd(self._descriptor),)
 
 
-def _received(descriptor: Any) -> Block:
+def _receive_block(descriptor: Any) -> Block:
     return Block(descriptor.detach())
 
 
@@ -90,7 +90,7 @@ class _SamplePickler(pickle.Pickler):
 
 
 def is_jax_array(value: Any) -> bool:
-    """Says whether it is one, without importing JAX for the question."""
+    """True if a value is a JAX array; JAX is not imported for the question."""
     jax = sys.modules.get("jax")
     return jax is not None and isinstance(value, jax.Array)
 
@@ -114,7 +114,7 @@ def pack(sample: Any, block: Block | None) -> tuple[bytes, list[int]]:
     _SamplePickler(stream, protocol=5, buffer_callback=callback).dump(sample)
     sizes = [raw.nbytes for raw in large]
     if block is not None and large:
-        places, total = _layout(sizes)
+        places, total = _lay_out(sizes)
         with block.memory(total) as memory:
             for place, raw in zip(places, large, strict=True):
                 memory[place : place + raw.nbytes] = raw
@@ -127,7 +127,7 @@ def unpack(
     """Undoes `pack`; arrays that are not lent are copied out of the block."""
     if block is None or not sizes:
         return pickle.loads(pickled)
-    places, total = _layout(sizes)
+    places, total = _lay_out(sizes)
     memory = block.lend(total) if lend else block.memory(total)
     parts = [
         memory[place : place + size] for place, size in zip(places, sizes, strict=True)
@@ -135,8 +135,8 @@ def unpack(
     return pickle.loads(pickled, buffers=parts if lend else map(bytearray, parts))
 
 
-def _layout(sizes: Sequence[int]) -> tuple[list[int], int]:
-    """Where each of several arrays starts, and the length of all."""
+def _lay_out(sizes: Sequence[int]) -> tuple[list[int], int]:
+    """Finds where each of several arrays starts, and the length of all."""
     places, end = [], 0
     for size in sizes:
         places.append(end)

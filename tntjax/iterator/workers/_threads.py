@@ -28,11 +28,11 @@ class Threads:
 
     def start(self, epoch: int) -> "ThreadRun":
         """Starts reading an epoch."""
-        return ThreadRun(self._at_hand(), epoch, self._timeout)
+        return ThreadRun(self._replace_stuck(), epoch, self._timeout)
 
     def call(self, epoch: int, name: str, args: Sequence[Any], each: bool) -> list:
         """Calls a method on every worker's dataset, or on one worker's."""
-        workers = self._at_hand() if each else self._at_hand()[:1]
+        workers = self._replace_stuck() if each else self._replace_stuck()[:1]
         with ExitStack() as stack:
             runs = [ThreadRun([worker], epoch, None) for worker in workers]
             for run in runs:
@@ -44,8 +44,8 @@ class Threads:
         """Forgets the datasets."""
         self._workers = [self._new(number) for number in range(len(self._workers))]
 
-    def _at_hand(self) -> list[Worker]:
-        """The workers, with new ones in place of those that a read never left."""
+    def _replace_stuck(self) -> list[Worker]:
+        """Puts new workers in place of those that a read never left."""
         self._workers = [
             self._new(worker.number) if worker.is_stuck else worker
             for worker in self._workers
@@ -86,11 +86,11 @@ class ThreadRun:
         return self._length
 
     def submit(self, position: int, index: int) -> None:
-        """Has a sample read."""
+        """Asks for a sample."""
         self.ask("get", self._epoch, index, self._length, position=position)
 
     def ask(self, method: str, *args: Any, position: int = 0) -> None:
-        """Has a method of a worker called, of the first one that is idle."""
+        """Asks the first worker that is idle to call a method."""
         self._asked.put((position, method, args))
 
     def answer(self) -> Any:

@@ -1,12 +1,13 @@
 """What a worker does, in a thread or in a process of its own."""
 
+import contextlib
 import functools
 import os
 import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, NoReturn
 
@@ -59,23 +60,22 @@ class Worker:
 
     def get(self, epoch: int, index: int, length: int) -> Sample:
         """Reads one sample of an epoch with that many; an error says which."""
-        with self._lock:
-            self.reads = Read(f"dataset[{index}]", time.monotonic())
+        with self._reading(f"dataset[{index}]"):
+            dataset = self.dataset(epoch)
+            self._compare(dataset, epoch, length)
             try:
-                dataset = self.dataset(epoch)
-                self._compare(dataset, epoch, length)
-                return self._sample(dataset, index)
-            finally:
-                self.reads = None
+                return dataset[index]
+            except BaseException as error:
+                error.add_note(
+                    f"ParallelDatasetIterator: worker {self.number} was reading"
+                    f" dataset[{index}]."
+                )
+                raise
 
     def length(self, epoch: int) -> int:
         """Counts the samples of an epoch."""
-        with self._lock:
-            self.reads = Read("len(dataset)", time.monotonic())
-            try:
-                return len(self.dataset(epoch))
-            finally:
-                self.reads = None
+        with self._reading("len(dataset)"):
+            return len(self.dataset(epoch))
 
     def call(self, epoch: int, name: str, args: Sequence[Any]) -> Any:
         """Calls a method of the dataset."""
@@ -105,15 +105,14 @@ class Worker:
                 )
                 raise
 
-    def _sample(self, dataset: Dataset, index: int) -> Sample:
-        try:
-            return dataset[index]
-        except BaseException as error:
-            error.add_note(
-                f"ParallelDatasetIterator: worker {self.number} was reading"
-                f" dataset[{index}]."
-            )
-            raise
+    @contextlib.contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        with self._lock:
+            self.reads = Read(what, time.monotonic())
+            try:
+                yield
+            finally:
+                self.reads = None
 
     def _compare(self, dataset: Dataset, epoch: int, length: int) -> None:
         """Raises a ValueError if the worker that was asked counted otherwise."""
