@@ -117,6 +117,8 @@ class Meter(Protocol):
 
     A frozen pytree whose `add` keeps structure, shapes and dtypes, so that a meter
     can be carried through a scan. Nothing changes in place: rebind the result.
+
+    Whatever has these methods is a meter. The base `tnt.Meter` brings two of them.
     """
 
     def add(self, *args: Any, mask: ArrayLike | None = None) -> "Meter":

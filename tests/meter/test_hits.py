@@ -150,3 +150,11 @@ def test_beta_must_be_positive():
 def test_merges_only_what_measures_the_same():
     with pytest.raises(ValueError, match=r"same beta, got 1.0 and "):
         FScoreMeter().merge(FScoreMeter(beta=2.0))
+
+
+@every_meter
+def test_a_number_is_as_exact_as_a_count(make):
+    meter = make().add([0.9, 0.9, 0.9, 0.1, 0.1], [1, 0, 0, 1, 1])
+    assert meter.value()[0.5] == pytest.approx(100 / 3, rel=1e-15)
+    apart = make(num_classes=1).add([[0.9], [0.9], [0.9]], [[1], [0], [0]]).value()[0.5]
+    assert apart.dtype == np.float32

@@ -161,3 +161,31 @@ def test_runs_in_an_engine_by_metering():
         iterator=tnt.DatasetIterator(dataset),
     )
     assert state.meters["hits"].value() == 0.75
+
+
+class LargestMeter(tnt.Meter):
+    """Counts with Python's numbers, and merges in a way of its own."""
+
+    largest: Any = -np.inf
+    n: Any = 0
+
+    def add(self, value, *, mask=None):
+        return LargestMeter(jnp.maximum(self.largest, jnp.max(value)), self.n + 1)
+
+    def merge(self, other):
+        return LargestMeter(jnp.maximum(self.largest, other.largest), self.n + other.n)
+
+    def reset(self):
+        return dataclasses.replace(super().reset(), largest=np.float32(-np.inf))
+
+    def value(self):
+        return self.largest
+
+
+def test_fields_may_be_numbers_of_python():
+    meter = LargestMeter()
+    assert repr(meter) == "LargestMeter(value=-inf, n=0)"
+    fresh = meter.reset()
+    assert fresh.n.dtype == np.int32 and fresh.value() == -np.inf
+    merged = fresh.add(np.float32([1, 5])).merge(fresh.add(np.float32(2)))
+    assert repr(merged) == "LargestMeter(value=5, n=2)"

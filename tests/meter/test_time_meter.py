@@ -146,7 +146,7 @@ def test_merge_refuses_another_unit():
 def test_add_refuses_less_than_nothing():
     with pytest.raises(ValueError, match="n >= 0, got -1"):
         TimeMeter().add(-1)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"TimeMeter.add needs integer n, .* got 0\.5"):
         TimeMeter().add(0.5)
 
 

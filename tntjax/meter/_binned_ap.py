@@ -83,6 +83,6 @@ def _bounds(xp: ModuleType, counts: Count) -> tuple[Any, Any]:
         true * (true_above + 1) / (true_above + 1 + other),
     )
     positives = true.sum(-1, keepdims=True)
-    average = _ranking.total(xp, (most + least) / 2 / positives)
-    error = _ranking.total(xp, (most - least) / 2 / positives)
+    average = _ranking.sum_in_pairs(xp, (most + least) / 2 / positives)
+    error = _ranking.sum_in_pairs(xp, (most - least) / 2 / positives)
     return round_bounds(xp, average, error, counts)

@@ -71,6 +71,6 @@ def _bounds(xp: ModuleType, counts: Count) -> tuple[Any, Any]:
     (false, true), (_, true_above) = inside, above
     positives, negatives = (part.sum(-1, keepdims=True) for part in (true, false))
     chance, ties = false / negatives, true / positives
-    area = _ranking.total(xp, chance * (true_above / positives + ties / 2))
-    error = _ranking.total(xp, chance * ties / 2)
+    area = _ranking.sum_in_pairs(xp, chance * (true_above / positives + ties / 2))
+    error = _ranking.sum_in_pairs(xp, chance * ties / 2)
     return round_bounds(xp, area, error, counts)

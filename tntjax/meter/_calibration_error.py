@@ -143,16 +143,13 @@ class CalibrationErrorMeter(Meter):
         return {"expected": found.expected, "largest": found.largest}
 
     def plot(self, ax: Any = None) -> Any:
-        """Draws accuracy over confidence, and the diagonal where they agree.
-
-        Args:
-          ax: matplotlib's axes to draw into; those of a new figure if None.
+        """Draws accuracy over confidence, and the diagonal, on `ax` or a new figure.
 
         Returns:
-          The axes.
+          matplotlib's Axes.
 
         Raises:
-          ImportError: without matplotlib, if `ax` is None.
+          ImportError: if `ax` is None and matplotlib isn't installed.
         """
         ax, found = axes_of(ax, type(self).__name__), self.value()
         middles = (np.arange(self.num_bins) + 0.5) / self.num_bins

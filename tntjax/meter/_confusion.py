@@ -130,16 +130,13 @@ class ConfusionMeter(Meter):
         return {"accuracy": in_percent(accuracy), "left_out": int(self.left_out)}
 
     def plot(self, ax: Any = None) -> Any:
-        """Draws the matrix, each row scaled to its sum.
-
-        Args:
-          ax: matplotlib's axes to draw into; those of a new figure if None.
+        """Draws the matrix on `ax` or a new figure, each row scaled to its sum.
 
         Returns:
-          The axes.
+          matplotlib's Axes.
 
         Raises:
-          ImportError: without matplotlib, if `ax` is None.
+          ImportError: if `ax` is None and matplotlib isn't installed.
         """
         ax, meter = axes_of(ax, type(self).__name__), jax.device_get(self)
         image = ax.imshow(_shares(meter.counts), cmap="Blues", vmin=0, vmax=1)

@@ -8,12 +8,13 @@ from typing import Any, Self, cast, dataclass_transform
 
 import jax
 import jax.core
+import jax.numpy as jnp
 import numpy as np
 
 from tntjax._struct import describe, pytree, static
 from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._sums import Total
-from tntjax.utils import as_plain, host_or_device, host_zeros
+from tntjax.utils import as_plain, host_or_device
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
@@ -25,9 +26,9 @@ class Meter(abc.ABC):
     `value`. Nothing changes in place: `add`, `merge` and `reset` return a new meter, so
     rebind the result.
 
-    * A field is an array or a number of NumPy, another meter, or a tuple or dict of
-      these. `merge` adds them up, and `reset` makes zeros of them: define these two if
-      yours do something else.
+    * A field is an array or a number, another meter, or a tuple or dict of these.
+      `merge` adds them up, and `reset` makes zeros of them: define these two if yours
+      do something else.
     * A field of `dataclasses.field(metadata={"static": True})` is an argument: equal in
       meters that are merged.
     * `value` is called with the meter in the memory of the host, where numbers are
@@ -117,7 +118,7 @@ class Meter(abc.ABC):
           >>> tnt.MSEMeter().add(1.0, 3.0).reset()
           MSEMeter(mse=nan, n=0)
         """
-        return host_zeros(self)
+        return jax.tree.map(_zeros_like, self)
 
     def summary(self) -> dict[str, Any]:
         """Returns what `repr` shows besides `n`; called with the meter on the host.
@@ -197,6 +198,11 @@ def _read_plainly(value: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return read
 
 
+def _zeros_like(leaf: Any) -> np.ndarray:
+    dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
+    return np.zeros(np.shape(leaf), dtype)
+
+
 def _adds_itself(part: Any) -> bool:
     return isinstance(part, Count | Total) or hasattr(part, "merge")
 
@@ -234,7 +240,7 @@ def _is_readable(leaf: Any) -> bool:
             and leaf.is_fully_addressable
             and not leaf.is_deleted()
         )
-    return isinstance(leaf, np.ndarray | np.generic)
+    return isinstance(leaf, np.ndarray | np.generic | int | float)
 
 
 def _as_text(part: Any) -> str:

@@ -115,24 +115,7 @@ class MeterDict(Meter):
         return type(self)({**self.meters, **added})
 
     def merge(self, other: Self) -> Self:
-        """Returns one group for what both have seen.
-
-        Args:
-          other: another group of such meters under the same names.
-
-        Returns:
-          The merged group; computed on the host if both lie there.
-
-        Raises:
-          TypeError: if `other` is not a MeterDict.
-          ValueError: if names or the arguments of meters differ.
-
-        Example:
-          >>> from tntjax.meter import AverageValueMeter
-          >>> group = MeterDict({"a": AverageValueMeter().add(1.0)})
-          >>> group.merge(group)["a"]
-          AverageValueMeter(mean=1, std=0, n=2)
-        """
+        """Returns one group for what both have seen, of the same names."""
         check_same(self, other)
         if self.meters.keys() != other.meters.keys():
             raise ValueError(
@@ -143,16 +126,7 @@ class MeterDict(Meter):
         return type(self)(both)
 
     def reset(self) -> Self:
-        """Returns the group of the meters that have seen nothing.
-
-        Returns:
-          A group of the same meters.
-
-        Example:
-          >>> from tntjax.meter import AverageValueMeter
-          >>> int(MeterDict({"a": AverageValueMeter().add(1.0)}).reset()["a"].n)
-          0
-        """
+        """Returns the group of the meters that have seen nothing."""
         meters = {name: meter.reset() for name, meter in self.meters.items()}
         return type(self)(meters)
 

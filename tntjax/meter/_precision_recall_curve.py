@@ -60,20 +60,15 @@ class PrecisionRecallCurveMeter(MeterOfScores):
         return _ranking.measure(self, _curve)
 
     def plot(self, ax: Any = None) -> Any:
-        """Draws the curve with matplotlib, in steps, as it isn't straight between.
+        """Draws the curve with matplotlib on `ax`, or on a new figure.
 
-        Args:
-          ax: the Axes to draw on; on a new figure if None.
+        It is drawn in steps, as it is not straight between its points.
 
         Returns:
-          The Axes.
+          matplotlib's Axes.
 
         Raises:
           ImportError: if `ax` is None and matplotlib isn't installed.
-
-        Example:
-          >>> meter = PrecisionRecallCurveMeter().add([0.2, 0.9], [0, 1])
-          >>> meter.plot()  # doctest: +SKIP
         """
         curve = self.value()
         return _plot.draw_curve(

@@ -69,19 +69,10 @@ class RateMeter:
     def merge(self, other: "RateMeter") -> "RateMeter":
         """Adds the units and the time of another, as of two workers.
 
-        Args:
-          other: another such meter; its time up to now counts.
-
-        Returns:
-          The merged meter, whose rate is that of one worker in the mean. It runs if
-          this one does.
+        Its time up to now counts. The merged meter runs if this one does.
 
         Raises:
           TypeError: if `other` is not a RateMeter.
-
-        Example:
-          >>> RateMeter().add(2).merge(RateMeter().add(3)).n
-          5
         """
         check_same(self, other)
         return RateMeter(self.time.merge(other.time))

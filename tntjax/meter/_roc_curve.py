@@ -60,19 +60,13 @@ class ROCCurveMeter(MeterOfScores):
         return _ranking.measure(self, _curve)
 
     def plot(self, ax: Any = None) -> Any:
-        """Draws the curve with matplotlib.
-
-        Args:
-          ax: the Axes to draw on; on a new figure if None.
+        """Draws the curve with matplotlib on `ax`, or on a new figure.
 
         Returns:
-          The Axes.
+          matplotlib's Axes.
 
         Raises:
           ImportError: if `ax` is None and matplotlib isn't installed.
-
-        Example:
-          >>> ROCCurveMeter().add([0.2, 0.9], [0, 1]).plot()  # doctest: +SKIP
         """
         curve = self.value()
         return _plot.draw_curve(

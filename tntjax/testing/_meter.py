@@ -69,7 +69,11 @@ def check_methods(subject: Subject) -> None:
     if not isinstance(meter, Meter):
         methods = ("add", "merge", "reset", "value")
         missing = [method for method in methods if not hasattr(meter, method)]
-        fail(law, f"it has no {', '.join(missing)}.", "Write these methods.")
+        fail(
+            law,
+            f"it has no {', '.join(missing)}.",
+            "Derive it from tnt.Meter, or write these methods.",
+        )
     if jax.tree_util.all_leaves([meter]):
         fail(
             f"{name} breaks the law 'a meter is a pytree of arrays'",

@@ -74,8 +74,8 @@ def _count(
     leaves = (counts, n, scores.astype(jnp.float32), targets, mask)
     counts, n, scores, targets, mask = gather(leaves)
     place = jnp.searchsorted(edges, scores, side="right")  # [B]
-    place = jnp.where(jnp.isnan(scores), counts.low.shape[0] - 1, place)
-    seen = jnp.ones(scores.shape, jnp.int32)
+    place = jnp.where(jnp.isnan(scores), counts.low.shape[0] - 1, place)  # the last
+    seen = jnp.ones(scores.shape, jnp.int32)  # [B]
     if mask is not None:
         seen = seen * mask
     cells = 2 * place + targets.astype(jnp.int32)  # [B] in the flattened counts
@@ -110,10 +110,10 @@ def round_bounds(
     Each term is some ten roundings from exact, and sums in pairs add one a level. Both
     are NaN if a score was.
     """
-    words = counts.low | counts.high
+    words = counts.low | counts.high  # above 0 where something was counted
     roundings = 16 + int(words.shape[-2]).bit_length()
     error = error + roundings * 2.0**-24
-    spoiled = (words[..., -1, :] > 0).any(-1)
+    spoiled = (words[..., -1, :] > 0).any(-1)  # by a NaN, which has a bin of its own
     return tuple(
         xp.where(spoiled, np.nan, part).astype(np.float32) for part in (value, error)
     )

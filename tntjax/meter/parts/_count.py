@@ -96,14 +96,14 @@ def tally(counts: Count, cells: jax.Array, amount: Any = 1) -> Count:
       The new counts.
     """
     counts, cells, amount = gather((counts, cells, amount))
-    shape, cells = counts.low.shape, cells.reshape(-1)
+    shape, cells = counts.low.shape, cells.reshape(-1)  # [N]
     low, high = (jnp.asarray(word).reshape(-1) for word in (counts.low, counts.high))
     amount = jnp.broadcast_to(jnp.asarray(amount, jnp.uint32).reshape(-1), cells.shape)
-    before = _at(low, cells)
+    before = _at(low, cells)  # [N]
     # The amount itself, in a form that has to read the cells first: or else XLA keeps
     # a copy of them all to read after the scatter.
     amount = jnp.minimum(amount, amount | before)
-    total = low.at[cells].add(amount, mode="drop")
+    total = low.at[cells].add(amount, mode="drop")  # of all cells, wraps around
     # A cell that became smaller ran over. All things in a cell agree on what to set.
     over = _at(total, cells) < before
     high = high.at[cells].set(_at(high, cells) + over.astype(jnp.uint32), mode="drop")
@@ -122,7 +122,7 @@ def _words(count: Any) -> tuple[Any, Any]:
 @host_or_device
 def _plus(xp: ModuleType, mine: tuple, others: tuple) -> tuple[Any, Any]:
     low = mine[0] + others[0]
-    return low, mine[1] + others[1] + (low < others[0]).astype(np.uint32)
+    return low, mine[1] + others[1] + (low < others[0]).astype(np.uint32)  # the carry
 
 
 @host_or_device
@@ -134,7 +134,7 @@ def _minus(xp: ModuleType, mine: tuple, others: tuple) -> tuple[Any, Any]:
 @host_or_device
 def _cumsum(xp: ModuleType, low: Any, high: Any) -> tuple[Any, Any]:
     total = xp.cumsum(low, -1, dtype=np.uint32)
-    over = (total < low).astype(np.uint32)
+    over = (total < low).astype(np.uint32)  # where the sum of low words ran over
     return total, xp.cumsum(high + over, -1, dtype=np.uint32)
 
 

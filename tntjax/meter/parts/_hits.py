@@ -55,7 +55,7 @@ class MeterOfHits(Meter):
         vars(self).update(thresholds=thresholds, num_classes=classes)
         if self.hits is None:
             apart = () if classes is None else (classes,)
-            cells = Count.zeros((len(thresholds or (None,)), *apart))
+            cells = Count.zeros((len(thresholds or (None,)), *apart))  # [T] or [T, K]
             hits = Hits(cells, cells, Count.zeros(apart), Count.zeros(()))
             vars(self).update(hits=hits)
 
@@ -124,7 +124,7 @@ class MeterOfHits(Meter):
         keys = self.thresholds or ("best",)
         if self.num_classes is None:
             return {key: percent[..., place] for place, key in enumerate(keys)}
-        percent = percent.astype(np.float32)
+        percent = percent.astype(np.float32)  # arrays of classes stay small
         return {key: percent[..., place, :] for place, key in enumerate(keys)}
 
     def summary(self) -> dict[str, Any]:
@@ -205,12 +205,12 @@ def _count(
     """Counts a batch in."""
     rows, classes = output.shape[:-1], output.shape[-1]  # [..., K]
     seen = jnp.broadcast_to(seen, rows)
-    numbers = jnp.arange(classes, dtype=jnp.int32)
+    numbers = jnp.arange(classes, dtype=jnp.int32)  # [K]
     if target.shape == output.shape:
         actual = target > 0
     else:
-        actual = target[..., None] == numbers
-    actual = actual & seen[..., None]
+        actual = target[..., None] == numbers  # one-hot, [..., K]
+    actual = actual & seen[..., None]  # [..., K]
     if thresholds is None:
         predicted = [best_class(output)[..., None] == numbers]
     else:
@@ -218,10 +218,10 @@ def _count(
         output = output.astype(jnp.promote_types(output.dtype, jnp.float32))
         predicted = [output >= threshold for threshold in thresholds]
     predicted = [each & seen[..., None] for each in predicted]  # T times [..., K]
-    axes = tuple(range(len(rows))) if apart else None
+    axes = tuple(range(len(rows))) if apart else None  # None: all classes together
     total = functools.partial(jnp.sum, axis=axes, dtype=jnp.int32)
-    both = jnp.stack([total(each & actual) for each in predicted])
-    marked = jnp.stack([total(each) for each in predicted])
+    both = jnp.stack([total(each & actual) for each in predicted])  # [T] or [T, K]
+    marked = jnp.stack([total(each) for each in predicted])  # [T] or [T, K]
     return Hits(
         both=hits.both + both,
         predicted=hits.predicted + marked,

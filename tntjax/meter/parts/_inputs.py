@@ -32,7 +32,7 @@ def narrow(array: Any) -> Any:
 
     Integers on the host that do not fit into int32 become float32.
     """
-    on_host = not isinstance(array, jax.Array)
+    on_host = not isinstance(array, jax.Array)  # JAX's own fit already
     if not on_host or jax.dtypes.canonicalize_dtype(array.dtype) == array.dtype:
         return array
     least, most = np.min(array, initial=0), np.max(array, initial=0)
@@ -87,11 +87,11 @@ def refuse(
     Raises:
       ValueError: if a value is bad.
     """
-    seen = _read_at_once(values)
+    seen = _read_at_once(values)  # None if that would wait
     kept = np.True_ if mask is None else _read_at_once(mask)
     if seen is None or kept is None:
         return
-    bad = is_bad(seen) & kept
+    bad = is_bad(seen) & kept  # broadcast to each other
     if bad.any():
         first = np.broadcast_to(seen, bad.shape)[bad][0]
         raise ValueError(f"{needs}, got {first}.{hint and ' ' + hint}")
@@ -140,7 +140,9 @@ def as_counts(n: Any, shape: tuple[int, ...], name: str, mask: Any = None) -> An
     counted, kept = _read_at_once(n), np.True_ if mask is None else _read_at_once(mask)
     if counted is not None and kept is not None:
         counted = np.where(kept, counted, 0)
-        times = math.prod(shape) // max(1, counted.size)
+        times = math.prod(shape) // max(
+            1, counted.size
+        )  # each entry stands for so many
         if (total := int(counted.sum(dtype=np.int64)) * times) >= 2**31:
             raise ValueError(
                 f"{name} needs n that sum to less than 2**31 in one add, got a sum of"
@@ -159,5 +161,5 @@ def as_weighted(
 
 def spread_counts(weight: Any, mask: Any, shape: tuple[int, ...]) -> jax.Array:
     """Broadcasts how often each row counts to int32 of the shape, 0 where masked."""
-    weight = jnp.broadcast_to(weight.astype(jnp.int32), shape)
+    weight = jnp.broadcast_to(weight.astype(jnp.int32), shape)  # [...]
     return weight if mask is None else jnp.where(mask, weight, 0)

@@ -35,7 +35,7 @@ def as_examples(output: Any, target: Any, mask: Any, name: str) -> tuple[Any, An
             f" output {describe(scores)} and target {describe(targets)}. For scores of"
             " several classes use mAPMeter, or a meter for each class."
         )
-    scores, targets = scores.reshape(-1), targets.reshape(-1)
+    scores, targets = scores.reshape(-1), targets.reshape(-1)  # [B]
     mask = as_rows(mask, scores.shape, name)
     return scores, as_positive(targets, mask, name), mask
 
@@ -54,7 +54,7 @@ def as_class_numbers(numbers: Any) -> Any:
     if numbers.dtype == np.int32:
         return numbers
     if not np.can_cast(numbers.dtype, np.int32):
-        least = max(-1, jnp.iinfo(numbers.dtype).min)
+        least = max(-1, jnp.iinfo(numbers.dtype).min)  # 0 of unsigned ones
         numbers = namespace(numbers).clip(numbers, least, 2**31 - 1)
     return numbers.astype(np.int32)
 
@@ -135,7 +135,7 @@ def check_probabilities(output: Any, target: Any, mask: Any, meter: str) -> None
     least = jnp.finfo(jnp.float32).eps
     if jnp.issubdtype(output.dtype, jnp.floating):
         least = max(least, jnp.finfo(output.dtype).eps)
-    beyond = 4 * float(least)
+    beyond = 4 * float(least)  # a sum of exponentials is off by some roundings
     refuse(
         output,
         lambda output: (output < -beyond) | (output > 1 + beyond),
@@ -171,7 +171,7 @@ def best_class(output: jax.Array) -> jax.Array:
     # best of a few neighbours, then their place; and there a maximum may miss a NaN.
     *rows, classes = output.shape
     width = math.gcd(classes, 8)
-    parts = output.reshape(*rows, classes // width, width)
+    parts = output.reshape(*rows, classes // width, width)  # [..., K / width, width]
     part = jnp.argmax(parts.max(-1), -1)[..., None]  # [..., 1]
     scores = jnp.take_along_axis(parts, part[..., None], -2)[..., 0, :]  # [..., width]
     best = part[..., 0] * width + jnp.argmax(scores, -1)  # [...]

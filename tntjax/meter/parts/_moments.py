@@ -34,20 +34,20 @@ def of_batch(value: jax.Array, weight: jax.Array) -> tuple[Moments, jax.Array]:
     spread that is to be measured. So all is measured from one of the values; and from
     there once more, as that one may be far from the mean and much larger.
     """
-    counts = weight > 0
+    counts = weight > 0  # [...]
     center = jnp.max(value, initial=-jnp.inf, where=counts)
     center = jnp.where(jnp.isfinite(center), center, 0)
     # a value that counts zero times may be anything, and NaN * 0 would be NaN
-    offset, lost = two_sum(jnp, jnp.where(counts, value, center), -center)
+    offset, lost = two_sum(jnp, jnp.where(counts, value, center), -center)  # [...]
     count, factor = weight.sum(dtype=jnp.int32), weight.astype(value.dtype)
 
     def average(numbers: jax.Array) -> jax.Array:
         return (factor * numbers).sum() / jnp.maximum(count, 1).astype(value.dtype)
 
-    first = average(offset)
+    first = average(offset)  # the mean, from the center
     away = (offset - first) + lost
     second = jnp.where(jnp.isfinite(first), average(away), 0)
-    away = away - second
+    away = away - second  # [...], from the mean
     mean, rest = two_sum(jnp, center, first)
     m2 = (factor * away**2).sum()  # NaN if a value isn't finite
     return Moments(Count.of(count), mean, m2, rest + second, jnp.zeros_like(m2)), away
@@ -57,7 +57,7 @@ def combine(xp: ModuleType, mine: Moments, others: Moments) -> Moments:
     """Merges two sets of moments by Chan's rule."""
     dtype = mine.mean.dtype
     n, n_other = mine.n.floats().astype(dtype), others.n.floats().astype(dtype)
-    total = xp.maximum(n + n_other, 1)
+    total = xp.maximum(n + n_other, 1)  # a sum of nothing is divided by 1
     part, share = n / total, n_other / total
     # an empty side must change nothing, not even beside an infinite mean
     distance = xp.where(n_other > 0, others.mean - mine.mean, 0).astype(dtype)

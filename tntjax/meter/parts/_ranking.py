@@ -87,16 +87,16 @@ def _measure_on_host(
 ) -> Any:
     if n.ndim:
         stack = zip(scores, targets, weights, n, strict=True)
-        return _stacked([_measure_on_host(compute, *each) for each in stack])
+        return _stack([_measure_on_host(compute, *each) for each in stack])
     if scores.ndim == 2:
         classes = zip(scores.T, targets.T, strict=True)
         each = [_measure_on_host(compute, *pair, weights, n) for pair in classes]
-        return _stacked(each)
-    rows = scores[:n], targets[:n], weights[:n]
+        return _stack(each)
+    rows = scores[:n], targets[:n], weights[:n]  # without free slots
     return compute(np, _points_on_host(*rows, slots=len(scores)))
 
 
-def _stacked(trees: list) -> Any:
+def _stack(trees: list) -> Any:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 
 
@@ -107,30 +107,30 @@ def _points_on_host(scores: Any, targets: Any, weights: Any, slots: int) -> Poin
     if len(scores) == 0:
         nan, rows = np.full(1, np.nan), np.array([slots])
         return Points(nan, nan, nan, nan, rows)
-    order, ends = _descending(scores)
-    hits = np.cumsum(targets[order], dtype=np.float64)[ends]
+    order, ends = _sort_falling(scores)  # [n], [P]
+    hits = np.cumsum(targets[order], dtype=np.float64)[ends]  # [P]
     if (weights == 1).all():
         true, false = hits, ends + 1 - hits
     else:
         weights, above = weights[order].astype(np.float64), targets[order]
-        true = np.cumsum(np.where(above, weights, 0))[ends]
+        true = np.cumsum(np.where(above, weights, 0))[ends]  # [P]
         false = np.cumsum(np.where(above, 0, weights))[ends]
-    nan = np.float32(np.nan if np.isnan(scores).any() else 0)
+    nan = np.float32(np.nan if np.isnan(scores).any() else 0)  # spoils what it joins
     repeats = np.diff(ends, prepend=-1)
-    repeats[-1] += slots - len(scores)
+    repeats[-1] += slots - len(scores)  # free slots repeat the last point
     sums = (hits + nan, true + nan, false + nan)
     return Points(*sums, scores[order[ends]] + nan, repeats)
 
 
-def _descending(scores: Any) -> tuple[Any, Any]:
+def _sort_falling(scores: Any) -> tuple[Any, Any]:
     """Finds the order of falling scores, the first of equals first, and the ends.
 
     Sorts one integer for each score, its bits before its position: NumPy sorts plain
     numbers several times faster than it finds the order of an array.
     """
     bits = (scores + np.float32(0)).view(np.int32)  # + 0 makes one zero of two
-    rising = np.where(bits < 0, bits ^ np.int32(2**31 - 1), bits)
-    keys = (~rising).astype(np.int64) << 32
+    rising = np.where(bits < 0, bits ^ np.int32(2**31 - 1), bits)  # as the scores do
+    keys = (~rising).astype(np.int64) << 32  # the highest score first
     keys |= np.arange(len(scores))
     keys.sort()
     falling = keys >> 32
@@ -145,22 +145,23 @@ def _measure_traced(
         return compute(jnp, _points_traced(scores, targets, weights, n))
 
     if scores.ndim == 2:
-        one = jax.vmap(one, in_axes=1)
+        one = jax.vmap(one, in_axes=1)  # over classes, [slots, K]
     return one(scores, targets)
 
 
 def _points_traced(scores: Any, targets: Any, weights: Any, n: Any) -> Points:
     slots = scores.shape[0]
     # Rows without weight, as those of free slots, go to the end and count for nothing.
-    kept = weights != 0
+    kept = weights != 0  # [slots]
     lowest = jnp.min(scores, initial=jnp.inf, where=kept)
     spoiled = (n > slots) | jnp.any(kept & jnp.isnan(scores)) | ~kept.any()
-    signed = jnp.where(targets, weights, -weights)
+    signed = jnp.where(targets, weights, -weights)  # one array to sort along, not two
     falling, signed = jax.lax.sort(
         (jnp.where(kept, -scores, jnp.inf), signed), num_keys=1
     )
-    last = jnp.append(falling[1:] != falling[:-1], True)
+    last = jnp.append(falling[1:] != falling[:-1], True)  # of rows of equal score
     position = jnp.arange(slots, dtype=jnp.int32)
+    # [slots], where the rows of each row's score end
     ends = jax.lax.cummin(jnp.where(last, position, slots), reverse=True)
     nan = jnp.where(spoiled, jnp.nan, 0).astype(jnp.float32)
     hits, true, false = (
@@ -170,17 +171,17 @@ def _points_traced(scores: Any, targets: Any, weights: Any, n: Any) -> Points:
     return Points(hits, true, false, jnp.maximum(-falling, lowest) + nan, None)
 
 
-def steps(xp: ModuleType, values: Any) -> Any:
-    """Returns by how much each value is above the one before it, the first above 0."""
-    return values - before(xp, values)
+def difference(xp: ModuleType, values: Any) -> Any:
+    """Subtracts from each value the one before it, 0 from the first."""
+    return values - shift(xp, values)
 
 
-def before(xp: ModuleType, values: Any) -> Any:
+def shift(xp: ModuleType, values: Any) -> Any:
     """Returns the value before each, 0 before the first."""
     return xp.concatenate([xp.zeros(1, values.dtype), values[:-1]])
 
 
-def total(xp: ModuleType, values: Any) -> Any:
+def sum_in_pairs(xp: ModuleType, values: Any) -> Any:
     """Sums over the last axis in pairs, pairs of pairs, and so on, as NumPy does."""
     if xp is np:
         return values.sum(-1)
@@ -197,10 +198,10 @@ def area(xp: ModuleType, points: Points) -> Any:
     By trapezia, as rows of equal scores are passed along a straight line.
     """
     true, false = points.true, points.false
-    heights = (true + before(xp, true)) / 2
+    heights = (true + shift(xp, true)) / 2  # [P]
     # divided before they are summed, as the products are large
-    parts = (steps(xp, false) / false[-1]) * (heights / true[-1])
-    return total(xp, parts).astype(np.float32)
+    parts = (difference(xp, false) / false[-1]) * (heights / true[-1])
+    return sum_in_pairs(xp, parts).astype(np.float32)
 
 
 def precision(points: Points) -> Any:
@@ -214,8 +215,8 @@ def average_precision(
     """Returns the mean precision at the positive rows, [] float32."""
     counted = points.true if convention == "standard" else points.hits
     of = counted[-1] if convention == "standard" else xp.maximum(counted[-1], 1)
-    parts = (steps(xp, counted) / of) * precision(points)
-    return total(xp, parts).astype(np.float32)
+    parts = (difference(xp, counted) / of) * precision(points)
+    return sum_in_pairs(xp, parts).astype(np.float32)
 
 
 def summarize(meter: Any, key: str, compute: Callable) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def reset(meter: AnyMeter) -> AnyMeter:
 def join_columns(meter: Any, row: tuple[int, ...]) -> tuple[Any, Any, Any, Any]:
     """Returns scores, targets, weights, each as one array, and the number of rows."""
     if meter.capacity is not None:
-        return *_columns(meter).values(), meter.n.integers()
+        return *_columns(meter).values(), meter.n.integers()  # free slots included
     columns = [
         namespace(*getattr(meter, name)).concatenate((empty, *getattr(meter, name)))
         for name, empty in _empty(0, row).items()
@@ -141,7 +141,7 @@ def _put(columns: Columns, n: Count, rows: Columns, mask: Any) -> tuple:
     """Fills slots from number `n` on, and counts the rows."""
     columns, n, rows, mask = gather((columns, n, rows, mask))
     size, slots = (len(jax.tree.leaves(tree)[0]) for tree in (rows, columns))
-    first = jnp.minimum(n.integers(), slots)
+    first = jnp.minimum(n.integers(), slots)  # the first free slot
     if mask is None:
         # What comes with too many rows goes anywhere: it won't be read.
         def put(column: Any, row: Any) -> Any:
@@ -149,7 +149,7 @@ def _put(columns: Columns, n: Count, rows: Columns, mask: Any) -> tuple:
             return jax.lax.dynamic_update_slice_in_dim(column, row, first, 0)
 
         return jax.tree.map(put, columns, rows), n + np.int32(size)
-    mask = jnp.broadcast_to(mask, (size,))
+    mask = jnp.broadcast_to(mask, (size,))  # [B]
     # [B], the slot of each row; what is masked goes past the end and is dropped
     places = jnp.where(mask, first + jnp.cumsum(mask, dtype=jnp.int32) - 1, slots)
 
@@ -172,7 +172,7 @@ def _behind(columns: Columns, n: Count, rows: Columns, count: Count) -> tuple:
 
 
 def _behind_on_host(columns: Columns, n: Count, rows: Columns, count: Count) -> tuple:
-    first, size = int(n), int(count)
+    first, size = int(n), int(count)  # mine end there, and so many come behind
 
     def put(column: Any, row: Any) -> Any:
         column = column.copy()
@@ -194,8 +194,8 @@ def _grow(meter: Any, rows: Columns, mask: Any) -> Any:
         name: np.array(rows[name], dtype, copy=True) for name, dtype in DTYPES.items()
     }
     if mask is not None:
-        mask = np.broadcast_to(np.asarray(mask), kept["weights"].shape)
-        kept = {name: row[mask] for name, row in kept.items()}
+        mask = np.broadcast_to(np.asarray(mask), kept["weights"].shape)  # [B]
+        kept = {name: row[mask] for name, row in kept.items()}  # the rows that count
     return _join(meter, kept)
 
 

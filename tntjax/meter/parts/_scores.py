@@ -153,7 +153,7 @@ class MeterOfClasses(Meter):
         if scores.ndim < 2 and scores.shape == targets.shape:
             shape = (1, -1) if (self.num_classes or 1) > 1 else (-1, 1)
             scores, targets = scores.reshape(shape), targets.reshape(shape)  # [B, K]
-        wanted = (scores.shape[0], classes or scores.shape[-1])
+        wanted = (scores.shape[0], classes or scores.shape[-1])  # [B, K]
         if not scores.shape == targets.shape == wanted:
             raise ValueError(
                 f"{name} needs output [B, {classes or 'K'}], a score for each class,"
@@ -170,7 +170,10 @@ class MeterOfClasses(Meter):
     def merge(self, other: Self) -> Self:
         """Puts the examples of another meter behind; the capacity stays the same."""
         check_same(self, other)
-        mine, others = self._known_classes(), other._known_classes()
+        mine, others = (
+            self._known_classes(),
+            other._known_classes(),
+        )  # None: empty, so open
         if None not in (mine, others) and mine != others:
             raise ValueError(
                 f"{type(self).__name__}.merge needs two meters of as many classes, got"
@@ -185,7 +188,7 @@ class MeterOfClasses(Meter):
 
 def _as_weights(weight: Any, scores: Any, mask: Any, name: str) -> Any:
     """Returns the weight of each example, float32 [B]; the mask is one of `as_rows`."""
-    size = scores.shape[:1]
+    size = scores.shape[:1]  # [B]
     weight = as_floats(1 if weight is None else weight, np.float32, name, "weights")
     weight = over_rows(without_last_axis(weight), size, f"{name}: weight")
     refuse(

@@ -79,7 +79,7 @@ class Mean:
 def two_sum(xp: ModuleType, a: Any, b: Any) -> tuple[Any, Any]:
     """Returns the rounded sum, and what rounding took off it, exactly (Knuth)."""
     total = a + b
-    added = total - a
+    added = total - a  # what of b arrived
     lost = (a - (total - added)) + (b - added)
     return total, xp.where(xp.isfinite(total), lost, 0)  # not NaN beside infinity
 
@@ -100,7 +100,7 @@ def _plus(xp: ModuleType, mine: tuple, others: tuple) -> tuple[Any, Any]:
 def _add(
     total: Total, n: Count, values: Any, weight: Any, mask: Any
 ) -> tuple[Total, Count]:
-    means = np.ndim(total.sum)
+    means = np.ndim(total.sum)  # axes of the mean; those before are rows
     rows = values.shape[: values.ndim - means]
     weight = spread_counts(weight, mask, rows)  # [*rows]
     seen = weight.reshape(rows + (1,) * means)
