@@ -72,11 +72,17 @@ GROUPS = optax.partition(
 )
 
 
+HALVED = tnt.chain(
+    tnt.Hooks(on_forward=lambda state: state.replace(output=state.output / 2)), HOOKS
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     engine: type = tnt.SGDEngine
     how: tuple = ()
     policy: str = "include-last"
+    hooks: tnt.Hooks = HOOKS
 
     def run(self, problem, **how):
         key = jax.random.key(3)
@@ -94,7 +100,7 @@ class Case:
         }
         if self.engine is tnt.SGDEngine:
             job.setdefault("lr", 0.1)
-        return self.engine(HOOKS).train(**job, **how)
+        return self.engine(self.hooks).train(**job, **how)
 
 
 STATEFUL = (
@@ -110,6 +116,8 @@ CASES = {
     "learnable": Case(how=(*LEARNABLE, ("lr_criterion", 0.5))),
     "pieces": Case(how=(("accumulate", 3),)),
     "padded pieces": Case(how=(("accumulate", 3),), policy="pad-last"),
+    "halved": Case(hooks=HALVED),
+    "halved pieces": Case(how=(("accumulate", 3),), policy="pad-last", hooks=HALVED),
     "adam": Case(tnt.OptimEngine, (("optimizer", ADAM),)),
     "momentum": Case(tnt.OptimEngine, (("optimizer", MOMENTUM),), "skip-last"),
     "groups": Case(tnt.OptimEngine, (("optimizer", GROUPS),)),
@@ -177,5 +185,6 @@ def test_the_table_tells_its_cases_apart(eager):
     same = {"plain", "padded", "mean", "pieces", "padded pieces"}  # to rounding
     alike = [values[name] for name in same]
     assert max(alike) - min(alike) < 1e-3
+    assert abs(values["halved"] - values.pop("halved pieces")) < 1e-3
     others = [round(v, 3) for name, v in values.items() if name not in same]
     assert len({*others, round(values["plain"], 3)}) == len(others) + 1

@@ -83,7 +83,7 @@ def as_plain(state: State) -> State:
             plain[name] = int(count)
     for name in RATES:
         if getattr(rate := getattr(state, name), "ndim", None) == 0:
-            plain[name] = float(rate)
+            plain[name] = read_number(np.asarray(rate))
     return state.replace(**plain) if plain else state
 
 
@@ -111,9 +111,14 @@ def read_on_host(tree: Any, place: tuple = ()) -> Any:
             return jax.tree.map(array, value)
         value = array(value)
         number = isinstance(value, np.ndarray) and not value.ndim
-        return value.item() if number else value
+        return read_number(value) if number else value
 
     return jax.tree.map(node, tree, is_leaf=lambda value: isinstance(value, Meter))
+
+
+def read_number(array: np.ndarray) -> Any:
+    """Returns a Python number; a float32 with its shortest decimals, such as 0.1."""
+    return float(str(array)) if array.dtype == np.float32 else array.item()
 
 
 def claim_buffers(leaves: list[jax.Array]) -> list[jax.Array]:

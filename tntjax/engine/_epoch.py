@@ -11,6 +11,7 @@ import numpy as np
 
 from tntjax.engine._call import Batches, Calls, Kept, find_calls
 from tntjax.engine._carry import as_carry, as_plain, claim_buffers
+from tntjax.engine._check import check_width
 from tntjax.engine._fire import run_on_host
 from tntjax.engine._hooks import Hooks, Scheduled
 from tntjax.engine._mesh import Placement
@@ -165,6 +166,7 @@ class Epoch:
         placed: dict[int, Any] = {}
         for chunk in self._iterator.chunks(self._epoch, self._start, room):
             self._fed = self._fed or any(leaf.size for leaf in jax.tree.leaves(chunk))
+            check_width(chunk.xs)
             size = sum(leaf.nbytes for leaf in jax.tree.leaves(chunk.xs))
             steps, count = run.plan.steps(len(chunk), size // len(chunk)), None
             if steps.length > steps.count:

@@ -90,16 +90,15 @@ class Placement:
 
     def _shardings(self, heavy: dict[str, Any]) -> dict[str, Any]:
         """For each leaf its sharding."""
-        leaves = jax.tree_util.tree_leaves_with_path(heavy["params"])
         places = {
-            (jax.tree_util.keystr(path), leaf.shape): self._place(path, leaf)
-            for path, leaf in leaves
+            (path, leaf.shape): self._place(path, leaf)
+            for path, leaf in jax.tree_util.tree_leaves_with_path(heavy["params"])
         }
 
         def place(path: Any, leaf: Any) -> NamedSharding:
-            ends = (jax.tree_util.keystr(path[k:]) for k in range(len(path) + 1))
-            found = (places.get((end, leaf.shape)) for end in ends)
-            return next((p for p in found if p is not None), self._everywhere)
+            ends = ((path[k:], leaf.shape) for k in range(len(path) + 1))
+            found = next((end for end in ends if end in places), None)
+            return self._everywhere if found is None else places[found]
 
         return jax.tree_util.tree_map_with_path(place, heavy)
 

@@ -69,7 +69,7 @@ def _value(value: Any) -> str:
     if getattr(value, "shape", None) == () and _is_there(value):
         kinds = (np.number, np.bool_)
         if any(jnp.issubdtype(value.dtype, kind) for kind in kinds):
-            return str(np.asarray(value).item())
+            return str(np.asarray(value))
     return describe(value)
 
 
