@@ -131,7 +131,14 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def eager(problem):
-    return {name: case.run(problem, jit=False) for name, case in CASES.items()}
+    """Each case run step by step in Python, when it is asked for."""
+
+    class Eager(dict):
+        def __missing__(self, name):
+            self[name] = CASES[name].run(problem, jit=False)
+            return self[name]
+
+    return Eager()
 
 
 def assert_same(state, expected):
@@ -150,15 +157,23 @@ def assert_same(state, expected):
     np.testing.assert_array_equal(*keys)
 
 
-@pytest.mark.parametrize("steps_per_call", [1, 3, "auto"])
-@pytest.mark.parametrize("name", CASES)
+def all_but(*fast):
+    """The names of all cases, slow but for some."""
+    slow = pytest.mark.slow
+    return [pytest.param(name, marks=[slow] * (name not in fast)) for name in CASES]
+
+
+@pytest.mark.parametrize(
+    "steps_per_call", [1, 3, pytest.param("auto", marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("name", all_but("all"))
 def test_compiled_equals_eager(problem, eager, name, steps_per_call):
     state = CASES[name].run(problem, steps_per_call=steps_per_call)
     assert_same(state, eager[name])
 
 
 @pytest.mark.parametrize("devices", [2, 4])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", all_but())
 def test_several_devices_equal_one(problem, eager, name, devices):
     mesh = jax.make_mesh((devices,), ("data",), devices=jax.devices()[:devices])
     assert_same(CASES[name].run(problem, mesh=mesh), eager[name])
@@ -169,7 +184,11 @@ def rows(path, leaf):
     return jax.sharding.PartitionSpec("data" if divisible else None)
 
 
-@pytest.mark.parametrize("name", ["stateful", "adam", "groups", "all"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) for n in ("stateful", "adam", "all")]
+    + ["groups"],
+)
 def test_divided_parameters_equal_whole_ones(problem, eager, name):
     mesh = jax.make_mesh((4,), ("data",))
     state = CASES[name].run(problem, mesh=mesh, shard=rows)
@@ -180,8 +199,9 @@ def test_divided_parameters_equal_whole_ones(problem, eager, name):
             assert leaf.sharding.spec == jax.sharding.PartitionSpec("data")
 
 
+@pytest.mark.slow
 def test_the_table_tells_its_cases_apart(eager):
-    values = {name: float(jnp.sum(s.params["first"])) for name, s in eager.items()}
+    values = {name: float(jnp.sum(eager[name].params["first"])) for name in CASES}
     same = {"plain", "padded", "mean", "pieces", "padded pieces"}  # to rounding
     alike = [values[name] for name in same]
     assert max(alike) - min(alike) < 1e-3
