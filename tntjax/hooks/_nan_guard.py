@@ -67,7 +67,7 @@ def nan_guard(n: int = 100) -> Hooks:
 
     Raises:
       NonFiniteError: when it runs, a FloatingPointError that says which step and what.
-      TypeError: if `n` is no integer.
+      TypeError: if `n` is not an integer.
       ValueError: if `n` is below 1, or, when it runs, if there are two.
 
     Example:
