@@ -78,7 +78,13 @@ def train(hooks, **kwargs):
     )
 
 
-@pytest.mark.parametrize("name", BORN)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (number > 0))
+        for number, name in enumerate(BORN)
+    ],
+)
 def test_a_run_goes_on_from_every_checkpoint(name, tmp_path):
     saved = tmp_path / "saved"
     hooks = tnt.chain(BORN[name], tnt.hooks.checkpoint(saved, every=2, keep=None))

@@ -12,6 +12,8 @@ import pytest
 
 from tests.checkpoint.resumable import CONFIGURATIONS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGKILL)
 

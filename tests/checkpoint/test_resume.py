@@ -16,7 +16,13 @@ from tests.checkpoint.resumable import (
 from tntjax.checkpoint._folder import entries
 
 
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (number > 0))
+        for number, name in enumerate(CONFIGURATIONS)
+    ],
+)
 def test_from_every_saved_step(name, tmp_path):
     saved, log = tmp_path / "saved", tmp_path / "log"
     hooks = tnt.hooks.checkpoint(saved, EVERY, keep=None, files=[log])

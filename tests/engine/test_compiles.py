@@ -5,6 +5,7 @@ import sys
 
 import jax
 import numpy as np
+import pytest
 
 import tntjax as tnt
 from tntjax.engine import _call
@@ -143,6 +144,7 @@ def test_the_device_dataset_is_no_constant_of_the_program(problem, monkeypatch):
     assert all(constant.size < 53 for constant in constants)  # the rows of the dataset
 
 
+@pytest.mark.slow
 def test_importing_initialises_no_backend():
     code = "import os; os.environ['JAX_PLATFORMS'] = 'none-such'; import tntjax"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -72,11 +72,17 @@ GROUPS = optax.partition(
 )
 
 
+HALVED = tnt.chain(
+    tnt.Hooks(on_forward=lambda state: state.replace(output=state.output / 2)), HOOKS
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     engine: type = tnt.SGDEngine
     how: tuple = ()
     policy: str = "include-last"
+    hooks: tnt.Hooks = HOOKS
 
     def run(self, problem, **how):
         key = jax.random.key(3)
@@ -94,7 +100,7 @@ class Case:
         }
         if self.engine is tnt.SGDEngine:
             job.setdefault("lr", 0.1)
-        return self.engine(HOOKS).train(**job, **how)
+        return self.engine(self.hooks).train(**job, **how)
 
 
 STATEFUL = (
@@ -110,6 +116,8 @@ CASES = {
     "learnable": Case(how=(*LEARNABLE, ("lr_criterion", 0.5))),
     "pieces": Case(how=(("accumulate", 3),)),
     "padded pieces": Case(how=(("accumulate", 3),), policy="pad-last"),
+    "halved": Case(hooks=HALVED),
+    "halved pieces": Case(how=(("accumulate", 3),), policy="pad-last", hooks=HALVED),
     "adam": Case(tnt.OptimEngine, (("optimizer", ADAM),)),
     "momentum": Case(tnt.OptimEngine, (("optimizer", MOMENTUM),), "skip-last"),
     "groups": Case(tnt.OptimEngine, (("optimizer", GROUPS),)),
@@ -123,7 +131,14 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def eager(problem):
-    return {name: case.run(problem, jit=False) for name, case in CASES.items()}
+    """Each case run step by step in Python, when it is asked for."""
+
+    class Eager(dict):
+        def __missing__(self, name):
+            self[name] = CASES[name].run(problem, jit=False)
+            return self[name]
+
+    return Eager()
 
 
 def assert_same(state, expected):
@@ -142,15 +157,23 @@ def assert_same(state, expected):
     np.testing.assert_array_equal(*keys)
 
 
-@pytest.mark.parametrize("steps_per_call", [1, 3, "auto"])
-@pytest.mark.parametrize("name", CASES)
+def all_but(*fast):
+    """The names of all cases, slow but for some."""
+    slow = pytest.mark.slow
+    return [pytest.param(name, marks=[slow] * (name not in fast)) for name in CASES]
+
+
+@pytest.mark.parametrize(
+    "steps_per_call", [1, 3, pytest.param("auto", marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("name", all_but("all"))
 def test_compiled_equals_eager(problem, eager, name, steps_per_call):
     state = CASES[name].run(problem, steps_per_call=steps_per_call)
     assert_same(state, eager[name])
 
 
 @pytest.mark.parametrize("devices", [2, 4])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", all_but())
 def test_several_devices_equal_one(problem, eager, name, devices):
     mesh = jax.make_mesh((devices,), ("data",), devices=jax.devices()[:devices])
     assert_same(CASES[name].run(problem, mesh=mesh), eager[name])
@@ -161,7 +184,11 @@ def rows(path, leaf):
     return jax.sharding.PartitionSpec("data" if divisible else None)
 
 
-@pytest.mark.parametrize("name", ["stateful", "adam", "groups", "all"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) for n in ("stateful", "adam", "all")]
+    + ["groups"],
+)
 def test_divided_parameters_equal_whole_ones(problem, eager, name):
     mesh = jax.make_mesh((4,), ("data",))
     state = CASES[name].run(problem, mesh=mesh, shard=rows)
@@ -172,10 +199,12 @@ def test_divided_parameters_equal_whole_ones(problem, eager, name):
             assert leaf.sharding.spec == jax.sharding.PartitionSpec("data")
 
 
+@pytest.mark.slow
 def test_the_table_tells_its_cases_apart(eager):
-    values = {name: float(jnp.sum(s.params["first"])) for name, s in eager.items()}
+    values = {name: float(jnp.sum(eager[name].params["first"])) for name in CASES}
     same = {"plain", "padded", "mean", "pieces", "padded pieces"}  # to rounding
     alike = [values[name] for name in same]
     assert max(alike) - min(alike) < 1e-3
+    assert abs(values["halved"] - values.pop("halved pieces")) < 1e-3
     others = [round(v, 3) for name, v in values.items() if name not in same]
     assert len({*others, round(values["plain"], 3)}) == len(others) + 1

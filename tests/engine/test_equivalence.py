@@ -13,6 +13,7 @@ import tntjax as tnt
 from tntjax.engine._hooks import STEP_EVENTS
 
 CHUNKS = [1, 2, 3, 5, 8, 32, "auto"]
+SLOW = pytest.mark.slow
 
 
 def counting(event):
@@ -109,14 +110,24 @@ TOGETHER = [
 
 @pytest.fixture(scope="module")
 def reference(problem):
-    """Each policy run step by step in Python."""
-    return {
-        policy: run(problem.job(iterator=problem.iterator(policy=policy)), jit=False)
-        for policy in POLICIES
-    }
+    """Each policy run step by step in Python, when it is asked for."""
+
+    class Reference(dict):
+        def __missing__(self, policy):
+            job = problem.job(iterator=problem.iterator(policy=policy))
+            self[policy] = run(job, jit=False)
+            return self[policy]
+
+    return Reference()
 
 
-@pytest.mark.parametrize(("steps_per_call", "data", "policy"), TOGETHER)
+@pytest.mark.parametrize(
+    ("steps_per_call", "data", "policy"),
+    [
+        row if row == (5, "arrays", "include-last") else pytest.param(*row, marks=SLOW)
+        for row in TOGETHER
+    ],
+)
 def test_compiled_equals_eager(problem, reference, data, policy, steps_per_call):
     iterator = problem.over(DATA[data](problem), policy=policy)
     state, fired = run(problem.job(iterator=iterator), steps_per_call=steps_per_call)
@@ -166,7 +177,9 @@ def test_padded_batches_equal_shorter_ones(problem):
     np.testing.assert_allclose(got, wanted, rtol=1e-5)
 
 
-@pytest.mark.parametrize("steps_per_call", CHUNKS)
+@pytest.mark.parametrize(
+    "steps_per_call", [pytest.param(n, marks=[SLOW] * (n != 3)) for n in CHUNKS]
+)
 def test_compiled_test_equals_eager(problem, steps_per_call):
     hooks = tnt.Hooks(on_start=start, on_forward_criterion=measure)
     engine = tnt.SGDEngine(hooks)

@@ -96,8 +96,8 @@ def cross_entropy(output, target):
     return optax.softmax_cross_entropy(output, jax.nn.one_hot(target, 3))
 
 
-@pytest.mark.parametrize("jit", [True, False])
-@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("jit", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("given", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["explicit", "auto"])
 def test_inside_of_a_mesh_that_is_set_as_outside(problem, mesh, jit, given, kind):
     mesh = explicit_mesh() if kind == "explicit" else mesh
@@ -273,6 +273,7 @@ def results(processes):
     return found
 
 
+@pytest.mark.slow
 def test_two_processes_end_with_the_result_of_one():
     two, (one,) = start_processes(2), start_processes(1)
     first, second = results(two)
@@ -282,6 +283,7 @@ def test_two_processes_end_with_the_result_of_one():
     np.testing.assert_allclose(first[3] + second[3], alone[3], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_if_one_process_dies_the_other_stops():
     survivor, victim = start_processes(2, dies=True)
     with survivor, victim:

@@ -240,3 +240,15 @@ def test_a_test_inside_a_transformation(problem):
 
     with pytest.raises(TypeError, match=r"\(params\['bias'\] is a tracer\)"):
         jax.jit(test)(problem.params)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number"), [("int64", -(2**31) - 1), ("uint64", 2**32)]
+)
+def test_numbers_too_wide_for_the_device(problem, dtype, number):
+    data = {**problem.data, "id": np.arange(53, dtype=dtype)}
+    tnt.SGDEngine().train(**problem.job(iterator=problem.over(tnt.TableDataset(data))))
+    data["id"][40] = number
+    iterator = problem.over(tnt.TableDataset(data))
+    with pytest.raises(OverflowError, match=rf"sample\['id'\] has the number {number}"):
+        tnt.SGDEngine().train(**problem.job(iterator=iterator), steps_per_call=2)

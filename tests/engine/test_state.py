@@ -99,8 +99,8 @@ def test_the_host_reads_python_numbers(problem):
     hooks = tnt.chain(tnt.Hooks(**dict.fromkeys(events, see)), tnt.every(4, see))
     see(tnt.SGDEngine(tnt.chain(hooks, tnt.watch(3, see))).train(**problem.job()))
     assert seen[0] == seen[1] == "[0, 0, 0, 0, 0.1]"
-    assert seen[2] == "[3, 0, 3, 24, 0.10000000149011612]"
-    assert seen[-1] == seen[-2] == "[14, 2, 0, 106, 0.10000000149011612]"
+    assert seen[2] == "[3, 0, 3, 24, 0.1]"
+    assert seen[-1] == seen[-2] == "[14, 2, 0, 106, 0.1]"
 
 
 def test_the_host_reads_python_numbers_after_a_test(problem):

@@ -89,3 +89,14 @@ def test_without_jit_by_jax_nothing_is_compiled(problem, accumulate):
     np.testing.assert_allclose(
         state.params["weight"], expected.params["weight"], rtol=1e-4, atol=1e-6
     )
+
+
+def test_traces_of_runs_that_failed_are_not_counted(problem):
+    def fail(state):
+        raise ValueError("in a trace")
+
+    hooks = tnt.Hooks(on_update=fail)
+    for _ in range(BUDGET + 2):
+        with warnings.catch_warnings(), pytest.raises(ValueError, match="in a trace"):
+            warnings.simplefilter("error")
+            tnt.SGDEngine(hooks).train(**problem.job())

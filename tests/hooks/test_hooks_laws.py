@@ -178,6 +178,7 @@ def reference(problem):
         ("plateau", tnt.OptimEngine),
     ],
 )
+@pytest.mark.slow
 @pytest.mark.parametrize("steps_per_call", [1, 3, "auto"])
 def test_compiled_equals_eager(problem, reference, same, order, engine, steps_per_call):
     expected = reference(order, engine)
@@ -195,6 +196,7 @@ def test_the_order_changes_nothing(reference, same):
         same(getattr(one, field), getattr(other, field))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names",
     [*itertools.combinations(["metering", "ema", "nan_guard", "loss_scaling"], 2)],

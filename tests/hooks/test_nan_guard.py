@@ -223,3 +223,35 @@ def test_an_update_of_a_criterion_that_overflows(problem):
     error = caught.value
     assert (error.step, error.leaf) == (1, "criterion_params")
     assert float(error.state.criterion_params) == 1.0
+
+
+def test_a_run_goes_on_behind_bad_steps(problem):
+    hook = tnt.Hooks(on_backward=break_at(3, nan_weight))
+    with pytest.raises(NonFiniteError) as caught:
+        train(problem, hook)
+    job = problem.job(max_epoch=3)
+    del job["params"], job["lr"]
+    hooks = tnt.chain(metering(loss=LOSS), nan_guard(5))
+    state = tnt.SGDEngine(hooks).train(**job, state=caught.value.state)
+    assert state.t == 21
+    assert np.isfinite(state.params["weight"]).all()
+
+
+def test_parameters_may_be_infinite_on_purpose(problem):
+    """As a bias of minus infinity is that hides a class."""
+    params = {**problem.params, "hidden": np.array([0, -np.inf, 0], np.float32)}
+
+    def network(params, input):
+        return input @ params["weight"] + params["bias"]
+
+    state = train(problem, params=params, network=network)
+    assert state.t == 21
+    with pytest.raises(NonFiniteError) as caught:
+        spoil = tnt.Hooks(on_update=break_params)
+        train(problem, spoil, params=params, network=network)
+    assert caught.value.leaf == "params['hidden']"
+
+
+def break_params(state):
+    hidden = state.params["hidden"].at[0].set(np.inf)
+    return state.replace(params={**state.params, "hidden": hidden})

@@ -86,14 +86,14 @@ def plain(leaf: Any) -> Any:
 
 
 def is_key(leaf: Any) -> bool:
-    """Says whether a leaf is a typed PRNG key."""
+    """True if a leaf is a typed PRNG key."""
     return isinstance(leaf, jax.Array) and jnp.issubdtype(
         leaf.dtype, jax.dtypes.prng_key
     )
 
 
 def is_spread(leaf: Any) -> bool:
-    """Says whether a leaf lies on several devices."""
+    """True if a leaf lies on several devices."""
     return isinstance(leaf, jax.Array) and len(leaf.sharding.device_set) > 1
 
 

@@ -98,7 +98,7 @@ class Saver:
             self._prune()
 
     def close(self) -> None:
-        """Waits, and gives back what the writer holds."""
+        """Waits for what is being written, and closes the writer."""
         try:
             self.wait()
         finally:

@@ -40,7 +40,7 @@ class Batches:
 
     @property
     def xs(self) -> Any:
-        """What a sample is read from: leaves [K, ...]."""
+        """Returns what a sample is read from: leaves [K, ...]."""
         return self.chunk.xs
 
     def part(self, number: int) -> "Batches":
@@ -133,16 +133,16 @@ class Calls:
             if is_same(jitted.structure, structure):
                 self._jitted.append(self._jitted.pop(place))
                 return jitted
-        trees = jax.tree.structure(light), jax.tree.structure(_shown(light))
+        trees = jax.tree.structure(light), jax.tree.structure(_drop_key(light))
         donated = (0,) if self.program.training else ()
-        function = jax.jit(self._function(*structure), donate_argnums=donated)
+        function = jax.jit(self._describe_function(*structure), donate_argnums=donated)
         self._jitted = [
             *self._jitted[1 - STRUCTURES :],
             _Jitted(structure, function, *trees),
         ]
         return self._jitted[-1]
 
-    def _function(
+    def _describe_function(
         self, heavy_tree: Any, rest_tree: Any, keep_every: int | None
     ) -> Callable[..., Any]:
         """Returns the function of leaves that is compiled for one structure."""
@@ -151,7 +151,7 @@ class Calls:
             light, batches = rest_tree.unflatten(rest)
             start = Carry(heavy_tree.unflatten(heavy), light)
             self._note(start, batches)
-            step, leaves, tree = self._over(batches, start)
+            step, leaves, tree = self._make_step(batches, start)
             length, stop, kept = len(batches.chunk), batches.count, None
             if length == 1:  # no loop, in which XLA does worse on a CPU
                 leaves = step(0, leaves)
@@ -161,7 +161,7 @@ class Calls:
                 stop = length if stop is None else stop
                 leaves = jax.lax.fori_loop(0, stop, step, leaves)
             else:
-                some = functools.partial(_some, step, stop, keep_every, tree)
+                some = functools.partial(_make_some, step, stop, keep_every, tree)
                 starts = jnp.arange(0, length, keep_every)
                 leaves, kept = jax.lax.scan(some, leaves, starts)
             after = tree.unflatten(leaves)
@@ -172,13 +172,15 @@ class Calls:
 
         return call
 
-    def _over(self, batches: Batches, start: Carry) -> tuple[Callable, list[Any], Any]:
+    def _make_step(
+        self, batches: Batches, start: Carry
+    ) -> tuple[Callable, list[Any], Any]:
         """Returns the step over numbered samples, the leaves it carries, their tree."""
         program, single = self.program, len(batches.chunk) == 1
         make_step = train_step if program.training else test_step
         # A test does not carry parameters from step to step.
         fixed = {} if program.training else start.heavy
-        leaves, tree = jax.tree.flatten(_without(fixed, start))
+        leaves, tree = jax.tree.flatten(_drop_fixed(fixed, start))
 
         def step(number: Any, leaves: list[Any]) -> list[Any]:
             def row(leaf: Any) -> Any:
@@ -190,7 +192,7 @@ class Calls:
             state = program.state({**fixed, **heavy}, light)
             sample = batches.chunk.read(jax.tree.map(row, batches.xs))
             after = split_state(make_step(program, state, sample))
-            return jax.tree.leaves(_without(fixed, after))
+            return jax.tree.leaves(_drop_fixed(fixed, after))
 
         return step, leaves, tree
 
@@ -224,25 +226,25 @@ def _one_by_one(
     for number in range(steps.count):
         carry = step(carry, batches.part(number))
         if steps.keep_every and (number + 1) % steps.keep_every == 0:
-            kept.append(_shown(carry.light))
+            kept.append(_drop_key(carry.light))
     return carry, kept
 
 
-def _some(
+def _make_some(
     step: Callable, count: Any, number: int, tree: Any, leaves: list[Any], start: Any
 ) -> tuple[list[Any], list[Any]]:
     """Makes some of the steps of a call, and keeps the light part after them."""
     stop = start + number
     stop = stop if count is None else jnp.clip(count, start, stop)
     leaves = jax.lax.fori_loop(start, stop, step, leaves)
-    return leaves, jax.tree.leaves(_shown(tree.unflatten(leaves).light))
+    return leaves, jax.tree.leaves(_drop_key(tree.unflatten(leaves).light))
 
 
-def _without(fixed: dict[str, Any], carry: Carry) -> Carry:
+def _drop_fixed(fixed: dict[str, Any], carry: Carry) -> Carry:
     return Carry({}, carry.light) if fixed else carry
 
 
-def _shown(light: dict[str, Any]) -> dict[str, Any]:
+def _drop_key(light: dict[str, Any]) -> dict[str, Any]:
     """Leaves out what a watch does not see."""
     return {name: part for name, part in light.items() if name != "key"}
 

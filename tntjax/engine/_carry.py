@@ -17,40 +17,28 @@ RATES = ("lr", "lr_criterion")
 def as_carry(state: State) -> State:
     """Turns what hooks left in the carried fields into strongly typed arrays.
 
-    Args:
-      state: the State as a host hook returned it.
-
-    Returns:
-      The State with JAX arrays as leaves of its carried fields.
-
     Raises:
       TypeError: if something in there is not a number or an array.
     """
-    counts = {name: _array(getattr(state, name), jnp.int32) for name in COUNTERS}
-    return _strengthened(state.replace(**counts), CARRIED)
+    counts = {name: _make_array(getattr(state, name), jnp.int32) for name in COUNTERS}
+    return _strengthen(state.replace(**counts), CARRIED)
 
 
 def as_restored(state: State) -> State:
     """Turns what hooks left into what a run would find that goes on from a checkpoint.
 
-    Args:
-      state: the State as a host hook returned it.
-
-    Returns:
-      The State as `as_plain(as_carry(state))` has it.
-
     Raises:
       TypeError: if something in there is not a number or an array.
     """
-    return as_plain(_strengthened(state, (*HEAVY, *LIGHT)))
+    return as_plain(_strengthen(state, (*HEAVY, *LIGHT)))
 
 
-def _strengthened(state: State, fields: tuple[str, ...]) -> State:
+def _strengthen(state: State, fields: tuple[str, ...]) -> State:
     def strong(path: Any, leaf: Any) -> jax.Array:
         if isinstance(leaf, jax.Array):
-            return without_weak_type(leaf)
+            return drop_weak_type(leaf)
         try:
-            return _array(leaf, jnp.result_type(leaf))
+            return _make_array(leaf, jnp.result_type(leaf))
         except (TypeError, ValueError) as error:
             where = path[0].key + jax.tree_util.keystr(path[1:])
             raise TypeError(
@@ -62,20 +50,16 @@ def _strengthened(state: State, fields: tuple[str, ...]) -> State:
     carried = {field: getattr(state, field) for field in fields}
     for field in RATES:  # a Python number would be of another dtype than an array
         if carried[field] is not None:
-            carried[field] = _array(carried[field], jnp.result_type(float))
-    return state.replace(**_together(jax.tree_util.tree_map_with_path(strong, carried)))
+            carried[field] = _make_array(carried[field], jnp.result_type(float))
+    return state.replace(
+        **_commit_together(jax.tree_util.tree_map_with_path(strong, carried))
+    )
 
 
 def as_plain(state: State) -> State:
     """Turns counters and learning rates into Python numbers, for the host to read.
 
     `as_carry` makes the same arrays of them again.
-
-    Args:
-      state: the State; its counters are waited for.
-
-    Returns:
-      The State with Python numbers in these fields.
     """
     plain: dict[str, Any] = {}
     for name in COUNTERS:
@@ -83,7 +67,7 @@ def as_plain(state: State) -> State:
             plain[name] = int(count)
     for name in RATES:
         if getattr(rate := getattr(state, name), "ndim", None) == 0:
-            plain[name] = float(rate)
+            plain[name] = read_number(np.asarray(rate))
     return state.replace(**plain) if plain else state
 
 
@@ -111,9 +95,14 @@ def read_on_host(tree: Any, place: tuple = ()) -> Any:
             return jax.tree.map(array, value)
         value = array(value)
         number = isinstance(value, np.ndarray) and not value.ndim
-        return value.item() if number else value
+        return read_number(value) if number else value
 
     return jax.tree.map(node, tree, is_leaf=lambda value: isinstance(value, Meter))
+
+
+def read_number(array: np.ndarray) -> Any:
+    """Returns a Python number; a float32 with its shortest decimals, such as 0.1."""
+    return float(str(array)) if array.dtype == np.float32 else array.item()
 
 
 def claim_buffers(leaves: list[jax.Array]) -> list[jax.Array]:
@@ -162,27 +151,27 @@ def _pointers(array: jax.Array) -> list[int]:
     return [p.unsafe_buffer_pointer() for p in _parts(array)] if array.size else []
 
 
-def saved_fields(state: State) -> dict[str, Any]:
+def read_saved(state: State) -> dict[str, Any]:
     """Returns what a run needs to go on from here: what is carried, and `stop`."""
     state = as_carry(state)
     carried = {name: getattr(state, name) for name in CARRIED}
     return {**carried, "stop": np.asarray(state.stop)}
 
 
-def without_weak_type(leaf: Any) -> Any:
+def drop_weak_type(leaf: Any) -> Any:
     """Returns a leaf whose dtype no other operand can change."""
     return jnp.asarray(leaf, leaf.dtype) if getattr(leaf, "weak_type", False) else leaf
 
 
-def _array(leaf: Any, kind: Any) -> jax.Array:
-    """A JAX array. NumPy converts numbers, in a third of the time that JAX takes."""
+def _make_array(leaf: Any, kind: Any) -> jax.Array:
+    """Makes a JAX array; NumPy converts numbers, in a third of JAX's time."""
     if isinstance(leaf, bool | int | float | complex | np.generic):
         leaf = np.asarray(leaf, kind)
     converted = isinstance(leaf, np.ndarray) and leaf.dtype == kind
     return jnp.asarray(leaf, None if converted else kind)
 
 
-def _together(tree: Any) -> Any:
+def _commit_together(tree: Any) -> Any:
     """Leaves of a tree where one of them was put on purpose.
 
     Were some committed to a device and others not, then all would be after the first

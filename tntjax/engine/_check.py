@@ -35,6 +35,9 @@ ADAPT = {
 NOT_TOLD = """A plain function is not told. Make it a tnt.network.Stateful, which is \
 passed `training`, or fix the argument with functools.partial(network, {name}=...)."""
 
+WIDE = {"int64": np.int32, "uint64": np.uint32}
+"""Integers of 64 bits, and what JAX makes of them unless it is told not to."""
+
 PROBE = np.zeros((), np.int32)
 """Becomes a tracer in a function that JAX traces."""
 
@@ -200,6 +203,32 @@ def check_concrete(**arguments: Any) -> None:
             raise TypeError(IN_A_TRANSFORMATION.format(what=what))
     if isinstance(jnp.asarray(PROBE), Tracer):
         raise TypeError(IN_A_TRANSFORMATION.format(what="each array made there"))
+
+
+def check_width(samples: Any) -> None:
+    """Raises an OverflowError for integers that JAX would wrap around in silence.
+
+    Args:
+      samples: what is sent to the device; arrays of NumPy are looked at.
+    """
+    if jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
+        return
+    for path, leaf in jax.tree_util.tree_leaves_with_path(samples):
+        if (
+            not isinstance(leaf, np.ndarray)
+            or leaf.dtype.name not in WIDE
+            or not leaf.size
+        ):
+            continue
+        limits = np.iinfo(WIDE[leaf.dtype.name])
+        ends = int(leaf.max()), int(leaf.min())
+        if ends[0] > limits.max or ends[1] < limits.min:
+            where = f"sample{jax.tree_util.keystr(path)}"
+            raise OverflowError(
+                f"{where} has the number {max(ends, key=abs)}, but JAX computes with"
+                f" {limits.dtype}. Use smaller numbers, leave the field out, or"
+                ' jax.config.update("jax_enable_x64", True).'
+            )
 
 
 def check_optimizer(name: str, optimizer: Any) -> None:

@@ -142,7 +142,7 @@ class HasHooks(Protocol):
 
     @property
     def hooks(self) -> Hooks:
-        """What happens at which event."""
+        """Returns what happens at which event."""
         ...
 
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from tntjax.engine._call import Batches, Calls, Kept, find_calls
 from tntjax.engine._carry import as_carry, as_plain, claim_buffers
+from tntjax.engine._check import check_width
 from tntjax.engine._fire import run_on_host
 from tntjax.engine._hooks import Hooks, Scheduled
 from tntjax.engine._mesh import Placement
-from tntjax.engine._nothing import why_nothing
+from tntjax.engine._nothing import explain_nothing
 from tntjax.engine._plan import Plan, Steps
 from tntjax.engine._rescue import Saves
 from tntjax.engine._signals import TERMINATED, Signals
@@ -63,12 +64,12 @@ class Run:
 
     @functools.cached_property
     def saves(self) -> Saves:
-        """The hooks that save."""
+        """Finds the hooks that save."""
         return Saves(self.hooks)
 
     @functools.cached_property
     def signals(self) -> Signals:
-        """What comes from outside."""
+        """Makes the handler of Ctrl-C and SIGTERM."""
         return Signals(saves=bool(self.saves.scheduled))
 
     def calls(self, state: State) -> Calls:
@@ -95,6 +96,7 @@ class Epoch:
 
     def __init__(self, state: State, run: Run) -> None:
         self._run, self._calls = run, run.calls(state)
+        self._calls.take_traces()  # those of a run that failed are not of this one
         self._training = run.update is not None
         self._iterator = state.iterator
         self._epoch, self._start = int(state.epoch), int(state.position)
@@ -124,7 +126,7 @@ class Epoch:
         if self._training:
             self._queue.settle(0)
         if self.whole and not self._fed and not self._start:
-            raise ValueError(why_nothing(self._iterator, self._epoch))
+            raise ValueError(explain_nothing(self._iterator, self._epoch))
         return self.now()
 
     def now(self) -> State:
@@ -165,6 +167,7 @@ class Epoch:
         placed: dict[int, Any] = {}
         for chunk in self._iterator.chunks(self._epoch, self._start, room):
             self._fed = self._fed or any(leaf.size for leaf in jax.tree.leaves(chunk))
+            check_width(chunk.xs)
             size = sum(leaf.nbytes for leaf in jax.tree.leaves(chunk.xs))
             steps, count = run.plan.steps(len(chunk), size // len(chunk)), None
             if steps.length > steps.count:
@@ -207,7 +210,7 @@ class Epoch:
         self._stops = self._host.stop or (most is not None and t >= most)
 
     def _save(self, due: Callable[[Scheduled], bool]) -> None:
-        """Has the State saved by the hooks that are due to."""
+        """Runs the hooks that are due to save."""
         if any(map(due, self._run.saves.scheduled)):
             self._queue.settle(0)
             with self._run.signals.heard_in_hook():

@@ -26,40 +26,40 @@ def explain(engine: HasHooks, steps_per_call: int | Literal["auto"] = "auto") ->
       on_backward            compiled  clip
       every 10 updates       host      print (late, read-only)
     """
-    print("\n".join(_lines(engine.hooks, steps_per_call)))
+    print("\n".join(_make_lines(engine.hooks, steps_per_call)))
 
 
-def _lines(hooks: Hooks, steps_per_call: int | Literal["auto"]) -> list[str]:
+def _make_lines(hooks: Hooks, steps_per_call: int | Literal["auto"]) -> list[str]:
     plan = make_plan(steps_per_call, hooks.schedule)
     lines = [f"A compiled call makes up to {plan.longest} steps"]
     if plan.most_bytes is not None:
         lines[0] += f", fewer if their samples exceed {plan.most_bytes >> 20} MiB"
     lines[0] += "."
-    lengths = _first_lengths(plan)
+    lengths = _find_lengths(plan)
     if set(lengths) != {plan.longest}:
         lines += [f"The first calls make {', '.join(map(str, lengths))} steps."]
     for event in EVENTS:
         if functions := hooks.functions(event):
             where = "host" if event in HOST_EVENTS else "compiled"
-            lines.append(_line(event, where, ", ".join(map(describe, functions))))
+            lines.append(_make_line(event, where, ", ".join(map(describe, functions))))
     for scheduled in hooks.schedule:
         what = f"{describe(scheduled.function)} ({HOW[scheduled.kind]})"
-        lines.append(_line(_when(scheduled), "host", what))
+        lines.append(_make_line(_describe_times(scheduled), "host", what))
     return lines
 
 
-def _line(when: str, where: str, what: str) -> str:
+def _make_line(when: str, where: str, what: str) -> str:
     return f"{when:22} {where:9} {what}"
 
 
-def _when(scheduled: Scheduled) -> str:
+def _describe_times(scheduled: Scheduled) -> str:
     times = [] if scheduled.n is None else [f"every {scheduled.n} updates"]
     times += [f"after update {step}" for step in scheduled.steps]
     times += ["each epoch"] if scheduled.kind == "save" else []
     return ", ".join(times)
 
 
-def _first_lengths(plan: Plan) -> list[int]:
+def _find_lengths(plan: Plan) -> list[int]:
     lengths, t = [], 0
     while len(lengths) < 6:
         lengths.append(plan.room(t, 0))

@@ -1,4 +1,4 @@
-"""Running hooks: what they may return, and what is said if it is another thing."""
+"""Runs hooks and checks the State that they return."""
 
 from typing import Any, NoReturn
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from tntjax._struct import describe, shorten
 from tntjax._types import Hook
-from tntjax.engine._carry import without_weak_type
+from tntjax.engine._carry import drop_weak_type
 from tntjax.engine._check import check_function, check_iterator, check_network
-from tntjax.engine._explained import explained
+from tntjax.engine._explain_error import explain_error
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._state import CARRIED, COUNTERS, HOST_ONLY, STEP_ONLY, Seconds, State
 from tntjax.utils import check_at_least
@@ -84,14 +84,6 @@ the engine counts. Keep a counter of your own in state.aux.
 def fire_on_host(hooks: Hooks, event: str, state: State) -> State:
     """Runs the hooks of a host event.
 
-    Args:
-      hooks: where they are.
-      event: its name.
-      state: what they get.
-
-    Returns:
-      The State after all of them.
-
     Raises:
       TypeError: if one does not return a State.
     """
@@ -103,19 +95,11 @@ def fire_on_host(hooks: Hooks, event: str, state: State) -> State:
 def run_on_host(hook: Hook, event: str, state: State) -> State:
     """Runs one hook on the host and checks the State that comes back.
 
-    Args:
-      hook: the hook.
-      event: when it runs, for errors; `every(n)` is in the middle of an epoch.
-      state: what it gets.
-
-    Returns:
-      The State that it returned.
-
     Raises:
       TypeError: if it is not a State, or what must stay has changed.
       ValueError: if a counter is negative.
     """
-    with explained(hook, event, state):
+    with explain_error(hook, event, state):
         new = _state(hook, event, hook(state))
     in_epoch = event.startswith("every")
     text = CHANGED_IN_EPOCH if in_epoch else CHANGED_AT_BORDER
@@ -130,7 +114,7 @@ def run_on_host(hook: Hook, event: str, state: State) -> State:
 
 
 def _is_same(old: Any, new: Any) -> bool:
-    """True for one object, and for numbers that went through a jit of the user's."""
+    """True if both are one object, or a number that went through a user's jit."""
     if isinstance(old, Seconds) and isinstance(new, Seconds):
         return np.allclose(np.array(old), np.array(new, float), rtol=1e-5)
     is_count = isinstance(old, int) and hasattr(new, "__index__")
@@ -153,40 +137,32 @@ def _check_changes(event: str, old: State, new: State) -> None:
 def fire(hooks: Hooks, event: str, state: State) -> State:
     """Runs the hooks of an event inside a step.
 
-    Args:
-      hooks: where they are.
-      event: its name.
-      state: what they get.
-
-    Returns:
-      The State after all of them; what is carried has kept its shapes and dtypes.
-
     Raises:
       TypeError: if one returns no State or changes what must stay.
     """
     for hook in hooks.functions(event):
-        with explained(hook, event, state):
+        with explain_error(hook, event, state):
             new = _state(hook, event, hook(state))
-        state = _settled(hook, event, state, new)
+        state = _check_hook(hook, event, state, new)
     return state
 
 
 def _state(hook: Hook, event: str, returned: Any) -> State:
     if isinstance(returned, State):
         return returned
-    words = {"hook": describe(hook), "code": _in_code(describe(hook))}
+    words = {"hook": describe(hook), "code": _name_in_code(describe(hook))}
     came = describe(returned)
     raise TypeError(NOT_A_STATE.format(**words, event=event, came=came))
 
 
-def _in_code(name: str) -> str:
-    """A name that stands for a hook in an example; a lambda has none."""
+def _name_in_code(name: str) -> str:
+    """Returns a name that stands for a hook in an example; a lambda has none."""
     last = name.rpartition(".")[2]
     return last if last.isidentifier() else "hook"
 
 
-def _settled(hook: Hook, event: str, old: State, new: State) -> State:
-    """The new State with carried leaves strongly typed, after all checks."""
+def _check_hook(hook: Hook, event: str, old: State, new: State) -> State:
+    """Checks what a compiled hook changed; returns the State, strongly typed."""
     name = describe(hook)
     for field in COUNTERS:
         if getattr(new, field) is not getattr(old, field):
@@ -198,38 +174,35 @@ def _settled(hook: Hook, event: str, old: State, new: State) -> State:
     for field in CARRIED:
         before, after = getattr(old, field), getattr(new, field)
         if after is not before:
-            changes[field] = _like(CHANGED_CARRY, name, event, field, before, after)
+            changes[field] = _match_carry(
+                CHANGED_CARRY, name, event, field, before, after
+            )
     return new.replace(**changes)
 
 
-def settled_by(what: str, field: str, old: State, new: State) -> State:
-    """The State with a field that something else than a hook computed, checked.
-
-    Args:
-      what: computed it, for the error.
-      field: its name.
-      old: the State with the field before.
-      new: the State with the field after.
-
-    Returns:
-      The new State, the leaves of the field strongly typed.
+def check_carried(what: str, field: str, old: State, new: State) -> State:
+    """Checks a carried field that the network or the optimizer computed anew.
 
     Raises:
       TypeError: if its structure, shapes or dtypes have changed.
     """
     before, after = getattr(old, field), getattr(new, field)
-    leaves = _like(CHANGED_BY, what, "", field, before, after)
+    leaves = _match_carry(CHANGED_BY, what, "", field, before, after)
     return new.replace(**{field: leaves})
 
 
-def _like(
+def _match_carry(
     message: str, who: str, event: str, field: str, before: Any, after: Any
 ) -> Any:
-    """`after` with strong leaves, or an error if it is not a tree like `before`."""
+    """Returns `after` with strong leaves, or raises if it is not like `before`."""
 
     def fail(where: str, a: Any, b: Any) -> NoReturn:
         words = {"hook": who, "event": event, "root": field, "field": where}
-        words |= {"code": _in_code(who), "before": describe(a), "after": describe(b)}
+        words |= {
+            "code": _name_in_code(who),
+            "before": describe(a),
+            "after": describe(b),
+        }
         raise TypeError(message.format(**words, difference=_difference(a, b)))
 
     before_leaves, before_tree = jax.tree_util.tree_flatten_with_path(before)
@@ -238,7 +211,7 @@ def _like(
         fail(field, before, after)
     leaves = []
     for (path, a), b in zip(before_leaves, after_leaves, strict=True):
-        leaf = _strong(a, b)
+        leaf = _cast_like(a, b)
         if leaf is None:
             fail(field + jax.tree_util.keystr(path), a, b)
         leaves.append(leaf)
@@ -258,12 +231,12 @@ def _difference(before: Any, after: Any) -> str:
     return lines
 
 
-def _strong(before: Any, after: Any) -> Any:
-    """`after` with the dtype of `before`, or None if it is another kind of thing."""
+def _cast_like(before: Any, after: Any) -> Any:
+    """Returns `after` with the dtype of `before`, or None if it has another kind."""
     if jnp.shape(after) != jnp.shape(before):
         return None
     if getattr(after, "dtype", None) == before.dtype:
-        return without_weak_type(after)
+        return drop_weak_type(after)
     weak = getattr(after, "weak_type", not hasattr(after, "dtype"))
     if weak and jnp.result_type(before, after) == before.dtype:
         return jnp.asarray(after, before.dtype)

@@ -1,7 +1,8 @@
 """The gradients of a batch, whole or piece by piece, with the hooks on the way."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -9,18 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from tntjax._struct import describe
 from tntjax._types import Sample
-from tntjax.engine._fire import fire, settled_by
+from tntjax.engine._fire import check_carried, fire
 from tntjax.engine._hooks import Hooks
-from tntjax.engine._phase import (
-    run_criterion,
-    run_network,
-    weigh_losses,
-    weighted_sum,
-    with_own_key,
-)
-from tntjax.engine._rows import cut_rows
-from tntjax.engine._state import State, without_step_fields
+from tntjax.engine._rows import count_examples, count_rows, cut_rows, read_field
+from tntjax.engine._state import State, drop_step_fields
+from tntjax.network import Stateful, forward
 
 SKIPPED_PIECE = """state.skip was set in an event that fires for each piece of a \
 batch. Set it in on_backward, which fires once."""
@@ -40,21 +36,17 @@ class Objective(NamedTuple):
     at: Callable[..., jax.Array]
 
 
-def of_batch(program: Any, state: State, whole: Sample) -> tuple[State, Objective]:
-    """Goes from the sample to its gradients, through Torchnet's phases.
+def differentiate_batch(
+    program: Any, state: State, whole: Sample
+) -> tuple[State, Objective]:
+    """Computes the gradients of a sample, through Torchnet's phases.
 
-    Args:
-      program: the functions; see `Program`.
-      state: the State with `sample`.
-      whole: the batch that the sample is a piece of, or the sample itself.
-
-    Returns:
-      The State with `output`, `loss`, `grad_output`, `grads` and `criterion_grads`,
-      and the objective. Pieces have parts of the whole's gradients and value.
+    The sample may be a piece of the batch `whole`; then gradients and value are parts
+    of the batch's.
     """
     hooks = program.hooks
-    changing, pull_network, after = _pull_back(program, state)
-    at = _value_at(program, changing, state, whole)
+    changing, pull_network, after = _run_forward(program, state)
+    at = _make_value(program, changing, state, whole)
 
     measure, output = run_criterion(program.criterion, after), after.output
     loss, pull_criterion = jax.vjp(measure, after.criterion_params, output)
@@ -63,28 +55,23 @@ def of_batch(program: Any, state: State, whole: Sample) -> tuple[State, Objectiv
 
     criterion_grads, grad_output = pull_criterion(weight.astype(loss.dtype))
     state = state.replace(
-        grad_output=jax.tree.map(_without_float0, grad_output),
-        criterion_grads=jax.tree.map(uphill, criterion_grads),
+        grad_output=jax.tree.map(_replace_float0, grad_output),
+        criterion_grads=jax.tree.map(conjugate, criterion_grads),
     )
     state = fire(hooks, "on_backward_criterion", state)
     (grads,) = pull_network(jax.tree.map(_as_cotangent, state.grad_output, output))
-    state = state.replace(grads=jax.tree.map(uphill, grads))
-    return state, Objective(weighted_sum(loss, weight), at)
+    state = state.replace(grads=jax.tree.map(conjugate, grads))
+    return state, Objective(add_weighted(loss, weight), at)
 
 
-def uphill(grad: Any) -> Any:
-    """Conjugates a complex gradient, since optimizers go against its direction.
-
-    Args:
-      grad: a leaf of what `jax.grad` returns.
-
-    Returns:
-      The leaf, in the direction in which the loss grows.
-    """
+def conjugate(grad: Any) -> Any:
+    """Conjugates a complex gradient, since optimizers go against its direction."""
     return jnp.conj(grad) if jnp.iscomplexobj(grad) else grad
 
 
-def _pull_back(program: Any, state: State) -> tuple[Hooks, Callable[[Any], Any], State]:
+def _run_forward(
+    program: Any, state: State
+) -> tuple[Hooks, Callable[[Any], Any], State]:
     """Runs the network and the hooks of on_forward, and keeps what gradients need.
 
     What these hooks do to the output is differentiated. Most do nothing to it: they run
@@ -115,11 +102,11 @@ def _forward(
     program: Any, hooks: Hooks, state: State, params: Any
 ) -> tuple[Any, State]:
     """Returns the output of the network after hooks of on_forward, and the State."""
-    keyed, key = with_own_key(program.network, state)
+    keyed, key = split_key(program.network, state)
     run = run_network(program.network, state, key, training=True)
     output, model_state = run(params)
     after = keyed.replace(params=params, output=output, model_state=model_state)
-    after = settled_by("the network", "model_state", state, after)
+    after = check_carried("the network", "model_state", state, after)
     after = fire(hooks, "on_forward", after)
     return after.output, after
 
@@ -131,7 +118,7 @@ def _changes_output(look: Callable[[], State], output: Any) -> bool:
     return changes[0]
 
 
-def _value_at(
+def _make_value(
     program: Any, hooks: Hooks, state: State, whole: Sample
 ) -> Callable[..., jax.Array]:
     """Returns the function `at` of an `Objective`."""
@@ -141,12 +128,12 @@ def _value_at(
         output, after = _forward(program, hooks, start, params)
         loss = run_criterion(program.criterion, after)(criterion_params, output)
         mask = after.sample.get("mask")
-        return weighted_sum(loss, weigh_losses(loss, mask, start.sample, whole))
+        return add_weighted(loss, weigh_losses(loss, mask, start.sample, whole))
 
     return at
 
 
-def _without_float0(grad: Any) -> Any:
+def _replace_float0(grad: Any) -> Any:
     """Puts float zeros for the gradient of integers, which has a dtype of its own."""
     if jnp.result_type(grad) == jax.dtypes.float0:
         return jnp.zeros(jnp.shape(grad))
@@ -164,18 +151,11 @@ def _as_cotangent(grad: Any, output: Any) -> Any:
     return np.zeros(jnp.shape(output), jax.dtypes.float0)
 
 
-def of_pieces(program: Any, state: State) -> tuple[State, Objective]:
-    """Does the same with `program.accumulate` pieces, one after the other.
+def differentiate_pieces(program: Any, state: State) -> tuple[State, Objective]:
+    """Computes the gradients of `program.accumulate` pieces, one after the other.
 
     The pieces are of equal length, but for the last if the batch cannot be divided so.
     What they are weighted by makes the sum of their gradients that of the batch.
-
-    Args:
-      program: the functions; see `Program`.
-      state: the State with `sample`.
-
-    Returns:
-      As `of_batch`; `output` and `grad_output` are None, as no single one is left.
 
     Raises:
       TypeError: if a hook sets `skip` for a piece.
@@ -185,11 +165,11 @@ def of_pieces(program: Any, state: State) -> tuple[State, Objective]:
 
     def parts(state: State, piece: Sample) -> tuple[State, Any, Objective]:
         start = state.replace(sample=piece, skip=None)
-        state, objective = of_batch(program, start, whole)
+        state, objective = differentiate_batch(program, start, whole)
         if state.skip is not None:
             raise TypeError(SKIPPED_PIECE)
         sums = (objective.value, state.grads, state.criterion_grads)
-        return without_step_fields(state), (sums, state.loss), objective
+        return drop_step_fields(state), (sums, state.loss), objective
 
     def add(carry: tuple[State, Any], piece: Sample) -> tuple[tuple[State, Any], Any]:
         state, (sums, loss), _ = parts(carry[0], piece)
@@ -215,7 +195,7 @@ def of_pieces(program: Any, state: State) -> tuple[State, Objective]:
 
 
 def _scan(step: Callable[[Any, Any], Any], carry: Any, xs: Any) -> tuple[Any, Any]:
-    """A scan inside compiled code, a loop outside, where `print` and `pdb` work."""
+    """Scans inside compiled code, loops outside, where `print` and `pdb` work."""
     if _is_traced((carry, xs)):
         return jax.lax.scan(step, carry, xs)
     ys = []
@@ -226,5 +206,88 @@ def _scan(step: Callable[[Any, Any], Any], carry: Any, xs: Any) -> tuple[Any, An
 
 
 def _is_traced(tree: Any) -> bool:
-    """True in compiled code."""
+    """True if code is being traced."""
     return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def split_key(network: Any, state: State) -> tuple[State, jax.Array | None]:
+    """Splits the key of the State if the network may need one."""
+    if not isinstance(network, Stateful):
+        return state, None
+    key, own = jax.random.split(state.key)
+    return state.replace(key=key), own
+
+
+def run_network(
+    network: Any, state: State, key: Any, training: bool
+) -> Callable[[Any], tuple[Any, Any]]:
+    """Returns `params -> (output, model_state)` on the sample of the State."""
+    input, model_state = read_field(state.sample, "input"), state.model_state
+
+    def run(params: Any) -> tuple[Any, Any]:
+        with _explain_call("network", params=params, input=input):
+            return forward(network, params, model_state, input, key, training)
+
+    return run
+
+
+def run_criterion(criterion: Any, state: State) -> Callable[[Any, Any], jax.Array]:
+    """Returns `(criterion_params, output) -> loss` on the sample of the State."""
+    target = read_field(state.sample, "target")
+
+    def run(params: Any, output: Any) -> jax.Array:
+        if params is None:
+            with _explain_call("criterion", output=output, target=target):
+                return criterion(output, target)
+        shown = {"criterion_params": params, "output": output, "target": target}
+        with _explain_call("criterion", **shown):
+            return criterion(params, output, target)
+
+    return run
+
+
+def weigh_losses(loss: Any, mask: Any, piece: Sample, whole: Sample) -> jax.Array:
+    """Computes how much each entry of a loss weighs in what is minimised.
+
+    Raises:
+      ValueError: if the loss has more axes, or a mask cannot be applied to it.
+      TypeError: if it has no gradient.
+    """
+    if not hasattr(loss, "shape") or loss.ndim > 1:
+        raise ValueError(
+            "The criterion must return a loss of shape [] or [B],"
+            f" got {describe(loss)}. Take the mean over the other axes."
+        )
+    if not jnp.issubdtype(loss.dtype, jnp.floating):
+        raise TypeError(
+            "The criterion must return real floats, or there is no gradient; got"
+            f" {describe(loss)}. Of a complex loss take the square of jnp.abs; keep"
+            " counts of errors in a meter."
+        )
+    dtype = jnp.float32 if loss.dtype.itemsize < 4 else loss.dtype
+    if mask is None:
+        share = count_rows(piece) / max(count_rows(whole), 1)
+        return jnp.full(loss.shape, share / max(loss.size, 1), dtype)
+    if loss.shape != mask.shape:
+        raise ValueError(
+            f"The sample has a mask {describe(mask)}, so the criterion must return one"
+            f" loss for each row, got {describe(loss)}. Leave out its mean."
+        )
+    return mask / jnp.maximum(count_examples(whole), 1).astype(dtype)
+
+
+def add_weighted(loss: jax.Array, weight: jax.Array) -> jax.Array:
+    """Adds up losses times weights; a loss that weighs nothing may be anything."""
+    counted = jnp.where(weight > 0, loss.astype(weight.dtype), 0)
+    return jnp.sum(counted * weight).astype(loss.dtype)
+
+
+@contextmanager
+def _explain_call(what: str, **arguments: Any) -> Iterator[None]:
+    """Adds to an error in the user's terms where it came from, with which shapes."""
+    try:
+        yield
+    except Exception as error:
+        shown = " and ".join(f"{k} = {describe(v)}" for k, v in arguments.items())
+        error.add_note(f"This happened in {what}({', '.join(arguments)}) with {shown}.")
+        raise

@@ -168,7 +168,7 @@ class Hooks:
 
     @property
     def schedule(self) -> tuple[Scheduled, ...]:
-        """What runs after some updates: first what is scheduled, then what saves."""
+        """Returns what runs after some updates; what saves comes last."""
         saves = ((s.every, s.save) for s in self.sessions if s.save is not None)
         return self.scheduled + tuple(Scheduled("save", n, save) for n, save in saves)
 

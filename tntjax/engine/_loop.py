@@ -5,12 +5,12 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-from tntjax.engine._carry import as_plain, as_restored, saved_fields
+from tntjax.engine._carry import as_plain, as_restored, read_saved
 from tntjax.engine._epoch import Epoch, Load, Run
 from tntjax.engine._fire import fire_on_host
 from tntjax.engine._hooks import Source
 from tntjax.engine._mesh import on_mesh
-from tntjax.engine._rescue import carrying, note_others, read_whole
+from tntjax.engine._rescue import attach_state, note_others, read_whole
 from tntjax.engine._state import COUNTERS, LIGHT, State
 
 
@@ -29,7 +29,7 @@ class Testing:
     def finish(self) -> State:
         """Returns the State after `on_end`. An error carries the last good one."""
         run = self._run
-        with on_mesh(run.placement) as (enter, leave), carrying(self._now):
+        with on_mesh(run.placement) as (enter, leave), attach_state(self._now):
             self._state = enter(self._state)
             self._state = fire_on_host(run.hooks, "on_start", as_plain(self._state))
             self._epoch = Epoch(self._state, run)
@@ -64,7 +64,7 @@ class Training:
         run = self._run
         with (
             on_mesh(run.placement) as (enter, leave),
-            carrying(self._now),
+            attach_state(self._now),
             self._closing(),
         ):
             self._state = enter(self._state)
@@ -110,7 +110,7 @@ class Training:
         source: Source = "disk"
         if run.goes_on:
             load, source = (
-                functools.partial(_go_on, saved_fields(self._state)),
+                functools.partial(_add_entries, read_saved(self._state)),
                 "memory",
             )
             self._state = self._state.replace(meters={}, aux={}, large={})
@@ -122,7 +122,7 @@ class Training:
         with run.signals.heard():
             saved = None if load is None else self._read(load)
             if saved is not None:
-                self._state = _filled(self._state, saved)
+                self._state = _fill_state(self._state, saved)
             self._tell("start" if saved is None else source)
         self._is_restored = True
         run.saves.begin(self._state)
@@ -133,7 +133,7 @@ class Training:
         self._before = {name: getattr(self._state, name) for name in fields}
         self._fire("on_start_epoch")
         if saved and int(saved["position"]):  # this was done before
-            self._state = _filled(self._state, saved)
+            self._state = _fill_state(self._state, saved)
             self._tell("memory" if self._run.goes_on else "disk")
         self._run.clock.lap("hooks")  # those since the last epoch's end
 
@@ -170,13 +170,13 @@ class Training:
         out, and its State is dropped, as what was saved comes before it.
         """
         try:
-            return load(saved_fields(self._state))
+            return load(read_saved(self._state))
         except ValueError as error:  # which may tell the numbers that it could read
             if (numbers := getattr(error, "numbers", None)) is None:
                 raise
-        state = as_plain(_filled(self._state, numbers))
+        state = as_plain(_fill_state(self._state, numbers))
         state = fire_on_host(self._run.hooks, "on_start_epoch", state)
-        return load(saved_fields(state))
+        return load(read_saved(state))
 
     @contextlib.contextmanager
     def _closing(self) -> Iterator[None]:
@@ -189,7 +189,7 @@ class Training:
 
     @contextlib.contextmanager
     def _rescuing(self) -> Iterator[None]:
-        """After an error shows what watches still hold, and saves after Ctrl-C."""
+        """Shows what watches still hold after an error, and saves after Ctrl-C."""
         try:
             yield
         except BaseException as error:
@@ -208,12 +208,12 @@ class Training:
                 note_others(error, "Saving", [second])
 
 
-def _filled(state: State, saved: dict[str, Any]) -> State:
+def _fill_state(state: State, saved: dict[str, Any]) -> State:
     stop = state.stop or bool(saved.get("stop", False))
     return state.replace(**{**saved, "stop": stop})
 
 
-def _go_on(saved: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:
+def _add_entries(saved: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:
     """Returns the fields of a run that ended, with what new hooks have added."""
     added = {
         name: {**start[name], **saved[name]} for name in ("meters", "aux", "large")

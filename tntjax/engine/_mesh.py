@@ -39,7 +39,7 @@ class Placement:
     def place(self, carry: Carry) -> Carry:
         """Puts both parts of a State where they belong."""
         heavy = jax.tree.map(_put, carry.heavy, self._shardings(carry.heavy))
-        return Carry(heavy, self._copied(carry.light))
+        return Carry(heavy, self._copy_to_all(carry.light))
 
     def constrain(self, carry: Carry, kept: Any) -> tuple[Carry, Any]:
         """Tells the compiler that a call returns things where they were before."""
@@ -85,21 +85,20 @@ class Placement:
     def _everywhere(self) -> NamedSharding:
         return NamedSharding(self.mesh, PartitionSpec())
 
-    def _copied(self, tree: Any) -> Any:
+    def _copy_to_all(self, tree: Any) -> Any:
         return jax.tree.map(lambda leaf: _put(leaf, self._everywhere), tree)
 
     def _shardings(self, heavy: dict[str, Any]) -> dict[str, Any]:
-        """For each leaf its sharding."""
-        leaves = jax.tree_util.tree_leaves_with_path(heavy["params"])
+        """Finds where each leaf lies: where its parameter does, or everywhere."""
         places = {
-            (jax.tree_util.keystr(path), leaf.shape): self._place(path, leaf)
-            for path, leaf in leaves
+            (path, leaf.shape): self._place(path, leaf)
+            for path, leaf in jax.tree_util.tree_leaves_with_path(heavy["params"])
         }
 
         def place(path: Any, leaf: Any) -> NamedSharding:
-            ends = (jax.tree_util.keystr(path[k:]) for k in range(len(path) + 1))
-            found = (places.get((end, leaf.shape)) for end in ends)
-            return next((p for p in found if p is not None), self._everywhere)
+            ends = ((path[k:], leaf.shape) for k in range(len(path) + 1))
+            found = next((end for end in ends if end in places), None)
+            return self._everywhere if found is None else places[found]
 
         return jax.tree_util.tree_map_with_path(place, heavy)
 
@@ -120,16 +119,8 @@ def make_placement(
 ) -> Placement | None:
     """Checks what says where things lie.
 
-    Args:
-      mesh: the devices, None for the one that JAX chooses.
-      shard: where parameters lie, None for everywhere.
-      data_axis: the axis over which batches are divided.
-
-    Returns:
-      The placement, None without a mesh.
-
     Raises:
-      TypeError: if `mesh` is no mesh.
+      TypeError: if `mesh` is not a mesh.
       ValueError: if it has no such axis, or there is something to place and no mesh.
     """
     if mesh is None:
@@ -163,27 +154,27 @@ def on_mesh(placement: Placement | None) -> Iterator[tuple[Move, Move]]:
     """
     around = jax.sharding.get_abstract_mesh()
     if placement is None or around.empty or around == placement.mesh.abstract_mesh:
-        yield _as_it_is, _as_it_is
+        yield _keep_state, _keep_state
         return
     inside = placement.mesh
     outside = Mesh(inside.devices, inside.axis_names, axis_types=around.axis_types)
     # An older JAX has this name only.
     use_mesh = getattr(jax, "set_mesh", None) or getattr(jax.sharding, "use_mesh")  # noqa: B009
-    leave = functools.partial(_moved, outside)
+    leave = functools.partial(_move_state, outside)
     try:
         with use_mesh(inside):
-            yield functools.partial(_moved, inside), leave
+            yield functools.partial(_move_state, inside), leave
     except BaseException as error:  # Ctrl-C, too, carries a State to go on from
         if isinstance(getattr(error, "state", None), State):
             setattr(error, "state", leave(getattr(error, "state")))  # noqa: B009, B010
         raise
 
 
-def _as_it_is(state: State) -> State:
+def _keep_state(state: State) -> State:
     return state
 
 
-def _moved(mesh: Mesh, state: State) -> State:
+def _move_state(mesh: Mesh, state: State) -> State:
     """Returns the State with its arrays on another mesh of the same devices."""
 
     def move(leaf: Any) -> Any:
@@ -204,7 +195,7 @@ def _put(leaf: Any, sharding: NamedSharding) -> jax.Array:
 def _put_by_each(
     leaf: Any, sharding: NamedSharding
 ) -> jax.Array:  # pragma: no cover - in the two processes of tests/engine/test_mesh.py
-    """Each of several processes has the whole leaf and gives its devices their part."""
+    """Gives the devices of each process their part of a leaf that it has whole."""
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         data = _put_by_each(jax.random.key_data(leaf), sharding)
         return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))

@@ -40,13 +40,7 @@ METHODS = {
 
 
 def check_names(what: str, given: Iterable[str], names: list[str]) -> None:
-    """Raises a TypeError for an argument that a method does not take.
-
-    Args:
-      what: the method.
-      given: names of the arguments that came.
-      names: those that it takes.
-    """
+    """Raises a TypeError for an argument that a method does not take."""
     for name in given:
         if name not in names:
             raise TypeError(f"{what} has no argument {name!r}. {_instead(name, names)}")
@@ -64,27 +58,12 @@ def _instead(name: str, names: list[str]) -> str:
 
 
 def find_close(name: str, names: Iterable[str]) -> str | None:
-    """Finds the name that was probably meant.
-
-    Args:
-      name: what was written.
-      names: what there is.
-
-    Returns:
-      The most similar name, None if no name is similar.
-    """
+    """Finds the name that was probably meant."""
     return next(iter(difflib.get_close_matches(name, list(names), n=1)), None)
 
 
 def explain_methods(cls: Class) -> Class:
-    """Makes a class explain a method that it does not have, such as `fit`.
-
-    Args:
-      cls: an engine.
-
-    Returns:
-      The class.
-    """
+    """Makes a class explain a method that it does not have, such as `fit`."""
 
     def missing(self: Any, name: str) -> Any:
         own = next((own for own, others in METHODS.items() if name in others), None)

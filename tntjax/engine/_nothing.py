@@ -6,25 +6,17 @@ from typing import Any
 from tntjax._types import Dataset, is_dataset
 
 
-def why_nothing(iterator: Any, epoch: int) -> str:
-    """Explains why an iterator yielded nothing.
-
-    Args:
-      iterator: what was iterated over.
-      epoch: which epoch was empty.
-
-    Returns:
-      The text of an error.
-    """
-    layers = [(type(d).__name__, len(d), d) for d in _layers(iterator, epoch)]
+def explain_nothing(iterator: Any, epoch: int) -> str:
+    """Explains why an iterator yielded nothing."""
+    layers = [(type(d).__name__, len(d), d) for d in _find_layers(iterator, epoch)]
     return (
         f"There is nothing to train or test on: {type(iterator).__name__} has no sample"
-        f" in epoch {epoch}. {_reason(iterator, layers)}"
+        f" in epoch {epoch}. {_explain_layers(iterator, layers)}"
     )
 
 
-def _layers(iterator: Any, epoch: int) -> Iterator[Dataset]:
-    """The dataset that is read and, one by one, those that it wraps."""
+def _find_layers(iterator: Any, epoch: int) -> Iterator[Dataset]:
+    """Yields the dataset that is read and, one by one, those that it wraps."""
     source = getattr(iterator, "source", None)
     if callable(source) and not is_dataset(source):
         source = source(epoch)
@@ -33,12 +25,12 @@ def _layers(iterator: Any, epoch: int) -> Iterator[Dataset]:
         source = getattr(source, "dataset", None)
 
 
-def _reason(iterator: Any, layers: list[tuple[str, int, Any]]) -> str:
+def _explain_layers(iterator: Any, layers: list[tuple[str, int, Any]]) -> str:
     empty = [number for number, (_, length, _) in enumerate(layers) if not length]
     if not layers:
         return "Look at what it iterates over: next(iter(iterator))."
     if not empty:
-        return _dropped(iterator, layers)
+        return _explain_filter(iterator, layers)
     name, _, dataset = layers[empty[-1]]
     if empty[-1] == len(layers) - 1:
         return f"The dataset, of type {name}, is empty: its len is 0."
@@ -52,7 +44,7 @@ def _reason(iterator: Any, layers: list[tuple[str, int, Any]]) -> str:
     return f"{name} makes no sample of the {length} samples of {inner}."
 
 
-def _dropped(iterator: Any, layers: list[tuple[str, int, Any]]) -> str:
+def _explain_filter(iterator: Any, layers: list[tuple[str, int, Any]]) -> str:
     name, length, _ = layers[0]
     who = [type(iterator).__name__] if getattr(iterator, "filter", None) else []
     who += [name for name, _, d in layers if getattr(d, "filter", None) is not None]

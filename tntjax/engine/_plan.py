@@ -33,11 +33,7 @@ class Steps:
     apart: bool = False
 
     def kept_times(self, t: int) -> range:
-        """Returns after which updates something is kept that no later call shows.
-
-        Args:
-          t: how many updates were done before the call.
-        """
+        """Returns after which updates something is kept that no later call shows."""
         if self.keep_every is None or t % self.keep_every:
             return range(0)
         return range(t + self.keep_every, t + self.count, self.keep_every)
@@ -130,7 +126,7 @@ def make_plan(
     def longest(stops: Sequence[Scheduled], unit: int, most: int) -> int:
         if steps_per_call != "auto":
             return steps_per_call
-        return _divisor(stops, unit, min(LONGEST, most))
+        return _find_divisor(stops, unit, min(LONGEST, most))
 
     unit = math.gcd(*(s.n for s in scheduled if s.kind == "watch" and s.n))
     others = tuple(s for s in scheduled if s.kind != "watch")
@@ -141,8 +137,8 @@ def make_plan(
     return Plan(longest(scheduled, 1, LONGEST), tuple(scheduled), most_bytes)
 
 
-def _divisor(stops: Sequence[Scheduled], unit: int, most: int) -> int:
-    """A multiple of `unit` up to `most`, if possible a divisor of what lies between."""
+def _find_divisor(stops: Sequence[Scheduled], unit: int, most: int) -> int:
+    """Finds a multiple of `unit` up to `most` that divides the shortest distance."""
     shortest = min((stop.n for stop in stops if stop.n), default=LONGEST)
     most -= most % unit
     if shortest <= most:

@@ -32,12 +32,8 @@ GUARDED = (
 
 
 @contextlib.contextmanager
-def carrying(now: Callable[[], State | None]) -> Iterator[None]:
-    """Gives each error that leaves the block the State as its attribute `state`.
-
-    Args:
-      now: returns the last good State, or None if there is none yet.
-    """
+def attach_state(now: Callable[[], State | None]) -> Iterator[None]:
+    """Gives each error that leaves the block the State as its attribute `state`."""
     try:
         yield
     except BaseException as error:
@@ -118,12 +114,7 @@ class Saves:
         self._last = [_moment(state)] * len(self.scheduled)
 
     def run(self, state: State, due: Callable[[Scheduled], bool] | None = None) -> None:
-        """Saves a State.
-
-        Args:
-          state: the State.
-          due: which of the hooks are to save it, by default all.
-        """
+        """Saves a State."""
         for number, last in enumerate(self._last):
             scheduled = self.scheduled[number]
             if last != _moment(state) and (due is None or due(scheduled)):

@@ -33,12 +33,6 @@ def count_rows(sample: Sample) -> int:
     The first axis of `input` tells. Where its leaves differ, as in a batch of graphs,
     the mask tells, or the target. A sample whose target has no axes is one row.
 
-    Args:
-      sample: a dict with `input`, and perhaps `target` and `mask`.
-
-    Returns:
-      How many rows there are.
-
     Raises:
       ValueError: if the fields differ, or nothing tells.
       TypeError: if the mask is not a bool [B].
@@ -51,10 +45,10 @@ def count_rows(sample: Sample) -> int:
         )
     if is_unbatched(sample):
         return 1
-    others = [_lengths(mask), _lengths(sample.get("target"))]
-    told = [lengths for lengths in (_lengths(input), *others) if len(lengths) == 1]
+    others = [_find_lengths(mask), _find_lengths(sample.get("target"))]
+    told = [lengths for lengths in (_find_lengths(input), *others) if len(lengths) == 1]
     if not told or not all(lengths <= told[0] for lengths in others):
-        raise ValueError(_differ(sample))
+        raise ValueError(_describe_rows(sample))
     return next(iter(told[0]))
 
 
@@ -73,12 +67,7 @@ def is_unbatched(sample: Sample) -> bool:
 
 
 def check_batch(sample: Sample, warned: set[str]) -> None:
-    """Checks that the rows of a batch can be counted, and warns of a single sample.
-
-    Args:
-      sample: a dict with `input`, and perhaps `target` and `mask`.
-      warned: the warnings that were given, each of which is given once.
-    """
+    """Checks that the rows of a batch can be counted, and warns of a single sample."""
     count_rows(sample)
     if "target" in sample and is_unbatched(sample) and UNBATCHED not in warned:
         warned.add(UNBATCHED)
@@ -91,12 +80,6 @@ def fill_hidden(sample: Sample) -> Sample:
 
     So what the network and the criterion compute of hidden rows is finite if it is of
     the others, and its gradient, which is multiplied by zero, is zero.
-
-    Args:
-      sample: a dict with `input`, and perhaps `target` and `mask`.
-
-    Returns:
-      The sample, its `input` and `target` filled.
     """
     if "mask" not in sample or not len(sample["mask"]):
         return sample
@@ -119,20 +102,13 @@ def cut_rows(whole: Sample, number: int) -> tuple[Sample | None, Sample]:
 
     What has the length of the batch is cut, what has not goes to each piece.
 
-    Args:
-      whole: a dict with `input`, and perhaps `target` and `mask`.
-      number: how many pieces are wanted; there may be fewer.
-
-    Returns:
-      All pieces but the last, stacked, or None if there is one, and the last.
-
     Raises:
       ValueError: if the leaves of `input` do not have the same rows.
     """
     rows = count_rows(whole)
-    if len(_lengths(whole["input"])) > 1 and not is_unbatched(whole):
+    if len(_find_lengths(whole["input"])) > 1 and not is_unbatched(whole):
         raise ValueError(
-            f"accumulate cannot cut a batch of this form. {_differ(whole)}"
+            f"accumulate cannot cut a batch of this form. {_describe_rows(whole)}"
         )
     size = max(-(-rows // number), 1)
     pieces = max(-(-rows // size), 1) - 1  # without the last
@@ -153,12 +129,12 @@ def _is_column(leaf: Any, rows: int) -> bool:
     return jnp.ndim(leaf) > 0 and jnp.shape(leaf)[0] == rows
 
 
-def _lengths(tree: Any) -> set[int]:
+def _find_lengths(tree: Any) -> set[int]:
     """Collects the first axes of the leaves that have one."""
     return {shape[0] for leaf in jax.tree.leaves(tree) if (shape := jnp.shape(leaf))}
 
 
-def _differ(sample: Sample) -> str:
+def _describe_rows(sample: Sample) -> str:
     fields = ("input", "target", "mask")
     shown = {name: sample[name] for name in fields if name in sample}
     return (

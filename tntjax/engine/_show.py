@@ -22,14 +22,7 @@ ON_HOST = ("network", "criterion", "iterator")
 
 
 def show_state(state: Any) -> str:
-    """Shows numbers as numbers, meters by what they measured, and shapes of the rest.
-
-    Args:
-      state: a State, which may be traced or donated.
-
-    Returns:
-      At most 24 lines of at most 100 columns.
-    """
+    """Shows numbers, what meters measured, and shapes of the rest, on 24 lines."""
     lines = [_fields(state, COUNTED), _fields(state, ("lr", "lr_criterion"))]
     flags = [name for name in ("training", "stop") if getattr(state, name)]
     lines[0] += "".join(f", {name}" for name in flags)
@@ -69,7 +62,7 @@ def _value(value: Any) -> str:
     if getattr(value, "shape", None) == () and _is_there(value):
         kinds = (np.number, np.bool_)
         if any(jnp.issubdtype(value.dtype, kind) for kind in kinds):
-            return str(np.asarray(value).item())
+            return str(np.asarray(value))
     return describe(value)
 
 

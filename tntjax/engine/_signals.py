@@ -51,11 +51,7 @@ class Signals:
 
     @contextlib.contextmanager
     def heard(self, hears: Hears = "all") -> Iterator[None]:
-        """Has Ctrl-C raise KeyboardInterrupt at once inside the block.
-
-        Args:
-          hears: `"second"` if the first is to wait for a `check`.
-        """
+        """Lets Ctrl-C raise KeyboardInterrupt at once inside the block."""
         before, self._hears = self._hears, hears
         try:
             yield
@@ -63,7 +59,7 @@ class Signals:
             self._hears = before
 
     def heard_in_hook(self) -> contextlib.AbstractContextManager[None]:
-        """Has Ctrl-C break off a hook, but the first one not if the run is saved.
+        """Lets Ctrl-C break off a hook, but not the first one if the run is saved.
 
         A hook that is broken off has done half of its work, so a run that goes on from
         what was saved then would differ from one that was never stopped.

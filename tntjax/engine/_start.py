@@ -59,7 +59,7 @@ def fields_of_state(
 
 
 def _find_lack(previous: State, start: Start | None) -> str:
-    """Says why a State is another optimizer's; `start` is None for SGDEngine."""
+    """Finds why a State is another optimizer's; `start` is None for SGDEngine."""
     if start is None:
         wrong = previous.lr is None or previous.opt_state is not None
         return "an opt_state and no lr, as OptimEngine leaves it" if wrong else ""

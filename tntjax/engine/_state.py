@@ -159,6 +159,6 @@ def split_state(state: State) -> Carry:
     return Carry(heavy, {name: getattr(state, name) for name in (*LIGHT, *COUNTERS)})
 
 
-def without_step_fields(state: State) -> State:
+def drop_step_fields(state: State) -> State:
     """Forgets what exists inside a step only."""
     return state.replace(**dict.fromkeys(STEP_ONLY))

@@ -9,12 +9,17 @@ import jax.numpy as jnp
 
 from tntjax._struct import describe
 from tntjax._types import Sample
-from tntjax.engine._fire import fire, settled_by
-from tntjax.engine._gradients import of_batch, of_pieces
+from tntjax.engine._fire import check_carried, fire
+from tntjax.engine._gradients import (
+    differentiate_batch,
+    differentiate_pieces,
+    run_criterion,
+    run_network,
+    split_key,
+)
 from tntjax.engine._hooks import HOST_EVENTS, Hooks
-from tntjax.engine._phase import run_criterion, run_network, with_own_key
 from tntjax.engine._rows import check_batch, count_examples, fill_hidden
-from tntjax.engine._state import HEAVY, State, without_step_fields
+from tntjax.engine._state import HEAVY, State, drop_step_fields
 
 KEPT_BY_SKIP = (*HEAVY, "lr", "lr_criterion", "meters")
 """What a skipped step leaves as it was; `aux`, `key` and the counters go on."""
@@ -50,12 +55,7 @@ class Program:
         return self.update is not None
 
     def state(self, heavy: dict[str, Any], light: dict[str, Any]) -> State:
-        """Returns the State that the hooks of a step see.
-
-        Args:
-          heavy: the large fields.
-          light: the other fields that are carried.
-        """
+        """Returns the State that the hooks of a step see."""
         what = {"network": self.network, "criterion": self.criterion}
         return State(**heavy, **light, **what, training=self.training)
 
@@ -70,7 +70,7 @@ class Program:
         )
 
     def __hash__(self) -> int:
-        return hash(tuple(map(hash_of, self._parts)))
+        return hash(tuple(map(find_hash, self._parts)))
 
     @property
     def _parts(self) -> tuple:
@@ -78,14 +78,14 @@ class Program:
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """True for one object and for equal ones, not for what cannot be compared."""
+    """True if both are one object or equal; what cannot be compared is not."""
     try:
         return one is other or bool(one == other)
     except Exception:  # arrays among the fields of a module, say
         return False
 
 
-def hash_of(value: Any) -> int:
+def find_hash(value: Any) -> int:
     """Returns the hash of a value, or of its type if it is not hashable."""
     try:
         return hash(value)
@@ -99,58 +99,40 @@ def step_hooks(hooks: Hooks) -> Hooks:
 
 
 def train_step(program: Program, state: State, sample: Sample) -> State:
-    """Makes one update.
-
-    Args:
-      program: the functions.
-      state: the State before.
-      sample: a batch with the fields `input` and `target`, and perhaps `mask`.
-
-    Returns:
-      The State after, without the fields that exist inside a step only.
-    """
+    """Makes one update."""
     hooks, before = program.hooks, state
     state = _start(program, state, sample)
     sample = state.sample
     if program.accumulate == 1:
-        state, objective = of_batch(program, state, sample)
+        state, objective = differentiate_batch(program, state, sample)
     else:
-        state, objective = of_pieces(program, state)
-    state = fire(hooks, "on_backward", _if_any_counts(state, before, sample))
-    updated = settled_by(
+        state, objective = differentiate_pieces(program, state)
+    state = fire(hooks, "on_backward", _drop_hidden_batch(state, before, sample))
+    updated = check_carried(
         "the optimizer", "opt_state", state, program.update(state, objective)
     )
-    state = _counted(_unless_skipped(updated, before), sample)
+    state = _count_batch(_undo_skipped(updated, before), sample)
     after = fire(hooks, "on_update", state)
     if after is not state:  # a hook may have changed what was put back, or ask to skip
-        after = _unless_skipped(after, before)
-    return without_step_fields(after)
+        after = _undo_skipped(after, before)
+    return drop_step_fields(after)
 
 
 def test_step(program: Program, state: State, sample: Sample) -> State:
-    """Measures one batch.
-
-    Args:
-      program: the functions; the criterion may be None.
-      state: the State before.
-      sample: a batch with the field `input`, and `target` if there is a criterion.
-
-    Returns:
-      The State after, without the fields that exist inside a step only.
-    """
+    """Measures one batch."""
     hooks = program.hooks
     state = _start(program, state, sample)
     sample = state.sample
-    state, key = with_own_key(program.network, state)
+    state, key = split_key(program.network, state)
     run = run_network(program.network, state, key, training=False)
     output, _ = run(state.params)
-    state = _counted(state.replace(output=output), sample)
+    state = _count_batch(state.replace(output=output), sample)
     state = fire(hooks, "on_forward", state)
     if program.criterion is not None:
         measure = run_criterion(program.criterion, state)
         loss = measure(state.criterion_params, state.output)
         state = fire(hooks, "on_forward_criterion", state.replace(loss=loss))
-    return without_step_fields(state)
+    return drop_step_fields(state)
 
 
 def _start(program: Program, state: State, sample: Sample) -> State:
@@ -160,7 +142,7 @@ def _start(program: Program, state: State, sample: Sample) -> State:
     return state.replace(sample=fill_hidden(state.sample))
 
 
-def _counted(state: State, sample: Sample) -> State:
+def _count_batch(state: State, sample: Sample) -> State:
     return state.replace(
         t=state.t + 1,
         position=state.position + 1,
@@ -168,7 +150,7 @@ def _counted(state: State, sample: Sample) -> State:
     )
 
 
-def _if_any_counts(state: State, before: State, sample: Sample) -> State:
+def _drop_hidden_batch(state: State, before: State, sample: Sample) -> State:
     """Makes the gradients zero and keeps the model state if a mask hides all rows."""
     if "mask" not in sample:
         return state
@@ -182,7 +164,7 @@ def _if_any_counts(state: State, before: State, sample: Sample) -> State:
     )
 
 
-def _unless_skipped(state: State, before: State) -> State:
+def _undo_skipped(state: State, before: State) -> State:
     """Puts back what was there before the step, where a hook asked to skip it."""
     if state.skip is None:
         return state

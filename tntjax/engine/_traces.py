@@ -7,7 +7,7 @@ import jax
 
 from tntjax._struct import describe
 from tntjax.engine._state import State
-from tntjax.engine._step import hash_of
+from tntjax.engine._step import find_hash
 
 BUDGET = 8
 """Traces in a run that are no cause for worry.
@@ -34,55 +34,45 @@ class Traces:
         self._seen: list[dict[str, str]] = []
 
     def add(self, trace: dict[str, str]) -> None:
-        """Counts a trace.
-
-        Args:
-          trace: what it depends on, by name; see `describe_trace`.
-        """
+        """Counts a trace."""
         self._seen.append(trace)
         if len(self._seen) == self._budget + 1:
-            changes = _changes(self._seen[:-1], trace)
+            changes = _find_changes(self._seen[:-1], trace)
             message = TOO_MANY.format(count=len(self._seen), changes=changes)
             warnings.warn(f"tntjax: {message}", stacklevel=2)
 
 
 def describe_trace(program: Any, state: State, chunk: Any) -> dict[str, str]:
-    """Describes by name everything that a trace depends on.
-
-    Args:
-      program: the functions.
-      state: the State that is traced.
-      chunk: the samples, as a `Batches`.
-    """
+    """Describes by name everything that a trace depends on."""
     dataset = getattr(chunk.chunk, "dataset", None)  # one that is gathered compiled
     parts = {"state": state, "chunk": chunk.xs, "count": chunk.count}
     parts["dataset"] = dataset
     found = {
-        f"{name}{jax.tree_util.keystr(path)}": _leaf(leaf)
+        f"{name}{jax.tree_util.keystr(path)}": _describe_leaf(leaf)
         for name, part in parts.items()
         for path, leaf in jax.tree_util.tree_leaves_with_path(part)
     }
     for name in ("network", "criterion", "update", "accumulate"):
-        found[f"the {name}"] = _function(getattr(program, name))
+        found[f"the {name}"] = _describe_function(getattr(program, name))
     structure = str(jax.tree.structure(dataset))  # whose own hash leaves functions out
     found["the dataset"] = f"{describe(dataset)} ({hash(structure):x})"
-    found["the hooks"] = f"{program.hooks} ({hash_of(program.hooks):x})"
+    found["the hooks"] = f"{program.hooks} ({find_hash(program.hooks):x})"
     return found
 
 
-def _leaf(leaf: Any) -> str:
+def _describe_leaf(leaf: Any) -> str:
     weak = " of a Python number" if getattr(leaf, "weak_type", False) else ""
     return f"{describe(leaf)}{weak}"
 
 
-def _function(value: Any) -> str:
+def _describe_function(value: Any) -> str:
     if not callable(value):
         return describe(value)
-    return f"{describe(value)} ({hash_of(value):x})"
+    return f"{describe(value)} ({find_hash(value):x})"
 
 
-def _changes(before: list[dict[str, str]], now: dict[str, str]) -> str:
-    """What differs from the most similar trace before, the last of these."""
+def _find_changes(before: list[dict[str, str]], now: dict[str, str]) -> str:
+    """Finds what differs from the most similar trace before, the last of these."""
 
     def differences(other: dict[str, str]) -> list[str]:
         names = sorted(other.keys() | now.keys())

@@ -9,7 +9,7 @@ import jax
 import optax
 
 from tntjax._struct import describe
-from tntjax.engine._gradients import Objective, uphill
+from tntjax.engine._gradients import Objective, conjugate
 from tntjax.engine._state import State
 
 OFFERED = """This happened in the optimizer. It is called with the gradients, its \
@@ -82,7 +82,7 @@ class OptaxUpdate:
             return objective.at(params, other)
 
         def update(optimizer: Any, own: Any, *what: Any) -> tuple[Any, Any]:
-            return _updated(optimizer, own, objective.value, *what)
+            return _run_optimizer(optimizer, own, objective.value, *what)
 
         if other is None:
             new, own = update(self.optimizer, state.opt_state, params, state.grads, at)
@@ -96,7 +96,7 @@ class OptaxUpdate:
         return state.replace(params=new, opt_state=own, criterion_params=new_other)
 
 
-def _updated(
+def _run_optimizer(
     optimizer: Any,
     own: Any,
     value: jax.Array,
@@ -108,7 +108,7 @@ def _updated(
 
     def grad_fn(params: Any, step: Any = None) -> Any:
         del step
-        return jax.tree.map(uphill, jax.grad(value_fn)(params))
+        return jax.tree.map(conjugate, jax.grad(value_fn)(params))
 
     offered = {"value": value, "grad": grads, "value_fn": value_fn}
     by_name = {**offered, "grad_fn": grad_fn, "obj_fn": value_fn}

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from tntjax.engine._carry import read_on_host
-from tntjax.engine._explained import explained
+from tntjax.engine._explain_error import explain_error
 from tntjax.engine._hooks import Scheduled
 from tntjax.engine._signals import Signals
 from tntjax.engine._state import LIGHT, Seconds, State
@@ -50,13 +50,7 @@ class WatchQueue:
         self._calls.append((result, []))
 
     def watch(self, scheduled: Scheduled, state: State, place: tuple = ()) -> None:
-        """Has a State shown once the last call is done.
-
-        Args:
-          scheduled: what to show it to.
-          state: the State, without large parts.
-          place: where in the arrays of its light part.
-        """
+        """Queues a State to be shown once the last call is done."""
         light = {name: getattr(state, name) for name in SEEN} | {"key": None}
         for leaf in jax.tree.leaves(light):
             if any(device.platform != "cpu" for device in leaf.devices()):
@@ -64,7 +58,7 @@ class WatchQueue:
 
         def show() -> None:
             seen = state.replace(**read_on_host(light, place))
-            with explained(scheduled.function, f"watch({scheduled.n})", seen):
+            with explain_error(scheduled.function, f"watch({scheduled.n})", seen):
                 scheduled.function(seen)
 
         if not self._calls:  # all was waited for, and a hook has changed the State

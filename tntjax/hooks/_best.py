@@ -67,7 +67,7 @@ def judge(
 
 
 def _exactly(score: float) -> dict[str, Any]:
-    """A score as float32, and as the words of a float64.
+    """Encodes a score as float32, and as the words of a float64.
 
     What is carried is float32 at most, and a score is to be compared with what came
     and not with what was rounded.

@@ -8,7 +8,7 @@ from typing import Any
 from tntjax.checkpoint._folder import absolute, start_lengths
 from tntjax.checkpoint._restore import Score
 from tntjax.checkpoint._save import Saver
-from tntjax.engine._carry import saved_fields
+from tntjax.engine._carry import read_saved
 from tntjax.engine._hooks import Hooks, Session, Source
 from tntjax.engine._state import State
 from tntjax.hooks._score import StaleError, read_score
@@ -140,7 +140,7 @@ class _Checkpoint:
 
     def _save(self, state: State, score: Score | None) -> None:
         t, epoch = int(state.t), int(state.epoch)
-        self._open_saver().save(t, epoch, saved_fields(state), score, self._lengths())
+        self._open_saver().save(t, epoch, read_saved(state), score, self._lengths())
 
     def _score(self, state: State) -> Score | None:
         if self._best is None:

@@ -29,7 +29,7 @@ def ema(decay: float, *, start: int = 0, debias: bool = False) -> Hooks:
       A Hooks value, to be chained with others.
 
     Raises:
-      TypeError: if `start` is no integer.
+      TypeError: if `start` is not an integer.
       ValueError: if `decay` or `start` is out of range, or, when it runs, if there are
         two.
 

@@ -40,7 +40,7 @@ def loss_scaling(
       A Hooks value, to be chained with others.
 
     Raises:
-      TypeError: if `interval` is no integer.
+      TypeError: if `interval` is not an integer.
       ValueError: if a number is out of range, or, when it runs, if there are two.
 
     Example:
@@ -90,5 +90,5 @@ def _unscale(state: State, factor: float, interval: int) -> State:
 
 
 def _times(tree: Any, number: jax.Array) -> Any:
-    """The leaves times a float32 number, in their dtypes but computed in float32."""
+    """Multiplies leaves by a float32 number, in float32; their dtypes stay."""
     return jax.tree.map(lambda leaf: (leaf * number).astype(leaf.dtype), tree)

@@ -35,7 +35,7 @@ def metering(meters: Mapping[str, Metered] | None = None, /, **named: Metered) -
       A Hooks value, to be chained with others.
 
     Raises:
-      TypeError: if an entry is no pair of a meter and a function.
+      TypeError: if an entry is not a pair of a meter and a function.
       ValueError: when it runs, if another plugin has a meter of the name.
 
     Example:

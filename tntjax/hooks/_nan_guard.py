@@ -23,7 +23,7 @@ class NonFiniteError(FloatingPointError):
         parameter, such as `params['weight']`.
       state: the State when it was noticed, with `params`, `opt_state`, `model_state`
         and `meters` as they were after the last good step. `aux`, `key` and the
-        counters went on.
+        counters went on; `train(..., state=error.state)` goes on behind the bad steps.
 
     Example:
       >>> import tntjax as tnt
@@ -48,6 +48,8 @@ finite; the loss was 0.5. error.state has the parameters from before.
 def nan_guard(n: int = 100) -> Hooks:
     """Raises an error if a loss, a gradient or a new parameter is not finite.
 
+    Parameters that are infinite or NaN at the start, on purpose, may stay so.
+
     Each step is looked at, compiled. The first bad one and all after it are skipped,
     so parameters and meters stay those of the last good step; what hooks of `on_update`
     that are chained before did in it is undone as well. On the host the error
@@ -65,7 +67,7 @@ def nan_guard(n: int = 100) -> Hooks:
 
     Raises:
       NonFiniteError: when it runs, a FloatingPointError that says which step and what.
-      TypeError: if `n` is no integer.
+      TypeError: if `n` is not an integer.
       ValueError: if `n` is below 1, or, when it runs, if there are two.
 
     Example:
@@ -88,13 +90,18 @@ def nan_guard(n: int = 100) -> Hooks:
 def _start(state: State) -> State:
     if not state.training:
         return state
-    nothing = {"step": np.int32(0), "loss": np.float32(0), "leaf": np.int32(0)}
-    return claim(state, "aux", NAME, nothing)
+    params = state.params, state.criterion_params
+    counts = np.asarray(_count_bad(params), np.int32)  # such as a mask of -inf
+    return claim(state, "aux", NAME, {**_nothing(), "allowed": counts})
+
+
+def _nothing() -> dict[str, Any]:
+    return {"step": np.int32(0), "loss": np.float32(0), "leaf": np.int32(0)}
 
 
 def _guard(state: State) -> State:
     losses = jnp.where(_shown(state), jnp.asarray(state.loss), 0)
-    finite = _are_finite((losses, state.grads, state.criterion_grads))
+    finite = _count_bad((losses, state.grads, state.criterion_grads)) == 0
     handled = jnp.asarray(False if state.skip is None else state.skip)
     bad = ~finite[0] | (~finite.all() & ~handled)
     return _noted(state, bad, state.t + 1, jnp.argmin(finite))
@@ -102,14 +109,18 @@ def _guard(state: State) -> State:
 
 def _guard_update(state: State) -> State:
     """Looks at what the update made of the parameters; of finite gradients, too."""
-    finite = _are_finite((state.params, state.criterion_params))
+    bad = _count_bad((state.params, state.criterion_params))
+    finite = bad <= state.aux[NAME]["allowed"]
     before = 1 + len(finite)  # the loss, and a gradient for each parameter
     return _noted(state, ~finite.all(), state.t, before + jnp.argmin(finite))
 
 
-def _are_finite(tree: Any) -> jax.Array:
-    """Returns a bool for each leaf."""
-    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)])
+def _count_bad(tree: Any) -> jax.Array:
+    """Counts for each leaf the numbers that are not finite."""
+    bad = [
+        jnp.sum(~jnp.isfinite(leaf), dtype=jnp.int32) for leaf in jax.tree.leaves(tree)
+    ]
+    return jnp.stack(bad)
 
 
 def _shown(state: State) -> jax.Array:
@@ -121,11 +132,13 @@ def _shown(state: State) -> jax.Array:
 
 def _noted(state: State, bad: jax.Array, step: jax.Array, leaf: jax.Array) -> State:
     """Takes note of a step if it is the first bad one, and skips it and all after."""
-    seen = state.aux[NAME]
+    seen = dict(state.aux[NAME])
     loss = jnp.mean(jnp.asarray(state.loss, jnp.float32), where=_shown(state))
     now = {"step": step, "loss": loss, "leaf": leaf}
     first = bad & (seen["step"] == 0)
-    seen = {k: jnp.where(first, now[k].astype(v.dtype), v) for k, v in seen.items()}
+    seen |= {
+        k: jnp.where(first, v.astype(seen[k].dtype), seen[k]) for k, v in now.items()
+    }
     return skip_if(put(state, "aux", NAME, seen), seen["step"] > 0)
 
 
@@ -144,4 +157,7 @@ def _look(state: State) -> State:
         for path, _ in jax.tree_util.tree_leaves_with_path(tree)
     ]
     leaf = ["the loss", *paths][int(seen["leaf"])]
-    raise NonFiniteError(int(seen["step"]), float(seen["loss"]), leaf, state)
+    step, loss = int(seen["step"]), float(seen["loss"])
+    # A run that goes on from there begins with no bad step.
+    state = put(state, "aux", NAME, {**seen, **_nothing()})
+    raise NonFiniteError(step, loss, leaf, state)

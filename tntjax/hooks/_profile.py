@@ -25,7 +25,7 @@ def profile(directory: str | os.PathLike, first: int = 10, steps: int = 10) -> H
       A Hooks value, to be chained with others. It serves one run at a time.
 
     Raises:
-      TypeError: if a number is no integer.
+      TypeError: if a number is not an integer.
       ValueError: if `first` is below 0 or `steps` below 1.
 
     Example:

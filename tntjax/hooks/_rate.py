@@ -104,7 +104,7 @@ def _with_rates(optimizer: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _network_part(state: State) -> Any:
-    """The state of the network's optimizer; a learnable criterion has another."""
+    """Returns the state of the network's optimizer; a criterion's has another."""
     if state.criterion_params is None:
         return state.opt_state
     return state.opt_state["network"]

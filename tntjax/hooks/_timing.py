@@ -29,12 +29,12 @@ class Timing(NamedTuple):
 
     @property
     def total(self) -> float:
-        """How many seconds went by."""
+        """Returns how many seconds went by."""
         return sum(self.seconds)
 
     @property
     def samples_per_second(self) -> float:
-        """How many examples a second were seen, compilation included."""
+        """Returns the examples seen per second, compilation included."""
         return self.samples / self.total
 
     def __str__(self) -> str:
@@ -49,7 +49,7 @@ class Timing(NamedTuple):
 
 
 def timing(report: Callable[[Timing], Any]) -> Hooks:
-    """Says at the end of each epoch where its time went, without waiting in between.
+    """Reports at the end of each epoch where its time went, without waiting in between.
 
     Waiting for samples, tracing and compiling, handing work to the device, waiting for
     it, and hooks of the host. Those that run at the end of an epoch count for the next.
@@ -61,7 +61,7 @@ def timing(report: Callable[[Timing], Any]) -> Hooks:
       A Hooks value, to be chained with others. It serves one run at a time.
 
     Raises:
-      TypeError: if `report` is no function.
+      TypeError: if `report` is not a function.
 
     Example:
       >>> import tntjax as tnt

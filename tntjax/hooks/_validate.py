@@ -45,7 +45,7 @@ def validate(
       A Hooks value, to be chained with others.
 
     Raises:
-      TypeError: if `engine` cannot test, or a number or function is none.
+      TypeError: if `engine` cannot test, or a number or a function is something else.
       ValueError: if `every` is below 1, or, when it runs, if the name is taken.
 
     Example:

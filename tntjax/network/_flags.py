@@ -129,5 +129,5 @@ def _is_flag(parameter: inspect.Parameter) -> bool:
 
 
 def _words(name: str) -> set[str]:
-    """The words of `is_train` or `isTrain`."""
+    """Splits `is_train` or `isTrain` into its words."""
     return {word.lower() for word in re.findall("[A-Z]?[a-z]+", name)}

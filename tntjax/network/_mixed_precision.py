@@ -75,7 +75,7 @@ class MixedPrecision:
 
 
 def _cast(tree: Any, dtype: DTypeLike) -> Any:
-    """The tree with its floating-point leaves in another type."""
+    """Casts the floating-point leaves of a tree to another type."""
 
     def cast(leaf: Any) -> Any:
         floating = jnp.issubdtype(jnp.result_type(leaf), jnp.floating)

@@ -88,7 +88,7 @@ class Nnx:
 
 
 def _seeded(keys: Any, key: jax.Array) -> Any:
-    """Another key for each of these, of the same shape."""
+    """Makes another key for each of these, of the same shape."""
     leaves, structure = jax.tree.flatten(keys)
     own = jax.random.split(key, len(leaves))
     fresh = [jax.random.split(k, old.shape) for k, old in zip(own, leaves, strict=True)]

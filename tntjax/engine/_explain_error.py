@@ -28,7 +28,7 @@ you need of them in state.aux or a meter, in a hook of on_forward_criterion, say
 
 
 @contextlib.contextmanager
-def explained(hook: Any, event: str, state: State) -> Iterator[None]:
+def explain_error(hook: Any, event: str, state: State) -> Iterator[None]:
     """Adds to an error of the block which hook it came from, and perhaps a way out."""
     try:
         yield
@@ -49,7 +49,7 @@ def _way_out(error: Exception, event: str, state: State) -> str:
 
 
 def _list_entries(wanted: tuple, state: State) -> str:
-    """Says which entries there are where a hook may have looked one up."""
+    """Lists the entries where a hook may have looked one up."""
     found = {
         field: list(map(str, entries))
         for field in ("meters", "aux", "large", "sample")
