@@ -195,6 +195,7 @@ dataset = tnt.CoroutineBatchDataset(tnt.ListDataset(reads, lambda read: read()),
 """
 
 
+@pytest.mark.slow
 @needs_posix
 @pytest.mark.parametrize(
     "read", ["dataset[0]", "asyncio.new_event_loop().run_until_complete(cell())"]

@@ -486,6 +486,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 def test_writers_that_are_killed_lose_no_item(tmp_path):
     names, there = names_in(tmp_path), 0

@@ -63,6 +63,7 @@ def test_words_are_mapped_one_to_one(bits):
     assert len(set(pairs)) == high.size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [10, 23])
 def test_any_index_comes_first_and_any_two_come_together(length):
     orders = np.stack([all_of(permutation(length, seed)) for seed in range(8_000)])

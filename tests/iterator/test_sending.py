@@ -75,6 +75,7 @@ def test_what_is_in_no_file_is_copied(path):
         np.testing.assert_array_equal(again, array)
 
 
+@pytest.mark.slow
 def test_a_dataset_over_a_map_of_a_file(path):
     dataset = tnt.BatchDataset(tnt.TableDataset({"input": mapped(path)}), 8)
     assert len(pack_content(dataset)) < 2 * SMALL
