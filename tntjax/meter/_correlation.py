@@ -1,4 +1,4 @@
-"""How two quantities move together."""
+"""The correlation and the covariance of two quantities."""
 
 import functools
 from types import ModuleType

@@ -1,4 +1,4 @@
-"""How values are spread over bins of equal width."""
+"""Counts of values in bins of equal width."""
 
 import dataclasses
 import functools

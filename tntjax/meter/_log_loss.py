@@ -1,4 +1,4 @@
-"""How surprised a model is by what happened."""
+"""The mean of -log of the probability of what happened."""
 
 import dataclasses
 import functools

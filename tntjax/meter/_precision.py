@@ -1,4 +1,4 @@
-"""How many of the predicted classes are right."""
+"""The percentage of the predicted classes that are right."""
 
 from typing import Any
 

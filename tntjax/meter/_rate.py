@@ -1,4 +1,4 @@
-"""How many a second."""
+"""Units of work a second."""
 
 import dataclasses
 import math

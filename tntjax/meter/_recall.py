@@ -1,4 +1,4 @@
-"""How many of the actual classes are predicted."""
+"""The percentage of the actual classes that are predicted."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How the laws of meters compare meters, and how they complain."""
+"""Comparing meters for the laws, and the complaints."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -1,3 +1,3 @@
-"""What several meters are made of: counts, sums, checks of arguments, family bases."""
+"""Parts that meters share: counts, sums, checks of arguments, family bases."""
 
 __all__ = []

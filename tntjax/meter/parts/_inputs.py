@@ -1,4 +1,4 @@
-"""What `add` is given: real numbers, how often they count, and masks."""
+"""Checks of the arguments of `add`: real numbers, how often they count, masks."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What `add` is given of classes: scores, class numbers or labels."""
+"""Checks of the arguments of `add`: scores, class numbers and labels."""
 
 import math
 from typing import Any
