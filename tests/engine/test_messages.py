@@ -1,6 +1,7 @@
 """What is said to typical mistakes: the argument, what came, what to write instead."""
 
 import dataclasses
+import inspect
 
 import jax
 import jax.numpy as jnp
@@ -252,3 +253,18 @@ def test_numbers_too_wide_for_the_device(problem, dtype, number):
     iterator = problem.over(tnt.TableDataset(data))
     with pytest.raises(OverflowError, match=rf"sample\['id'\] has the number {number}"):
         tnt.SGDEngine().train(**problem.job(iterator=iterator), steps_per_call=2)
+
+
+def test_an_argument_that_is_missing():
+    with pytest.raises(TypeError, match="SGDEngine.train: .*argument: 'network'"):
+        tnt.SGDEngine().train(lr=0.1)  # pyright: ignore
+    with pytest.raises(TypeError, match="OptimEngine.test: .*argument: 'iterator'"):
+        tnt.OptimEngine().test(network=max)  # pyright: ignore
+
+
+@pytest.mark.parametrize("engine", [tnt.SGDEngine, tnt.OptimEngine])
+def test_a_signature_lists_all_arguments(engine):
+    names = list(inspect.signature(engine.train).parameters)
+    assert names[:5] == ["self", "network", "criterion", "iterator", "params"]
+    assert "arguments" not in names and "steps_per_call" in names
+    assert inspect.signature(engine.train).parameters["accumulate"].default == 1

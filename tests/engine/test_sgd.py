@@ -278,3 +278,10 @@ def test_a_mask_needs_a_loss_for_each_row(problem):
     job = problem.job(iterator=iterator, criterion=lambda o, t: o.mean())
     with pytest.raises(ValueError, match="one loss for each row, got float32"):
         tnt.SGDEngine().train(**job)
+
+
+def test_wide_numbers_on_devices_that_have_them(problem):
+    data = {**problem.data, "id": np.arange(53, dtype=np.int64) + 2**40}
+    with enabling_x64():
+        job = problem.job(iterator=problem.over(tnt.TableDataset(data)), max_epoch=1)
+        assert tnt.SGDEngine().train(**job).t == 7

@@ -87,3 +87,21 @@ def test_it_is_traced_for_the_chunk_and_for_the_step(problem):
 
     tnt.SGDEngine().train(**problem.job(network=counting, max_epoch=3))
     assert sorted(traces) == [(5, 5), (8, 5), (8, 5)]
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_a_convolution_is_found_wherever_it_is(jit):
+    def branch(input):
+        return convolve({"weight": jnp.eye(5, 3), "bias": jnp.zeros(3)}, input)
+
+    def step(input):
+        inner = jax.jit(branch) if jit else branch
+        return jax.lax.cond(input.sum() > 0, inner, lambda x: x[:, :3], input)
+
+    def scan(input):
+        return jax.lax.map(lambda x: step(x), input)
+
+    input = jnp.ones((2, 4, 5))
+    assert _call.has_primitive(jax.make_jaxpr(scan)(input), "conv_general_dilated")
+    other = jax.make_jaxpr(jax.jit(lambda x: "conv_general_dilated" and x + 1))(input)
+    assert not _call.has_primitive(other, "conv_general_dilated")
