@@ -92,10 +92,11 @@ class WeightedSampler:
         host = not traced and not isinstance(self.keys, jax.Array)
         wide = host or (traced and index.dtype.itemsize == 8)  # with `jax_enable_x64`
         word, kind = (np.uint64, np.int64) if wide else (np.uint32, np.int32)
-        drawn = scramble(self.keys, *split_words(index.reshape(-1).astype(word), 31))
+        flat = split_words(index.reshape(-1).astype(word), 31)
+        high, low = scramble(self.keys, *flat)
         if traced and wide:  # or XLA of jax 0.12 compiles for ever, on a CPU
-            drawn = jax.lax.optimization_barrier(drawn)
-        return self._count_borders(*drawn, kind).reshape(index.shape)
+            high, low = jax.lax.optimization_barrier((high, low))
+        return self._count_borders(high, low, kind).reshape(index.shape)
 
     def _count_borders(self, high: Any, low: Any, kind: type) -> Any:
         """Counts the borders that are not above numbers of 64 bits, by halving."""
