@@ -119,36 +119,43 @@ def claim_buffers(leaves: list[jax.Array]) -> list[jax.Array]:
       Arrays of the same values, each the only one in its memory.
     """
     held = [n > _count_references([object()])[0] for n in _count_references(leaves)]
-    parts = [part for leaf in leaves for part in (leaf, *_parts(leaf))]
-    own = set(map(id, parts))
-    taken = {
-        pointer
-        for array in jax.live_arrays()
-        if id(array) not in own and not array.is_deleted()
-        for pointer in _pointers(array)
-    }
+    own, others = set(map(id, leaves)), {}
+    for array in jax.live_arrays():
+        if id(array) not in own and not array.is_deleted():
+            for pointer in _pointers(array):
+                others.setdefault(pointer, []).append(array)
     claimed = []
     for leaf, is_held in zip(leaves, held, strict=True):
         is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        copies = is_key or is_held or not taken.isdisjoint(_pointers(leaf))
+        copies = is_held or is_key or _is_shared(leaf, others)
         claimed.append(jnp.array(leaf, copy=True) if copies else leaf)
+        for pointer in [] if copies else _pointers(leaf):  # none may be donated twice
+            others.setdefault(pointer, []).append(leaf)
     return claimed
+
+
+def _is_shared(leaf: jax.Array, others: dict[int, list[jax.Array]]) -> bool:
+    """True if other arrays lie in the memory of a leaf, but for its own shards."""
+    sharing = [
+        array for pointer in _pointers(leaf) for array in others.get(pointer, [])
+    ]
+    if not sharing:
+        return False
+    shards = {id(shard.data) for shard in leaf.addressable_shards}  # JAX keeps them
+    return any(id(array) not in shards for array in sharing)
 
 
 def _count_references(objects: list[Any]) -> list[int]:
     return [sys.getrefcount(one) for one in objects]
 
 
-def _parts(array: jax.Array) -> list[jax.Array]:
-    """Returns what lies on each device of this process; JAX keeps the same ones."""
-    if len(array.sharding.device_set) == 1:
-        return [array]
-    return [shard.data for shard in array.addressable_shards]
-
-
 def _pointers(array: jax.Array) -> list[int]:
-    """Returns where the memory of an array is."""
-    return [p.unsafe_buffer_pointer() for p in _parts(array)] if array.size else []
+    """Returns where the memory of an array is, on each device of this process."""
+    if not array.size:
+        return []
+    if len(array.sharding.device_set) == 1:  # whose shard JAX would keep, as an alias
+        return [array.unsafe_buffer_pointer()]
+    return [shard.data.unsafe_buffer_pointer() for shard in array.addressable_shards]
 
 
 def read_saved(state: State) -> dict[str, Any]:
