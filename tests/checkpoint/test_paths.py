@@ -33,6 +33,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "folder", [SAVED, f"./{SAVED}/../ckpt/", Path(SAVED), f"~/{SAVED}", b"run/ckpt"]
 )

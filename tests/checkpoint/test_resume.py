@@ -16,6 +16,7 @@ from tests.checkpoint.resumable import (
 from tntjax.checkpoint._folder import entries
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -45,12 +46,14 @@ def test_from_every_saved_step(name, tmp_path):
         assert log.read_text() == lines, entry.path.name
 
 
+@pytest.mark.slow
 def test_a_folder_without_checkpoints_is_a_start(tmp_path):
     name = "skip-last, adam, 3"
     end = train(name, tnt.hooks.checkpoint(tmp_path / "a"), resume=tmp_path / "a")
     assert leaves(end) == leaves(train(name, tnt.Hooks()))
 
 
+@pytest.mark.slow
 def test_going_on_from_an_older_one_discards_what_came_after(tmp_path):
     name, log = "skip-last, adam, 3", tmp_path / "log"
     hooks = tnt.hooks.checkpoint(tmp_path / "a", keep=None, files=[log])
@@ -78,6 +81,7 @@ def test_what_stopped_a_run_stops_it_again(tmp_path):
     assert leaves(again) == leaves(end)
 
 
+@pytest.mark.slow
 def test_more_epochs_than_before(tmp_path):
     name = "skip-last, adam, 3"
     train(name, tnt.hooks.checkpoint(tmp_path), max_epoch=1)

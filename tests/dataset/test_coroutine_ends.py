@@ -143,6 +143,7 @@ def ctrl_c(reads):
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="sends signals")
 
 
+@pytest.mark.slow
 @needs_posix
 def test_ctrl_c_cancels_what_waits(within, reads, pending):
     never = reads.wait()
@@ -156,6 +157,7 @@ def test_ctrl_c_cancels_what_waits(within, reads, pending):
     assert pending.cancelled()
 
 
+@pytest.mark.slow
 @needs_posix
 def test_ctrl_c_leaves_a_function_behind_that_blocks(within, reads):
     ctrl_c(reads)
@@ -165,6 +167,7 @@ def test_ctrl_c_leaves_a_function_behind_that_blocks(within, reads):
     assert time.monotonic() - start < SOON
 
 
+@pytest.mark.slow
 @needs_posix
 def test_ctrl_c_in_a_notebook_leaves_a_coroutine_behind_that_stays(reads):
     ctrl_c(reads)
@@ -238,6 +241,7 @@ def failed(error):
     return future
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize(
     "promise", [lambda error: lambda: raises(error), raises_later, failed]
@@ -250,11 +254,13 @@ def test_any_error_reaches_the_caller_as_it_is(within, reads, promise, error):
     assert caught.value.__context__ is None
 
 
+@pytest.mark.slow
 def test_an_exit_in_a_task_of_a_read_reaches_the_caller(within, reads):
     with pytest.raises(SystemExit, match="mine"):
         within(batch(reads.wait(), raises_in_a_task(SystemExit("mine"))))
 
 
+@pytest.mark.slow
 def test_an_error_leaves_a_function_behind_that_blocks(within, reads):
     start = time.monotonic()
     with pytest.raises(OSError, match="gone"):
@@ -262,6 +268,7 @@ def test_an_error_leaves_a_function_behind_that_blocks(within, reads):
     assert time.monotonic() - start < SOON
 
 
+@pytest.mark.slow
 def test_an_error_waits_a_little_for_functions_that_run(within, reads, monkeypatch):
     monkeypatch.setattr(_daemon, "GRACE", SOON)
     log = []
@@ -276,6 +283,7 @@ def test_an_error_waits_a_little_for_functions_that_run(within, reads, monkeypat
     assert log == ["finished"]
 
 
+@pytest.mark.slow
 def test_the_first_that_fails_is_the_error(within):
     async def fail(index):
         await asyncio.sleep(0.01 * (index == 0))
@@ -285,6 +293,7 @@ def test_the_first_that_fails_is_the_error(within):
         within(batch(fail(0), fail(1), fail(2)))
 
 
+@pytest.mark.slow
 def test_a_read_that_cancels_itself_is_an_error(within):
     async def give_up():
         task = asyncio.current_task()
@@ -325,6 +334,7 @@ def test_a_task_of_a_loop_that_was_closed_is_refused():
 # ---- what reads see -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_future_takes_no_place_of_those_that_run(within, pending):
     def give():
         pending.set_result(1)

@@ -133,6 +133,7 @@ def test_many_threads_read_one_reader(names, way):
                 assert np.array_equal(item, expected[index])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mmap", [True, False])
 def test_spawned_processes_read_one_dataset(names, tmp_path, mmap):
     reader = IndexedDatasetReader(*names, mmap)

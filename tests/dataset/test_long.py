@@ -74,6 +74,7 @@ def test_positions_far_behind_are_counted_right():
     assert take(parts, [10**12 + FAR[0], FAR[0]]).tolist() == [FAR[0]] * 2
 
 
+@pytest.mark.slow
 def test_weights_draw_alike_wherever_their_key_lies():
     host = ResampleDataset([0, 1, 2], SAMPLER, 10**12)
     resident = jax.device_put(host)
@@ -86,6 +87,7 @@ def test_weights_draw_alike_wherever_their_key_lies():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
@@ -135,6 +137,7 @@ class Numbers:
         return indices + self.zero[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [

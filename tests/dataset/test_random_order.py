@@ -95,6 +95,7 @@ def test_positions_far_apart_are_as_random():
         assert fits(np.bincount(index // 10**7, minlength=100))
 
 
+@pytest.mark.slow
 def test_seeds_that_are_neighbours_give_unlike_orders():
     length = 10**9
     first = permutation(length, 0).look_up(np.arange(50_000), "it")
@@ -115,6 +116,7 @@ def test_draws_repeat_as_often_as_chance_has_it():
     assert abs(distinct - 10_000 * (1 - np.exp(-1))) < 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 2, 3, 13, 1000, 2**20 + 1, 2**31 - 1, 2**31])
 @pytest.mark.parametrize("make", [permutation, lambda n: draws(n, n)])
 def test_a_device_computes_what_the_host_computes(make, length):

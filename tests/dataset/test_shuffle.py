@@ -148,6 +148,7 @@ def test_refuses_what_is_no_dataset(dataset, came):
         ShuffleDataset(dataset, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [jnp.int8, jnp.uint8, jnp.int16, jnp.uint16])
 def test_a_key_reads_narrow_positions(kind):
     dataset = ShuffleDataset(TableDataset(np.arange(1_500_000, dtype=np.int32)), 1)

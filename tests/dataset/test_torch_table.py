@@ -141,6 +141,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_values_come_back_as_they_were(value):
     assert_same(decode(encode(value)), value)

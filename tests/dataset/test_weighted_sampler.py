@@ -111,6 +111,7 @@ def test_weights_may_have_dtypes_that_numpy_lacks(dtype):
         assert drawn(weights, 50).tolist() == drawn([1, 2, 3], 50).tolist()
 
 
+@pytest.mark.slow
 def test_a_device_draws_what_the_host_draws_and_a_new_seed_compiles_nothing():
     traces = []
 

@@ -19,6 +19,7 @@ def test_a_page_says_what_is_python(page):
     assert text.count("```") == 2 * len(FENCE.findall(text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if page not in WITH_CHECKPOINTS and program(page)]
 )
@@ -29,6 +30,7 @@ def test_the_programs_of_a_page_run_one_after_the_other(page, tmp_path):
     run_in(tmp_path, program(page))
 
 
+@pytest.mark.slow
 def test_the_program_of_the_readme_prints_what_stands_below(tmp_path):
     printed = run_in(tmp_path, fences("README.md", "python")[0])
     shown = next(text for text in fences("README.md", "text") if "loss" in text)

@@ -30,6 +30,7 @@ def measure(state):
 HOOKS = tnt.Hooks(on_start=reset, on_start_epoch=reset, on_forward_criterion=measure)
 
 
+@pytest.mark.slow
 def test_one_trace_a_length_and_one_for_the_rest(problem):
     traces, after = [], []
     hooks = tnt.chain(HOOKS, tnt.Hooks(on_end_epoch=lambda s: after.append(0) or s))
@@ -42,6 +43,7 @@ def test_one_trace_a_length_and_one_for_the_rest(problem):
     assert after == [3, 3, 3]
 
 
+@pytest.mark.slow
 def test_three_epochs_on_the_device_trace_nothing_new(problem, compiles):
     traces, after = [], []
 
@@ -57,6 +59,7 @@ def test_three_epochs_on_the_device_trace_nothing_new(problem, compiles):
     assert after[0][0] == 3
 
 
+@pytest.mark.slow
 def test_a_second_train_compiles_nothing(problem, compiles):
     engine, job = tnt.SGDEngine(HOOKS), problem.job()
     engine.train(**job)
@@ -90,6 +93,7 @@ def test_validation_in_on_end_epoch_compiles_once(problem, compiles):
     np.testing.assert_array_equal(state.params["weight"], plain.params["weight"])
 
 
+@pytest.mark.slow
 def test_changing_the_learning_rate_compiles_nothing(problem, compiles):
     counts = []
 

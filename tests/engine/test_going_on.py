@@ -63,6 +63,7 @@ def assert_equal(a, b):
     assert jnp.array_equal(jax.random.key_data(a.key), jax.random.key_data(b.key))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain", "learnable", "padded pieces", "adam", "all"])
 def test_a_run_in_three_parts(problem, name):
     case = CASES[name]
@@ -109,6 +110,7 @@ def test_after_any_error_and_a_stop(problem):
     np.testing.assert_array_equal(state.params["weight"], whole.params["weight"])
 
 
+@pytest.mark.slow
 def test_stop_is_reset(problem):
     job = problem.job()
     hooks = tnt.every(3, lambda s: s.replace(stop=s.t == 3))
@@ -139,6 +141,7 @@ def test_nothing_is_fired_twice_in_an_epoch_without_updates(problem):
     assert tnt.SGDEngine(begin).train(**job, state=caught.value.state).aux["n"] == 1
 
 
+@pytest.mark.slow
 def test_the_state_stays_valid_and_hooks_are_started(problem):
     job = problem.job(max_epoch=1)
     first = tnt.SGDEngine().train(**job)
@@ -161,6 +164,7 @@ def test_a_changed_state_counts(problem):
     assert (after.t, after.lr) == (14, 0.0)
 
 
+@pytest.mark.slow
 def test_beside_a_checkpoint(problem, tmp_path):
     """A run that was broken off goes on into the same folder."""
     pytest.importorskip("orbax.checkpoint")

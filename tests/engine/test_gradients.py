@@ -64,6 +64,7 @@ def count(state):
 START = tnt.Hooks(on_start=lambda s: s.replace(aux={"rows": 0, "scale": 2.0}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOW)
 def test_what_hooks_do_to_the_output_is_differentiated(how):
     hooks = tnt.chain(START, tnt.Hooks(on_forward=count), tnt.Hooks(on_forward=double))
@@ -73,6 +74,7 @@ def test_what_hooks_do_to_the_output_is_differentiated(how):
     assert int(state.aux["rows"]) == 48
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOW)
 def test_what_the_output_depends_on_by_way_of_aux_is_differentiated(how):
     def note(state):
@@ -90,6 +92,7 @@ def test_what_the_output_depends_on_by_way_of_aux_is_differentiated(how):
     assert_close(train(hooks, **how), train(network=scaled, accumulate=pieces))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOW)
 def test_what_the_output_depends_on_by_way_of_params_is_differentiated(how):
     def shift(state):
@@ -117,6 +120,7 @@ def drop(state):
     return state.replace(key=key, output=jnp.where(keep, state.output, 0))
 
 
+@pytest.mark.slow
 def test_a_hook_with_a_key_splits_it_once():
     compiled, eager = (
         train(tnt.Hooks(on_forward=drop), jit=jit) for jit in (True, False)
@@ -168,6 +172,7 @@ def test_the_gradient_of_the_output_is_that_of_the_output_after_hooks():
     np.testing.assert_allclose(state.aux["grad_output"], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulate", [1, 3])
 def test_a_line_search_minimises_what_hooks_make_of_the_output(accumulate):
     hooks = tnt.Hooks(on_forward=double)
@@ -216,6 +221,7 @@ INTEGER_HOOKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("hooks", INTEGER_HOOKS)
 @pytest.mark.parametrize("half", [True, False])
@@ -275,6 +281,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("how", [{}, {"jit": False}, {"accumulate": 2}])
 def test_complex_parameters_are_trained(optimizer, how):
@@ -286,6 +293,7 @@ def test_complex_parameters_are_trained(optimizer, how):
     assert state.params.dtype == jnp.complex64
 
 
+@pytest.mark.slow
 def test_complex_parameters_of_a_criterion_are_trained():
     state = train(
         network=lambda params, input: input + 0 * params,

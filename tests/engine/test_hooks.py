@@ -106,6 +106,7 @@ def with_aux(state):
     return state.replace(aux={"n": jnp.int32(0)}, meters={"m": tnt.ClassErrorMeter()})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event", EVENTS)
 @pytest.mark.parametrize("jit", [True, False])
 def test_a_hook_that_returns_none_is_named(problem, event, jit):
@@ -140,6 +141,7 @@ def other_meter(state):
     return state.replace(meters={"m": tnt.ClassErrorMeter((1, 2))})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event", STEP_EVENTS)
 @pytest.mark.parametrize("jit", [True, False])
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ def count_alive(run):
     return sum(function() is not None for function in used)
 
 
+@pytest.mark.slow
 def test_functions_no_longer_used_are_let_go(problem):
     job = problem.job(iterator=whole(problem), max_epoch=1)
 
@@ -64,6 +65,7 @@ def test_functions_no_longer_used_are_let_go(problem):
     assert count_alive(run) <= PROGRAMS
 
 
+@pytest.mark.slow
 def test_functions_of_a_dataset_on_the_device_are_let_go(problem):
     rows = jax.device_put(problem.dataset())
 
@@ -79,6 +81,7 @@ def test_functions_of_a_dataset_on_the_device_are_let_go(problem):
     assert count_alive(run) <= PROGRAMS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", [Scaled, Incomparable])
 def test_a_network_needs_no_hash(problem, compiles, cls):
     hook = Scaled([0.5])
@@ -96,6 +99,7 @@ def test_a_network_needs_no_hash(problem, compiles, cls):
     np.testing.assert_allclose(state.params["bias"], expected.params["bias"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_functions_that_compare_equal_are_compiled_once(problem, compiles):
     tnt.SGDEngine().train(**problem.job(network=Scaled([2.0])))
     first = len(compiles)

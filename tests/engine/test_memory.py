@@ -84,6 +84,7 @@ HOOKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOOKS)
 def test_parameters_exist_once(name):
     hooks = tnt.chain(
@@ -94,6 +95,7 @@ def test_parameters_exist_once(name):
     assert state.params["weight"].shape == (FLOATS,)
 
 
+@pytest.mark.slow
 def test_parameters_of_the_user_stay():
     params = make_params()
     _, peak = peak_of(lambda: train(lambda: params))

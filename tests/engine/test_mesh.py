@@ -39,6 +39,7 @@ def test_batches_are_divided_and_rests_copied(problem, mesh):
     assert len(state.params["weight"].sharding.device_set) == 4
 
 
+@pytest.mark.slow
 def test_a_dataset_on_the_device_is_copied_to_all(problem, mesh):
     iterator = problem.over(jax.device_put(problem.dataset()))
     one = tnt.SGDEngine().train(**problem.job(iterator=iterator))
@@ -49,6 +50,7 @@ def test_a_dataset_on_the_device_is_copied_to_all(problem, mesh):
     )
 
 
+@pytest.mark.slow
 def test_epochs_on_a_mesh_compile_nothing_new(problem, mesh, compiles):
     after = []
     hooks = tnt.chain(
@@ -66,6 +68,7 @@ METERING = tnt.hooks.metering(
 )
 
 
+@pytest.mark.slow
 def test_a_test_on_a_mesh(problem, mesh):
     engine = tnt.SGDEngine(METERING)
     params = {"weight": jnp.eye(5, 3), "bias": jnp.zeros(3)}
@@ -96,6 +99,7 @@ def cross_entropy(output, target):
     return optax.softmax_cross_entropy(output, jax.nn.one_hot(target, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("given", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["explicit", "auto"])
@@ -154,6 +158,7 @@ def test_an_error_inside_of_a_mesh_that_is_set_carries_a_state_to_compute_with(p
     assert np.any(weight)
 
 
+@pytest.mark.slow
 def test_a_second_axis_divides_parameters_only(problem):
     mesh = jax.make_mesh((2, 2), ("data", "model"))
     seen = []

@@ -126,6 +126,7 @@ def test_a_state_is_frozen():
         tnt.State().replace(smaple=1)
 
 
+@pytest.mark.slow
 def test_integers_of_numpy_are_integers(problem):
     three, seen = np.int64(3), []
     hooks = tnt.every(three, lambda state: seen.append(state.t) or state)
@@ -243,6 +244,7 @@ def test_a_test_inside_a_transformation(problem):
         jax.jit(test)(problem.params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "number"), [("int64", -(2**31) - 1), ("uint64", 2**32)]
 )

@@ -30,6 +30,7 @@ def loss_of(problem):
     return loss
 
 
+@pytest.mark.slow
 def test_adam_is_the_loop_by_hand(problem):
     optimizer, loss = optax.adam(0.1), loss_of(problem)
     params, opt_state = problem.params, optimizer.init(problem.params)
@@ -44,6 +45,7 @@ def test_adam_is_the_loop_by_hand(problem):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulate", [1, 4])
 def test_a_line_search_evaluates_anew(problem, accumulate):
     optimizer, loss = optax.lbfgs(), loss_of(problem)
@@ -62,6 +64,7 @@ def test_a_line_search_evaluates_anew(problem, accumulate):
     assert float(loss(state.params)) < 0.8 * float(loss(sgd.params))
 
 
+@pytest.mark.slow
 def test_a_line_search_sees_the_dropout_of_its_step(problem):
     def apply(params, model_state, input, *, key, training):
         keep = jax.random.bernoulli(key, 0.5, input.shape)
@@ -114,6 +117,7 @@ LEARNABLE = {"criterion": lambda scale, o, t: criterion(o * scale["by"], t)}
 LEARNABLE["criterion_params"] = {"by": jnp.float32(1.0)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulate", [1, 3])
 def test_a_learnable_criterion_may_share_a_line_search(problem, accumulate):
     params = {"weight": 0.1 * jnp.eye(5, 3), "bias": jnp.zeros(3)}
@@ -132,6 +136,7 @@ def test_groups_that_do_not_fit_a_criterion_are_an_error(problem):
         tnt.OptimEngine().train(**given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opaque", [True, False])
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_an_optimizer_gets_what_it_names(problem, opaque, accumulate):
@@ -161,6 +166,7 @@ def test_an_optimizer_by_names_alone(problem):
     )
 
 
+@pytest.mark.slow
 def test_an_optimizer_that_wants_other_names_is_told_what_there_is(problem):
     sophia = optax.contrib.sophia(0.01)
     with pytest.raises(ValueError, match="obj_fn must be provided") as caught:

@@ -30,6 +30,7 @@ def fired(problem, accumulate, **how):
 PIECE = ("on_forward", "on_forward_criterion", "on_backward_criterion")
 
 
+@pytest.mark.slow
 def test_what_fires_for_a_piece_and_what_for_a_batch(problem):
     batches = tnt.BatchDataset(problem.dataset(), 7, policy="skip-last")
     seen = fired(problem, 3, iterator=tnt.DatasetIterator(batches))[:12]

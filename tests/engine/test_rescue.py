@@ -76,6 +76,7 @@ def test_what_the_rest_of_the_watches_raises_is_noted(problem):
     assert "Showing the rest raised ValueError: no 2" in error.__notes__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [True, False])
 def test_an_error_in_a_compiled_hook(problem, jit):
     def fail(state):

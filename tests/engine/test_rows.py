@@ -88,6 +88,7 @@ HOW = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [NAN, np.inf, 1e30])
 @pytest.mark.parametrize("name", ["input", "target"])
 @pytest.mark.parametrize("how", HOW)
@@ -105,6 +106,7 @@ def test_hidden_rows_may_be_anything(name, value, how):
     assert int(state.samples) == 36
 
 
+@pytest.mark.slow
 def test_the_first_row_may_be_hidden():
     mask = np.arange(8) > 2
     state = train([hidden(batch(), "input", NAN, mask)])
@@ -112,6 +114,7 @@ def test_the_first_row_may_be_hidden():
     np.testing.assert_allclose(state.params, expected.params, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_hidden_labels_may_be_no_class(problem):
     whole = {name: column[:8] for name, column in problem.data.items()}
     how = {"network": network, "criterion": criterion, "params": problem.params}
@@ -135,6 +138,7 @@ def test_a_gradient_that_is_infinite_at_zero_is_not_seen():
     assert np.isfinite(state.params)
 
 
+@pytest.mark.slow
 def test_a_loss_of_a_hidden_row_may_be_anything():
     def fickle(output, target):
         return jnp.where(jnp.isnan(target), jnp.nan, (output[:, 0] - 1) ** 2)
@@ -157,6 +161,7 @@ def test_statistics_of_the_batch_see_a_row_that_counts_instead():
     np.testing.assert_allclose(state.model_state, batch(2)["input"][0], rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [{}, {"jit": False}, {"accumulate": 3}])
 def test_a_batch_of_which_nothing_counts_changes_nothing(how):
     def unit(params, model_state, input, *, key, training):  # NaN for rows of zeros
@@ -173,6 +178,7 @@ def test_a_batch_of_which_nothing_counts_changes_nothing(how):
     assert int(state.meters["loss"].n) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "dtype"), [(70_000, jnp.float16), (257, jnp.bfloat16)]
 )
@@ -216,6 +222,7 @@ def test_a_mask_is_a_bool_for_each_row(mask):
 # ---- how many rows there are --------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [True, False])
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_other_fields_do_not_tell_the_rows(jit, accumulate):
@@ -232,6 +239,7 @@ def test_other_fields_do_not_tell_the_rows(jit, accumulate):
     assert {*shapes} == {(8 // accumulate, 3)}
 
 
+@pytest.mark.slow
 def test_input_may_be_a_tree():
     def network(params, input):
         return input["x"] @ params * input["scale"]
@@ -256,6 +264,7 @@ def sums(params, input):
     return jnp.stack([nodes[:2].sum(0), nodes[2:].sum(0)]) @ params
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"mask": np.array([True, False])}])
 def test_where_leaves_of_the_input_differ_the_mask_or_the_target_tells(more):
     sample = graphs(target=np.ones((2, 2), np.float32), **more)
@@ -293,6 +302,7 @@ def test_one_sample_of_vectors_is_an_error_that_names_the_batch_dataset():
         train(table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [True, False])
 def test_one_sample_is_told_once(jit):
     sample = {"input": np.ones(3, np.float32), "target": np.float32(2)}
@@ -326,6 +336,7 @@ def test_a_test_without_a_target_counts_the_input():
         assert int(state.samples) == samples
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [True, False])
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("masked", [True, False])
@@ -339,6 +350,7 @@ def test_an_empty_batch_changes_nothing(jit, accumulate, masked):
     assert (int(state.t), int(state.samples)) == (3, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [True, False])
 def test_a_batch_of_one_row_is_one_piece(jit):
     one = {name: column[:1] for name, column in batch().items()}

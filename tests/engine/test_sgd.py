@@ -20,6 +20,7 @@ STEP = ["on_sample", "on_forward", "on_forward_criterion"]
 BACK = ["on_backward_criterion", "on_backward", "on_update"]
 
 
+@pytest.mark.slow
 def test_events_come_in_the_order_of_torchnet(problem):
     fired = []
     job = problem.job(iterator=problem.iterator(batch_size=30), max_epoch=1)
@@ -59,6 +60,7 @@ def test_a_test_without_criterion_stops_at_forward(problem):
     assert fired == ["on_start", "on_sample", "on_forward", "on_end"]
 
 
+@pytest.mark.slow
 def test_training_equals_a_loop_by_hand(problem):
     job = problem.job()
     params = job["params"]

@@ -39,6 +39,7 @@ def stopped_by(hooks, job, error=KeyboardInterrupt, **how):
     return caught.value.state
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_an_epoch_carries_the_last_state(problem):
     ended = []
     hooks = tnt.chain(
@@ -153,6 +154,7 @@ def test_ctrl_c_saves_once(problem):
     assert state.t > 9
 
 
+@pytest.mark.slow
 def test_nothing_is_saved_twice_or_before_the_start(problem):
     saved = []
     save = saving(lambda state: saved.append(state.t))
@@ -339,6 +341,7 @@ for fold in range(3):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends signals to a process")
 def test_a_real_ctrl_c_is_heard_at_once():
     process = subprocess.Popen(

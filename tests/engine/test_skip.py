@@ -43,6 +43,7 @@ def train(problem, hooks, batches, **how):
     return tnt.OptimEngine(hooks).train(**given, **how)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [{"jit": False}, {"steps_per_call": 3}])
 def test_a_skipped_step_did_not_happen(problem, how):
     common = tnt.Hooks(on_start=start, on_forward_criterion=measure)
@@ -75,6 +76,7 @@ def change_all(state):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [{"jit": False}, {"steps_per_call": 3}])
 @pytest.mark.parametrize("event", ["on_sample", "on_backward", "on_update"])
 @pytest.mark.parametrize("sets", ["on_backward", "on_update"])
@@ -121,6 +123,7 @@ def test_skip_is_one_truth_value(problem):
         tnt.SGDEngine(hooks).train(**problem.job())
 
 
+@pytest.mark.slow
 def test_what_is_large_is_carried_and_hidden_from_a_watch(problem):
     seen = []
     hooks = tnt.chain(

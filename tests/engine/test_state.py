@@ -86,6 +86,7 @@ def test_what_cannot_be_read_is_shown_by_shape():
     assert "params: 'none'" in repr(state.replace(params="none"))
 
 
+@pytest.mark.slow
 def test_the_host_reads_python_numbers(problem):
     seen = []
 
@@ -110,6 +111,7 @@ def test_the_host_reads_python_numbers_after_a_test(problem):
     assert json.dumps((state.t, state.samples, state.epoch)) == "[7, 53, 0]"
 
 
+@pytest.mark.slow
 def test_a_watch_reads_plain_values(problem):
     seen = []
 

@@ -26,6 +26,7 @@ def train(problem, stateful, **how):
     return tnt.SGDEngine().train(**given, **how)
 
 
+@pytest.mark.slow
 def test_each_step_has_a_key_of_its_own(problem):
     seen = []
     state = train(problem, noting(seen), jit=False)
@@ -36,6 +37,7 @@ def test_each_step_has_a_key_of_its_own(problem):
     assert left not in [key for key, _ in seen]
 
 
+@pytest.mark.slow
 def test_pieces_have_keys_of_their_own(problem):
     seen = []
     state = train(problem, noting(seen), jit=False, accumulate=2)

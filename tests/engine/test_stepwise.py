@@ -33,6 +33,7 @@ def lengths(monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 def test_a_step_with_a_convolution_is_a_call(problem, lengths):
     job = problem.job(network=convolve, max_epoch=1)
     stepwise = tnt.SGDEngine().train(**job)
@@ -50,6 +51,7 @@ def test_other_steps_share_a_call(problem, lengths):
     assert lengths == [32, 1]
 
 
+@pytest.mark.slow
 def test_a_test_with_a_convolution(problem, lengths):
     def start(state):
         return state.replace(meters={"error": tnt.ClassErrorMeter()})

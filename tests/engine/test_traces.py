@@ -18,6 +18,7 @@ def ragged(problem, sizes):
     return tnt.DatasetIterator(batches)
 
 
+@pytest.mark.slow
 def test_too_many_shapes_are_told_once(problem):
     job = problem.job(iterator=ragged(problem, range(1, 20)), max_epoch=1)
     words = r"compiled 9 times(.|\n)*chunk\['input'\].*8,5\] became .*9,5\]"
@@ -26,6 +27,7 @@ def test_too_many_shapes_are_told_once(problem):
     assert len(caught) == 1
 
 
+@pytest.mark.slow
 def test_new_functions_each_epoch_are_told(problem):
     def renew(state):
         return state.replace(network=lambda params, input: network(params, input))
@@ -37,6 +39,7 @@ def test_new_functions_each_epoch_are_told(problem):
         tnt.SGDEngine(hooks).train(**{**job, "iterator": whole})
 
 
+@pytest.mark.slow
 def test_new_functions_of_a_dataset_on_the_device_are_told(problem):
     rows = jax.device_put(problem.dataset())
 
@@ -49,6 +52,7 @@ def test_new_functions_of_a_dataset_on_the_device_are_told(problem):
         tnt.SGDEngine().train(**job)
 
 
+@pytest.mark.slow
 def test_a_changed_static_value_is_told(problem):
     kinds = [np.float16, np.float32]
 
@@ -63,6 +67,7 @@ def test_a_changed_static_value_is_told(problem):
         tnt.SGDEngine(tnt.Hooks(on_start_epoch=change)).train(**job)
 
 
+@pytest.mark.slow
 def test_usual_training_is_within_the_budget(problem):
     hooks = tnt.chain(tnt.every(3, lambda state: state), tnt.watch(4, lambda s: None))
     with warnings.catch_warnings():
@@ -70,6 +75,7 @@ def test_usual_training_is_within_the_budget(problem):
         tnt.SGDEngine(hooks).train(**problem.job(max_epoch=12), steps_per_call=5)
 
 
+@pytest.mark.slow
 def test_each_run_counts_for_itself(problem):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -79,6 +85,7 @@ def test_each_run_counts_for_itself(problem):
             tnt.SGDEngine().train(**job)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_without_jit_by_jax_nothing_is_compiled(problem, accumulate):
     job = problem.job(iterator=problem.iterator(3), accumulate=accumulate)

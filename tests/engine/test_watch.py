@@ -63,6 +63,7 @@ def assert_same(got, wanted):
         np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
+@pytest.mark.slow
 @settings(max_examples=12)  # each compiles
 @given(
     st.lists(st.integers(1, 6), min_size=1, max_size=2),
@@ -81,6 +82,7 @@ def test_it_sees_the_same_whatever_the_calls(problem, numbers, steps_per_call, n
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["arrays", "device"])
 @pytest.mark.parametrize("jit", [True, False])
 @pytest.mark.parametrize("network", [None, convolve])
@@ -95,12 +97,14 @@ def test_calls_of_every_kind_keep_what_it_sees(problem, data, jit, network):
     assert_same(looked(job, 4, jit=jit), wanted)
 
 
+@pytest.mark.slow
 def test_calls_on_a_mesh_keep_what_it_sees(problem):
     job = problem.job(iterator=problem.iterator(2, policy="pad-last"), max_epoch=1)
     mesh = jax.make_mesh((2,), ("data",), devices=jax.devices()[:2])
     assert_same(looked(job, 4, mesh=mesh), looked(job, 4))
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_in_the_middle_sees_what_is_left(problem):
     job = problem.job(iterator=problem.iterator(2), max_epoch=1)
     wanted = looked(job, 4)
@@ -123,6 +127,7 @@ FIELDS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "lengths"), [(10, [30, 30, 30, 10]), (1, [4] * 25)])
 def test_a_call_need_not_end_there(problem, n, lengths):
     made = []
@@ -139,6 +144,7 @@ def test_a_call_need_not_end_there(problem, n, lengths):
     assert made == lengths
 
 
+@pytest.mark.slow
 def test_a_watch_that_changes_nothing_compiles_nothing_more(problem, compiles):
     iterator = problem.iterator(2, policy="pad-last")
     looked(problem.job(iterator=iterator, max_epoch=4), 4)
@@ -147,6 +153,7 @@ def test_a_watch_that_changes_nothing_compiles_nothing_more(problem, compiles):
     assert not compiles
 
 
+@pytest.mark.slow
 def test_it_is_shown_before_many_more_calls_are_made(problem):
     """Never later than `AHEAD` calls after its own, and what is kept comes in order."""
     made, lags = [0], []

@@ -21,6 +21,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_saves_each_epoch_and_every_so_many_updates(tmp_path):
     train(NAME, tnt.hooks.checkpoint(tmp_path / "a" / "b", keep=None))
     assert tnt.checkpoint.steps(tmp_path / "a" / "b") == [6, 12]
@@ -28,11 +29,13 @@ def test_saves_each_epoch_and_every_so_many_updates(tmp_path):
     assert tnt.checkpoint.steps(tmp_path / "c") == [5, 6, 10, 12]
 
 
+@pytest.mark.slow
 def test_keeps_the_last_ones(tmp_path):
     train(NAME, tnt.hooks.checkpoint(tmp_path, 2, keep=2))
     assert names(tmp_path) == ["update-10-epoch-1", "update-12-epoch-2"]
 
 
+@pytest.mark.slow
 def test_keeps_the_best_one_too(tmp_path):
     scores = {2: 6.0, 4: 1.0, 6: None, 8: 1.0, 10: float("nan"), 12: 2.0}
     best = lambda state: scores[int(state.t)]  # noqa: E731
@@ -51,6 +54,7 @@ def test_the_best_may_be_the_highest(tmp_path):
     assert tnt.checkpoint.best(tmp_path) == 12
 
 
+@pytest.mark.slow
 def test_scores_without_a_direction_are_those_of_old_the_higher_the_better(tmp_path):
     train(NAME, tnt.hooks.checkpoint(tmp_path, best=lambda s: int(s.epoch)))
     assert tnt.checkpoint.best(tmp_path) == 6
@@ -59,6 +63,7 @@ def test_scores_without_a_direction_are_those_of_old_the_higher_the_better(tmp_p
     assert tnt.checkpoint.best(tmp_path) == 12
 
 
+@pytest.mark.slow
 def test_only_scores_in_the_direction_of_the_last_count(tmp_path):
     for epoch, maximize in ((1, False), (2, True), (3, True)):
         hooks = tnt.hooks.checkpoint(
@@ -76,6 +81,7 @@ def test_a_score_that_fails_costs_no_checkpoint(tmp_path):
     assert tnt.checkpoint.steps(tmp_path) == [6]
 
 
+@pytest.mark.slow
 def test_the_best_is_remembered_by_a_run_that_goes_on(tmp_path):
     hooks = tnt.hooks.checkpoint(tmp_path, keep=1, best=lambda s: int(s.epoch))
     train(NAME, hooks, max_epoch=1)
@@ -84,6 +90,7 @@ def test_the_best_is_remembered_by_a_run_that_goes_on(tmp_path):
     assert tnt.checkpoint.best(tmp_path) == 6
 
 
+@pytest.mark.slow
 def test_without_scores_there_is_no_best(tmp_path):
     train(NAME, tnt.hooks.checkpoint(tmp_path))
     assert tnt.checkpoint.best(tmp_path) is None
@@ -126,6 +133,7 @@ def measured(state):
     return state.aux["validate"]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_has_the_score_of_its_own_epoch(tmp_path):
     save = tnt.hooks.checkpoint(tmp_path, every=3, keep=None, best=measured)
     train(NAME, tnt.chain(save, validating(3, 1, 1, every=2)), max_epoch=6)
@@ -139,12 +147,14 @@ def test_a_checkpoint_has_the_score_of_its_own_epoch(tmp_path):
     assert tnt.checkpoint.best(tmp_path) == 24
 
 
+@pytest.mark.slow
 def test_a_score_that_is_not_there_is_named(tmp_path):
     with pytest.raises(KeyError, match=r"checkpoint: score reads state.aux\['vali"):
         train(NAME, tnt.hooks.checkpoint(tmp_path, best=measured))
     assert tnt.checkpoint.steps(tmp_path) == [6]
 
 
+@pytest.mark.slow
 def test_nothing_it_saves_or_reads_is_not_finite(tmp_path):
     save = tnt.hooks.checkpoint(tmp_path, every=4, best=measured)
     with jax.debug_nans(True), jax.debug_infs(True):
@@ -162,6 +172,7 @@ def terminate(state):
     return state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hooks", "steps"),
     [
@@ -192,6 +203,7 @@ def test_sigterm_while_restoring_exits(tmp_path):
     assert caught.value.code == 143
 
 
+@pytest.mark.slow
 def test_an_error_does_not_lose_the_save_before_it(tmp_path):
     def fail(state):
         raise ValueError("a mistake")
@@ -202,6 +214,7 @@ def test_an_error_does_not_lose_the_save_before_it(tmp_path):
     assert names(tmp_path) == ["update-4-epoch-0"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on(tmp_path):
     def interrupt(state):
         raise KeyboardInterrupt
@@ -231,6 +244,7 @@ class FullDisk:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("every", "after"), [(None, "at the end"), (2, "at the next save")]
 )
@@ -249,6 +263,7 @@ def test_an_error_in_the_background_is_raised(tmp_path, monkeypatch, every, afte
 # ---- folders ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_from_the_beginning_does_not_mix_with_another(tmp_path):
     save = tnt.hooks.checkpoint(tmp_path, keep=None)
     train(NAME, save)
@@ -266,6 +281,7 @@ def test_a_run_from_the_beginning_does_not_mix_with_another(tmp_path):
     assert names(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_run_may_go_on_in_another_folder(tmp_path):
     train(NAME, tnt.hooks.checkpoint(tmp_path / "a"), max_epoch=1)
     end = train(NAME, tnt.hooks.checkpoint(tmp_path / "b"), resume=tmp_path / "a")
@@ -281,12 +297,14 @@ def test_foreign_files_are_refused_at_the_start(tmp_path):
     assert names(tmp_path) == ["thesis.txt"]
 
 
+@pytest.mark.slow
 def test_rests_of_a_killed_run_are_cleared_away(tmp_path):
     (tmp_path / "update-6-epoch-1.orbax-checkpoint-tmp").mkdir()
     train(NAME, tnt.hooks.checkpoint(tmp_path), max_epoch=1)
     assert names(tmp_path) == ["update-6-epoch-1"]
 
 
+@pytest.mark.slow
 def test_a_changed_network_is_named(tmp_path):
     save = tnt.hooks.checkpoint(tmp_path)
     train(NAME, save)
@@ -301,6 +319,7 @@ def test_a_changed_network_is_named(tmp_path):
 # ---- files ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_file_may_move_along_with_the_folder(tmp_path):
     old, new, whole = tmp_path / "old", tmp_path / "new", tmp_path / "whole"
 
@@ -315,6 +334,7 @@ def test_a_file_may_move_along_with_the_folder(tmp_path):
     assert run(new, resume=new / "saved") == run(whole)
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_it_saved_begins_its_file_again(tmp_path):
     log, saved = tmp_path / "log", tmp_path / "saved"
     log.write_text("of a run before\n")
@@ -342,6 +362,7 @@ def test_a_file_that_was_deleted_begins_anew(tmp_path):
     assert log.read_text() == ""
 
 
+@pytest.mark.slow
 def test_a_file_that_was_cut_is_an_error(tmp_path):
     log = tmp_path / "log"
     save = tnt.hooks.checkpoint(tmp_path / "saved", files=[log])
@@ -353,6 +374,7 @@ def test_a_file_that_was_cut_is_an_error(tmp_path):
         train(NAME, save, resume=tmp_path / "saved")
 
 
+@pytest.mark.slow
 def test_a_file_that_is_new_is_left_alone(tmp_path):
     train(NAME, tnt.hooks.checkpoint(tmp_path / "saved"), max_epoch=1)
     (tmp_path / "notes").write_text("kept\n")

@@ -25,6 +25,7 @@ def train(problem, *hooks, **changes):
 nan, inf, LARGEST = float("nan"), float("inf"), float(np.finfo(np.float32).max)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scores", "options", "stops", "best"),
     [

@@ -17,6 +17,7 @@ def run(problem, hooks, **how):
     return tnt.SGDEngine(tnt.chain(hooks, keep)).train(**job, **how), seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [True, False])
 def test_the_average_moves_towards_the_parameters(problem, jit):
     state, seen = run(problem, ema(0.9), jit=jit)
@@ -33,6 +34,7 @@ def test_without_bias_it_is_the_weighted_mean_of_what_updates_made(problem):
     np.testing.assert_allclose(ema_params(state)["weight"], mean, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("debias", [True, False])
 def test_it_begins_after_some_updates(problem, debias):
     state, seen = run(problem, ema(0.9, start=5, debias=debias))

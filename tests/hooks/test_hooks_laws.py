@@ -190,6 +190,7 @@ def test_compiled_equals_eager(problem, reference, same, order, engine, steps_pe
     assert int(state.aux["loss_scaling"]["good"]) < 14  # one was skipped
 
 
+@pytest.mark.slow
 def test_the_order_changes_nothing(reference, same):
     one, other = (reference(order, tnt.SGDEngine) for order in ("all", "another"))
     for field in FIELDS:
@@ -208,6 +209,7 @@ def test_a_pair_leaves_training_as_it_is(problem, same, names):
     same(state.params, tnt.SGDEngine().train(**problem.job()).params)
 
 
+@pytest.mark.slow
 def test_all_in_a_test_measure_only(problem):
     job = {"network": network, "criterion": criterion, "params": problem.params}
     hooks = tnt.chain(*(PLUGINS[name]() for name in ALL if name != "validate"))

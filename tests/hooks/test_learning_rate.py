@@ -45,6 +45,7 @@ ENGINES = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @ENGINES
 @pytest.mark.parametrize("jit", [True, False])
 def test_a_schedule_by_step(problem, engine, arguments, jit):
@@ -215,6 +216,7 @@ def test_plateau_has_each_group_fall_to_the_smallest_and_none_rise(problem):
     np.testing.assert_allclose(rates_in(state), [0.002, 0.0001], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_plateau_leaves_alone_what_is_frozen_or_follows_a_schedule(problem):
     optimizer = groups(INJECT(1e-1), optax.set_to_zero())
     state = trained(problem, plateau(lambda s: 0.5, 0.5, 1), optimizer)
@@ -226,6 +228,7 @@ def test_plateau_leaves_alone_what_is_frozen_or_follows_a_schedule(problem):
     np.testing.assert_array_equal(state.params["bias"], 0)
 
 
+@pytest.mark.slow
 def test_plateau_lowers_the_rate_of_a_criterion_too(problem):
     hooks = plateau(lambda s: 0.5, 0.5, 1)
     job = learnable(problem, lr=0.01, lr_criterion=0.001) | {"max_epoch": 3}
@@ -272,6 +275,7 @@ def test_plateau_needs_a_factor_that_lowers(factor):
         plateau(lambda s: 1.0, factor)
 
 
+@pytest.mark.slow
 def test_a_watch_sees_the_rate_and_meters_can_read_it(problem):
     seen = []
     hooks = tnt.chain(

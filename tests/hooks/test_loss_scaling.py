@@ -33,6 +33,7 @@ def job_of(problem, **changes):
     return problem.job(**{**job, **changes})
 
 
+@pytest.mark.slow
 @JIT
 def test_it_trains_where_float16_underflows(problem, jit):
     job = job_of(problem, jit=jit)
@@ -51,6 +52,7 @@ def test_it_trains_where_float16_underflows(problem, jit):
     assert state.params["weight"].dtype == jnp.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulate", [1, 3])
 def test_with_a_fitting_scale_nothing_changes(problem, same, accumulate):
     job = problem.job(accumulate=accumulate)
@@ -59,6 +61,7 @@ def test_with_a_fitting_scale_nothing_changes(problem, same, accumulate):
     assert int(state.aux["loss_scaling"]["good"]) == 14
 
 
+@pytest.mark.slow
 @JIT
 def test_the_scale_falls_until_it_fits_and_such_steps_change_nothing(problem, jit):
     def big(output, target):
@@ -105,6 +108,7 @@ def bad_gradient(state):
     return state.replace(grads=grads)
 
 
+@pytest.mark.slow
 def test_what_no_scale_helps_is_found_by_nan_guard(problem):
     spoil = tnt.Hooks(on_backward=bad_gradient)
     hooks = tnt.chain(spoil, loss_scaling(2.0**-10), nan_guard(1))
@@ -120,6 +124,7 @@ def test_a_step_that_somebody_skips_stays_skipped(problem):
     np.testing.assert_array_equal(state.params["weight"], 0)
 
 
+@pytest.mark.slow
 def test_gradients_of_a_criterion_are_as_without(problem, same):
     def criterion(scale, output, target):
         return (output.sum(-1) - scale * target) ** 2

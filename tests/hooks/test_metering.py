@@ -31,6 +31,7 @@ def without_training(problem, **changes):
     return {k: v for k, v in job.items() if k not in ("lr", "max_epoch")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["include-last", "pad-last"])
 def test_a_test_measures_every_row_once(problem, policy):
     iterator = problem.iterator(policy=policy)
@@ -47,6 +48,7 @@ def test_a_test_measures_every_row_once(problem, policy):
     np.testing.assert_allclose((mean, std), (losses.mean(), losses.std(ddof=1)), 1e-4)
 
 
+@pytest.mark.slow
 def test_training_measures_the_last_epoch(problem):
     seen = []
     look = tnt.Hooks(on_end_epoch=lambda s: seen.append(int(s.meters["error"].n)) or s)
@@ -56,12 +58,14 @@ def test_training_measures_the_last_epoch(problem):
     assert int(state.meters["loss"].n) == 53
 
 
+@pytest.mark.slow
 def test_meters_that_have_seen_something_begin_anew(problem):
     full = tnt.AverageValueMeter().add(jnp.arange(5.0))
     engine = tnt.SGDEngine(metering(loss=(full, read_loss)))
     assert int(engine.test(**without_training(problem)).meters["loss"].n) == 53
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [True, False])
 def test_without_criterion_what_needs_no_loss_is_measured(problem, jit):
     job = without_training(problem, criterion=None)
@@ -72,6 +76,7 @@ def test_without_criterion_what_needs_no_loss_is_measured(problem, jit):
     assert state.meters["error"].value() == full.meters["error"].value()
 
 
+@pytest.mark.slow
 def test_several_leave_each_other_alone(problem):
     parts = [metering({name: entry}) for name, entry in METERS.items()]
     own = tnt.Hooks(on_start=lambda s: s.replace(meters={"mine": jnp.float32(3)}))
@@ -167,6 +172,7 @@ class Perplexity:
         return float(np.exp(self.total / self.n))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [True, False])
 def test_a_dataclass_of_arrays_is_a_meter(problem, jit):
     hooks = metering(ppl=(Perplexity(), read_loss), loss=METERS["loss"])
@@ -176,6 +182,7 @@ def test_a_dataclass_of_arrays_is_a_meter(problem, jit):
     np.testing.assert_allclose(state.meters["ppl"].value(), np.exp(mean), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_same_meters_again_compile_nothing(problem, compiles):
     job = problem.job(network=lambda params, input: input @ params["weight"])
     done = []

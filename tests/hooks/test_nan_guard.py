@@ -49,6 +49,7 @@ def good(problem, updates, engine=tnt.SGDEngine, **changes):
     return engine(hooks).train(**problem.job(max_epoch=3, **changes))
 
 
+@pytest.mark.slow
 @JIT
 def test_a_gradient_that_is_not_finite(problem, same, jit):
     hook = tnt.Hooks(on_backward=break_at(3, nan_weight))
@@ -65,6 +66,7 @@ def test_a_gradient_that_is_not_finite(problem, same, jit):
     assert int(error.state.meters["loss"].n) == 16
 
 
+@pytest.mark.slow
 @JIT
 def test_a_loss_that_is_not_finite(problem, jit):
     hook = tnt.Hooks(on_forward_criterion=break_at(6, inf_loss))
@@ -74,6 +76,7 @@ def test_a_loss_that_is_not_finite(problem, jit):
     assert pickle.loads(pickle.dumps(caught.value.args[:3])) == caught.value.args[:3]
 
 
+@pytest.mark.slow
 def test_the_optimizer_and_what_a_network_keeps_stay_too(problem, same):
     def apply(params, count, input, *, key, training):
         return input @ params["weight"] + params["bias"], count + 1
@@ -110,6 +113,7 @@ def test_the_gradient_of_a_criterion(problem):
     assert (caught.value.step, caught.value.leaf) == (1, "criterion_grads['scale']")
 
 
+@pytest.mark.slow
 def test_rows_that_a_mask_hides_may_be_anything(problem):
     def hook(state):
         hidden = jnp.where(state.sample["mask"], state.loss, jnp.nan)
@@ -136,6 +140,7 @@ def test_a_scalar_loss(problem):
         train(problem, hook, criterion=criterion)
 
 
+@pytest.mark.slow
 @JIT
 def test_steps_that_were_skipped_are_not_judged_but_for_their_loss(problem, jit):
     def skip(state):
@@ -149,6 +154,7 @@ def test_steps_that_were_skipped_are_not_judged_but_for_their_loss(problem, jit)
         train(problem, spoil, tnt.Hooks(on_backward=skip), jit=jit)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_before_the_host_looked(problem):
     stop = tnt.every(4, lambda s: s.replace(stop=True))
     hook = tnt.Hooks(on_backward=break_at(3, nan_weight))
@@ -156,6 +162,7 @@ def test_a_run_that_is_stopped_before_the_host_looked(problem):
         train(problem, hook, stop, n=100)
 
 
+@pytest.mark.slow
 def test_nothing_bad_changes_nothing(problem):
     state = train(problem)
     expected = tnt.SGDEngine(metering(loss=LOSS)).train(**problem.job(max_epoch=3))
@@ -192,6 +199,7 @@ def at_update(number, optimizer):
     return optax.GradientTransformation(lambda params: jnp.int32(0), update)
 
 
+@pytest.mark.slow
 @JIT
 def test_an_update_that_overflows(problem, same, jit):
     job = problem.job(max_epoch=1, jit=jit, optimizer=at_update(3, OVERFLOWS))
@@ -237,6 +245,7 @@ def test_a_run_goes_on_behind_bad_steps(problem):
     assert np.isfinite(state.params["weight"]).all()
 
 
+@pytest.mark.slow
 def test_parameters_may_be_infinite_on_purpose(problem):
     """As a bias of minus infinity is that hides a class."""
     params = {**problem.params, "hidden": np.array([0, -np.inf, 0], np.float32)}

@@ -17,6 +17,7 @@ def calls(monkeypatch, problem):
     return calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps_per_call", [1, 3, "auto"])
 @pytest.mark.parametrize(
     ("first", "steps", "seen"),
@@ -70,6 +71,7 @@ def test_an_interrupted_run_stops_the_trace(problem, calls):
     assert calls == ["there", "stop"]
 
 
+@pytest.mark.slow
 def test_the_trace_of_a_run_that_failed_ends_with_it(problem, calls):
     def fail(state):
         raise OSError("disk")

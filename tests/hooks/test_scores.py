@@ -163,6 +163,7 @@ def validating(problem, *scores, **options):
 READ = lambda state: state.aux["validate"]  # noqa: E731
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [True, False])
 def test_after_validate_the_right_epoch_is_restored(problem, jit):
     kept = []
@@ -182,6 +183,7 @@ GETS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["[]", "get"])
 @pytest.mark.parametrize("plugin", [early_stopping, plateau])
 def test_before_validate_is_an_error_that_names_the_order(problem, plugin, name):
@@ -217,6 +219,7 @@ def test_a_score_may_call_what_is_compiled(problem):
     assert int(state.epoch) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plugin", [early_stopping, plateau])
 def test_a_score_that_is_not_there_is_named(problem, plugin):
     words = (
@@ -235,6 +238,7 @@ def test_a_score_that_is_not_there_is_named(problem, plugin):
 # ---- the debuggers of JAX -----------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_plugins_have_no_nan_and_no_infinity_of_their_own(problem, tmp_path):
     hooks = [
         tnt.hooks.metering(loss=(tnt.AverageValueMeter(), lambda s: s.loss)),

@@ -44,6 +44,7 @@ def test_a_record_for_each_epoch(problem):
     assert records[2].samples_per_second == 53 / records[2].total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("slow", "naps"),
     [

@@ -21,6 +21,7 @@ def mean_loss(result):
     return result.meters["loss"].value().mean
 
 
+@pytest.mark.slow
 def test_the_score_is_that_of_the_parameters_then(problem):
     states = []
     hooks = tnt.chain(
@@ -40,6 +41,7 @@ def test_the_score_is_that_of_the_parameters_then(problem):
         assert state.aux["validate"] == mean_loss(result)
 
 
+@pytest.mark.slow
 def test_training_goes_on_as_without(problem, same):
     job = problem.job(max_epoch=3)
     with_it = tnt.SGDEngine(
@@ -56,6 +58,7 @@ def test_training_goes_on_as_without(problem, same):
         )
 
 
+@pytest.mark.slow
 def test_it_runs_every_so_many_epochs_and_reports_both_states(problem):
     seen = []
 
@@ -115,6 +118,7 @@ def test_without_score_aux_is_left_alone(problem):
     assert state.aux == {}
 
 
+@pytest.mark.slow
 def test_averaged_parameters(problem):
     results = []
     hooks = tnt.chain(
@@ -132,6 +136,7 @@ def test_averaged_parameters(problem):
     assert not np.array_equal(result.params["bias"], state.params["bias"])
 
 
+@pytest.mark.slow
 def test_a_stateful_network_and_a_learnable_criterion(problem):
     def apply(params, mean, input, *, key, training):
         now = input.mean(0) if training else mean

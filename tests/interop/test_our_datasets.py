@@ -61,6 +61,7 @@ def test_a_data_loader_shuffles():
     assert sorted(seen) == list(range(LENGTH))
 
 
+@pytest.mark.slow
 def test_a_data_loader_with_processes():
     batches = tnt.BatchDataset(tnt.ShuffleDataset(listed(), seed=3), 4)
     loader = torch.utils.data.DataLoader(

@@ -120,6 +120,7 @@ def workers(folder):
         iterator.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["thread", "process"])
 @pytest.mark.parametrize("number", range(len(sources.SOURCES)))
 def test_workers(number, backend, folder, workers):
@@ -129,6 +130,7 @@ def test_workers(number, backend, folder, workers):
     assert_equal(iterator.run(number, 1), list(expected)[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [sources.of_torch, sources.of_hugging_face])
 def test_a_dataset_of_theirs_is_sent_to_a_process(make, folder):
     with tnt.ParallelDatasetIterator(make(folder), 1, backend="process") as iterator:

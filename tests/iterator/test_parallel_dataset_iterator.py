@@ -107,6 +107,7 @@ def test_what_is_kept_of_a_sample_does_not_change(until, whole):
             )
 
 
+@pytest.mark.slow
 def test_what_is_kept_of_a_sample_outlives_the_workers():
     with tnt.ParallelDatasetIterator(cases.loaded(), 2, backend="process") as iterator:
         samples = list(iterator)
@@ -344,6 +345,7 @@ def network(params, input):
     return (input * params["weight"]).mean((1, 2)) + params["bias"]
 
 
+@pytest.mark.slow
 @each_backend
 @pytest.mark.parametrize("steps_per_call", [1, 4, "auto"])
 def test_an_engine_trains_as_with_dataset_iterator(backend, steps_per_call):

@@ -77,6 +77,7 @@ def test_both_iterators_read_the_same(name):
     assert list(tnt.ParallelDatasetIterator(function, 1).run(5)) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_an_epoch_is_the_same_in_both_iterators(backend):
     expected = list(tnt.DatasetIterator(cases.batches).run(1))
@@ -146,6 +147,7 @@ def test_a_function_must_return_a_dataset(function, text):
             next(iterator.run())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_workers_whose_datasets_differ_in_length_are_an_error(backend):
     iterator = tnt.ParallelDatasetIterator(

@@ -23,6 +23,7 @@ def late(iterator, what, start=0):
             return str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_read_that_takes_too_long_is_an_error_that_names_it(backend, tmp_path):
     path = tmp_path / "go"
@@ -61,6 +62,7 @@ def test_after_a_timeout_a_run_has_workers_that_are_not_stuck():
         thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_making_a_dataset_may_take_too_long(backend, tmp_path):
     closure = partial(cases.made_late, str(tmp_path / "go"))
@@ -122,6 +124,7 @@ def test_as_many_samples_are_read_ahead_as_were_asked_for(prefetch, num_workers)
     assert not loaded.acquire(blocking=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefetch", [1, 7])
 def test_processes_read_so_far_ahead(prefetch, tmp_path):
     log = tmp_path / "log"

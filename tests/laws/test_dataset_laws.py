@@ -535,6 +535,7 @@ def test_many_samples_are_those_that_are_read_one_by_one(case):
             assert_equal(list(read_samples(dataset, indices)), expected)
 
 
+@pytest.mark.slow
 @every_dataset
 def test_threads_read_what_one_thread_reads(case):
     dataset = case.make()
@@ -592,6 +593,7 @@ def test_says_whether_compiled_code_can_read_it(case):
     assert find_spec(jax.device_put(case.make())).on_device == case.traced
 
 
+@pytest.mark.slow
 @every_traced_dataset
 def test_compiled_code_reads_what_the_host_reads(case):
     dataset = case.make()

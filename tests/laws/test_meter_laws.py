@@ -43,6 +43,7 @@ def test_keeps_the_laws(case, law):
     law(subject(case, 0))
 
 
+@pytest.mark.slow
 @every_meter
 @pytest.mark.parametrize("law", OF_PARTS, ids=lambda law: law.__name__)
 @many_examples
@@ -87,6 +88,7 @@ def test_merge_refuses_what_is_no_such_meter(case, other):
         case.make().merge(other)
 
 
+@pytest.mark.slow
 @every_meter
 def test_masked_rows_may_be_nan(case):
     batch = case.batch(np.random.default_rng(0), 5)
@@ -100,6 +102,7 @@ def test_masked_rows_may_be_nan(case):
     )
 
 
+@pytest.mark.slow
 @every_meter
 def test_a_mask_of_true_is_no_mask(case):
     batch = case.batch(np.random.default_rng(0), 5)
@@ -136,6 +139,7 @@ def test_mask_must_fit_the_rows(case):
         case.make().add(*batch, mask=np.ones(2, bool))
 
 
+@pytest.mark.slow
 @every_meter
 def test_one_row_needs_no_axis(case):
     batch = case.batch(np.random.default_rng(0), 1)

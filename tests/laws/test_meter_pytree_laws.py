@@ -36,6 +36,7 @@ def test_is_frozen(case):
         case.make().n = 3
 
 
+@pytest.mark.slow
 @every_meter
 def test_add_keeps_dtypes_with_x64(case):
     jax.config.update("jax_enable_x64", True)
@@ -52,6 +53,7 @@ def test_add_keeps_dtypes_with_x64(case):
         jax.config.update("jax_enable_x64", False)
 
 
+@pytest.mark.slow
 @every_meter
 def test_reset_keeps_structure_shapes_and_dtypes_on_the_host(case):
     meter = filled(case).reset()
@@ -67,6 +69,7 @@ def test_reset_keeps_the_axes_of_vmap(case):
     assert specification(stacked.reset()) == specification(stacked)
 
 
+@pytest.mark.slow
 @every_meter
 def test_vmap_is_each_alone(case):
     rng = np.random.default_rng(0)
@@ -82,6 +85,7 @@ def test_vmap_is_each_alone(case):
     assert_close_tree(jax.tree.map(np.asarray, meters).value(), outside)
 
 
+@pytest.mark.slow
 @every_meter
 def test_many_adds_trace_once(case):
     traces = 0
@@ -153,6 +157,7 @@ def test_reading_asks_for_no_transfer_in_silence(case):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @every_meter
 def test_value_is_traced_in_compiled_code(case):
     seen = []
@@ -184,6 +189,7 @@ def test_survives_a_checkpoint(case):
     assert_close(restored.add(*batch), meter.add(*batch))
 
 
+@pytest.mark.slow
 @every_meter
 def test_buffers_can_be_donated(case):
     batch = case.batch(np.random.default_rng(0), 5)
@@ -266,6 +272,7 @@ for case in CASES.values():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", ["Auto", "Explicit"])
 def test_adds_up_over_a_mesh(pytestconfig, axis):
     if axis == "Explicit" and not hasattr(jax.sharding, "reshard"):
@@ -280,6 +287,7 @@ def test_adds_up_over_a_mesh(pytestconfig, axis):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_making_meters_starts_no_backend(pytestconfig):
     folder = pytestconfig.rootpath / "tests" / "laws"
     program = (

@@ -68,6 +68,7 @@ def test_no_positive_examples():
         assert meter.value() == in_jit(meter) == mean
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convention", ["standard", "torchnet"])
 def test_nothing_added_is_nan(convention):
     for meter in (APMeter(convention=convention), APMeter(5, 2, convention)):
@@ -109,6 +110,7 @@ def test_is_scikit_learn(seed):
         assert np.isnan(mean)
 
 
+@pytest.mark.slow
 @many_examples
 @given(seed=seeds)
 def test_is_scikit_learn_in_jit(seed):
@@ -119,6 +121,7 @@ def test_is_scikit_learn_in_jit(seed):
     np.testing.assert_allclose(meter.value(), wanted, atol=1e-6)
 
 
+@pytest.mark.slow
 @many_examples
 @given(seed=seeds)
 def test_torchnet_weighs_the_precision_only(seed):
@@ -139,6 +142,7 @@ def test_torchnet_weighs_the_precision_only(seed):
     assert mean == pytest.approx(np.mean(wanted), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_nan_shows_in_its_class_and_in_the_mean():
     scores, targets = [[np.nan, 0.1], [0.3, 0.2]], [[0, 1], [1, 0]]
     for convention in ("standard", "torchnet"):

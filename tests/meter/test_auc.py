@@ -74,6 +74,7 @@ def test_is_scikit_learn_in_jit(seed):
     np.testing.assert_allclose(in_jit(meter).fpr, meter.value().fpr, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_many_scores_in_jit():
     rng = np.random.default_rng(0)
     scores = rng.normal(size=50_000).round(3).astype(np.float32)

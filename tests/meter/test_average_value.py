@@ -122,6 +122,7 @@ INFINITE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", INFINITE, ids=str)
 def test_infinity_is_averaged_as_numpy_does(values):
     with np.errstate(invalid="ignore"):
@@ -189,6 +190,7 @@ def test_the_deviation_does_not_drift_over_many_adds(size):
     assert float(merged.m2) + float(merged.m2_rest) == pytest.approx(held, abs=1)
 
 
+@pytest.mark.slow
 def test_gradients_of_mean_and_deviation():
     values = jnp.array([1.0, 2.0, 4.0])
 
@@ -200,6 +202,7 @@ def test_gradients_of_mean_and_deviation():
     np.testing.assert_allclose(jax.grad(deviation)(values), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.uint8, jnp.int32])
 def test_computes_in_float32(dtype):
     values = jnp.full(1000, 3, dtype)  # 1000 * 3 is no bfloat16 or uint8

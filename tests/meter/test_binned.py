@@ -27,6 +27,7 @@ def drawn(seed):
     return scores.astype(np.float32), rng.random(SIZE) < rng.choice([0.1, 0.5, 0.9])
 
 
+@pytest.mark.slow
 @every_binned
 @settings(max_examples=200)
 @given(seed=st.integers(0, 2**32 - 1), host=st.booleans())

@@ -154,6 +154,7 @@ def test_plots_with_matplotlib():
     ax.figure.canvas.draw()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [1, 3, 8, 12, 100, 1000])
 def test_the_best_class_is_the_first_of_the_best(classes):
     rng = np.random.default_rng(classes)

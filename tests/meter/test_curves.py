@@ -41,6 +41,7 @@ def distinct(curve):
     return [column[new] for column in columns]
 
 
+@pytest.mark.slow
 @many_examples
 @given(seed=seeds)
 def test_roc_is_scikit_learn(seed):

@@ -44,6 +44,7 @@ def test_the_conventions_differ_where_nothing_is_divided():
             make(convention="sk")
 
 
+@pytest.mark.slow
 @every_meter
 @pytest.mark.parametrize("num_classes", [None, 5])
 @settings(max_examples=30)
@@ -64,6 +65,7 @@ def test_of_labels_is_scikit_learn(make, num_classes, seed):
         np.testing.assert_allclose(percent, 100 * expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 @every_meter
 @settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1))

@@ -76,6 +76,7 @@ every_meter_of_classes = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @every_meter_of_classes
 @pytest.mark.parametrize(
     ("dtype", "classes"),
@@ -112,6 +113,7 @@ def test_labels_of_four_bits(add):
     assert int(meter.n) == 3 and int(meter.left_out) == 0
 
 
+@pytest.mark.slow
 @every_meter_of_classes
 @pytest.mark.parametrize(
     ("dtype", "label"),
@@ -135,6 +137,7 @@ def test_a_label_that_wraps_is_not_class_0(make, dtype, label):
         assert_same(compiled(make(8), chances, target), expected)
 
 
+@pytest.mark.slow
 @every_meter_of_classes
 def test_a_constant_label_that_wraps_is_not_class_0(make):
     chances, target = np.full((2, 8), 0.125, np.float32), np.array([0, 2**32])
@@ -153,6 +156,7 @@ def test_a_label_that_wraps_is_not_class_0_with_x64():
         jax.config.update("jax_enable_x64", False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("add", [eagerly, of_constants])
 def test_scores_beyond_int32_do_not_wrap(add):
     scores, target = np.array([[0, 2**33], [5, -(2**33)]]), np.array([1, 0])
@@ -259,6 +263,7 @@ BINARY = {
 }
 
 
+@pytest.mark.slow
 @in_every_way
 @pytest.mark.parametrize(
     ("make", "read", "expected"), BINARY.values(), ids=BINARY.keys()
@@ -271,6 +276,7 @@ def test_one_score_an_example_may_have_an_axis_of_length_1(add, make, read, expe
         assert int(meter.n) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "read", "expected"), BINARY.values(), ids=BINARY.keys()
 )
@@ -299,6 +305,7 @@ def test_a_class_of_two_is_0_or_1():
     assert np.asarray(found.accuracy).tolist() == [0.25]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(), (3,), (3, 1)])
 @in_every_way
 def test_confusion_of_predicted_classes(add, shape):
@@ -319,6 +326,7 @@ ORACLES = {
 }
 
 
+@pytest.mark.slow
 @in_every_way
 def test_predicted_classes_are_scikit_learns(add):
     meter = add(ConfusionMeter(3), PREDICTED, TARGET)
@@ -419,6 +427,7 @@ def test_counts_that_do_not_fit_are_refused(make, batch):
             make().add(*batch, n)
 
 
+@pytest.mark.slow
 @every_weighted_meter
 def test_counts_of_masked_rows_may_be_anything(make, batch):
     for n in ([3, -1], [3, 2**40], np.array([3, 2**63], np.uint64)):
@@ -481,6 +490,7 @@ OF_LABELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", OF_LABELS.values(), ids=OF_LABELS.keys())
 @pytest.mark.parametrize("kind", [np.asarray, jnp.asarray], ids=["numpy", "jax"])
 def test_a_target_that_is_nan_is_refused(make, kind):
@@ -497,6 +507,7 @@ def test_a_target_that_is_nan_is_refused(make, kind):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("low", "high", "bins"),
     [(1e9, 1e9 + 10, 5), (0, 1, 2**26), (-1e39, 1e39, 2), (0, 1e-46, 1)],

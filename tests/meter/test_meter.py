@@ -76,6 +76,7 @@ BATCHES = [(SCORES, LABELS), (SCORES[:2], LABELS[1:3]), (SCORES, LABELS[::-1].co
 VALUES = [(np.float32([1, 2, 3]),), (np.float32([0.5, 0.25]),), (np.float32([4, 2]),)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("meter", "batches"),
     [(HitRateMeter(), BATCHES), (PerplexityMeter(), VALUES), (PartsMeter(), VALUES)],

@@ -30,6 +30,7 @@ def test_the_conventions_differ_where_there_are_too_few_values():
     assert measured(torchnet.add([7.0, 9.0])) == measured(standard.add([7.0, 9.0]))
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1), cut=st.integers(0, 12))
 def test_is_numpy_on_the_last_values(seed, cut):

@@ -47,6 +47,7 @@ def test_is_a_stable_sort(seed):
     assert measured(turned) == wanted
 
 
+@pytest.mark.slow
 @many_examples
 @given(seed=seeds, cuts=st.tuples(st.integers(0, 12), st.integers(0, 12)))
 def test_online_is_all_candidates_at_once(seed, cuts):

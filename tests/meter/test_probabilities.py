@@ -90,6 +90,7 @@ def test_a_bin_has_its_lower_edge():
     np.testing.assert_allclose(found.share, [1 / 3, 2 / 3], rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [3, 8, 1000])
 def test_an_example_with_a_nan_among_its_chances_is_left_out(classes):
     """A maximum of many numbers on a CPU may miss it."""
@@ -136,6 +137,7 @@ def test_a_probability_may_be_rounded(make, dtype):
     assert int(make().add(np.array([above, 0.5], dtype), [1, 0]).n) == 2
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(seed=seeds)
 @pytest.mark.parametrize("shape", [(48, 5), (48,)])

@@ -41,6 +41,7 @@ def added(make, seed):
     return meter, *kept
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(seed=seeds)
 @pytest.mark.parametrize(
@@ -59,6 +60,7 @@ def test_is_scikit_learn(make, oracle, seed):
     assert int(meter.n) == weight.sum()
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(seed=seeds)
 def test_correlation_is_scipy(seed):
@@ -86,6 +88,7 @@ def test_the_conventions_differ_on_nothing():
         MSEMeter(convention="sklearn")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [R2Meter, CorrelationMeter])
 def test_is_stable_for_large_values_of_small_spread(make):
     rng = np.random.default_rng(0)
@@ -139,6 +142,7 @@ def test_weights_are_named_as_the_callers(make):
         make().add(np.zeros(2), np.zeros(2), 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [64, 4])
 def test_correlation_and_r2_keep_their_digits_over_many_adds(size):
     rng = np.random.default_rng(0)
@@ -177,6 +181,7 @@ def test_products_do_not_stick_beside_many():
 PLACES = [np.inf, -np.inf, np.nan]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", PLACES)
 @pytest.mark.parametrize("make", METERS)
 def test_what_is_not_finite_shows_whatever_comes_before_or_behind(make, bad):

@@ -60,6 +60,7 @@ def test_a_growing_one_is_a_monoid(make, seed, cuts):
         assert_same_value(merged, whole)
 
 
+@pytest.mark.slow
 @every_growing
 @settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1))
@@ -107,6 +108,7 @@ def test_a_growing_one_takes_arrays_of_the_device():
     assert isinstance(meter.scores[0], np.ndarray) and int(meter.n) == 9
 
 
+@pytest.mark.slow
 @every_growing
 def test_a_growing_one_is_read_in_compiled_code(make):
     for meter in (make(), make().add(*drawn(0)).add(*drawn(1))):
@@ -131,6 +133,7 @@ def test_overflow_is_an_error_that_names_both_numbers(make):
     assert re.fullmatch(r"\w+\(\w+=overflow, capacity=10, n=24\)", repr(meter))
 
 
+@pytest.mark.slow
 @every_growing
 def test_overflow_in_compiled_code_is_nan(make):
     value = jax.jit(lambda *batch: make(10).add(*batch).value())
@@ -170,6 +173,7 @@ def test_masked_rows_take_no_slot():
     assert np.asarray(meter.scores).tolist() == [-2.0, 4.0]
 
 
+@pytest.mark.slow
 def test_a_stack_of_meters_merges():
     stack = jax.vmap(lambda *batch: AUCMeter(24).add(*batch))(
         *(np.stack(pair) for pair in zip(drawn(0), drawn(1), strict=True))

@@ -70,6 +70,7 @@ def run(library, digits):
     return start, trained(start, digits)
 
 
+@pytest.mark.slow
 def test_the_loss_falls_and_the_statistics_move(run, digits):
     start, end = run
     (before, _), (after, error) = measured(start, digits), measured(end, digits)
@@ -81,6 +82,7 @@ def test_the_loss_falls_and_the_statistics_move(run, digits):
     assert len(moved) >= 2 and all(moved)
 
 
+@pytest.mark.slow
 def test_a_test_depends_neither_on_the_batch_size_nor_on_the_key(run, digits):
     adapted = run[1]
     loss, error = measured(adapted, digits, 100)
@@ -91,6 +93,7 @@ def test_a_test_depends_neither_on_the_batch_size_nor_on_the_key(run, digits):
         assert other_error == error
 
 
+@pytest.mark.slow
 def test_dropout_is_a_function_of_the_key_in_training_and_off_in_a_test(library):
     (stateful, params, state), input = library.adapt(0.5), jnp.ones((4, 28, 28, 1))
 
@@ -104,6 +107,7 @@ def test_dropout_is_a_function_of_the_key_in_training_and_off_in_a_test(library)
     assert np.array_equal(output(0, False), output(1, False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "differ"), [(0.0, False), (0.5, True)])
 def test_dropout_differs_between_the_steps_of_a_training(library, digits, rate, differ):
     def note(state):  # compiled
@@ -136,6 +140,7 @@ def test_adapting_again_gives_an_equal_network(library):
     assert one != library.adapt(0.3).network
 
 
+@pytest.mark.slow
 def test_eager_is_jitted(library, digits):
     few = tnt.take(digits, np.arange(64))
     one, other = (
@@ -147,6 +152,7 @@ def test_eager_is_jitted(library, digits):
         np.testing.assert_allclose(jitted, eager, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_step_is_the_library_s_own(library, digits):
     sample = tnt.take(digits, np.arange(32))
     job = {**library.adapt(0.0)._asdict(), "criterion": criterion, "lr": 0.1}
@@ -160,6 +166,7 @@ def test_a_step_is_the_library_s_own(library, digits):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_was_trained_goes_back_into_the_library(library, run, digits):
     adapted = run[1]
     input = digits.data["input"][:16]
@@ -171,6 +178,7 @@ def test_what_was_trained_goes_back_into_the_library(library, run, digits):
     )
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains_in_bfloat16_and_keeps_float32(run, digits):
     start, _ = run
     half = start._replace(network=tnt.network.mixed_precision(start.network))

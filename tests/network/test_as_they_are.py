@@ -26,6 +26,7 @@ def haiku(library):
 MODULES = {"linen": "flax", "nnx": "flax", "equinox": "equinox", "haiku": "haiku"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argument", ["network", "params"])
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_names_its_adapter(name, argument):

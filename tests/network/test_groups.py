@@ -55,6 +55,7 @@ def make_nnx():
     return Net(nnx.Rngs(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "labels",
     [
@@ -96,6 +97,7 @@ def test_nnx_numbers_the_layers_of_a_list():
     assert moved(before[1]["kernel"], params[1]["kernel"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [False, True])
 def test_linen_takes_a_dict_by_its_own_names(frozen):
     class Net(nn.Module):
@@ -116,6 +118,7 @@ def test_linen_takes_a_dict_by_its_own_names(frozen):
     assert module.apply({"params": after, **state.model_state}, BATCH["input"]).shape
 
 
+@pytest.mark.slow
 def test_equinox_takes_a_module_with_labels_in_the_place_of_parts():
     class Net(eqx.Module):
         body: eqx.nn.Linear
@@ -135,6 +138,7 @@ def test_equinox_takes_a_module_with_labels_in_the_place_of_parts():
     assert eqx.combine(params, model)(jnp.ones(2)).shape == (1,)
 
 
+@pytest.mark.slow
 def test_haiku_takes_a_dict_by_its_own_names():
     net = hk.transform(
         lambda x: hk.Linear(1, name="head")(hk.Linear(4, name="body")(x))

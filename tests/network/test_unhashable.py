@@ -103,6 +103,7 @@ MODULES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MODULES)
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_it_trains(make, accumulate):
@@ -127,6 +128,7 @@ def test_it_trains(make, accumulate):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MODULES)
 def test_it_is_compiled_once(make):
     """Also where the same module is adapted a second time."""

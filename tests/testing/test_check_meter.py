@@ -55,6 +55,7 @@ def complaint(meter, **options):
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_passes_what_is_right():
     tnt.testing.check_meter(Mean(), BATCHES)
 
@@ -276,6 +277,7 @@ def test_a_meter_may_refuse_infinity():
     tnt.testing.check_meter(Finite(), BATCHES)
 
 
+@pytest.mark.slow
 def test_a_meter_of_integers_sees_no_infinity():
     batches = [(np.array([1, 2, 3]),), (np.array([4, 5]),), (np.array([6, 7]),)]
     tnt.testing.check_meter(Mean(), batches)

@@ -136,6 +136,7 @@ def test_images_never_go_with_labels_of_another_folder(tmp_path, digits):
     assert digits.equal(mnist("test", tmp_path / "given"), "test")
 
 
+@pytest.mark.slow
 def test_importing_loads_no_network_code_and_no_backend():
     code = (
         "import sys, jax, optax; before = set(sys.modules); import tntjax.vision;"

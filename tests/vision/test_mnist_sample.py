@@ -79,6 +79,7 @@ def script():
     return module
 
 
+@pytest.mark.slow
 @REAL
 def test_the_script_makes_the_committed_files(tmp_path, script):
     script.main([DATA, "--output", str(tmp_path)])
