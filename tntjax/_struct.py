@@ -158,7 +158,7 @@ def _repr(self: Any) -> str:
 
 
 def describe(value: Any) -> str:
-    """Says what a value is in one line of bounded length, without an address.
+    """Describes a value in one line of bounded length, without an address.
 
     Args:
       value: anything.

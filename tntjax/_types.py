@@ -38,7 +38,7 @@ class Dataset(Protocol):
 
 
 def is_dataset(value: object) -> TypeGuard[Dataset]:
-    """Says whether it has `len` and `[index]`; a class is a function that makes it."""
+    """True if it has `len` and `[index]`; a class is a function that makes it."""
     no_length = isinstance(value, type) or getattr(value, "shape", None) == ()
     return isinstance(value, Dataset) and not no_length
 
@@ -79,7 +79,7 @@ Room = Callable[[int, int], int]
 
 @runtime_checkable
 class SampleIterator(Protocol):
-    """What an engine trains on: samples in order, from any place in any epoch."""
+    """The samples that an engine trains on: in order, from any place in any epoch."""
 
     def run(self, epoch: int = 0, start: int = 0) -> Iterator[Sample]:
         """Yields the samples of an epoch, one by one, from number `start` on."""

@@ -40,6 +40,21 @@ def test_there_is_a_docstring():
     require_none(violations, "Say in a docstring what it is for.")
 
 
+CLAUSES = {"Says", "Has", "What", "Whether", "How", "Of", "As"}
+"""Words that begin a clause, where a verb or the name of a thing should stand."""
+
+
+def test_no_docstring_begins_with_a_clause():
+    violations = [
+        f"{module.place()}: {text.splitlines()[0]}"
+        for module in MODULES
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Module | ast.ClassDef | Function)
+        if (text := ast.get_docstring(node)) and text.split()[0] in CLAUSES
+    ]
+    require_none(violations, "Begin with a verb, or with the name of the thing.")
+
+
 def test_docstrings_of_exported_names_explain_every_parameter():
     exported = {
         (package.part, name)

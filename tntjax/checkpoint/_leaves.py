@@ -26,7 +26,7 @@ class MismatchError(ValueError):
 
 
 class Kind(NamedTuple):
-    """What a leaf is.
+    """The kind of a leaf.
 
     Args:
       dtype: its name; that of a PRNG key says which generator it is for.

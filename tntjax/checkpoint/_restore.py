@@ -29,7 +29,7 @@ from it later, chain tnt.hooks.checkpoint(folder) with the same folder."""
 
 
 class Score(NamedTuple):
-    """What a checkpoint is judged by.
+    """A number that a checkpoint is judged by.
 
     Args:
       value: the score.

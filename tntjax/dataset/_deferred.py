@@ -57,7 +57,7 @@ def read_all(batches: Any, indices: Sequence[int], concurrency: int) -> list[Any
 
 @dataclass(frozen=True)
 class _Failure:
-    """What a read raised, as a value: a KeyboardInterrupt would break the loop off."""
+    """An error of a read as a value: a KeyboardInterrupt would break the loop off."""
 
     error: BaseException
 
@@ -86,7 +86,7 @@ def _abandon_result(future: Future) -> None:
 
 @dataclass
 class _Reads:
-    """What the reads of a batch share: at most so many run that the gate lets in."""
+    """The common part of a batch's reads, of which the gate lets some in at a time."""
 
     name: str
     gate: asyncio.Semaphore

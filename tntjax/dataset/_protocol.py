@@ -1,4 +1,4 @@
-"""What a dataset may offer beyond `len` and `[index]`, and checks of an index."""
+"""Members of datasets beyond `len` and `[index]`, and checks of an index."""
 
 from collections.abc import Callable
 from functools import lru_cache

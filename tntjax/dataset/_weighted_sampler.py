@@ -63,7 +63,7 @@ def weighted_sampler(weights: ArrayLike, seed: int) -> "WeightedSampler":
 
 @pytree
 class WeightedSampler:
-    """What `weighted_sampler` makes: `(dataset, indices) -> indices`.
+    """The sampler of `weighted_sampler`: `(dataset, indices) -> indices`.
 
     Args:
       keys: the key of the seed.

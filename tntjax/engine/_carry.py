@@ -1,4 +1,4 @@
-"""What is carried from step to step, and how hosts and devices see it."""
+"""The carried fields: as a device holds them, and as the host reads them."""
 
 import sys
 from typing import Any

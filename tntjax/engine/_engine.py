@@ -1,4 +1,4 @@
-"""What all engines share: the arguments of `train`, the method `test`, explanations."""
+"""The common part of engines: arguments of `train`, method `test`, explanations."""
 
 import functools
 import inspect
@@ -41,7 +41,7 @@ EPOCHS = 1000
 
 
 class Arguments(TypedDict):
-    """What `train` takes, whichever the engine; explained in `OptimEngine.train`."""
+    """Arguments of `train` in every engine; explained in `OptimEngine.train`."""
 
     network: Network | Stateful
     criterion: Criterion

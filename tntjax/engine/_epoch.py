@@ -37,7 +37,7 @@ Planned = tuple[Batches, Steps]
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What stays the same from one epoch to the next, and what watches over it.
+    """The part of a run that stays the same from one epoch to the next.
 
     Args:
       hooks: all hooks.

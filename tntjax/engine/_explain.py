@@ -1,4 +1,4 @@
-"""What an engine will do, in words."""
+"""Explains in words what an engine will do."""
 
 from typing import Literal
 

@@ -23,7 +23,7 @@ batch. Set it in on_backward, which fires once."""
 
 
 class Objective(NamedTuple):
-    """What is minimised: its value, and the value at other parameters.
+    """The function that is minimised: its value, and the value at other parameters.
 
     Args:
       value: [] the mean loss of the batch.

@@ -55,7 +55,7 @@ class Scheduled:
 
 @dataclasses.dataclass(frozen=True)
 class Session:
-    """What a plugin does around a whole run of `train`, such as keeping it on the disk.
+    """A plugin's work around a whole run of `train`, such as keeping it on the disk.
 
     Args:
       open: `() -> anything`, before all else.

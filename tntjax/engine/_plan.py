@@ -1,4 +1,4 @@
-"""How many steps one compiled call makes."""
+"""The number of steps that one compiled call makes."""
 
 import dataclasses
 import math
@@ -17,7 +17,7 @@ KEPT = 4
 
 @dataclasses.dataclass(frozen=True)
 class Steps:
-    """What one call does.
+    """The steps of one call.
 
     Args:
       count: how many steps it makes.

@@ -1,4 +1,4 @@
-"""What is kept when a run ends early: errors carry the State, and hooks save it."""
+"""Runs that end early: errors carry the State, and hooks save it."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""How a State shows itself: on one screen, whatever it holds."""
+"""The text of a State: on one screen, whatever it holds."""
 
 import itertools
 from collections.abc import Callable

@@ -52,7 +52,7 @@ class Seconds(NamedTuple):
 
 @pytree
 class State:
-    """What hooks see and return.
+    """The State of a run: hooks see one and return one.
 
     Carried from step to step, so of fixed structure, shapes and dtypes:
 
@@ -142,7 +142,7 @@ class State:
 
 
 class Carry(NamedTuple):
-    """What goes from one compiled call to the next: fields of a State by name.
+    """The part that one compiled call hands to the next: fields of a State by name.
 
     Args:
       heavy: the large ones, whose buffers are donated to the next call.

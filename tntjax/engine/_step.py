@@ -27,7 +27,7 @@ KEPT_BY_SKIP = (*HEAVY, "lr", "lr_criterion", "meters")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Program:
-    """What a step is made of. The compiled step is cached on the functions in it.
+    """The functions of a step; the compiled step is cached on them.
 
     Two programs are the same if their functions are: the same objects, or such as
     compare equal. A function need not be hashable.

@@ -1,4 +1,4 @@
-"""How often a step was traced, and what had changed when it was traced again."""
+"""Counts the traces of a step, and compares each with those before."""
 
 import warnings
 from typing import Any

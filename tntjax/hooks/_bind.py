@@ -1,4 +1,4 @@
-"""What plugins are made of: hooks that compare by value, and entries of the State."""
+"""Parts of plugins: hooks that compare by value, and entries of the State."""
 
 import dataclasses
 from collections.abc import Callable

@@ -98,7 +98,7 @@ def _check_count(name: str, number: Any) -> int | None:
 
 
 class _Checkpoint:
-    """What happens when; between `open` and `close` there is a `Saver`."""
+    """Saves when it is due; between `open` and `close` there is a `Saver`."""
 
     def __init__(
         self, directory: Any, keep: Any, best: Any, maximize: bool, files: Any

@@ -1,4 +1,4 @@
-"""How plugins read a score: a user's function of the State, with clear errors."""
+"""Reads the score of a plugin: a user's function of the State, with clear errors."""
 
 from collections.abc import Callable
 from typing import Any

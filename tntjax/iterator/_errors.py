@@ -1,4 +1,4 @@
-"""How an error travels from a worker's process to the consumer."""
+"""Sends errors from a worker's process to the consumer."""
 
 import pickle
 import traceback

@@ -231,7 +231,7 @@ class Log:
 
 
 class _Row(Mapping[str, Any]):
-    """What a log holds in the middle of a `set`, without a copy for each value."""
+    """The content of a log in the middle of a `set`, without a copy for each value."""
 
     def __init__(
         self,

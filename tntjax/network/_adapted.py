@@ -1,4 +1,4 @@
-"""What adapting a module of another library gives, and what adapters share."""
+"""The result of adapting another library's module, and parts that adapters share."""
 
 import importlib
 from typing import Any, NamedTuple

@@ -30,7 +30,7 @@ from tntjax.utils import alike, common_dtype, convert, namespace, with_one_dtype
 
 
 class Column(Protocol):
-    """What a part of the samples is written to."""
+    """The place that a part of the samples is written to."""
 
     def write(self, start: int, values: list) -> None:
         """Takes the parts of samples `start` and on; they come in order, from 0."""

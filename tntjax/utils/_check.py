@@ -100,7 +100,7 @@ def check_optional_functions(name: str, **functions: Any) -> None:
 
 
 def check_integer(value: Any, subject: str) -> int:
-    """Returns a number as an int, or raises if it is none; a bool is none.
+    """Converts to int; raises for anything that is not an integer, a bool included.
 
     Args:
       value: what should be an integer, one of NumPy or JAX included.

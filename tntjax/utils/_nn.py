@@ -16,7 +16,7 @@ FIELDS = ("kernel", "stride", "padding")
 
 
 class InputSize(NamedTuple):
-    """What `infer_input_size` returns.
+    """The result of `infer_input_size`.
 
     Args:
       size: the smallest input that gives the output.
@@ -28,7 +28,7 @@ class InputSize(NamedTuple):
 
 
 class OutputSize(NamedTuple):
-    """What `infer_output_size` returns.
+    """The result of `infer_output_size`.
 
     Args:
       size: the size of the output.

@@ -109,7 +109,7 @@ def merge(first: Mapping[Any, Any], second: Mapping[Any, Any]) -> dict[Any, Any]
 
 
 def can_merge(values: Sequence[Any]) -> bool:
-    """Says whether values are arrays of one shape, so that they can be stacked.
+    """True if values are arrays of one shape, so that they can be stacked.
 
     Args:
       values: a list or tuple of anything.

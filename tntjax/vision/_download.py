@@ -179,7 +179,7 @@ def _progress(url: str) -> Callable[[int, int | None], None]:
 
 
 def _explain(error: Exception) -> str:
-    """Says why in few words; urllib hides the reason of an error in another."""
+    """Explains in few words; urllib hides the reason of an error in another."""
     import urllib.error
 
     # An HTTPError is one too, but says itself what its reason leaves out: the code.

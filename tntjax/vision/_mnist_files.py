@@ -235,7 +235,7 @@ def _missing(
     name: str,
     reasons: str,
 ) -> str:
-    """Says what was looked for and where, why no mirror had it, and the ways out."""
+    """Lists what was looked for and where, why no mirror had it, and the ways out."""
     lines = []
     for folder in folders(variant, data_dir):
         alone = [path.name for path in (find(folder, n) for n in names(split)) if path]

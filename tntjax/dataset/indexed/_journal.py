@@ -1,4 +1,4 @@
-"""What a writer notes down while it is open, so that a crash loses no whole item."""
+"""Notes of a writer while it is open, so that a crash loses no whole item."""
 
 import bisect
 import math
@@ -91,7 +91,7 @@ def pack_record(shape: Sequence[int], stop: int) -> bytes:
 
 
 class Journal(NamedTuple):
-    """What a journal says: how many items and elements there were, and what came."""
+    """Content of a journal: how many items and elements there were, and what came."""
 
     kind: str
     count: int

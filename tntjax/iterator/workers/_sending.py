@@ -1,4 +1,4 @@
-"""How `closure` and `init` are sent to workers: by pickle, but for maps of files."""
+"""Sends `closure` and `init` to workers: by pickle, but for maps of files."""
 
 import io
 import mmap

@@ -1,4 +1,4 @@
-"""How a sample travels from one process to another: its arrays in shared memory."""
+"""Hands a sample from one process to another: its arrays in shared memory."""
 
 import io
 import mmap

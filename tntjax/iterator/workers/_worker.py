@@ -1,4 +1,4 @@
-"""What a worker does, in a thread or in a process of its own."""
+"""A worker's reads, in a thread or in a process of its own."""
 
 import contextlib
 import functools
@@ -21,7 +21,7 @@ KEPT = 2
 
 
 class Read(NamedTuple):
-    """What a worker reads, and since when: seconds of `time.monotonic`."""
+    """A read under way, and since when: seconds of `time.monotonic`."""
 
     what: str
     since: float
