@@ -134,22 +134,6 @@ def test_max_steps(problem, steps_per_call, max_steps, max_epoch, end, fired):
     assert ends(hooks, problem, **how, steps_per_call=steps_per_call) == (end, fired)
 
 
-def test_a_run_that_max_steps_ended_goes_on(problem, tmp_path):
-    pytest.importorskip("orbax.checkpoint")
-    job = problem.job(max_epoch=None)
-    whole = tnt.SGDEngine().train(**job, max_steps=12, steps_per_call=1)
-    save = tnt.hooks.checkpoint(tmp_path)
-    state = tnt.SGDEngine(save).train(**job, max_steps=5, steps_per_call=1)
-    assert not state.stop and tnt.checkpoint.steps(tmp_path) == [5]
-    job["steps_per_call"] = 1
-    resumed = tnt.SGDEngine(save).train(**job, max_steps=12, resume=tmp_path)
-    del job["params"], job["lr"]
-    continued = tnt.SGDEngine().train(**job, max_steps=12, state=state)
-    for end in (resumed, continued):
-        assert (end.t, end.epoch, end.position) == (12, 1, 5)
-        np.testing.assert_array_equal(end.params["weight"], whole.params["weight"])
-
-
 def test_max_steps_is_checked(problem):
     with pytest.raises(ValueError, match="max_steps must be at least 0, got -1"):
         tnt.SGDEngine().train(**problem.job(max_steps=-1))

@@ -164,25 +164,6 @@ def test_a_changed_state_counts(problem):
     assert (after.t, after.lr) == (14, 0.0)
 
 
-@pytest.mark.slow
-def test_beside_a_checkpoint(problem, tmp_path):
-    """A run that was broken off goes on into the same folder."""
-    pytest.importorskip("orbax.checkpoint")
-    save = tnt.hooks.checkpoint(tmp_path, 2)
-
-    def fail(state):
-        raise OSError("disk")
-
-    with pytest.raises(OSError, match="disk") as caught:
-        tnt.SGDEngine(tnt.chain(save, tnt.every(5, fail))).train(**problem.job())
-    job = problem.job(max_epoch=1)
-    del job["params"], job["lr"]
-    tnt.SGDEngine(save).train(**job, state=caught.value.state)
-    assert tnt.checkpoint.steps(tmp_path) == [4, 6, 7]
-    with pytest.raises(ValueError, match=r"has checkpoints of after \[6, 7\] updates"):
-        tnt.SGDEngine(save).train(**job, state=caught.value.state)
-
-
 ADAM = optax.adam(0.1)
 
 

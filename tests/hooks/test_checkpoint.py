@@ -5,6 +5,7 @@ import signal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import tntjax as tnt
@@ -395,3 +396,35 @@ def test_a_file_that_is_new_is_left_alone(tmp_path):
 def test_bad_arguments(arguments, error, words):
     with pytest.raises(error, match=words):
         tnt.hooks.checkpoint("folder", **arguments)
+
+
+def test_a_run_that_max_steps_ended_goes_on(problem, tmp_path):
+    job = problem.job(max_epoch=None)
+    whole = tnt.SGDEngine().train(**job, max_steps=12, steps_per_call=1)
+    save = tnt.hooks.checkpoint(tmp_path)
+    state = tnt.SGDEngine(save).train(**job, max_steps=5, steps_per_call=1)
+    assert not state.stop and tnt.checkpoint.steps(tmp_path) == [5]
+    job["steps_per_call"] = 1
+    resumed = tnt.SGDEngine(save).train(**job, max_steps=12, resume=tmp_path)
+    del job["params"], job["lr"]
+    continued = tnt.SGDEngine().train(**job, max_steps=12, state=state)
+    for end in (resumed, continued):
+        assert (end.t, end.epoch, end.position) == (12, 1, 5)
+        np.testing.assert_array_equal(end.params["weight"], whole.params["weight"])
+
+
+@pytest.mark.slow
+def test_a_run_that_failed_goes_on_into_the_same_folder(problem, tmp_path):
+    save = tnt.hooks.checkpoint(tmp_path, 2)
+
+    def fail(state):
+        raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk") as caught:
+        tnt.SGDEngine(tnt.chain(save, tnt.every(5, fail))).train(**problem.job())
+    job = problem.job(max_epoch=1)
+    del job["params"], job["lr"]
+    tnt.SGDEngine(save).train(**job, state=caught.value.state)
+    assert tnt.checkpoint.steps(tmp_path) == [4, 6, 7]
+    with pytest.raises(ValueError, match=r"has checkpoints of after \[6, 7\] updates"):
+        tnt.SGDEngine(save).train(**job, state=caught.value.state)
