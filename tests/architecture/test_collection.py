@@ -19,9 +19,9 @@ def test_another_process_collects_the_same_tests_in_the_same_order(request):
 
 
 def collected_by_another_process(arguments: list[str]) -> list[str]:
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *arguments]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", ""]
     collected = subprocess.run(
-        [*command, "-p", "no:cacheprovider"],
+        [*command, *arguments, "-p", "no:cacheprovider"],
         cwd=ROOT,
         env={**os.environ, "PYTHONHASHSEED": "123", "PYTEST_ADDOPTS": ""},
         capture_output=True,

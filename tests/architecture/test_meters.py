@@ -47,7 +47,9 @@ def test_every_meter_has_one_base_of_meters():
     )
 
 
-@pytest.mark.parametrize("name", ["HistogramMeter", "MeanAbsoluteErrorMeter", "NDCGMeter"])
+@pytest.mark.parametrize(
+    "name", ["HistogramMeter", "MeanAbsoluteErrorMeter", "NDCGMeter"]
+)
 def test_a_meter_is_known_in_four_files(name):
     """Its own, the export, the table of laws and the row of the docs; and its tests."""
     lists = ["tests/laws/meter_cases.py", "docs/meters.md"]
