@@ -12,6 +12,7 @@ import pytest
 import tntjax as tnt
 from tests.engine.conftest import criterion, network
 from tntjax.engine._call import PROGRAMS
+from tntjax.engine._snapshot import take_snapshot
 
 
 class Criterion:
@@ -131,3 +132,46 @@ def test_the_functions_of_a_state_come_through_a_jit(problem):
     for name in ("network", "criterion", "iterator", "max_epoch", "stop"):
         assert getattr(after, name) is getattr(state, name)
     assert isinstance(after.seconds, tnt.Seconds)
+
+
+def test_a_function_without_a_hash_that_changes_is_compiled_as_it_is_now(problem):
+    net = Scaled([0.5])
+    tnt.SGDEngine().train(**problem.job(network=net))
+    net.scale[0] = 2.0
+    ends = [
+        tnt.SGDEngine().train(**problem.job(network=network)).params["weight"]
+        for network in (net, Scaled([2.0]), lambda p, x: Scaled([2.0])(p, x))
+    ]
+    np.testing.assert_array_equal(ends[0], ends[2])
+    np.testing.assert_array_equal(ends[1], ends[2])
+
+
+def nested(*parts):
+    """A list that holds itself, as modules refer to their parents."""
+    one = list(parts)
+    one.append({"parent": one})
+    return one
+
+
+@pytest.mark.parametrize(
+    ("make", "another"),
+    [
+        (lambda: {"a": [1, {2}]}, lambda: {"a": [1, {3}]}),
+        (lambda: [1], lambda: [True]),
+        (lambda: [1], lambda: [1.0]),
+        (lambda: [0.0], lambda: [-0.0]),
+        (lambda: [np.ones(2)], lambda: [np.ones(2, np.float32)]),
+        (lambda: nested(1), lambda: nested(2)),
+        (lambda: [Scaled([float("nan")])], lambda: [Scaled([0.0])]),
+    ],
+)
+def test_a_snapshot_is_of_the_content(make, another):
+    assert take_snapshot(make()) == take_snapshot(make())
+    assert hash(take_snapshot(make())) == hash(take_snapshot(make()))
+    assert take_snapshot(make()) != take_snapshot(another())
+
+
+def test_what_cannot_be_looked_into_is_itself():
+    one, other = [[np.array([{}], object)] for _ in range(2)]
+    assert take_snapshot(one) == take_snapshot(one)
+    assert take_snapshot(one) != take_snapshot(other)

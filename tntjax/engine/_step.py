@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Hashable
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from tntjax.engine._gradients import (
 )
 from tntjax.engine._hooks import HOST_EVENTS, Hooks
 from tntjax.engine._rows import check_batch, count_examples, fill_hidden
+from tntjax.engine._snapshot import take_snapshot
 from tntjax.engine._state import HEAVY, State, drop_step_fields
 
 KEPT_BY_SKIP = (*HEAVY, "lr", "lr_criterion", "meters")
@@ -29,8 +31,8 @@ KEPT_BY_SKIP = (*HEAVY, "lr", "lr_criterion", "meters")
 class Program:
     """The functions of a step; the compiled step is cached on them.
 
-    Two programs are the same if their functions are: the same objects, or such as
-    compare equal. A function need not be hashable.
+    Two programs are the same if their functions are: the same objects, such as compare
+    equal, or, without a hash, of the same content when the programs were made.
 
     Args:
       network: `(params, input) -> output`, or a `Stateful`.
@@ -65,16 +67,17 @@ class Program:
         return set()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Program) and all(
-            map(is_same, self._parts, other._parts)
-        )
+        return isinstance(other, Program) and is_same(self._key, other._key)
 
     def __hash__(self) -> int:
-        return hash(tuple(map(find_hash, self._parts)))
+        return hash(self._key)
 
-    @property
-    def _parts(self) -> tuple:
-        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
+    @functools.cached_property
+    def _key(self) -> tuple[Hashable, ...]:
+        return tuple(
+            take_snapshot(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+        )
 
 
 def is_same(one: Any, other: Any) -> bool:
@@ -83,14 +86,6 @@ def is_same(one: Any, other: Any) -> bool:
         return one is other or bool(one == other)
     except Exception:  # arrays among the fields of a module, say
         return False
-
-
-def find_hash(value: Any) -> int:
-    """Returns the hash of a value, or of its type if it is not hashable."""
-    try:
-        return hash(value)
-    except TypeError:
-        return hash(type(value))
 
 
 def step_hooks(hooks: Hooks) -> Hooks:

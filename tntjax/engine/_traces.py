@@ -6,8 +6,8 @@ from typing import Any
 import jax
 
 from tntjax._struct import describe
+from tntjax.engine._snapshot import take_snapshot
 from tntjax.engine._state import State
-from tntjax.engine._step import find_hash
 
 BUDGET = 8
 """Traces in a run that are no cause for worry.
@@ -56,7 +56,7 @@ def describe_trace(program: Any, state: State, chunk: Any) -> dict[str, str]:
         found[f"the {name}"] = _describe_function(getattr(program, name))
     structure = str(jax.tree.structure(dataset))  # whose own hash leaves functions out
     found["the dataset"] = f"{describe(dataset)} ({hash(structure):x})"
-    found["the hooks"] = f"{program.hooks} ({find_hash(program.hooks):x})"
+    found["the hooks"] = f"{program.hooks} ({hash(take_snapshot(program.hooks)):x})"
     return found
 
 
@@ -68,7 +68,7 @@ def _describe_leaf(leaf: Any) -> str:
 def _describe_function(value: Any) -> str:
     if not callable(value):
         return describe(value)
-    return f"{describe(value)} ({find_hash(value):x})"
+    return f"{describe(value)} ({hash(take_snapshot(value)):x})"
 
 
 def _find_changes(before: list[dict[str, str]], now: dict[str, str]) -> str:
