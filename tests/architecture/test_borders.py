@@ -8,13 +8,20 @@ import pytest
 
 from tests.architecture._source import MODULES, PARTS, Module, require_none
 
-GROUND = {"_types", "_struct", "utils"}
+VALUES = {"_types", "_struct", "_array", "_plain"}
+CHECKS = {"_check", "_dtype", "_score"}
+GROUND = VALUES | CHECKS | {"utils"}
 LEAVES = {"transform", "meter", "log"}
 DOMAIN = GROUND | {"transform", "meter", "dataset"}
 
 MAY_IMPORT = {
     "_types": set(),
     "_struct": set(),
+    "_array": set(),
+    "_plain": set(),
+    "_check": VALUES,
+    "_dtype": VALUES,
+    "_score": VALUES,
     "utils": GROUND,
     "transform": GROUND,
     "meter": GROUND,

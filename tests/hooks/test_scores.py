@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import tntjax as tnt
+from tntjax._score import as_score
 from tntjax.hooks import early_stopping, plateau, validate
-from tntjax.utils._score import as_score
 
 TESTER = tnt.SGDEngine(
     tnt.hooks.metering(loss=(tnt.AverageValueMeter(), lambda s: s.loss))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from tntjax._score import is_better
 from tntjax.checkpoint._folder import Entry, absolute, entries, steps
 from tntjax.checkpoint._leaves import (
     Kind,
@@ -21,7 +22,6 @@ from tntjax.checkpoint._leaves import (
     placed,
 )
 from tntjax.checkpoint._orbax import BrokenError, read_arrays, read_notes
-from tntjax.utils._score import is_better
 
 NOTHING_THERE = """there is no checkpoint in {folder} to resume from, and the hooks do \
 not save there but {where}. Is the path right? To start with an empty folder and go on \

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from tntjax._check import check_dataset, check_integer, check_optional_functions
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._columns import map_columns
@@ -22,7 +23,6 @@ from tntjax.dataset._protocol import (
 )
 from tntjax.dataset._take import take_one_by_one
 from tntjax.transform import make_batch
-from tntjax.utils import check_dataset, check_integer, check_optional_functions
 
 SHORTER = (
     "BatchDataset: the last batch is shorter than the others, so they cannot be"

@@ -9,6 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from tntjax._array import namespace
+from tntjax._check import check_dataset
+from tntjax._dtype import with_one_dtype
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._columns import map_columns, with_flat
@@ -16,7 +19,6 @@ from tntjax.dataset._index_map import IndexMap, find_take
 from tntjax.dataset._many import read_samples
 from tntjax.dataset._protocol import Spec, find_spec, hide_unreadable
 from tntjax.dataset._take import take
-from tntjax.utils import check_dataset, namespace, with_one_dtype
 
 
 @pytree

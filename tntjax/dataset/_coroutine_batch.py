@@ -2,11 +2,11 @@
 
 from typing import Any, ClassVar
 
+from tntjax._check import check_integer
 from tntjax._struct import pytree, static
 from tntjax.dataset._batch import BatchDataset
 from tntjax.dataset._deferred import read_all
 from tntjax.dataset._protocol import Spec, bytes_of
-from tntjax.utils import check_integer
 
 
 @pytree

@@ -9,10 +9,10 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from tntjax._check import check_integer, check_integers, find_outside
 from tntjax._struct import Opaque, describe
 from tntjax._types import Sample
 from tntjax.transform._row import open_node
-from tntjax.utils import check_integer, check_integers, find_outside
 
 MOST_ON_DEVICE = 2**31
 """How many samples a device can number: it counts in int32."""

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from tntjax._check import check_dataset, check_function, check_integer
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
@@ -19,7 +20,6 @@ from tntjax.dataset._protocol import (
     hide_unreadable,
     host_only,
 )
-from tntjax.utils import check_dataset, check_function, check_integer
 
 
 @pytree

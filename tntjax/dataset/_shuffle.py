@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jax.core import Tracer
 
+from tntjax._check import check_dataset, check_integer
 from tntjax._struct import child, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
@@ -14,7 +15,6 @@ from tntjax.dataset._many import read_samples
 from tntjax.dataset._protocol import Spec, find_spec, hide_unreadable
 from tntjax.dataset._random_order import KeyedOrder, round_keys
 from tntjax.dataset._take import gather
-from tntjax.utils import check_dataset, check_integer
 
 MOST_IN_TABLE = 1_000_000
 """An order of more indices is computed from a key, each index when it is asked for."""

@@ -11,12 +11,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from tntjax._check import check_dataset
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._many import read_samples
 from tntjax.dataset._protocol import Spec, find_spec, hide_unreadable
-from tntjax.utils import check_dataset
 
 NOT_SELECTED = """SplitDataset has no partition selected; it has {names}.
 Wrong:

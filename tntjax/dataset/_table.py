@@ -8,12 +8,12 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from tntjax._dtype import check_unmasked
 from tntjax._struct import describe, pytree
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._protocol import Spec, bytes_of
 from tntjax.dataset._take import gather
-from tntjax.utils import check_unmasked
 
 
 @pytree

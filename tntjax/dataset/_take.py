@@ -8,6 +8,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from tntjax._dtype import check_unmasked
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._columns import map_columns, with_flat
 from tntjax.dataset._many import read_samples
@@ -19,7 +20,6 @@ from tntjax.dataset._protocol import (
     traced_on_host,
 )
 from tntjax.transform._batch import stack_rows
-from tntjax.utils import check_unmasked
 
 
 def take(dataset: Dataset, indices: ArrayLike) -> Sample:

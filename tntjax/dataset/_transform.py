@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from tntjax._check import check_dataset
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._columns import map_columns, shape_column
@@ -24,7 +25,6 @@ from tntjax.dataset._protocol import (
 )
 from tntjax.dataset._take import take_one_by_one
 from tntjax.transform._writable import copy_writable
-from tntjax.utils import check_dataset
 
 
 @pytree

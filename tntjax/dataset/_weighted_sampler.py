@@ -6,11 +6,11 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._check import check_integer, find_outside
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset
 from tntjax.dataset._protocol import MOST_ON_DEVICE
 from tntjax.dataset._random_order import round_keys, scramble, split_words
-from tntjax.utils import check_integer, find_outside
 
 
 def weighted_sampler(weights: ArrayLike, seed: int) -> "WeightedSampler":

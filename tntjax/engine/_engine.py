@@ -9,6 +9,7 @@ from typing import Any, Literal, NotRequired, ParamSpec, Protocol, TypedDict
 import jax
 from jax.sharding import Mesh
 
+from tntjax._check import check_at_least
 from tntjax._types import Criterion, Network, SampleIterator
 from tntjax.checkpoint._restore import read_from
 from tntjax.engine._check import (
@@ -27,7 +28,6 @@ from tntjax.engine._plan import make_plan
 from tntjax.engine._start import Start, fields_of_arguments, fields_of_state
 from tntjax.engine._state import State
 from tntjax.network import Stateful
-from tntjax.utils import check_at_least
 
 Given = ParamSpec("Given")
 

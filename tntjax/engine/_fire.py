@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._check import check_at_least
 from tntjax._struct import describe, shorten
 from tntjax._types import Hook
 from tntjax.engine._carry import drop_weak_type
@@ -13,7 +14,6 @@ from tntjax.engine._check import check_function, check_iterator, check_network
 from tntjax.engine._explain_error import explain_error
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._state import CARRIED, COUNTERS, HOST_ONLY, STEP_ONLY, Seconds, State
-from tntjax.utils import check_at_least
 
 NOT_A_STATE = """the hook {hook} of {event} returned {came} and not a State.
 

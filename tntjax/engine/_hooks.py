@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+from tntjax._check import check_integer
 from tntjax._struct import describe
 from tntjax._types import Hook
 from tntjax.engine._names import find_close
-from tntjax.utils import check_integer
 
 Source = Literal["start", "disk", "memory"]
 """Where the State comes from that a run goes on from."""

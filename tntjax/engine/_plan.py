@@ -5,8 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+from tntjax._check import check_integer
 from tntjax.engine._hooks import Scheduled
-from tntjax.utils import check_integer
 
 LONGEST = 32
 CHUNK_BYTES = 64 * 2**20

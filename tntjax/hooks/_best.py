@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from tntjax._check import check_at_least
+from tntjax._score import as_score, is_better
 from tntjax.engine import State
 from tntjax.hooks._bind import claim, put
 from tntjax.hooks._score import NOTHING_YET, check_score, read_score
-from tntjax.utils import check_at_least
-from tntjax.utils._score import as_score, is_better
 
 
 def check_judging(

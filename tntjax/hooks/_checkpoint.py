@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tntjax._check import check_function, check_integer
+from tntjax._score import as_score
 from tntjax.checkpoint._folder import absolute, start_lengths
 from tntjax.checkpoint._restore import Score
 from tntjax.checkpoint._save import Saver
@@ -12,8 +14,6 @@ from tntjax.engine._carry import read_saved
 from tntjax.engine._hooks import Hooks, Session, Source
 from tntjax.engine._state import State
 from tntjax.hooks._score import StaleError, read_score
-from tntjax.utils import check_function, check_integer
-from tntjax.utils._score import as_score
 
 NOT_EMPTY = """{directory} has checkpoints already, after {steps} updates, but this \
 run goes on from none of them. Go on from the last one with train(..., \

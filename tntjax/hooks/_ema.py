@@ -5,9 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from tntjax._check import check_at_least
 from tntjax.engine import Hooks, State
 from tntjax.hooks._bind import bind, claim, put
-from tntjax.utils import check_at_least
 
 NAME = "ema"
 

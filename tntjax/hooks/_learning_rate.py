@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 import jax.numpy as jnp
 
+from tntjax._check import check_integer
 from tntjax._struct import describe
 from tntjax.engine import Hooks, State
 from tntjax.hooks._bind import bind
 from tntjax.hooks._rate import claim_rate, read_rates, write_rate
-from tntjax.utils import check_integer
 
 SEVERAL = """learning_rate sets one rate, but the optimizer has several:
 {rates}

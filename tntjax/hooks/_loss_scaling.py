@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._check import check_at_least
 from tntjax.engine import Hooks, State
 from tntjax.hooks._bind import bind, claim, put, skip_if
-from tntjax.utils import check_at_least
 
 NAME = "loss_scaling"
 SMALLEST, LARGEST = 2.0**-14, 2.0**24

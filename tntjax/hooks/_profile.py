@@ -4,9 +4,9 @@ import os
 
 import jax
 
+from tntjax._check import check_at_least
 from tntjax.engine import Hooks, State
 from tntjax.engine._hooks import Scheduled, Session
-from tntjax.utils import check_at_least
 
 
 def profile(directory: str | os.PathLike, first: int = 10, steps: int = 10) -> Hooks:

@@ -6,10 +6,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from tntjax._score import as_score
 from tntjax._struct import describe
 from tntjax.engine import State
 from tntjax.hooks._bind import claim, put
-from tntjax.utils._score import as_score
 
 NOTHING_YET = np.finfo(np.float32).max
 """Stands for no score in `aux`: finite, so that `jax_debug_infs` and `jax_debug_nans`

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from tntjax._check import check_at_least
 from tntjax._struct import describe
 from tntjax.engine import Hooks, OptimEngine, SGDEngine, State
 from tntjax.hooks._bind import bind
 from tntjax.hooks._score import claim_measured, put_measured
-from tntjax.utils import check_at_least
 
 
 def validate(

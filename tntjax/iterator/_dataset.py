@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from tntjax._check import check_optional_functions
 from tntjax._struct import child, pytree, static
 from tntjax._types import Chunk, Dataset, Room, Sample
 from tntjax.dataset._protocol import MOST_ON_DEVICE, find_spec, hide_unreadable
@@ -20,7 +21,6 @@ from tntjax.iterator._chunk import (
 from tntjax.iterator._epochs import Epochs
 from tntjax.iterator._order import index_in_order
 from tntjax.iterator._source import check_source, make_dataset, open_source
-from tntjax.utils import check_optional_functions
 
 
 @pytree

@@ -8,6 +8,7 @@ from contextlib import closing
 from itertools import islice
 from typing import Any, Literal, get_args
 
+from tntjax._check import check_integer, check_optional_functions
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Chunk, Room, Sample, is_dataset
 from tntjax.iterator._ahead import quiet_at_exit, read_ahead
@@ -17,7 +18,6 @@ from tntjax.iterator._order import find_index
 from tntjax.iterator._source import check_source
 from tntjax.iterator.workers._processes import Processes
 from tntjax.iterator.workers._threads import Threads
-from tntjax.utils import check_integer, check_optional_functions
 
 Backend = Literal["thread", "process"]
 

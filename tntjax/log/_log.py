@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from tntjax._check import check_function, check_functions
+from tntjax._plain import as_plain
 from tntjax._struct import describe
 from tntjax.log._keys import check_names
-from tntjax.utils import as_plain, check_function, check_functions
 
 STATUS = "__status__"
 """The key that every log has, for messages to a person."""

@@ -3,10 +3,10 @@
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from tntjax._array import host_or_device
 from tntjax.meter.parts import _ranking
 from tntjax.meter.parts._bins import MeterOfBins, from_above, round_bounds
 from tntjax.meter.parts._count import Count
-from tntjax.utils import host_or_device
 
 
 class BinnedAP(NamedTuple):

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._array import host_or_device
 from tntjax._struct import static
 from tntjax.meter._meter import Meter
 from tntjax.meter.parts._arguments import bin_edges, check_bins, check_size
@@ -23,7 +24,6 @@ from tntjax.meter.parts._labels import (
 from tntjax.meter.parts._mesh import gather
 from tntjax.meter.parts._plot import axes_of
 from tntjax.meter.parts._sums import Total
-from tntjax.utils import host_or_device
 
 
 class Calibration(NamedTuple):

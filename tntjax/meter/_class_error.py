@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._array import host_or_device
 from tntjax._struct import describe, static
 from tntjax.meter._meter import Meter, in_percent
 from tntjax.meter.parts._arguments import check_topk
 from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._inputs import as_rows, narrow
 from tntjax.meter.parts._labels import as_classes
-from tntjax.utils import host_or_device
 
 
 class ClassErrorMeter(Meter):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._array import host_or_device
 from tntjax.meter._average_value import AverageValueMeter
 from tntjax.meter._meter import check_same
 from tntjax.meter.parts import _moments
@@ -17,7 +18,6 @@ from tntjax.meter.parts._inputs import spread_counts
 from tntjax.meter.parts._moments import Moments
 from tntjax.meter.parts._sums import add_pairs
 from tntjax.meter.parts._weighted import MeterOfPairs
-from tntjax.utils import host_or_device
 
 
 class Correlation(NamedTuple):

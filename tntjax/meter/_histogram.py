@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._array import namespace
 from tntjax._struct import static
 from tntjax.meter.parts._arguments import bin_edges, check_bins, check_size
 from tntjax.meter.parts._count import Count, tally
 from tntjax.meter.parts._inputs import spread_counts
 from tntjax.meter.parts._mesh import gather
 from tntjax.meter.parts._weighted import MeterOfValues
-from tntjax.utils import namespace
 
 
 class Histogram(NamedTuple):

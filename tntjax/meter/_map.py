@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from tntjax._array import host_or_device
 from tntjax.meter.parts import _ranking, _rows
 from tntjax.meter.parts._scores import MeterOfClasses
-from tntjax.utils import host_or_device
 
 
 class mAPMeter(MeterOfClasses):

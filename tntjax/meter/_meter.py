@@ -11,10 +11,11 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._array import host_or_device
+from tntjax._plain import as_plain
 from tntjax._struct import describe, pytree, static
 from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._sums import Total
-from tntjax.utils import as_plain, host_or_device
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._array import host_or_device
 from tntjax._struct import static
 from tntjax.meter._average_value import MeanStd
 from tntjax.meter._meter import Meter, check_same
 from tntjax.meter.parts._arguments import check_convention, check_size
 from tntjax.meter.parts._inputs import as_floats, as_rows
 from tntjax.meter.parts._mesh import gather
-from tntjax.utils import host_or_device
 
 
 class MovingAverageValueMeter(Meter):

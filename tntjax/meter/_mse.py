@@ -6,12 +6,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from tntjax._array import host_or_device
 from tntjax._struct import static
 from tntjax.meter.parts._arguments import check_convention
 from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._sums import Mean
 from tntjax.meter.parts._weighted import MeterOfPairs, squared_errors
-from tntjax.utils import host_or_device
 
 
 class MSEMeter(MeterOfPairs):

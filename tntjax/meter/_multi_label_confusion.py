@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._array import as_array, host_or_device
 from tntjax._struct import describe, static
 from tntjax.meter._meter import Meter, in_percent
 from tntjax.meter.parts._arguments import check_size
@@ -19,7 +20,6 @@ from tntjax.meter.parts._inputs import as_real, as_rows, narrow, refuse_nan
 from tntjax.meter.parts._labels import same_rank
 from tntjax.meter.parts._mesh import gather
 from tntjax.meter.parts._sums import Total
-from tntjax.utils import as_array, host_or_device
 
 
 class MultiLabelConfusionMeter(Meter):

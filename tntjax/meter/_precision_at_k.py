@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._array import host_or_device, namespace
 from tntjax._struct import describe, static
 from tntjax.meter._meter import Meter, check_same, in_percent
 from tntjax.meter.parts._arguments import check_optional_size, check_topk
@@ -18,7 +19,6 @@ from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._inputs import as_rows
 from tntjax.meter.parts._labels import as_positive, as_scores
 from tntjax.meter.parts._mesh import gather
-from tntjax.utils import host_or_device, namespace
 
 NOTHING = np.int32(-(2**31))
 """The rank of a place without a candidate, below that of any score."""

@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._array import host_or_device
 from tntjax._struct import static
 from tntjax.meter.parts._arguments import check_levels
 from tntjax.meter.parts._count import Count, tally
 from tntjax.meter.parts._inputs import spread_counts
 from tntjax.meter.parts._weighted import MeterOfValues
-from tntjax.utils import host_or_device
 
 
 class QuantileMeter(MeterOfValues):

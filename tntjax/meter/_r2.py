@@ -6,12 +6,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from tntjax._array import host_or_device
 from tntjax.meter._average_value import AverageValueMeter
 from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._moments import Moments, widen
 from tntjax.meter.parts._sums import Mean
 from tntjax.meter.parts._weighted import MeterOfPairs, squared_errors
-from tntjax.utils import host_or_device
 
 
 class R2Meter(MeterOfPairs):

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import cast
 
+from tntjax._check import check_integer
 from tntjax._struct import describe
-from tntjax.utils import check_integer
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

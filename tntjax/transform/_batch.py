@@ -5,11 +5,11 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from tntjax._check import check_function
 from tntjax._struct import describe
 from tntjax._types import Sample
 from tntjax.transform._column import column_for
 from tntjax.transform._table import table_merge_keys
-from tntjax.utils import check_function
 
 BLOCK = 32
 """How many samples are held at once on their way into the rows of a batch."""

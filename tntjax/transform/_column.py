@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._array import namespace
+from tntjax._dtype import common_dtype, convert, with_one_dtype
 from tntjax.transform._row import (
     Path,
     as_row,
@@ -26,7 +28,7 @@ from tntjax.transform._row import (
     unequal,
 )
 from tntjax.transform._table import check_keys
-from tntjax.utils import alike, common_dtype, convert, namespace, with_one_dtype
+from tntjax.utils._table import alike
 
 
 class Column(Protocol):

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
+from tntjax._check import check_functions
 from tntjax._struct import describe
 from tntjax._types import Sample
-from tntjax.utils import check_functions
 
 
 def identity(sample: Sample) -> Sample:

@@ -6,8 +6,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from tntjax._array import as_array, namespace
 from tntjax._struct import describe
-from tntjax.utils import as_array, namespace
 
 
 def normalize(threshold: float = 0) -> Callable[[Any], Any]:

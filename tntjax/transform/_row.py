@@ -7,8 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from tntjax._dtype import check_unmasked
 from tntjax._struct import describe
-from tntjax.utils import check_unmasked
 
 UNEQUAL_SHAPES = """Can't stack {field}: {first} in sample 0, {other} in sample {row} \
 of the batch. Arrays of one field need one shape.

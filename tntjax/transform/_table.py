@@ -4,9 +4,10 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tntjax._check import check_function
 from tntjax._struct import describe
 from tntjax._types import Sample
-from tntjax.utils import check_function, foreach
+from tntjax.utils import foreach
 
 
 def table_apply(transform: Callable[[Any], Any]) -> Callable[[Sample], Sample]:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tntjax._check import check_integer
 from tntjax._struct import describe
-from tntjax.utils._check import check_integer
 
 Layer = Mapping[str, Any]
 """`{"kernel": ..., "stride": 1, "padding": 0}`; without a kernel it changes no size.

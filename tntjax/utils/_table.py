@@ -4,9 +4,9 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from tntjax._array import namespace
+from tntjax._dtype import with_one_dtype
 from tntjax._struct import describe
-from tntjax.utils._array import namespace
-from tntjax.utils._dtype import with_one_dtype
 
 
 def foreach(table: Any, function: Callable[[Any], Any], recursive: bool = False) -> Any:

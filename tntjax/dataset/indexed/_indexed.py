@@ -6,6 +6,7 @@ from typing import Any
 
 from jax.core import Tracer
 
+from tntjax._check import check_max_load
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._columns import with_flat
@@ -13,7 +14,6 @@ from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._protocol import Spec, host_only
 from tntjax.dataset.indexed._archive import Archive
 from tntjax.dataset.indexed._reader import take_items
-from tntjax.utils import check_max_load
 
 
 @pytree

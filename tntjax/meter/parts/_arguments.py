@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from tntjax._check import check_integer
 from tntjax._struct import describe
-from tntjax.utils import check_integer
 
 CONVENTIONS = ("standard", "torchnet")
 

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._array import host_or_device
 from tntjax._struct import describe, pytree
 from tntjax.meter.parts._mesh import gather
-from tntjax.utils import host_or_device
 
 
 @pytree

@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._array import as_array, host_or_device
 from tntjax._struct import describe, pytree, static
 from tntjax.meter._meter import Meter, in_percent
 from tntjax.meter.parts._arguments import check_levels, check_optional_size
 from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._inputs import as_real, as_rows, narrow, refuse, refuse_nan
 from tntjax.meter.parts._labels import as_classes, as_predicted, best_class, same_rank
-from tntjax.utils import as_array, host_or_device
 
 Thresholds = tuple[float, ...] | None
 

@@ -9,8 +9,8 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._array import as_array, as_mask, over_rows
 from tntjax._struct import describe
-from tntjax.utils import as_array, as_mask, over_rows
 
 
 def as_real(value: Any, needs: str, what: str = "") -> Any:

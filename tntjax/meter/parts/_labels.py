@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._array import as_array, namespace
 from tntjax._struct import describe
 from tntjax.meter.parts._inputs import (
     as_floats,
@@ -17,7 +18,6 @@ from tntjax.meter.parts._inputs import (
     refuse,
     refuse_nan,
 )
-from tntjax.utils import as_array, namespace
 
 
 def as_scores(output: Any, target: Any, name: str) -> tuple[Any, Any]:

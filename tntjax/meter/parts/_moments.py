@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._array import host_or_device
 from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._sums import add_pairs, two_sum
-from tntjax.utils import host_or_device
 
 
 class Moments(NamedTuple):

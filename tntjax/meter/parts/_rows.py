@@ -17,11 +17,11 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._array import host_zeros, namespace
 from tntjax.meter._meter import is_traced
 from tntjax.meter.parts._arguments import check_optional_size
 from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._mesh import gather
-from tntjax.utils import host_zeros, namespace
 
 AnyMeter = TypeVar("AnyMeter", bound=Any)
 Columns = dict[str, Any]

@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._array import namespace, over_rows
 from tntjax._struct import describe, static
 from tntjax.meter._meter import Meter, check_same
 from tntjax.meter.parts import _rows
@@ -18,7 +19,6 @@ from tntjax.meter.parts._labels import (
     same_rank,
     without_last_axis,
 )
-from tntjax.utils import namespace, over_rows
 
 
 class MeterOfScores(Meter):

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._array import host_or_device
 from tntjax._struct import pytree
 from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._inputs import spread_counts
-from tntjax.utils import host_or_device
 
 
 @pytree

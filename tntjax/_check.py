@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from tntjax._array import as_array
 from tntjax._struct import describe
 from tntjax._types import is_dataset
-from tntjax.utils._array import as_array
 
 
 def check_dataset(value: Any, name: str) -> None:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tntjax.utils import as_plain
+from tntjax._plain import as_plain
 
 
 class Pair(NamedTuple):

@@ -1,12 +1,7 @@
 import numpy as np
 import pytest
 
-from tntjax.utils import (
-    check_dataset,
-    check_function,
-    check_functions,
-    check_max_load,
-)
+from tntjax._check import check_dataset, check_function, check_functions, check_max_load
 
 
 def test_functions_become_a_tuple():

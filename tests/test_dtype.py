@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tntjax.utils import common_dtype, convert, with_one_dtype
+from tntjax._dtype import common_dtype, convert, with_one_dtype
 
 RECORD = [("id", "i8"), ("name", "U3")]
 

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._array import namespace
 from tntjax._struct import describe
-from tntjax.utils._array import namespace
 
 
 def common_dtype(first: Any, second: Any, xp: ModuleType = np) -> Any:

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tntjax.utils import (
+from tntjax._array import (
     as_array,
     as_mask,
     host_or_device,
