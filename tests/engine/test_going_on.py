@@ -110,6 +110,14 @@ def test_after_any_error_and_a_stop(problem):
     np.testing.assert_array_equal(state.params["weight"], whole.params["weight"])
 
 
+def test_the_number_of_examples_does_not_wrap(problem):
+    state = tnt.SGDEngine().train(**problem.job(max_epoch=1))
+    job = problem.job()
+    del job["params"], job["lr"]
+    state = state.replace(samples=np.int32(2**31 - 10))
+    assert tnt.SGDEngine().train(**job, state=state).samples == 2**31 - 1
+
+
 @pytest.mark.slow
 def test_stop_is_reset(problem):
     job = problem.job()

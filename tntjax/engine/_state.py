@@ -62,8 +62,8 @@ class State:
       for what is as large as the parameters, which a `watch` does not see.
     * `key`: a typed PRNG key. Split it and put the rest back.
     * `epoch`, `t`, `samples`, `position`: [] int32, what is done so far: epochs,
-      updates (batches in a test), examples, and batches of this epoch. The engine
-      counts them.
+      updates (batches in a test), examples (at most 2**31 - 1, where it stays), and
+      batches of this epoch. The engine counts them.
 
     Inside a step only, else None: `sample`, `output`, `loss` ([] or [B]),
     `grad_output`, `grads`, `criterion_grads`, and `skip`, a [] bool that a hook sets:

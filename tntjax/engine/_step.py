@@ -138,10 +138,10 @@ def _start(program: Program, state: State, sample: Sample) -> State:
 
 
 def _count_batch(state: State, sample: Sample) -> State:
+    count = count_examples(sample)
+    before = jnp.minimum(state.samples, jnp.iinfo(jnp.int32).max - count)  # or it wraps
     return state.replace(
-        t=state.t + 1,
-        position=state.position + 1,
-        samples=state.samples + count_examples(sample),
+        t=state.t + 1, position=state.position + 1, samples=before + count
     )
 
 
