@@ -152,3 +152,32 @@ def test_the_device_dataset_is_no_constant_of_the_program(problem, monkeypatch):
 def test_importing_initialises_no_backend():
     code = "import os; os.environ['JAX_PLATFORMS'] = 'none-such'; import tntjax"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+@pytest.mark.parametrize("watched", [False, True])
+def test_the_usual_loops_have_a_known_number_of_steps(
+    problem, monkeypatch, on_device, watched
+):
+    """An accelerator would ask the host after each step of another loop."""
+    unknown, describe = [], _call.Calls._describe_function
+
+    def spy(self, *arguments):
+        call = describe(self, *arguments)
+
+        def describe_and_call(heavy, rest):
+            jaxpr = jax.make_jaxpr(call)(heavy, rest)
+            unknown.append(_call.has_primitive(jaxpr, "while"))
+            return call(heavy, rest)
+
+        return describe_and_call
+
+    monkeypatch.setattr(_call.Calls, "_describe_function", spy)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    dataset = problem.dataset()
+    dataset = jax.device_put(dataset) if on_device else dataset
+    hooks = tnt.watch(2, lambda state: None) if watched else tnt.Hooks()
+    hooks = tnt.chain(hooks, tnt.Hooks(on_forward=lambda state: state))  # of its own
+    job = problem.job(iterator=problem.over(dataset))
+    tnt.SGDEngine(hooks).train(**job, steps_per_call=4)
+    assert len(unknown) >= 3 and not any(unknown)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tntjax.engine._hooks import Scheduled
-from tntjax.engine._plan import Plan, make_plan
+from tntjax.engine._plan import Plan, Steps, make_plan
 
 LENGTHS = st.integers(1, 70)
 
@@ -39,6 +39,27 @@ def test_auto_divides_the_shortest_distance(stops, longest):
 )
 def test_auto_bounds_the_bytes(sample_bytes, room):
     assert make_plan("auto", ()).room(0, sample_bytes) == room
+
+
+def test_calls_on_an_accelerator_are_longer_but_send_less():
+    plan = make_plan("auto", (), accelerated=True)
+    assert [plan.room(0, size) for size in (4, 2**17, 2**24)] == [128, 64, 1]
+    assert make_plan("auto", watches(10), accelerated=True).longest == 40
+    assert make_plan("auto", stops_at(300), accelerated=True).longest == 100
+
+
+@pytest.mark.parametrize(
+    ("count", "exact", "steps"),
+    [
+        (7, False, Steps(7, 30, 10, True)),
+        (7, True, Steps(7, 7, None, True)),
+        (14, False, Steps(14, 30, 10, True)),
+        (14, True, Steps(14, 14, 10, True)),
+        (1, True, Steps(1, 1)),
+    ],
+)
+def test_the_rest_of_an_epoch_is_not_padded(count, exact, steps):
+    assert make_plan("auto", watches(10)).steps(count, 4, exact) == steps
 
 
 def test_a_number_of_steps_is_obeyed():

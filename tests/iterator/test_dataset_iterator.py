@@ -17,7 +17,7 @@ from tntjax.dataset import (
     weighted_sampler,
 )
 from tntjax.iterator import DatasetIterator, ParallelDatasetIterator
-from tntjax.iterator._chunk import IndexedChunk, StackedChunk
+from tntjax.iterator._chunk import IndexedChunk, SingleChunk, StackedChunk
 
 
 def table(length=11):
@@ -281,7 +281,7 @@ def test_the_shorter_last_batch_of_the_device_is_read_by_itself():
     chunks = list(ITERATORS["device, perm"].chunks(0, 0, ROOMS["99"]))
     assert [type(chunk) for chunk in chunks] == [
         IndexedChunk,
-        StackedChunk,
+        SingleChunk,
         IndexedChunk,
     ]
     assert [len(chunk) for chunk in chunks] == [7, 1, 3]

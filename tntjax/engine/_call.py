@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,6 +12,7 @@ from jax.core import Tracer
 from tntjax._struct import pytree
 from tntjax._types import Chunk
 from tntjax.engine._plan import Steps
+from tntjax.engine._primitives import has_primitive
 from tntjax.engine._state import Carry, split_state
 from tntjax.engine._step import Program, is_same, test_step, train_step
 from tntjax.engine._traces import describe_trace
@@ -21,6 +22,13 @@ PROGRAMS = 16
 
 STRUCTURES = 8
 """Structures of samples and of the State for which one program stays compiled."""
+
+TAILS = 2
+"""Lengths of an epoch's rest for which a program is compiled; others are padded."""
+
+UNROLLED, LEAVES = 8, 128
+"""Most steps in a turn of a loop on an accelerator, and most leaves of parameters and
+of the optimizer in it, as what is compiled grows with them."""
 
 Kept = Any
 """Light parts kept on the way: a list, or dicts whose leaves have an axis more."""
@@ -84,6 +92,7 @@ class Calls:
         self.program, self._jit = program, jit
         self._traces: list[dict[str, str]] = []
         self._jitted: list[_Jitted] = []
+        self._tails: set[int] = set()
 
     def __call__(
         self, carry: Carry, batches: Batches, steps: Steps
@@ -103,11 +112,10 @@ class Calls:
         heavy, heavy_tree = jax.tree.flatten(carry.heavy)
         rest, rest_tree = jax.tree.flatten((carry.light, batches))
         structure = heavy_tree, rest_tree, steps.keep_every
-        jitted = self._find(structure, carry.light)
+        jitted = self._find(structure, carry)
         if steps.apart and steps.length > 1:
             if jitted.convolves is None:  # the trace is kept for the call that follows
-                on_cpu = all(d.platform == "cpu" for d in carry.light["t"].devices())
-                jitted.convolves = on_cpu and has_primitive(
+                jitted.convolves = _is_on_cpu(carry) and has_primitive(
                     jitted.function.trace(heavy, rest).jaxpr, "conv_general_dilated"
                 )
             if jitted.convolves:
@@ -127,43 +135,57 @@ class Calls:
         traces, self._traces = self._traces, []
         return traces
 
-    def _find(self, structure: tuple, light: dict[str, Any]) -> _Jitted:
+    def is_compiled_for(self, length: int) -> bool:
+        """True if the rest of an epoch, of so many steps, is not padded.
+
+        Padding takes a loop whose number of steps is not known when it is compiled. But
+        each length that is known costs a compilation, so that few are.
+        """
+        if length not in self._tails and len(self._tails) < TAILS:
+            self._tails.add(length)
+        return length in self._tails
+
+    def _find(self, structure: tuple, carry: Carry) -> _Jitted:
         """Finds what was compiled for a structure, by equality: not all have a hash."""
         for place, jitted in enumerate(self._jitted):
             if is_same(jitted.structure, structure):
                 self._jitted.append(self._jitted.pop(place))
                 return jitted
+        light = carry.light
         trees = jax.tree.structure(light), jax.tree.structure(_drop_key(light))
         donated = (0,) if self.program.training else ()
-        function = jax.jit(self._describe_function(*structure), donate_argnums=donated)
+        call = self._describe_function(structure, _choose_unroll(carry))
+        function = jax.jit(call, donate_argnums=donated)
         self._jitted = [
             *self._jitted[1 - STRUCTURES :],
             _Jitted(structure, function, *trees),
         ]
         return self._jitted[-1]
 
-    def _describe_function(
-        self, heavy_tree: Any, rest_tree: Any, keep_every: int | None
-    ) -> Callable[..., Any]:
+    def _describe_function(self, structure: tuple, unroll: int) -> Callable[..., Any]:
         """Returns the function of leaves that is compiled for one structure."""
+        heavy_tree, rest_tree, keep_every = structure
 
         def call(heavy: list[Any], rest: list[Any]) -> tuple[Any, Any, Any]:
             light, batches = rest_tree.unflatten(rest)
             start = Carry(heavy_tree.unflatten(heavy), light)
             self._note(start, batches)
             step, leaves, tree = self._make_step(batches, start)
-            length, stop, kept = len(batches.chunk), batches.count, None
+            length, count, kept = len(batches.chunk), batches.count, None
+            whole = 0 if keep_every is None else length - length % keep_every
+            if whole:
+                some = functools.partial(_make_some, step, count, unroll, tree)
+                places = jnp.arange(whole).reshape(-1, keep_every)
+                leaves, kept = jax.lax.scan(some, leaves, places)
             if length == 1:  # no loop, in which XLA does worse on a CPU
                 leaves = step(0, leaves)
-            elif keep_every is None:
+            elif whole < length and count is None:
                 # A number of steps that is known when compiling makes the better loop,
                 # above all on a GPU. One that is not serves all lengths.
-                stop = length if stop is None else stop
-                leaves = jax.lax.fori_loop(0, stop, step, leaves)
-            else:
-                some = functools.partial(_make_some, step, stop, keep_every, tree)
-                starts = jnp.arange(0, length, keep_every)
-                leaves, kept = jax.lax.scan(some, leaves, starts)
+                turn = min(unroll, length - whole)
+                leaves = jax.lax.fori_loop(whole, length, step, leaves, unroll=turn)
+            elif whole < length:
+                leaves = jax.lax.fori_loop(0, count, step, leaves)
             after = tree.unflatten(leaves)
             if self.program.placement is not None:
                 # Where things were before, or the next call would compile anew.
@@ -231,13 +253,35 @@ def _one_by_one(
 
 
 def _make_some(
-    step: Callable, count: Any, number: int, tree: Any, leaves: list[Any], start: Any
+    step: Callable, count: Any, unroll: int, tree: Any, leaves: list[Any], places: Any
 ) -> tuple[list[Any], list[Any]]:
     """Makes some of the steps of a call, and keeps the light part after them."""
-    stop = start + number
-    stop = stop if count is None else jnp.clip(count, start, stop)
-    leaves = jax.lax.fori_loop(start, stop, step, leaves)
+    start, number = places[0], len(places)
+
+    def next_step(place: Any, leaves: list[Any]) -> list[Any]:
+        return step(start + place, leaves)
+
+    if count is None:
+        turn = min(unroll, number)
+        leaves = jax.lax.fori_loop(0, number, next_step, leaves, unroll=turn)
+    else:
+        stop = jnp.clip(count - start, 0, number)
+        leaves = jax.lax.fori_loop(0, stop, next_step, leaves)
     return leaves, jax.tree.leaves(_drop_key(tree.unflatten(leaves).light))
+
+
+def _is_on_cpu(carry: Carry) -> bool:
+    return all(device.platform == "cpu" for device in carry.light["t"].devices())
+
+
+def _choose_unroll(carry: Carry) -> int:
+    """Returns how many steps a loop makes in a turn.
+
+    On an accelerator a small step costs the launch of its kernels, and XLA fuses those
+    of several steps. A CPU gains nothing.
+    """
+    leaves = len(jax.tree.leaves(carry.heavy))
+    return 1 if _is_on_cpu(carry) else max(1, min(UNROLLED, LEAVES // max(1, leaves)))
 
 
 def _drop_fixed(fixed: dict[str, Any], carry: Carry) -> Carry:
@@ -247,22 +291,3 @@ def _drop_fixed(fixed: dict[str, Any], carry: Carry) -> Carry:
 def _drop_key(light: dict[str, Any]) -> dict[str, Any]:
     """Leaves out what a watch does not see."""
     return {name: part for name, part in light.items() if name != "key"}
-
-
-def has_primitive(jaxpr: Any, name: str) -> bool:
-    """True if a primitive of the name is in a jaxpr, or in one inside it."""
-    jaxpr = getattr(jaxpr, "jaxpr", jaxpr)  # of a closed one
-    return any(
-        equation.primitive.name == name
-        or any(has_primitive(inner, name) for inner in _inner(equation.params.values()))
-        for equation in jaxpr.eqns
-    )
-
-
-def _inner(values: Iterable[Any]) -> Iterator[Any]:
-    """Yields the jaxprs among the parameters of an equation."""
-    for value in values:
-        if isinstance(value, list | tuple):  # the branches of a cond
-            yield from _inner(value)
-        elif hasattr(value, "eqns") or hasattr(value, "jaxpr"):
-            yield value

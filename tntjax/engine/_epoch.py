@@ -155,21 +155,26 @@ class Epoch:
             return None
 
     def _chunks(self) -> Generator[Planned]:
-        run = self._run
+        run, asked = self._run, 1
 
         def room(position: int, sample_bytes: int) -> int:
+            nonlocal asked
             if self._stops:  # it is only asked whether there is another sample
                 return 1
             t = self._first + position
-            room, most = run.plan.room(t, sample_bytes), self._host.max_steps
-            return room if most is None else min(room, most - t)
+            asked, most = run.plan.room(t, sample_bytes), self._host.max_steps
+            asked = asked if most is None else min(asked, most - t)
+            return asked
 
         placed: dict[int, Any] = {}
         for chunk in self._iterator.chunks(self._epoch, self._start, room):
             self._fed = self._fed or any(leaf.size for leaf in jax.tree.leaves(chunk))
             check_width(chunk.xs)
             size = sum(leaf.nbytes for leaf in jax.tree.leaves(chunk.xs))
-            steps, count = run.plan.steps(len(chunk), size // len(chunk)), None
+            length, count = len(chunk), None
+            exact = run.plan.accelerated and length < asked
+            exact = exact and self._calls.is_compiled_for(length)
+            steps = run.plan.steps(length, size // length, exact)
             if steps.length > steps.count:
                 chunk, count = chunk.padded(steps.length), np.int32(steps.count)
             if run.placement is not None:

@@ -5,11 +5,17 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+import jax
+
 from tntjax._check import check_integer
 from tntjax.engine._hooks import Scheduled
 
-LONGEST = 32
-CHUNK_BYTES = 64 * 2**20
+LONGEST, CHUNK_BYTES = 32, 64 * 2**20
+"""Most steps in a call, and most bytes of its samples, if nobody chose a number."""
+
+LONGEST_ACCELERATED, CHUNK_BYTES_ACCELERATED = 128, 8 * 2**20
+"""The same on an accelerator, where a call costs more and its steps cost less. Samples
+that are sent there are few, so that it need not wait long for the first ones."""
 
 KEPT = 4
 """States of the light kind that one call may keep, as each has its meters."""
@@ -22,8 +28,8 @@ class Steps:
     Args:
       count: how many steps it makes.
       length: how many it is compiled for; the samples between are padding.
-      keep_every: after how many steps it keeps what a watch sees, None for never; a
-        divisor of the length.
+      keep_every: after how many steps it keeps what a watch sees, None for never. It
+        divides the length, if there is padding.
       apart: whether each step may be a call of its own, where that is faster.
     """
 
@@ -52,12 +58,15 @@ class Plan:
       most_bytes: most bytes of samples in a call, None for any number.
       keep_every: after how many updates a call keeps what a watch sees, so that it
         need not end there. A call that does not start at a multiple ends at one.
+      accelerated: whether the steps are made on an accelerator. There the rest of an
+        epoch is not padded, as the host would be asked after each step if it goes on.
     """
 
     longest: int
     stops: tuple[Scheduled, ...]
     most_bytes: int | None
     keep_every: int | None = None
+    accelerated: bool = False
 
     def usual(self, sample_bytes: int) -> int:
         """Returns how many steps a call makes if nothing stops it."""
@@ -78,33 +87,40 @@ class Plan:
             waits.append(self.keep_every - t % self.keep_every)
         return min((usual, *(wait for wait in waits if wait is not None)))
 
-    def steps(self, count: int, sample_bytes: int) -> Steps:
+    def steps(self, count: int, sample_bytes: int, exact: bool = False) -> Steps:
         """Returns what a call does with so many samples.
 
-        For one shape of sample there are three executables at most: of the usual
-        length, of a single sample, and one for all lengths between, which are padded.
+        Args:
+          count: how many samples there are.
+          sample_bytes: bytes of one.
+          exact: compile for this length. Else lengths between one and the usual one
+            share an executable, by padding, whose number of steps is not known when
+            it is compiled.
         """
         apart = self.most_bytes is not None  # nobody has chosen a number of steps
         if count == 1:
             return Steps(1, 1)
         usual, keep_every = self.usual(sample_bytes), self.keep_every
-        if keep_every is None or usual <= keep_every:
-            return Steps(count, max(usual, count), None, apart)
+        if keep_every is None or usual <= keep_every or (exact and count < keep_every):
+            return Steps(count, count if exact else max(usual, count), None, apart)
         length = -(-max(usual, count) // keep_every) * keep_every
-        return Steps(count, length, keep_every, apart)
+        return Steps(count, count if exact else length, keep_every, apart)
 
 
 def make_plan(
-    steps_per_call: int | Literal["auto"], scheduled: Sequence[Scheduled]
+    steps_per_call: int | Literal["auto"],
+    scheduled: Sequence[Scheduled],
+    accelerated: bool | None = None,
 ) -> Plan:
     """Chooses the usual chunk length.
 
     Args:
       steps_per_call: most steps in a call, or `"auto"`: up to 32, as many as 64 MiB
-        hold, and if possible a divisor of the shortest distance between stops, so
-        that one length does.
+        hold (128 and 8 MiB on an accelerator), and if possible a divisor of the
+        shortest distance between stops, so that one length does.
       scheduled: what happens on the host, and when. A `watch` need not stop a call: if
         a call is long enough, it keeps what the watch sees.
+      accelerated: whether the steps are made on an accelerator; None for JAX's default.
 
     Returns:
       The plan.
@@ -121,25 +137,31 @@ def make_plan(
         ):
             raise ValueError(f"{subject}, got {steps_per_call!r}.")
         steps_per_call = int(steps_per_call)
-    most_bytes = CHUNK_BYTES if steps_per_call == "auto" else None
+    if accelerated is None:
+        accelerated = jax.default_backend() != "cpu"
+    usual = LONGEST_ACCELERATED if accelerated else LONGEST
+    most_bytes = CHUNK_BYTES_ACCELERATED if accelerated else CHUNK_BYTES
+    if steps_per_call != "auto":
+        most_bytes = None
 
     def longest(stops: Sequence[Scheduled], unit: int, most: int) -> int:
         if steps_per_call != "auto":
             return steps_per_call
-        return _find_divisor(stops, unit, min(LONGEST, most))
+        return _find_divisor(stops, unit, min(usual, most))
 
     unit = math.gcd(*(s.n for s in scheduled if s.kind == "watch" and s.n))
     others = tuple(s for s in scheduled if s.kind != "watch")
     if unit:
         length = longest(others, unit, KEPT * unit)
         if length % unit == 0 and 2 * unit <= length <= KEPT * unit:
-            return Plan(length, others, most_bytes, unit)
-    return Plan(longest(scheduled, 1, LONGEST), tuple(scheduled), most_bytes)
+            return Plan(length, others, most_bytes, unit, accelerated)
+    stops, length = tuple(scheduled), longest(scheduled, 1, usual)
+    return Plan(length, stops, most_bytes, None, accelerated)
 
 
 def _find_divisor(stops: Sequence[Scheduled], unit: int, most: int) -> int:
     """Finds a multiple of `unit` up to `most` that divides the shortest distance."""
-    shortest = min((stop.n for stop in stops if stop.n), default=LONGEST)
+    shortest = min((stop.n for stop in stops if stop.n), default=most)
     most -= most % unit
     if shortest <= most:
         return shortest - shortest % unit

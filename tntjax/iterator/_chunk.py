@@ -79,6 +79,39 @@ class IndexedChunk:
         return len(self.indices)
 
 
+@pytree
+class SingleChunk:
+    """A sample that compiled code gathers, whose number is known when it is compiled.
+
+    So it may have another shape than the others, as a shorter last batch.
+    """
+
+    dataset: Dataset
+    index: int = static()
+    transform: Callable[[Sample], Sample] | None = static(default=None)
+
+    @property
+    def xs(self) -> Any:
+        """Nothing: the number is no array."""
+        return ()
+
+    def read(self, x: Any) -> Sample:
+        """Returns the sample, gathered where the dataset lies."""
+        sample = self.dataset[self.index]
+        return sample if self.transform is None else self.transform(sample)
+
+    def part(self, number: int) -> "SingleChunk":
+        """Returns the chunk itself, which has one sample."""
+        return self
+
+    def padded(self, length: int) -> "SingleChunk":
+        """Returns the chunk itself: its length is 1, which is never padded."""
+        return self
+
+    def __len__(self) -> int:
+        return 1
+
+
 def _pad(array: Any, length: int) -> Any:
     if isinstance(array, jax.Array):
         return array[np.arange(length).clip(None, len(array) - 1)]  # keys have no zero

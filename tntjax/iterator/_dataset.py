@@ -14,6 +14,7 @@ from tntjax.dataset._protocol import MOST_ON_DEVICE, find_spec, hide_unreadable
 from tntjax.dataset._take import take
 from tntjax.iterator._chunk import (
     IndexedChunk,
+    SingleChunk,
     StackedChunk,
     check_arrays,
     group,
@@ -100,7 +101,9 @@ class DatasetIterator(Epochs):
             dataset = jax.device_put(dataset)
         order = index_in_order(dataset, range(start, len(dataset)), self.perm)
         for alike, run in groupby(order, lambda index: index < uniform):
-            if not alike:
+            if not alike and resident and len(dataset) == uniform + 1:
+                chunks = (SingleChunk(dataset, i, self.transform) for i in run)
+            elif not alike:
                 chunks = group(self._read(dataset, run), room, start)
             elif resident:
                 chunks = self._index_chunks(dataset, run, room, start)
