@@ -131,3 +131,27 @@ def test_a_masked_array_is_refused():
     masked = np.ma.array([1, 2], mask=[False, True])
     with pytest.raises(TypeError, match=r"int64\[2\] is a masked array.*filled"):
         with_one_dtype([np.arange(2), masked])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ([jnp.bfloat16(1.5), jnp.int32(257)], "bfloat16 has not all digits of 257"),
+        (
+            [jnp.int32(2**24 + 1), jnp.float32(1.5)],
+            "float32 has not all digits of 1677",
+        ),
+        ([jnp.ones(1, jnp.int4), jnp.ones(1, jnp.int8)], "both int4 and int8"),
+    ],
+)
+def test_integers_become_floats_of_all_their_digits(arrays, message):
+    with pytest.raises(TypeError, match=message):
+        with_one_dtype(arrays)
+
+
+def test_dtypes_of_other_libraries_and_of_fields_mix():
+    floats, integers = np.array([1.5], jnp.bfloat16), np.array([7], np.int8)
+    one, other = with_one_dtype([floats, integers])
+    assert one.dtype == other.dtype == jnp.bfloat16 and other == 7
+    records = [np.ones(1, [("a", kind, (2,))]) for kind in ("i8", "f8")]
+    assert [part["a"].tolist() for part in with_one_dtype(records)] == [[[1, 1]]] * 2

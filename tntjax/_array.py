@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 
 def namespace(*arrays: Any) -> ModuleType:
@@ -27,6 +28,21 @@ def namespace(*arrays: Any) -> ModuleType:
       'jax.numpy'
     """
     return jnp if any(isinstance(array, jax.Array) for array in arrays) else np
+
+
+def can_be_read(array: Any) -> bool:
+    """True if this process can read an array's values, which a tracer has not.
+
+    Args:
+      array: NumPy's or JAX's.
+
+    Example:
+      >>> can_be_read(np.zeros(3)), can_be_read(jnp.zeros(3))
+      (True, True)
+    """
+    if not isinstance(array, jax.Array):
+        return True
+    return not isinstance(array, Tracer) and array.is_fully_addressable
 
 
 def host_or_device(compute: Callable[..., Any]) -> Callable[..., Any]:

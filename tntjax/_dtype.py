@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tntjax._array import namespace
+from tntjax._array import can_be_read, namespace
 from tntjax._struct import describe
 
 
@@ -46,10 +46,10 @@ def common_dtype(first: Any, second: Any, xp: ModuleType = np) -> Any:
     if _family(first) != _family(second):
         raise error
     for name in first.names or ():
-        common_dtype(first[name], second[name])
+        common_dtype(first[name].base, second[name].base)
     try:
         common = xp.promote_types(first, second)
-    except TypeError:  # bfloat16 and float16, say
+    except (TypeError, ValueError):  # bfloat16 and float16, or int4 and int8 in JAX
         raise error from None
     if xp is jnp:  # older JAX answers int64 although it has none
         common = jax.dtypes.canonicalize_dtype(common)
@@ -82,7 +82,7 @@ def convert(array: np.ndarray, dtype: Any) -> np.ndarray:
     if array.dtype == dtype:
         return array
     for name in array.dtype.names or ():
-        convert(array[name], dtype[name])
+        convert(array[name], dtype[name].base)
     if array.dtype.kind in "mM":
         with contextlib.suppress(OverflowError):  # of newer NumPy; older wraps
             converted = array.astype(dtype)
@@ -142,7 +142,15 @@ def with_one_dtype(arrays: Sequence[Any]) -> list[Any]:
     arrays = [a if isinstance(a, jax.Array) else _on_device(a) for a in arrays]
     common = functools.partial(common_dtype, xp=xp)
     dtype = functools.reduce(common, (array.dtype for array in arrays))
-    return [a if a.dtype == dtype else a.astype(dtype) for a in arrays]
+    return [_convert_on_device(array, dtype) for array in arrays]
+
+
+def _convert_on_device(array: jax.Array, dtype: Any) -> jax.Array:
+    if array.dtype == dtype:
+        return array
+    if can_be_read(array) and jnp.issubdtype(array.dtype, np.integer):
+        _check_digits(np.asarray(array), dtype)
+    return array.astype(dtype)
 
 
 def _on_device(array: np.ndarray) -> jax.Array:
@@ -157,11 +165,11 @@ def _on_device(array: np.ndarray) -> jax.Array:
 
 def _check_digits(array: np.ndarray, dtype: Any) -> None:
     """Raises a TypeError if a dtype has not all digits of an array's integers."""
-    if dtype.kind in "fc":
-        most = 2 ** (np.finfo(dtype).nmant + 1)
+    if jnp.issubdtype(dtype, np.inexact):
+        most = 2 ** (jnp.finfo(dtype).nmant + 1)
         least = -most
     else:
-        least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+        least, most = jnp.iinfo(dtype).min, jnp.iinfo(dtype).max
     for end in (array.min(), array.max()) if array.size else ():
         if not least <= int(end) <= most:
             raise TypeError(f"{dtype} has not all digits of {end}.")

@@ -16,7 +16,7 @@ def as_plain(value: Any) -> Any:
 
     Returns:
       The value with an int, float, bool or complex for each array or NumPy scalar
-      without axes, and a NumPy array for each JAX array.
+      without axes, and a NumPy array for each JAX array; None for a masked number.
 
     Example:
       >>> import jax.numpy as jnp
@@ -30,6 +30,8 @@ def as_plain(value: Any) -> Any:
     if isinstance(value, tuple):
         entries = tuple(as_plain(entry) for entry in value)
         return type(value)(*entries) if hasattr(value, "_fields") else entries
+    if value is np.ma.masked:
+        return None
     if isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer):
         value = np.array(value)  # a copy: NumPy's view of a JAX array is read-only
     if isinstance(value, np.ndarray | np.generic) and value.ndim == 0:

@@ -9,10 +9,14 @@ from tntjax.dataset import (
     BatchDataset,
     CoroutineBatchDataset,
     ListDataset,
+    ResampleDataset,
+    ShuffleDataset,
     TableDataset,
     TransformDataset,
     take,
+    weighted_sampler,
 )
+from tntjax.iterator import DatasetIterator
 
 
 def fields(length):
@@ -402,3 +406,23 @@ def test_what_perm_gives_is_checked(wrong, options):
         (IndexError, TypeError), match=r"list has 3 samples|integer ind"
     ):
         dataset[0]
+
+
+def resampled(batches):
+    return ResampleDataset(batches, weighted_sampler([1, 1, 1], 0), 6)
+
+
+def transformed(batches):
+    return TransformDataset(ShuffleDataset(batches, 1), lambda x: x, batched=True)
+
+
+@pytest.mark.parametrize("wrap", [resampled, transformed, lambda batches: batches])
+def test_the_shorter_last_batch_on_a_device_repeats_no_row(wrap):
+    dataset = wrap(BatchDataset(np.arange(5), 2))
+    placed = jax.device_put(dataset)
+    for number in range(len(dataset)):
+        expected = dataset[number].tolist()
+        assert placed[number].tolist() == placed[jnp.int32(number)].tolist() == expected
+    assert lists(DatasetIterator(placed)) == lists(dataset)
+    with pytest.raises(ValueError, match="the last batch is shorter"):
+        take(placed, jnp.arange(len(dataset)))

@@ -127,3 +127,14 @@ def test_an_error_that_cannot_be_rebuilt_is_told(error, text):
         raise again
     assert again.__notes__ == ["a note"]
     assert "Local" in str(again.__cause__)
+
+
+def test_a_group_keeps_the_classes_of_its_errors():
+    inner = ExceptionGroup("inner", [NeedsCode("b", code=3)])
+    group = ExceptionGroup("outer", [ValueError("a"), NeedsCode("b", code=2), inner])
+    again = unpack_error(pack_error(group))
+    assert type(again) is ExceptionGroup and again.message == "outer"
+    first, second, third = again.exceptions
+    assert (type(first), str(first)) == (ValueError, "a")
+    assert (type(second), second.code) == (NeedsCode, 2)
+    assert (type(third), third.exceptions[0].code) == (ExceptionGroup, 3)

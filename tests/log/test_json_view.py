@@ -116,3 +116,13 @@ def test_files_are_those_of_the_text_view(tmp_path):
 
 def test_repr_names_the_keys():
     assert repr(json(["a", "b"])) == "json(['a', 'b'])"
+
+
+def test_what_is_masked_is_null():
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    assert line({"a": masked[1], "b": masked}) == '{"a": null, "b": [1.0, null]}\n'
+
+
+def test_names_that_are_the_same_as_text_are_refused():
+    with pytest.raises(TypeError, match=r"'a' has names that are the same.*\[1, '1'\]"):
+        line({"a": {1: "x", "1": "y"}})

@@ -235,3 +235,8 @@ def test_what_is_written_is_flushed():
     file = File()
     Log(["a"], on_flush=[text(["a"], file=file)]).set(a=1).flush()
     assert file.flushed == "a 1\n"
+
+
+def test_what_is_masked_is_not_shown():
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    assert line(["a", "b"], {"a": masked[1], "b": masked}) == "b [1.0 --]\n"

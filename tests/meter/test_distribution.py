@@ -106,3 +106,10 @@ def test_quantiles_are_checked():
     for bad in (0, 17):
         with pytest.raises(ValueError, match="1 <= bits <= 16, got"):
             QuantileMeter(bits=bad)
+
+
+@pytest.mark.parametrize("count", [3, 7, 2**26 + 1])
+def test_the_largest_of_many(count):
+    meter = QuantileMeter((1.0,)).add([1.0, 2.0], np.array([2**24, count]))
+    found = jax.jit(lambda meter: meter.value()[1.0])(meter)
+    assert meter.value()[1.0] == found == pytest.approx(2, rel=0.005)

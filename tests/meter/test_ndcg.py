@@ -129,3 +129,21 @@ def test_arguments_are_checked():
     assert NDCGMeter([5, 1, 5]).topk == (1, 5)
     with pytest.raises(TypeError, match="real targets"):
         jax.eval_shape(NDCGMeter().add, np.zeros(2), np.zeros(2, complex))
+
+
+@pytest.mark.parametrize("documents", [20_000, 100_000])
+def test_ties_of_many_documents(documents):
+    rng = np.random.default_rng(0)
+    relevance = rng.integers(0, 4, (1, documents)).astype(float)
+    for scores in (np.zeros((1, documents)), -(np.arange(documents) // 2.0)[None]):
+        expected = ndcg_score(relevance, scores)
+        found = gain(scores, relevance, (documents,))[documents]
+        assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_tie_far_behind():
+    scores, relevance = -(np.arange(10**6) // 2.0)[None], np.zeros((1, 10**6))
+    relevance[0, -1] = 1
+    factors = 1 / np.log2(10**6 + np.array([0, 1]))
+    found = gain(scores, relevance, (10**6,))[10**6]
+    assert found == pytest.approx(factors.mean(), rel=1e-6)

@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as st_np
 
 from tntjax.transform import make_batch
 from tntjax.transform._batch import BLOCK, stack_rows
+from tntjax.transform._column import _HostArrays
 
 LONG = 2 * BLOCK + 3  # more than one block
 
@@ -304,3 +305,26 @@ def test_images_of_pil_are_arrays():
     batch = make_batch()([image.new("RGB", (2, 3), color) for color in ("red", "blue")])
     assert batch.shape == (2, 3, 2, 3)
     assert batch[:, 0, 0].tolist() == [[255, 0, 0], [0, 0, 255]]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [np.ones(2, ">f4")] * 9,
+        [np.ones(2)] + [np.ones(2, np.float32)] * 9,
+        [np.array(["abc"])] + [np.array(["a"])] * 9,
+        [np.ones(2, np.float32)] + [np.ones(2)] * 9,
+    ],
+    ids=["bytes", "wide", "strings", "narrow"],
+)
+def test_rows_of_another_dtype_are_not_copied_again(rows, monkeypatch):
+    widened, widen = [], _HostArrays.widen
+
+    def spy(self, done, dtype):
+        widened.append(dtype)
+        widen(self, done, dtype)
+
+    monkeypatch.setattr(_HostArrays, "widen", spy)
+    batch = make_batch()(rows)
+    np.testing.assert_array_equal(batch, np.stack(rows))
+    assert len(widened) <= 1

@@ -1,6 +1,6 @@
 """What cannot be made a batch of is named, with the way out."""
 
-from collections import UserDict
+from collections import Counter, UserDict, defaultdict
 
 import jax.numpy as jnp
 import numpy as np
@@ -231,3 +231,13 @@ MASKED = np.ma.array([1, 2], mask=[False, True])
 def test_a_mask_is_not_lost(values):
     with pytest.raises(TypeError, match=r"'x': a value is a masked array.*filled\(0\)"):
         make_batch()([{"x": value} for value in values])
+
+
+@pytest.mark.parametrize("kind", [Counter, lambda **x: defaultdict(int, **x)])
+def test_a_mapping_that_answers_for_any_key(kind):
+    samples = [kind(a=1), kind(b=2)]
+    with pytest.raises(ValueError, match="sample 1 lacks 'a'"):
+        make_batch()(samples)
+    assert list(samples[1]) == ["b"]
+    batch = make_batch()([kind(a=1), kind(a=2)])
+    assert batch["a"].tolist() == [1, 2]

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-import jax
 import numpy as np
 from jax.core import Tracer
 
+from tntjax._array import can_be_read
 from tntjax._check import check_dataset, check_integer, check_optional_functions
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
@@ -124,8 +124,8 @@ class BatchDataset(IndexMap):
             return take_one_by_one(self, rows, self._read_each)
         size, pads = self.batch_size, self.policy == "pad-last"
         length = len(self.dataset) if pads or self.policy == "include-last" else 0
-        if self.policy == "include-last" and not isinstance(rows, jax.Array):
-            last = rows == length // size
+        if length % size and not pads and can_be_read(rows):
+            last = np.asarray(rows) == length // size
             if last.any():
                 if not last.all():
                     raise ValueError(SHORTER)

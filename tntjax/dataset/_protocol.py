@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from tntjax._array import can_be_read
 from tntjax._check import check_integer, check_integers, find_outside
 from tntjax._struct import Opaque, describe
 from tntjax._types import Sample
@@ -112,7 +113,7 @@ def _check_on_device(dataset: Any, array: jax.Array) -> jax.Array:
     length = len(dataset)
     if length > MOST_ON_DEVICE and length > np.iinfo(array.dtype).max:
         raise beyond_device(type(dataset).__name__, length)
-    if not isinstance(array, Tracer) and array.is_fully_addressable:
+    if can_be_read(array):
         wrong = find_outside(array, length)
         if wrong is not None:
             raise out_of_range(dataset, wrong)

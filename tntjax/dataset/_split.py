@@ -16,7 +16,12 @@ from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._many import read_samples
-from tntjax.dataset._protocol import Spec, find_spec, hide_unreadable
+from tntjax.dataset._protocol import (
+    Spec,
+    beyond_device,
+    find_spec,
+    hide_unreadable,
+)
 
 NOT_SELECTED = """SplitDataset has no partition selected; it has {names}.
 Wrong:
@@ -132,6 +137,8 @@ class SplitDataset(IndexMap):
 
     def _take(self, rows: Any) -> Sample:
         start, stop = self._range
+        if isinstance(rows, jax.Array) and stop - 1 > np.iinfo(rows.dtype).max:
+            raise beyond_device("SplitDataset", len(self.dataset))
         rows = rows + np.int64(start)
         if isinstance(rows, jax.Array):  # may not be looked at: stay in the partition
             rows = rows.clip(start, max(start, stop - 1))

@@ -54,7 +54,7 @@ def _try_pickles(error: BaseException) -> Iterator[bytes]:
 def _is_same(error: BaseException, again: BaseException) -> bool:
     """True if nothing is lost: a class may make another message of its own one."""
     texts = [(_read_text(e), getattr(e, "__notes__", ())) for e in (error, again)]
-    unsendable = any(_drop_unsendable(arg) is not arg for arg in error.args)
+    unsendable = any(_make_sendable(arg) is not arg for arg in error.args)
     return type(again) is type(error) and (texts[0] == texts[1] or unsendable)
 
 
@@ -72,9 +72,9 @@ class _Parts:
         base: Any = next(k for k in kind.__mro__ if k.__module__ == "builtins")
         _, args, *state = base.__reduce__(self.error)
         parts = [
-            {name: _drop_unsendable(v) for name, v in part.items()} for part in state
+            {name: _make_sendable(v) for name, v in part.items()} for part in state
         ]
-        return _rebuild, (kind, base, tuple(map(_drop_unsendable, args)), *parts)
+        return _rebuild, (kind, base, tuple(map(_make_sendable, args)), *parts)
 
 
 def _rebuild(
@@ -86,13 +86,16 @@ def _rebuild(
     return error
 
 
-def _drop_unsendable(value: Any) -> Any:
-    """Returns the value, or None where it cannot be pickled."""
-    try:
+def _make_sendable(value: Any) -> Any:
+    """Returns the value, or what of it can be pickled: None, or errors as parts."""
+    with suppress(Exception):
         pickle.loads(pickle.dumps(value))
-    except Exception:
-        return None
-    return value
+        return value
+    if isinstance(value, BaseException):
+        return _Parts(value)
+    if isinstance(value, list | tuple):  # of an ExceptionGroup
+        return [_make_sendable(entry) for entry in value]
+    return None
 
 
 def _read_text(error: BaseException) -> str:

@@ -83,7 +83,10 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else NOT_FINITE[str(value)]
     if isinstance(value, Mapping):
-        return {_as_name(key): _as_json(entry) for key, entry in value.items()}
+        named = {_as_name(key): _as_json(entry) for key, entry in value.items()}
+        if len(named) < len(value):
+            raise TypeError(f"has names that are the same as text: {list(value)}.")
+        return named
     if names := getattr(value, "_fields", None):
         return {name: _as_json(getattr(value, name)) for name in names}
     if isinstance(value, list | tuple):

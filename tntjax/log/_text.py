@@ -123,7 +123,7 @@ def _in_its_digits(value: Any) -> str:
     """Shows a number in the digits of its dtype, and an array on one line."""
     if not isinstance(value, jax.Array | np.ndarray | np.generic):
         return str(value)
-    array = np.asarray(value)
+    array = np.asanyarray(value)  # a masked array hides what it masks
     if array.dtype.kind == "V" and jnp.issubdtype(array.dtype, np.floating):
         # bfloat16 and its like cannot be formatted
         array = array.astype(np.float32)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -142,12 +143,12 @@ def _ndcg(
     unknown = jnp.isnan(scores).any(-1)  # [B]
     gains = []
     for k in topk:
-        factors, sums = _discounts(k, scores.shape[1], convention)
-        shared = (sums[last + 1] - sums[first]) / (last + 1 - first)
-        # a difference of sums is less exact than the factor itself
-        factor = jnp.where(first == last, factors, shared)
-        ideal = (factors * best).sum(-1)
-        gain = (factor * found).sum(-1) / jnp.where(ideal == 0, 1, ideal)  # [B]
+        factors, sums, rests = _discounts(k, scores.shape[1], convention)
+        # a difference of sums is less exact than the sums, which are large
+        shared = (sums[last + 1] - sums[first]) + (rests[last + 1] - rests[first])
+        factor = jnp.where(first == last, factors, shared / (last + 1 - first))
+        ideal = _sum(factors * best)
+        gain = _sum(factor * found) / jnp.where(ideal == 0, 1, ideal)  # [B]
         gains.append(jnp.where(unknown, jnp.nan, gain))
     return jnp.stack(gains, -1)
 
@@ -164,10 +165,22 @@ def _ties(falling: Any) -> tuple[Any, Any]:
     return first, jax.lax.cummin(ends, axis=1, reverse=True)
 
 
-def _discounts(k: int, documents: int, convention: str) -> tuple[Any, Any]:
-    """Returns factors of ranks [C], 0 behind k, and sums of the first ones [C + 1]."""
+def _sum(gains: Any) -> Any:
+    """Sums [B, C] over C, in two steps, as one after the other loses digits."""
+    block = max(1, math.isqrt(gains.shape[1]))
+    whole = gains.shape[1] // block * block
+    parts = gains[:, :whole].reshape(len(gains), -1, block).sum(-1)
+    return parts.sum(-1) + gains[:, whole:].sum(-1)
+
+
+def _discounts(k: int, documents: int, convention: str) -> tuple[Any, Any, Any]:
+    """Returns factors of ranks [C], 0 behind k, and sums of the first ones [C + 1].
+
+    The sums come in two parts, whose own sum is exact beyond float32.
+    """
     rank = np.arange(1, documents + 1)
     base = rank + 1 if convention == "standard" else np.maximum(rank, 2)
     factors = np.where(rank <= k, 1 / np.log2(base), 0)
     sums = np.append(0, np.cumsum(factors))
-    return jnp.asarray(factors, jnp.float32), jnp.asarray(sums, jnp.float32)
+    rests = sums - sums.astype(np.float32)
+    return tuple(jnp.asarray(part, jnp.float32) for part in (factors, sums, rests))

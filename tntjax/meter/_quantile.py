@@ -119,7 +119,7 @@ def _find(xp: ModuleType, cells: Count, middles: Any, quantiles: Any) -> Any:
     total = up_to[..., -1:]
     # at least one value: the quantile 0 is the least of them
     wanted = xp.asarray(quantiles * total).astype(np.float32)
-    wanted = xp.maximum(wanted, xp.minimum(total, 1))
+    wanted = xp.minimum(xp.maximum(wanted, xp.minimum(total, 1)), total)
     place = (up_to[..., None, :] < wanted[..., None]).sum(-1, dtype=np.int32)
     found = xp.asarray(middles)[place]
     return xp.where(total > 0, found, np.float32(np.nan))

@@ -75,9 +75,10 @@ class _Fields:
         self.columns = {k: column_for(first[k], count, (*path, k)) for k in self.keys}
 
     def write(self, start: int, values: list) -> None:
-        one_type = set(map(type, values)) == {type(self.first)}
-        if not one_type or set(map(len, values)) != {len(self.keys)}:
-            self.check(start, values)
+        alike = set(map(type, values)) == {type(self.first)}
+        alike = alike and set(map(len, values)) == {len(self.keys)}
+        if not alike or (self.kind is Mapping and type(self.first) is not dict):
+            self.check(start, values)  # a Counter, say, answers for any key
         try:
             parts = {key: [value[key] for value in values] for key in self.keys}
         except KeyError:
@@ -163,8 +164,9 @@ class _HostArrays:
         if array.shape != self.shape:
             raise unequal(self.path, self.rows[0], row, array)
         try:
-            if array.dtype != self.dtype:
-                self.widen(row, common_dtype(self.dtype, array.dtype))
+            dtype = common_dtype(self.dtype, array.dtype)
+            if dtype != self.dtype:
+                self.widen(row, dtype)
             self.rows[row] = convert(array, self.dtype)
         except TypeError as error:
             raise mixed(self.path, self.rows[0], row, array) from error
