@@ -183,4 +183,5 @@ def _discounts(k: int, documents: int, convention: str) -> tuple[Any, Any, Any]:
     factors = np.where(rank <= k, 1 / np.log2(base), 0)
     sums = np.append(0, np.cumsum(factors))
     rests = sums - sums.astype(np.float32)
-    return tuple(jnp.asarray(part, jnp.float32) for part in (factors, sums, rests))
+    as_floats = functools.partial(jnp.asarray, dtype=jnp.float32)
+    return as_floats(factors), as_floats(sums), as_floats(rests)
