@@ -4,7 +4,7 @@ Run: TNTJAX_DATA=folder python benchmarks/cold.py [--repeats 5]
 
 Starting Python, importing, reading the data, tracing and compiling are in the time, as
 for a person who starts a script. Processes take turns; printed are the median seconds
-and the median of the ratios in the same turn. Both train in chunks of 32 batches, with a
+and the median of the ratios in the same turn. Both train in chunks of 32 batches and a
 shorter last one, and count loss and error; tntjax also shows them every 100 updates.
 """
 
