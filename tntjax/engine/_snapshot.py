@@ -1,6 +1,7 @@
 """Keys by which functions are found again that may have no hash of their own."""
 
 import dataclasses
+import hashlib
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
@@ -54,7 +55,8 @@ def take_snapshot(value: Any, path: tuple[int, ...] = ()) -> Hashable:
     if id(value) in path:
         return len(path) - path.index(id(value))
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        return np.ndarray, value.shape, value.dtype, value.tobytes()
+        content = hashlib.sha256(value.tobytes()).digest()  # arrays may be large
+        return np.ndarray, value.shape, value.dtype, content
     parts = _find_parts(value)
     if parts is None:
         return _Itself(value)
