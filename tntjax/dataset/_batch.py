@@ -124,7 +124,8 @@ class BatchDataset(IndexMap):
             return take_one_by_one(self, rows, self._read_each)
         size, pads = self.batch_size, self.policy == "pad-last"
         length = len(self.dataset) if pads or self.policy == "include-last" else 0
-        if length % size and not pads and can_be_read(rows):
+        seen = type(rows) is np.ndarray or can_be_read(rows)
+        if length % size and not pads and seen:
             last = np.asarray(rows) == length // size
             if last.any():
                 if not last.all():

@@ -167,10 +167,11 @@ def _ties(falling: Any) -> tuple[Any, Any]:
 
 def _sum(gains: Any) -> Any:
     """Sums [B, C] over C, in two steps, as one after the other loses digits."""
-    block = max(1, math.isqrt(gains.shape[1]))
-    whole = gains.shape[1] // block * block
-    parts = gains[:, :whole].reshape(len(gains), -1, block).sum(-1)
-    return parts.sum(-1) + gains[:, whole:].sum(-1)
+    batch, documents = gains.shape
+    block = max(1, math.isqrt(documents))
+    blocks = documents // block
+    parts = gains[:, : blocks * block].reshape(batch, blocks, block).sum(-1)
+    return parts.sum(-1) + gains[:, blocks * block :].sum(-1)
 
 
 def _discounts(k: int, documents: int, convention: str) -> tuple[Any, Any, Any]:
