@@ -92,8 +92,8 @@ class SingleChunk:
 
     @property
     def xs(self) -> Any:
-        """Nothing: the number is no array."""
-        return ()
+        """The number, which `read` knows without."""
+        return np.array([self.index])
 
     def read(self, x: Any) -> Sample:
         """Returns the sample, gathered where the dataset lies."""

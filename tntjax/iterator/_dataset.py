@@ -102,7 +102,7 @@ class DatasetIterator(Epochs):
         order = index_in_order(dataset, range(start, len(dataset)), self.perm)
         for alike, run in groupby(order, lambda index: index < uniform):
             if not alike and resident and len(dataset) == uniform + 1:
-                chunks = (SingleChunk(dataset, i, self.transform) for i in run)
+                chunks = self._single_chunks(dataset, run, room, start)
             elif not alike:
                 chunks = group(self._read(dataset, run), room, start)
             elif resident:
@@ -121,6 +121,14 @@ class DatasetIterator(Epochs):
         kind = np.dtype(np.int32 if len(dataset) <= MOST_ON_DEVICE else np.int64)
         for indices in _split_run(run, room, position, kind.itemsize):
             yield IndexedChunk(dataset, indices.astype(kind), self.transform)
+
+    def _single_chunks(
+        self, dataset: Dataset, run: Iterator[int], room: Room, position: int
+    ) -> Iterator[Chunk]:
+        """Yields the sample that differs, for compiled code to gather."""
+        for index in run:
+            room(position, np.dtype(np.intp).itemsize)
+            yield SingleChunk(dataset, index, self.transform)
 
     def _take_chunks(
         self, dataset: Dataset, run: Iterator[int], room: Room, position: int

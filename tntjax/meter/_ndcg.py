@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +18,9 @@ from tntjax.meter.parts._inputs import as_rows, refuse
 from tntjax.meter.parts._labels import as_scores
 from tntjax.meter.parts._mesh import gather
 from tntjax.meter.parts._sums import Mean, Total
+
+FEW = 64
+"""Numbers that are summed one after the other."""
 
 
 class NDCGMeter(Meter):
@@ -166,12 +168,12 @@ def _ties(falling: Any) -> tuple[Any, Any]:
 
 
 def _sum(gains: Any) -> Any:
-    """Sums [B, C] over C, in two steps, as one after the other loses digits."""
-    batch, documents = gains.shape
-    block = max(1, math.isqrt(documents))
-    blocks = documents // block
-    parts = gains[:, : blocks * block].reshape(batch, blocks, block).sum(-1)
-    return parts.sum(-1) + gains[:, blocks * block :].sum(-1)
+    """Sums [B, C] over C: many in pairs, as one after the other loses digits."""
+    while (documents := gains.shape[1]) > FEW:
+        half = documents // 2
+        pairs = gains[:, :half] + gains[:, half : 2 * half]
+        gains = jnp.concatenate([pairs, gains[:, 2 * half :]], 1)
+    return gains.sum(-1)
 
 
 def _discounts(k: int, documents: int, convention: str) -> tuple[Any, Any, Any]:
