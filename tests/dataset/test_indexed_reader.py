@@ -243,3 +243,11 @@ def test_a_traced_index_is_an_error(names, read):
     reader = IndexedDatasetReader(*names)
     with pytest.raises(TypeError, match="IndexedDatasetReader is read on the host"):
         jax.jit(lambda index: read(reader, index))(0)
+
+
+def test_as_many_numbers_in_other_shapes_do_not_stack(tmp_path):
+    items = [np.zeros((2, 3), np.int32), np.zeros((3, 2), np.int32)]
+    reader = IndexedDatasetReader(*write(tmp_path, "int", items))
+    with pytest.raises(ValueError, match=r"shape"):
+        take(reader, [0, 1])
+    assert take(reader, [1, 1]).shape == (2, 3, 2)

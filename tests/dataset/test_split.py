@@ -7,7 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tntjax.dataset import BatchDataset, SplitDataset, TableDataset, take
+from tntjax.dataset import (
+    BatchDataset,
+    ResampleDataset,
+    SplitDataset,
+    TableDataset,
+    take,
+)
 
 SINGLE, HALF = np.float32, np.float16
 
@@ -242,3 +248,14 @@ def test_sizes_of_more_than_float64_counts_are_exact():
     assert sizes(length, {"a": 1, "b": length - 1}) == {"a": 1, "b": length - 1}
     with pytest.raises(ValueError, match=f"of {length + 1} samples"):
         SplitDataset(range(length), {"a": 1, "b": length})
+
+
+def test_a_part_that_a_device_cannot_count_to_says_so():
+    picked = ResampleDataset(
+        jnp.arange(4), lambda dataset, index: index % 4, size=2**33, batched=True
+    )
+    part = SplitDataset(picked, {"a": 2**32, "b": 2**32}, "b")
+    assert part[3] == 3
+    for read in (lambda: part[jnp.int32(3)], lambda: jax.jit(lambda i: part[i])(3)):
+        with pytest.raises(TypeError, match="a device counts to 2147483648 only"):
+            read()

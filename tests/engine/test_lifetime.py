@@ -13,6 +13,7 @@ import tntjax as tnt
 from tests.engine.conftest import criterion, network
 from tntjax.engine._call import PROGRAMS
 from tntjax.engine._snapshot import take_snapshot
+from tntjax.engine._step import is_same
 
 
 class Criterion:
@@ -146,6 +147,16 @@ def test_a_function_without_a_hash_that_changes_is_compiled_as_it_is_now(problem
     np.testing.assert_array_equal(ends[1], ends[2])
 
 
+class Plain:
+    """Has attributes, and `==` without a hash."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):
+        return self.value == other.value
+
+
 def nested(*parts):
     """A list that holds itself, as modules refer to their parents."""
     one = list(parts)
@@ -163,6 +174,7 @@ def nested(*parts):
         (lambda: [np.ones(2)], lambda: [np.ones(2, np.float32)]),
         (lambda: nested(1), lambda: nested(2)),
         (lambda: [Scaled([float("nan")])], lambda: [Scaled([0.0])]),
+        (lambda: Plain(1), lambda: Plain(2)),
     ],
 )
 def test_a_snapshot_is_of_the_content(make, another):
@@ -174,4 +186,9 @@ def test_a_snapshot_is_of_the_content(make, another):
 def test_what_cannot_be_looked_into_is_itself():
     one, other = [[np.array([{}], object)] for _ in range(2)]
     assert take_snapshot(one) == take_snapshot(one)
+    assert hash(take_snapshot(one)) == hash(take_snapshot(one))
     assert take_snapshot(one) != take_snapshot(other)
+
+
+def test_what_cannot_be_compared_is_not_the_same():
+    assert not is_same(np.ones(2), np.ones(2))

@@ -10,6 +10,7 @@ import optax
 import pytest
 
 import tntjax as tnt
+from tntjax.engine._check import _takes
 from tntjax.engine._hooks import STEP_EVENTS
 
 
@@ -270,3 +271,10 @@ def test_a_signature_lists_all_arguments(engine):
     assert names[:5] == ["self", "network", "criterion", "iterator", "params"]
     assert "arguments" not in names and "steps_per_call" in names
     assert inspect.signature(engine.train).parameters["accumulate"].default == 1
+
+
+@pytest.mark.parametrize(
+    ("function", "takes"), [(lambda x: x, False), (lambda x, y: x, True), (3, False)]
+)
+def test_how_many_arguments_a_function_takes(function, takes):
+    assert _takes(function, 2) == takes

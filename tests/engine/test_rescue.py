@@ -213,3 +213,24 @@ def test_a_transfer_guard_is_explained(problem):
     hooks = tnt.every(2, disallowed)
     error = error_of(hooks, problem.job(), RuntimeError)
     assert 'with jax.transfer_guard("allow")' in error.__notes__[-1]
+
+
+def fail(state):
+    raise ValueError("before there is a State to go on from")
+
+
+def test_an_error_of_what_reads_a_checkpoint_is_raised_as_it_is(problem):
+    with pytest.raises(ValueError, match="before there is a State") as caught:
+        tnt.SGDEngine().train(**problem.job(), resume=fail)
+    assert not hasattr(caught.value, "state")
+
+
+def test_an_error_at_the_start_inside_a_mesh_carries_no_state(problem):
+    job = problem.job(max_epoch=1)
+    state = tnt.SGDEngine().train(**job)
+    del job["params"], job["lr"]
+    use = getattr(jax, "set_mesh", None) or jax.sharding.use_mesh
+    mesh = jax.make_mesh((2,), ("data",), devices=jax.devices()[:2])
+    with use(mesh), pytest.raises(ValueError, match="before there is") as caught:
+        tnt.SGDEngine(tnt.Hooks(on_start=fail)).train(**job, state=state, mesh=mesh)
+    assert not hasattr(caught.value, "state")

@@ -356,3 +356,15 @@ def test_a_real_ctrl_c_is_heard_at_once():
     output, _ = process.communicate(timeout=60)
     assert output == "watched 90\nraised 100 True\n"
     assert process.returncode == -signal.SIGINT  # which a shell calls 130
+
+
+def test_a_handler_of_the_user_stays():
+    def handle(number, frame):
+        pass
+
+    old = signal.signal(signal.SIGINT, handle)
+    try:
+        with Signals(saves=True):
+            assert signal.getsignal(signal.SIGINT) is handle
+    finally:
+        signal.signal(signal.SIGINT, old)

@@ -537,3 +537,10 @@ def test_a_transform_that_writes_to_its_sample_leaves_the_dataset():
         assert [[s["x"].tolist() for s in run] for run in read] == [
             [[-1, -1], [0, 0], [1, 1]]
         ] * 2
+
+
+def test_a_single_chunk_stays_one():
+    chunk = SingleChunk(jax.device_put(BatchDataset(np.arange(5), 2)), 2)
+    for other in (chunk, chunk.part(0), chunk.padded(8)):
+        assert len(other) == 1
+        assert jax.jit(lambda chunk: chunk.read(0))(other).tolist() == [4]

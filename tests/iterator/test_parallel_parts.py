@@ -437,3 +437,21 @@ def test_a_copy_of_the_process_leaves_the_workers_alone(pipe):
     member = WorkerProcess(0, Ended(0), pipe[0], [])
     _process.end_processes([member], os.getpid() + 1, threading.RLock())
     assert not pipe[0].closed
+
+
+def test_a_lock_that_a_stuck_thread_has_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(_process, "GRACE", 0.01)
+    lock, has, may_end = threading.RLock(), threading.Event(), threading.Event()
+
+    def hold():
+        with lock:
+            has.set()
+            may_end.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    has.wait()
+    with _process._hold_soon(lock):
+        assert not lock.acquire(blocking=False)
+    may_end.set()
+    thread.join()

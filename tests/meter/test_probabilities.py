@@ -253,3 +253,17 @@ def test_arguments_are_checked(make):
 def test_bins_are_checked():
     with pytest.raises(ValueError, match="num_bins >= 1, got 0"):
         CalibrationErrorMeter(0)
+
+
+@pytest.mark.parametrize("bins", [7, 40])
+def test_many_bins_are_as_few(bins):
+    rng = np.random.default_rng(0)
+    certain, right = rng.random(500).astype(np.float32), rng.random(500) < 0.5
+    place = np.minimum((certain * bins).astype(int), bins - 1)
+    expected = sum(
+        abs(certain[place == k].sum() - right[place == k].sum()) for k in range(bins)
+    )
+    meter = CalibrationErrorMeter(bins).add(certain, right)
+    assert meter.value().expected == pytest.approx(expected / 500, abs=1e-6)
+    of_numbers = CalibrationErrorMeter(bins).add(certain, right * 1)
+    assert of_numbers.value().expected == meter.value().expected

@@ -193,10 +193,9 @@ class Epoch:
         for number, t in enumerate(steps.kept_times(before)):
             apart = isinstance(kept, list)
             light, place = (kept[number], ()) if apart else (kept, (number,))
-            for scheduled in self._due(t):
-                if scheduled.kind == "watch":
-                    seen = self._seen(Carry({}, light), t)
-                    self._queue.watch(scheduled, seen, place)
+            for scheduled in self._due(t):  # a watch: calls end where others are due
+                seen = self._seen(Carry({}, light), t)
+                self._queue.watch(scheduled, seen, place)
 
     def _due(self, t: int) -> list[Scheduled]:
         return [s for s in self._run.hooks.scheduled if s.is_due(t)]

@@ -1,7 +1,6 @@
 """IndexedDatasetReader: the items of one `.idx` and `.bin` pair."""
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -98,10 +97,9 @@ def take_items(archive: Archive, rows: np.ndarray, field: str | None) -> Any:
         return column
     allowance = Allowance()
 
-    def samples(items: list[int]) -> Iterator[Sample]:
-        for item in items:
-            value = archive.get(item, allowance)
-            yield value if field is None else {field: value}
+    def read(item: int) -> Sample:
+        value = archive.get(item, allowance)
+        return value if field is None else {field: value}
 
-    batch = take_one_by_one(archive, rows, samples)
+    batch = take_one_by_one(archive, rows, lambda items: map(read, items))
     return batch if field is None else batch[field]
