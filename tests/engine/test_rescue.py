@@ -213,6 +213,9 @@ def test_a_transfer_guard_is_explained(problem):
     hooks = tnt.every(2, disallowed)
     error = error_of(hooks, problem.job(), RuntimeError)
     assert 'with jax.transfer_guard("allow")' in error.__notes__[-1]
+    with jax.transfer_guard("disallow"), pytest.raises(Exception) as caught:
+        tnt.SGDEngine().train(**problem.job())
+    assert 'with jax.transfer_guard("allow")' in caught.value.__notes__[-1]
 
 
 def fail(state):

@@ -213,6 +213,7 @@ def test_a_rate_has_the_digits_of_float64_parameters():
     ("change", "error", "words"),
     [
         ({"lr": -1}, ValueError, "lr must be at least 0, got -1"),
+        ({"lr": float("inf")}, ValueError, "lr must be finite, got inf"),
         ({"lr": float("nan")}, ValueError, "lr must be at least 0"),
         ({"max_epoch": -1}, ValueError, "max_epoch must be at least 0"),
         ({"max_epoch": 1.5}, TypeError, "max_epoch must be an integer, got 1.5"),
@@ -227,6 +228,16 @@ def test_a_rate_has_the_digits_of_float64_parameters():
 def test_bad_arguments(problem, change, error, words):
     with pytest.raises(error, match=words):
         tnt.SGDEngine().train(**problem.job(**change))
+
+
+def test_a_key_is_one(problem):
+    for make in (jax.random.key, jax.random.PRNGKey):
+        key = make(0)
+        tnt.SGDEngine().train(**problem.job(key=key, max_epoch=1))
+        with pytest.raises(
+            TypeError, match=r"must be one PRNG key, got .*\[2.*keys\[0"
+        ):
+            tnt.SGDEngine().train(**problem.job(key=jax.random.split(key)))
 
 
 def test_hooks_may_not_unset_the_end(problem):

@@ -1,6 +1,7 @@
 """Checks of what an engine is given, with errors that say what to write."""
 
 import inspect
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -175,6 +176,8 @@ def check_rate(name: str, rate: Any) -> float:
         raise TypeError(f"{name} must be a number, got {describe(rate)}. {advice}")
     if not float(rate) >= 0:
         raise ValueError(f"{name} must be at least 0, got {rate}.")
+    if float(rate) == math.inf:
+        raise ValueError(f"{name} must be finite, got {rate}.")
     return float(rate)
 
 
@@ -190,6 +193,10 @@ def check_key(key: Any) -> jax.Array:
         raise TypeError(
             f"key must be a PRNG key, got {describe(key)}. Write"
             f" key=jax.random.key({seed})."
+        )
+    if key.ndim != (kind == "uint32"):  # a raw one is a row of numbers
+        raise TypeError(
+            f"key must be one PRNG key, got {describe(key)}. Write key=keys[0]."
         )
     return key
 

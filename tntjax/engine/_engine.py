@@ -25,6 +25,7 @@ from tntjax.engine._loop import Testing, Training
 from tntjax.engine._mesh import Shard, make_placement
 from tntjax.engine._names import check_names
 from tntjax.engine._plan import make_plan
+from tntjax.engine._rescue import explain_transfers
 from tntjax.engine._start import Start, fields_of_arguments, fields_of_state
 from tntjax.engine._state import State
 from tntjax.network import Stateful
@@ -179,9 +180,10 @@ def run_method(describe: Callable[Given, Training | Testing]) -> Callable[Given,
             signature.bind(self, **kwargs)
         except TypeError as error:
             raise TypeError(f"{what}: {error}") from None
-        described = describe(self, **kwargs)  # pyright: ignore
-        kwargs.clear()
-        return described.finish()
+        with explain_transfers():
+            described = describe(self, **kwargs)  # pyright: ignore
+            kwargs.clear()
+            return described.finish()
 
     method.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]
     return method

@@ -38,7 +38,16 @@ def attach_state(now: Callable[[], State | None]) -> Iterator[None]:
         yield
     except BaseException as error:
         _attach(error, now)
-        if isinstance(error, Exception) and "Disallowed" in str(error):
+        raise
+
+
+@contextlib.contextmanager
+def explain_transfers() -> Iterator[None]:
+    """Adds to the error of a transfer guard that engines transfer."""
+    try:
+        yield
+    except Exception as error:
+        if "Disallowed" in str(error) and "transfer" in str(error):
             add_note(error, GUARDED)
         raise
 
