@@ -131,3 +131,10 @@ def test_what_is_not_a_folder(folder, error, words):
 def test_resume_names_itself():
     with pytest.raises(TypeError, match="resume must be a path, such as .* got 3"):
         train(tnt.Hooks(), 1, resume=3)
+
+
+def test_an_empty_path_is_refused():
+    with pytest.raises(
+        ValueError, match="directory is empty. Write '.' for the folder"
+    ):
+        tnt.hooks.checkpoint("")

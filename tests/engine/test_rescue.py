@@ -204,6 +204,7 @@ def test_nothing_is_carried_before_a_run_is_restored(problem):
     hooks = tnt.Hooks(on_start=failing_at(0))
     error = error_of(hooks, problem.job(), resume=lambda like: None)
     assert not hasattr(error, "state")
+    assert not any("the parameters were handed" in note for note in error.__notes__)
 
 
 def test_a_transfer_guard_is_explained(problem):

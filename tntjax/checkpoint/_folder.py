@@ -51,7 +51,7 @@ def absolute(path: Any, name: str) -> Path:
 
     Raises:
       TypeError: if it is not a path.
-      ValueError: if it is a URL.
+      ValueError: if it is empty, or a URL.
     """
     try:
         text = os.fsdecode(path)
@@ -59,6 +59,8 @@ def absolute(path: Any, name: str) -> Path:
         raise TypeError(
             f"{name} must be a path, such as 'run/checkpoints', got {describe(path)}."
         ) from None
+    if not text:
+        raise ValueError(f"{name} is empty. Write '.' for the folder you are in.")
     if "://" in text:
         raise ValueError(NOT_LOCAL.format(name=name, path=text))
     return Path(text).expanduser().resolve()

@@ -77,6 +77,9 @@ def _attach(error: BaseException, now: Callable[[], State | None]) -> None:
     the outer run. An attribute that the class of the error defines stays.
     """
     _detach(error)
+    with contextlib.suppress(Exception):
+        if now() is None:  # before the State was read that the run goes on from
+            return
     state = read_whole(now)
     if state is None:
         add_note(error, GONE)
