@@ -288,3 +288,9 @@ def test_a_watch_sees_the_rate_and_meters_can_read_it(problem):
     state = tnt.OptimEngine(hooks).train(**job)
     np.testing.assert_allclose(seen, 0.5 ** np.arange(1, 8))
     np.testing.assert_allclose(state.meters["rate"].value().mean, np.mean(seen), 1e-5)
+
+
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), -0.1, "0.1", None])
+def test_the_rates_of_a_table_are_checked(rate):
+    with pytest.raises((TypeError, ValueError), match="learning_rate: the rate from 5"):
+        tnt.hooks.learning_rate({0: 0.1, 5: rate})

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from tntjax._check import check_integer
 from tntjax._struct import describe
 from tntjax.engine import Hooks, State
+from tntjax.engine._check import check_rate
 from tntjax.hooks._bind import bind
 from tntjax.hooks._rate import claim_rate, read_rates, write_rate
 
@@ -73,7 +74,7 @@ def _table(schedule: Mapping[Any, Any]) -> tuple[tuple[int, float], ...]:
     rates = {}
     for number, rate in schedule.items():
         start = check_integer(number, "learning_rate: a table is {number: rate}")
-        rates[start] = float(rate)
+        rates[start] = check_rate(f"learning_rate: the rate from {start} on", rate)
     return tuple(sorted(rates.items()))
 
 
