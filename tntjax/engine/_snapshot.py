@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
 
@@ -52,6 +53,8 @@ def take_snapshot(value: Any, path: tuple[int, ...] = ()) -> Hashable:
     else:  # 1, 1.0 and True are equal, but make other arrays; 0.0 and -0.0 as well
         plain = isinstance(value, bool | int | float | complex)
         return (type(value), repr(value)) if path and plain else value
+    if isinstance(value, jax.Array):  # never changes in place, and has no `__dict__`
+        return _Itself(value)
     if id(value) in path:
         return len(path) - path.index(id(value))
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
