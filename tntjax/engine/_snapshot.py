@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import jax
@@ -30,7 +30,8 @@ def take_snapshot(value: Any, path: tuple[int, ...] = ()) -> Hashable:
     """Returns a key that equals another while both values are of the same content.
 
     What has a hash is its own key. Of anything else, such as a module with a list in
-    it, the key is made of its content now: changed in place it has another.
+    it, the key is made of its content now: changed in place it has another. What cannot
+    be looked into, and JAX arrays, which never change, are equal to themselves alone.
 
     Args:
       value: a function, a module, settings: anything.
@@ -46,38 +47,37 @@ def take_snapshot(value: Any, path: tuple[int, ...] = ()) -> Hashable:
       >>> before == take_snapshot(settings), before == take_snapshot({"scale": [1.0]})
       (False, True)
     """
-    try:
-        hash(value)
-    except TypeError:
-        pass
-    else:  # 1, 1.0 and True are equal, but make other arrays; 0.0 and -0.0 as well
-        plain = isinstance(value, bool | int | float | complex)
-        return (type(value), repr(value)) if path and plain else value
-    if isinstance(value, jax.Array):  # never changes in place, and has no `__dict__`
+    if isinstance(value, jax.Array):
         return _Itself(value)
+    if path and isinstance(value, bool | int | float | complex | np.generic):
+        return type(value), repr(value)  # 1, 1.0 and True are equal; 0.0 and -0.0, too
+    if not (path and type(value) is tuple):  # of numbers, perhaps
+        try:
+            hash(value)
+        except Exception:  # TypeError, as a rule
+            pass
+        else:
+            return value
     if id(value) in path:
         return len(path) - path.index(id(value))
-    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        content = hashlib.sha256(value.tobytes()).digest()  # arrays may be large
-        return np.ndarray, value.shape, value.dtype, content
-    parts = _find_parts(value)
-    if parts is None:
+    if (parts := _find_parts(value)) is None:
         return _Itself(value)
     path = (*path, id(value))
-    return type(value), *((name, take_snapshot(part, path)) for name, part in parts)
+    return type(value), *(take_snapshot(part, path) for part in parts)
 
 
-def _find_parts(value: Any) -> Iterator[tuple[Hashable, Any]] | None:
-    """Returns the content of a container or an object by name, if it can be seen."""
-    if isinstance(value, Mapping):
-        return iter(value.items())
-    if isinstance(value, list | tuple):
-        return iter(enumerate(value))
+def _find_parts(value: Any) -> tuple | None:
+    """Returns the content of an object, None if it cannot be seen."""
+    if type(value) is tuple:
+        return value
     if isinstance(value, set):
-        return iter([("items", frozenset(value))])
-    if dataclasses.is_dataclass(value):
-        names = [field.name for field in dataclasses.fields(value)]
-        return ((name, getattr(value, name, None)) for name in names)
-    if hasattr(value, "__dict__"):
-        return iter(vars(value).items())
-    return None
+        return (frozenset(value),)
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        content = hashlib.sha256(value.tobytes()).digest()  # arrays may be large
+        return value.shape, value.dtype, content
+    try:
+        # What a copy is made of: items, attributes and slots, of classes of any kind.
+        parts = value.__reduce_ex__(4)
+    except Exception:  # of a generator, say
+        return None
+    return tuple(tuple(part) if isinstance(part, Iterator) else part for part in parts)

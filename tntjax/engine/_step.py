@@ -32,7 +32,8 @@ class Program:
     """The functions of a step; the compiled step is cached on them.
 
     Two programs are the same if their functions are: the same objects, such as compare
-    equal, or, without a hash, of the same content when the programs were made.
+    equal, or, without a hash, of the same content. A program whose functions were
+    changed in place is not found any more, as its hash is that of their old content.
 
     Args:
       network: `(params, input) -> output`, or a `Stateful`.
@@ -67,12 +68,15 @@ class Program:
         return set()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Program) and is_same(self._key, other._key)
+        return isinstance(other, Program) and is_same(self._key(), other._key())
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return self._hash
 
     @functools.cached_property
+    def _hash(self) -> int:
+        return hash(self._key())
+
     def _key(self) -> tuple[Hashable, ...]:
         return tuple(
             take_snapshot(getattr(self, field.name))
