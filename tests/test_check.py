@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from tntjax._check import check_dataset, check_function, check_functions, check_max_load
+from tntjax._check import check_dataset, check_function, check_functions
+from tntjax._numbers import check_max_load
 
 
 def test_functions_become_a_tuple():

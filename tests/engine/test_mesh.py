@@ -132,6 +132,31 @@ def test_a_test_inside_of_a_mesh_that_is_set(problem):
     assert one.meters["error"].value() == four.meters["error"].value()
 
 
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize(
+    ("shape", "names"),
+    [((2, 2), ("data", "model")), ((4, 1), ("a", "b")), ((1,), ("x",))],
+)
+@pytest.mark.parametrize("kind", ["Explicit", "Auto"])
+def test_inside_of_a_mesh_with_other_axes(problem, mesh, shape, names, kind, given):
+    """Whichever axes are around it, a run has its own, and its State lies on these."""
+    axis_types = (getattr(jax.sharding.AxisType, kind),) * len(shape)
+    devices = np.array(jax.devices()[: np.prod(shape)]).reshape(shape)
+    around = jax.sharding.Mesh(devices, names, axis_types=axis_types)
+    job = problem.job(criterion=cross_entropy, mesh=mesh, max_epoch=1)
+    job["network"] = lambda params, input: input @ params["weight"][:, :3]
+    job["params"] = {"weight": np.zeros((5, 4), np.float32)}
+    expected = tnt.SGDEngine().train(**job)
+    with setting(around):
+        if given:
+            rows = jax.sharding.NamedSharding(around, PartitionSpec(None, names[-1]))
+            job["params"] = jax.device_put(job["params"], rows)
+        state = tnt.SGDEngine().train(**job)
+    for name, value in expected.params.items():
+        np.testing.assert_allclose(state.params[name], value, rtol=1e-4, atol=1e-6)
+        assert state.params[name].sharding.mesh.axis_names == ("data",)
+
+
 def test_a_divided_parameter_comes_back_divided_on_the_mesh_that_is_set(problem):
     mesh = explicit_mesh()
     params = {"weight": jnp.zeros((5, 4)), "bias": jnp.zeros(4)}

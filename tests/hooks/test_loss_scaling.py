@@ -148,7 +148,7 @@ def test_a_test_is_left_alone(problem):
     [
         ((0,), ValueError, r"2\*\*-14 <= initial <= 2\*\*24, got 0"),
         ((2.0**25,), ValueError, "got 33554432.0"),
-        ((1.0, 1.0), ValueError, "needs factor > 1, got 1.0"),
+        ((1.0, 1.0), ValueError, "a finite factor > 1, got 1.0"),
         ((1.0, 2.0, 0), ValueError, "interval must be at least 1, got 0"),
         ((1.0, 2.0, 2.5), TypeError, "interval must be an integer"),
     ],

@@ -177,7 +177,7 @@ def test_a_test_is_left_alone(problem):
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="needs n >= 1, got 0"):
+    with pytest.raises(ValueError, match="n must be at least 1, got 0"):
         nan_guard(0)
 
 

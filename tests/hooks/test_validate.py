@@ -171,9 +171,9 @@ def test_a_stateful_network_and_a_learnable_criterion(problem):
     ("arguments", "error", "words"),
     [
         ({"engine": metering(METERS)}, TypeError, "needs an engine"),
-        ({"score": 3}, TypeError, "function for score, got 3"),
-        ({"report": "loss"}, TypeError, "function for report, got 'loss'"),
-        ({"params": {}}, TypeError, "function for params"),
+        ({"score": 3}, TypeError, "but score is 3"),
+        ({"report": "loss"}, TypeError, "but report is .loss."),
+        ({"params": {}}, TypeError, "but params is"),
         ({"every": 0}, ValueError, "every must be at least 1, got 0"),
         ({"every": 1.5}, TypeError, "every must be an integer, got 1.5"),
     ],

@@ -8,7 +8,8 @@ import numpy as np
 from jax.core import Tracer
 
 from tntjax._array import can_be_read
-from tntjax._check import check_dataset, check_integer, check_optional_functions
+from tntjax._check import check_dataset, check_optional_functions
+from tntjax._numbers import check_integer
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._columns import map_columns

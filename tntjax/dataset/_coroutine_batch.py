@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from tntjax._check import check_integer
+from tntjax._numbers import check_integer
 from tntjax._struct import pytree, static
 from tntjax.dataset._batch import BatchDataset
 from tntjax.dataset._deferred import read_all

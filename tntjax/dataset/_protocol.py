@@ -10,7 +10,7 @@ import numpy as np
 from jax.core import Tracer
 
 from tntjax._array import can_be_read
-from tntjax._check import check_integer, check_integers, find_outside
+from tntjax._numbers import check_integer, check_integers, find_outside
 from tntjax._struct import Opaque, describe
 from tntjax._types import Sample
 from tntjax.transform._row import open_node

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from tntjax._check import check_dataset, check_function, check_integer
+from tntjax._check import check_dataset, check_function
+from tntjax._numbers import check_integer
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from jax.core import Tracer
 
-from tntjax._check import check_dataset, check_integer
+from tntjax._check import check_dataset
+from tntjax._numbers import check_integer
 from tntjax._struct import child, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._check import check_integer, find_outside
+from tntjax._numbers import check_integer, find_outside
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset
 from tntjax.dataset._protocol import MOST_ON_DEVICE

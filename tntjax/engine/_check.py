@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from tntjax._numbers import check_at_least, check_boolean
 from tntjax._struct import describe
 from tntjax._types import SampleIterator
 from tntjax.engine._hooks import Hooks
@@ -47,6 +48,11 @@ IN_A_TRANSFORMATION = (
     " tracer): they loop on the host and compile their steps themselves. Call them"
     " outside."
 )
+
+
+CHECKED = ("params", "criterion_params", "lr", "lr_criterion", "key")
+CHECKED += ("max_epoch", "max_steps", "stop")
+"""Fields of a State that a user may set, and that have to be of some kind."""
 
 
 def check_hooks(engine: str, hooks: Any) -> None:
@@ -181,7 +187,7 @@ def check_rate(name: str, rate: Any) -> float:
     return float(rate)
 
 
-def check_key(key: Any) -> jax.Array:
+def check_key(key: Any, name: str = "key") -> jax.Array:
     """Returns a PRNG key, by default one of 0, or raises a TypeError."""
     if key is None:
         return jax.random.key(0)
@@ -191,14 +197,44 @@ def check_key(key: Any) -> jax.Array:
     ):
         seed = key if isinstance(key, int) else "0"
         raise TypeError(
-            f"key must be a PRNG key, got {describe(key)}. Write"
+            f"{name} must be a PRNG key, got {describe(key)}. Write"
             f" key=jax.random.key({seed})."
         )
     if key.ndim != (kind == "uint32"):  # a raw one is a row of numbers
         raise TypeError(
-            f"key must be one PRNG key, got {describe(key)}. Write key=keys[0]."
+            f"{name} must be one PRNG key, got {describe(key)}. Write key=keys[0]."
         )
     return key
+
+
+def check_values(where: str, old: Any, new: Any) -> None:
+    """Checks as an argument of `train` what is in a State and not in another.
+
+    Args:
+      where: it was put there, for errors.
+      old: the State before.
+      new: the State whose fields are checked, if they are not those of `old`.
+
+    Raises:
+      TypeError: if a field is of a wrong kind.
+      ValueError: if a number is out of range.
+    """
+    for field in CHECKED:
+        value, name = getattr(new, field), f"{where}: state.{field}"
+        if value is getattr(old, field):
+            continue
+        if field in ("lr", "lr_criterion"):
+            check_rate(name, value)
+        elif field in ("params", "criterion_params"):
+            if value is None:
+                raise TypeError(f"{name} must be a pytree of float arrays, got None.")
+            check_params(name, value)
+        elif field == "key":
+            check_key(value, name)
+        elif field == "stop":
+            check_boolean(name, value)
+        elif value is not None:
+            check_at_least(name, value, 0)
 
 
 def check_concrete(**arguments: Any) -> None:

@@ -4,12 +4,12 @@ import functools
 import inspect
 import os
 from collections.abc import Callable
-from typing import Any, Literal, NotRequired, ParamSpec, Protocol, TypedDict
+from typing import Any, NotRequired, ParamSpec, Protocol, TypedDict
 
 import jax
 from jax.sharding import Mesh
 
-from tntjax._check import check_at_least
+from tntjax._numbers import check_at_least, check_boolean
 from tntjax._types import Criterion, Network, SampleIterator
 from tntjax.checkpoint._restore import read_from
 from tntjax.engine._check import (
@@ -22,17 +22,15 @@ from tntjax.engine._check import (
 from tntjax.engine._epoch import Load, Run
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._loop import Testing, Training
-from tntjax.engine._mesh import Shard, make_placement
+from tntjax.engine._mesh import Placement, Shard, make_placement
 from tntjax.engine._names import check_names
-from tntjax.engine._plan import make_plan
+from tntjax.engine._plan import StepsPerCall, check_steps_per_call, make_plan
 from tntjax.engine._rescue import explain_transfers
 from tntjax.engine._start import Start, fields_of_arguments, fields_of_state
 from tntjax.engine._state import State
 from tntjax.network import Stateful
 
 Given = ParamSpec("Given")
-
-StepsPerCall = int | Literal["auto"]
 
 Resume = str | os.PathLike | Load
 """A folder of checkpoints, or a function that reads one."""
@@ -100,6 +98,7 @@ def make_training(
             "state= goes on from a State in memory, resume= from one on the disk: pass"
             " one of them."
         )
+    _check_folders(hooks)
     ends = _check_ends(max_epoch, max_steps)
     given = {"params": params, **own, "model_state": model_state}
     given |= {"criterion_params": criterion_params, "key": key}
@@ -111,7 +110,7 @@ def make_training(
     run = Run(
         hooks=hooks,
         plan=make_plan(steps_per_call, hooks.schedule),
-        jit=jit,
+        jit=check_boolean("jit", jit),
         placement=make_placement(mesh, shard, data_axis),
         update=update,
         accumulate=check_at_least("accumulate", accumulate, 1),
@@ -134,8 +133,18 @@ def _check_ends(max_epoch: int | None, max_steps: int | None) -> dict[str, int |
 def _find_load(resume: Resume | None, hooks: Hooks) -> Load | None:
     if resume is None or callable(resume):
         return resume
-    folders = [session.folder for session in hooks.sessions]
-    return read_from(resume, [folder for folder in folders if folder])
+    return read_from(resume, [s.folder for s in hooks.sessions if s.folder])
+
+
+def _check_folders(hooks: Hooks) -> None:
+    """Raises a ValueError if two hooks save into one folder."""
+    folders = [s.folder for s in hooks.sessions if s.folder]
+    for folder in folders:
+        if folders.count(folder) > 1:
+            raise ValueError(
+                f"two hooks save checkpoints into {folder}. Chain one"
+                " tnt.hooks.checkpoint, or give each a folder of its own."
+            )
 
 
 class HasHooks(Protocol):
@@ -246,8 +255,22 @@ def test(
     what: dict[str, Any] = {"network": network, "criterion": criterion}
     what |= {**fields, "iterator": iterator, "key": check_key(key), "training": False}
     state = State(**what)
-    plan, placement = (
-        make_plan(steps_per_call, ()),
-        make_placement(mesh, shard, data_axis),
-    )
+    jit, placement = check_running(mesh, shard, data_axis, jit, steps_per_call)
+    plan = make_plan(steps_per_call, ())
     return Testing(state, Run(engine.hooks, plan, jit, placement))
+
+
+def check_running(
+    mesh: Mesh | None = None,
+    shard: Shard | None = None,
+    data_axis: str = "data",
+    jit: bool = True,
+    steps_per_call: StepsPerCall = "auto",
+) -> tuple[bool, Placement | None]:
+    """Checks how a test is to run, without asking JAX for its devices.
+
+    Returns:
+      Whether to compile, and where things lie.
+    """
+    check_steps_per_call(steps_per_call)
+    return check_boolean("jit", jit), make_placement(mesh, shard, data_axis)

@@ -1,16 +1,22 @@
 """Runs hooks and checks the State that they return."""
 
+import operator
 from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tntjax._check import check_at_least
+from tntjax._numbers import check_at_least
 from tntjax._struct import describe, shorten
 from tntjax._types import Hook
 from tntjax.engine._carry import drop_weak_type
-from tntjax.engine._check import check_function, check_iterator, check_network
+from tntjax.engine._check import (
+    check_function,
+    check_iterator,
+    check_network,
+    check_values,
+)
 from tntjax.engine._explain_error import explain_error
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._state import CARRIED, COUNTERS, HOST_ONLY, STEP_ONLY, Seconds, State
@@ -71,13 +77,22 @@ IN_EPOCH = {
 }
 """The same for `every`, which runs in the middle of an epoch."""
 
+GRADIENTS = ("grads", "criterion_grads", "grad_output")
+
+CHANGED_GRADS = """the compiled hook {hook} of {event} changed the structure or the \
+shapes of state.{field}, which must stay those of what it is the gradient of.
+  before: {before}
+  after:  {after}{difference}
+"""
+
 CHANGED_HOST = """the compiled hook {hook} of {event} changed state.{field}, which \
 only the host can change: compiled code runs on without looking at it. Do it in \
 on_start, on_start_epoch, on_end_epoch or every(n, hook).
 """
 
 CHANGED_COUNTER = """the compiled hook {hook} of {event} changed state.{field}, which \
-the engine counts. Keep a counter of your own in state.aux.
+the engine counts. Keep a counter of your own in state.aux. A hook needs no jax.jit of \
+its own, which changes all fields: it is compiled with the step.
 """
 
 
@@ -101,16 +116,19 @@ def run_on_host(hook: Hook, event: str, state: State) -> State:
     """
     with explain_error(hook, event, state):
         new = _state(hook, event, hook(state))
+        _check_fixed(hook, event, state, new)
+        _check_changes(event, state, new)
+    return new
+
+
+def _check_fixed(hook: Hook, event: str, old: State, new: State) -> None:
+    """Raises a TypeError if a hook has changed what must stay."""
     in_epoch = event.startswith("every")
     text = CHANGED_IN_EPOCH if in_epoch else CHANGED_AT_BORDER
     for field, advice in (IN_EPOCH if in_epoch else AT_BORDER).items():
-        if not _is_same(getattr(state, field), getattr(new, field)):
-            hook_name = describe(hook)
-            raise TypeError(
-                text.format(hook=hook_name, event=event, field=field, advice=advice)
-            )
-    _check_changes(event, state, new)
-    return new
+        if not _is_same(getattr(old, field), getattr(new, field)):
+            words = {"hook": describe(hook), "event": event}
+            raise TypeError(text.format(**words, field=field, advice=advice))
 
 
 def _is_same(old: Any, new: Any) -> bool:
@@ -126,6 +144,7 @@ def _check_changes(event: str, old: State, new: State) -> None:
     for field in COUNTERS:
         if getattr(new, field) is not getattr(old, field):
             check_at_least(f"{event}: state.{field}", getattr(new, field), 0)
+    check_values(event, old, new)
     if new.network is not old.network:
         check_network(new.network)
     if new.criterion is not old.criterion:
@@ -141,8 +160,10 @@ def fire(hooks: Hooks, event: str, state: State) -> State:
       TypeError: if one returns no State or changes what must stay.
     """
     for hook in hooks.functions(event):
-        with explain_error(hook, event, state):
-            new = _state(hook, event, hook(state))
+        # One that writes to a dict of the State would write to that before it, too.
+        given = jax.tree.map(lambda leaf: leaf, state)
+        with explain_error(hook, event, given):
+            new = _state(hook, event, hook(given))
         state = _check_hook(hook, event, state, new)
     return state
 
@@ -173,11 +194,27 @@ def _check_hook(hook: Hook, event: str, old: State, new: State) -> State:
     changes = {}
     for field in CARRIED:
         before, after = getattr(old, field), getattr(new, field)
-        if after is not before:
-            changes[field] = _match_carry(
-                CHANGED_CARRY, name, event, field, before, after
+        changes[field] = _match_carry(CHANGED_CARRY, name, event, field, before, after)
+    for field in GRADIENTS:
+        before, after = getattr(old, field), getattr(new, field)
+        if _find_shapes(before) != _find_shapes(after):
+            words = {"before": describe(before), "after": describe(after)}
+            words["difference"] = _difference(before, after)
+            raise TypeError(
+                CHANGED_GRADS.format(hook=name, event=event, field=field, **words)
             )
     return new.replace(**changes)
+
+
+def _find_shapes(tree: Any) -> tuple:
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, [jnp.shape(leaf) for leaf in leaves]
+
+
+def is_unchanged(before: Any, after: Any) -> bool:
+    """True if the leaves of two trees are the same objects, at the same places."""
+    one, other = jax.tree.flatten(before), jax.tree.flatten(after)
+    return one[1] == other[1] and all(map(operator.is_, one[0], other[0]))
 
 
 def check_carried(what: str, field: str, old: State, new: State) -> State:

@@ -12,9 +12,15 @@ from jax.core import Tracer
 
 from tntjax._struct import describe
 from tntjax._types import Sample
-from tntjax.engine._fire import check_carried, fire
+from tntjax.engine._fire import check_carried, fire, is_unchanged
 from tntjax.engine._hooks import Hooks
-from tntjax.engine._rows import count_examples, count_rows, cut_rows, read_field
+from tntjax.engine._rows import (
+    check_mask,
+    count_examples,
+    count_rows,
+    cut_rows,
+    read_field,
+)
 from tntjax.engine._state import State, drop_step_fields
 from tntjax.network import Stateful, forward
 
@@ -49,6 +55,7 @@ def differentiate_batch(
     at = _make_value(program, changing, state, whole)
 
     measure, output = run_criterion(program.criterion, after), after.output
+    check_mask(state.sample, after.sample)
     loss, pull_criterion = jax.vjp(measure, after.criterion_params, output)
     weight = weigh_losses(loss, after.sample.get("mask"), state.sample, whole)
     state = fire(hooks, "on_forward_criterion", after.replace(loss=loss))
@@ -89,12 +96,10 @@ def _run_forward(
 
     none, pull, after = pull_back(Hooks())
     look = functools.partial(fire, program.hooks, "on_forward", after)
-    if not _is_traced(state):
+    if not (_is_traced(state) and _changes_output(look, after.output)):
         seen = look()
-        if seen.output is after.output:
+        if is_unchanged(after.output, seen.output):
             return none, pull, seen
-    elif not _changes_output(look, after.output):
-        return none, pull, look()
     return pull_back(program.hooks)
 
 
@@ -113,9 +118,9 @@ def _forward(
 
 def _changes_output(look: Callable[[], State], output: Any) -> bool:
     """True if hooks that are traced, and never run, put in another output."""
-    changes = []
-    jax.eval_shape(lambda: changes.append(look().output is not output))
-    return changes[0]
+    same: list[bool] = []
+    jax.eval_shape(lambda: same.append(is_unchanged(output, look().output)))
+    return not same[0]
 
 
 def _make_value(
@@ -236,12 +241,10 @@ def run_criterion(criterion: Any, state: State) -> Callable[[Any, Any], jax.Arra
     target = read_field(state.sample, "target")
 
     def run(params: Any, output: Any) -> jax.Array:
-        if params is None:
-            with _explain_call("criterion", output=output, target=target):
-                return criterion(output, target)
-        shown = {"criterion_params": params, "output": output, "target": target}
-        with _explain_call("criterion", **shown):
-            return criterion(params, output, target)
+        own = {} if params is None else {"criterion_params": params}
+        given = own | {"output": output, "target": target}
+        with _explain_call("criterion", **given):
+            return criterion(*given.values())
 
     return run
 

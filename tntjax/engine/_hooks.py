@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from tntjax._check import check_integer
+from tntjax._numbers import check_integer
 from tntjax._struct import describe
 from tntjax._types import Hook
 from tntjax.engine._names import find_close

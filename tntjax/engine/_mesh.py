@@ -157,7 +157,14 @@ def on_mesh(placement: Placement | None) -> Iterator[tuple[Move, Move]]:
         yield _keep_state, _keep_state
         return
     inside = placement.mesh
-    outside = Mesh(inside.devices, inside.axis_names, axis_types=around.axis_types)
+    # Axes that have no counterpart outside stay as they are.
+    types = dict(zip(inside.axis_names, inside.axis_types, strict=True))
+    types |= {
+        name: kind
+        for name, kind in zip(around.axis_names, around.axis_types, strict=True)
+        if name in types
+    }
+    outside = Mesh(inside.devices, inside.axis_names, axis_types=tuple(types.values()))
     # An older JAX has this name only.
     use_mesh = getattr(jax, "set_mesh", None) or getattr(jax.sharding, "use_mesh")  # noqa: B009
     leave = functools.partial(_move_state, outside)
@@ -175,13 +182,21 @@ def _keep_state(state: State) -> State:
 
 
 def _move_state(mesh: Mesh, state: State) -> State:
-    """Returns the State with its arrays on another mesh of the same devices."""
+    """Returns the State with its arrays on another mesh, divided as they were.
+
+    What is divided over axes that this mesh lacks is copied to each device.
+    """
 
     def move(leaf: Any) -> Any:
         sharding = getattr(leaf, "sharding", None)
         if not isinstance(sharding, NamedSharding) or sharding.mesh == mesh:
             return leaf
-        return jax.device_put(leaf, NamedSharding(mesh, sharding.spec))
+        parts = sharding.spec[
+            : leaf.ndim
+        ]  # that of a key may have more than it has axes
+        there = set(jax.tree.leaves(tuple(parts))) <= set(mesh.axis_names)
+        spec = PartitionSpec(*parts) if there else PartitionSpec()
+        return jax.device_put(leaf, NamedSharding(mesh, spec))
 
     return jax.tree.map(move, state)
 

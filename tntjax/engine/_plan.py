@@ -3,12 +3,14 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 
-from tntjax._check import check_integer
+from tntjax._numbers import check_integer
 from tntjax.engine._hooks import Scheduled
+
+StepsPerCall = int | Literal["auto"]
 
 LONGEST, CHUNK_BYTES = 32, 64 * 2**20
 """Most steps in a call, and most bytes of its samples, if nobody chose a number."""
@@ -107,8 +109,24 @@ class Plan:
         return Steps(count, count if exact else length, keep_every, apart)
 
 
+def check_steps_per_call(number: Any) -> StepsPerCall:
+    """Returns the number of steps that a user has chosen, or "auto".
+
+    Raises:
+      TypeError: if it is neither a word nor an integer.
+      ValueError: if it is another word or below 1.
+    """
+    subject = 'steps_per_call must be "auto" or at least 1'
+    if isinstance(number, str):
+        if number == "auto":
+            return "auto"
+    elif (count := check_integer(number, subject)) >= 1:
+        return count
+    raise ValueError(f"{subject}, got {number!r}.")
+
+
 def make_plan(
-    steps_per_call: int | Literal["auto"],
+    steps_per_call: StepsPerCall,
     scheduled: Sequence[Scheduled],
     accelerated: bool | None = None,
 ) -> Plan:
@@ -129,14 +147,7 @@ def make_plan(
       TypeError: if `steps_per_call` is neither a word nor an integer.
       ValueError: if it is another word or below 1.
     """
-    if steps_per_call != "auto":
-        subject = 'steps_per_call must be "auto" or at least 1'
-        if (
-            isinstance(steps_per_call, str)
-            or check_integer(steps_per_call, subject) < 1
-        ):
-            raise ValueError(f"{subject}, got {steps_per_call!r}.")
-        steps_per_call = int(steps_per_call)
+    steps_per_call = check_steps_per_call(steps_per_call)
     if accelerated is None:
         accelerated = jax.default_backend() != "cpu"
     usual = LONGEST_ACCELERATED if accelerated else LONGEST

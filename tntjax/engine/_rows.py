@@ -14,6 +14,9 @@ batch, and counts it as one. To train on batches wrap the dataset: \
 tnt.BatchDataset(dataset, 64). If all rows of a batch share the target, repeat it for \
 each row."""
 
+LATE_MASK = """state.sample["mask"] was changed in on_forward, but which rows count is \
+settled by then: set it in on_sample."""
+
 
 def read_field(sample: Sample, name: str) -> Any:
     """Returns a field of a sample, or raises a KeyError that lists its fields."""
@@ -25,6 +28,13 @@ def read_field(sample: Sample, name: str) -> Any:
         " 'input' and 'target', in the dataset or in on_sample:"
         " state.replace(sample={'input': ..., 'target': ...})."
     )
+
+
+def check_mask(before: Sample, after: Sample) -> None:
+    """Raises a TypeError if hooks of on_forward have set another mask."""
+    masks = [s.get("mask") if isinstance(s, dict) else None for s in (before, after)]
+    if masks[0] is not masks[1]:
+        raise TypeError(LATE_MASK)
 
 
 def count_rows(sample: Sample) -> int:

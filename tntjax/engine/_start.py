@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from tntjax._struct import describe
-from tntjax.engine._check import check_concrete, check_key, check_params
+from tntjax.engine._check import check_concrete, check_key, check_params, check_values
 from tntjax.engine._state import CARRIED, State
 
 Start = Callable[[Any, Any], dict[str, Any]]
@@ -48,6 +48,7 @@ def fields_of_state(
         raise TypeError(BOTH.format(fields=fields, given=names, field=came[0]))
     carried = {name: getattr(previous, name) for name in CARRIED}
     check_concrete(**carried)
+    check_values("train(state=...)", State(), previous)
     if previous.params is None:
         advice = "What a watch sees lacks the large parts; every(n, hook) sees all."
         raise ValueError(NOT_A_START.format(lacks="no params", advice=advice))

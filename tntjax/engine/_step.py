@@ -19,7 +19,7 @@ from tntjax.engine._gradients import (
     split_key,
 )
 from tntjax.engine._hooks import HOST_EVENTS, Hooks
-from tntjax.engine._rows import check_batch, count_examples, fill_hidden
+from tntjax.engine._rows import check_batch, check_mask, count_examples, fill_hidden
 from tntjax.engine._snapshot import take_snapshot
 from tntjax.engine._state import HEAVY, State, drop_step_fields
 
@@ -107,9 +107,9 @@ def train_step(program: Program, state: State, sample: Sample) -> State:
     else:
         state, objective = differentiate_pieces(program, state)
     state = fire(hooks, "on_backward", _drop_hidden_batch(state, before, sample))
-    updated = check_carried(
-        "the optimizer", "opt_state", state, program.update(state, objective)
-    )
+    updated = program.update(state, objective)
+    for field in ("params", "criterion_params", "opt_state"):
+        updated = check_carried("the optimizer", field, state, updated)
     state = _count_batch(_undo_skipped(updated, before), sample)
     after = fire(hooks, "on_update", state)
     if after is not state:  # a hook may have changed what was put back, or ask to skip
@@ -127,6 +127,7 @@ def test_step(program: Program, state: State, sample: Sample) -> State:
     output, _ = run(state.params)
     state = _count_batch(state.replace(output=output), sample)
     state = fire(hooks, "on_forward", state)
+    check_mask(sample, state.sample)
     if program.criterion is not None:
         measure = run_criterion(program.criterion, state)
         loss = measure(state.criterion_params, state.output)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tntjax._check import check_at_least
+from tntjax._numbers import check_at_least, check_boolean, check_number
 from tntjax._score import as_score, is_better
 from tntjax.engine import State
 from tntjax.hooks._bind import claim, put
@@ -13,9 +13,14 @@ from tntjax.hooks._score import NOTHING_YET, check_score, read_score
 
 
 def check_judging(
-    plugin: str, score: Any, patience: int, min_delta: float, every: int
-) -> tuple[int, int]:
-    """Returns `patience` and `every` as integers of Python.
+    plugin: str,
+    score: Any,
+    patience: int,
+    maximize: bool,
+    min_delta: float,
+    every: int,
+) -> tuple[int, bool, float, int]:
+    """Returns the arguments after `score` as values of Python.
 
     Raises:
       TypeError: if an argument is of the wrong kind.
@@ -24,9 +29,11 @@ def check_judging(
     check_score(plugin, score)
     patience = check_at_least(f"{plugin}: patience", patience, 1)
     every = check_at_least(f"{plugin}: every", every, 1)
+    maximize = check_boolean(f"{plugin}: maximize", maximize)
+    min_delta = check_number(f"{plugin}: min_delta", min_delta)
     if not min_delta >= 0:
         raise ValueError(f"{plugin}: min_delta must be at least 0, got {min_delta}.")
-    return patience, every
+    return patience, maximize, min_delta, every
 
 
 def claim_record(state: State, plugin: str, maximize: bool) -> State:

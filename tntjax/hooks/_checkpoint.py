@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tntjax._check import check_function, check_integer
+from tntjax._check import check_function
+from tntjax._numbers import check_at_least, check_boolean
 from tntjax._score import as_score
 from tntjax.checkpoint._folder import absolute, start_lengths
 from tntjax.checkpoint._restore import Score
@@ -79,6 +80,7 @@ def checkpoint(
     every, keep = _check_count("every", every), _check_count("keep", keep)
     if best is not None:
         check_function(best, "checkpoint needs a function State -> score, but best")
+    maximize = check_boolean("checkpoint: maximize", maximize)
     if isinstance(files, str | os.PathLike):
         raise TypeError(f"files must be a list, such as [{str(files)!r}].")
     plugin = _Checkpoint(directory, keep, best, maximize, files)
@@ -91,10 +93,7 @@ def checkpoint(
 def _check_count(name: str, number: Any) -> int | None:
     if number is None:
         return None
-    number = check_integer(number, f"checkpoint({name}=...) must be an integer")
-    if number < 1:
-        raise ValueError(f"checkpoint({name}=...) must be at least 1, got {number}.")
-    return number
+    return check_at_least(f"checkpoint({name}=...)", number, 1)
 
 
 class _Checkpoint:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from tntjax._numbers import check_boolean
 from tntjax.engine import Hooks, State
 from tntjax.hooks._best import check_judging, claim_record, judge
 from tntjax.hooks._bind import bind, claim, put
@@ -42,7 +43,7 @@ def early_stopping(
 
     Raises:
       TypeError: if `score` is not a function or, when it runs, does not return a
-        number; if `patience` or `every` is not an integer.
+        number; if another argument is of the wrong kind.
       ValueError: if a number is out of range; when it runs, if there are two, or if it
         is chained before the `validate` whose score it reads.
 
@@ -57,7 +58,10 @@ def early_stopping(
       2 False
       3 True
     """
-    patience, every = check_judging(NAME, score, patience, min_delta, every)
+    patience, maximize, min_delta, every = check_judging(
+        NAME, score, patience, maximize, min_delta, every
+    )
+    restore = check_boolean(f"{NAME}: restore", restore)
     return Hooks(
         on_start=bind(_start, maximize, restore),
         on_start_epoch=bind(_stop, patience),  # a stopped run that is resumed

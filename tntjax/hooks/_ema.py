@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from tntjax._check import check_at_least
+from tntjax._numbers import check_at_least, check_boolean, check_number
 from tntjax.engine import Hooks, State
 from tntjax.hooks._bind import bind, claim, put
 
@@ -29,7 +29,7 @@ def ema(decay: float, *, start: int = 0, debias: bool = False) -> Hooks:
       A Hooks value, to be chained with others.
 
     Raises:
-      TypeError: if `start` is not an integer.
+      TypeError: if an argument is of the wrong kind.
       ValueError: if `decay` or `start` is out of range, or, when it runs, if there are
         two.
 
@@ -41,6 +41,10 @@ def ema(decay: float, *, start: int = 0, debias: bool = False) -> Hooks:
       >>> float(tnt.hooks.ema_params(state))
       0.25
     """
+    decay, debias = (
+        check_number("ema: decay", decay),
+        check_boolean("ema: debias", debias),
+    )
     if not 0 <= decay < 1:
         raise ValueError(f"ema needs 0 <= decay < 1, got {decay}.")
     start = check_at_least("ema: start", start, 0)

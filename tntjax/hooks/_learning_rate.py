@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import jax.numpy as jnp
 
-from tntjax._check import check_integer
+from tntjax._numbers import check_integer
 from tntjax._struct import describe
 from tntjax.engine import Hooks, State
 from tntjax.engine._check import check_rate

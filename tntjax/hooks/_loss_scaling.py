@@ -1,12 +1,13 @@
 """Training in float16 without losing small gradients."""
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tntjax._check import check_at_least
+from tntjax._numbers import check_at_least, check_number
 from tntjax.engine import Hooks, State
 from tntjax.hooks._bind import bind, claim, put, skip_if
 
@@ -40,7 +41,7 @@ def loss_scaling(
       A Hooks value, to be chained with others.
 
     Raises:
-      TypeError: if `interval` is not an integer.
+      TypeError: if an argument is of the wrong kind.
       ValueError: if a number is out of range, or, when it runs, if there are two.
 
     Example:
@@ -50,17 +51,19 @@ def loss_scaling(
       >>> hooks.on_backward(state).grads["weight"].tolist()
       [2.0, 1.0]
     """
+    initial = check_number("loss_scaling: initial", initial)
+    factor = check_number("loss_scaling: factor", factor)
     if not SMALLEST <= initial <= LARGEST:
         raise ValueError(
             f"loss_scaling needs 2**-14 <= initial <= 2**24, got {initial}."
         )
-    if not factor > 1:
-        raise ValueError(f"loss_scaling needs factor > 1, got {factor}.")
+    if not 1 < factor < math.inf:
+        raise ValueError(f"loss_scaling needs a finite factor > 1, got {factor}.")
     interval = check_at_least("loss_scaling: interval", interval, 1)
     return Hooks(
-        on_start=bind(_start, float(initial)),
+        on_start=bind(_start, initial),
         on_backward_criterion=bind(_scale),
-        on_backward=bind(_unscale, float(factor), interval),
+        on_backward=bind(_unscale, factor, interval),
     )
 
 

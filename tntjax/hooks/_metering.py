@@ -49,6 +49,11 @@ def metering(meters: Mapping[str, Metered] | None = None, /, **named: Metered) -
 
     Torchnet: the hooks that each example of Torchnet has anew.
     """
+    if not isinstance(meters, Mapping | None):
+        raise TypeError(
+            "metering needs a dict {name: (meter, function)}, or names as keywords; got"
+            f" {describe(meters)}."
+        )
     entries = {**(meters or {}), **named}
     for name, entry in entries.items():
         _check(name, entry)
@@ -64,8 +69,9 @@ def metering(meters: Mapping[str, Metered] | None = None, /, **named: Metered) -
 
 
 def _check(name: str, entry: Any) -> None:
-    pair = isinstance(entry, tuple) and len(entry) == 2
-    if not (pair and isinstance(entry[0], Meter) and callable(entry[1])):
+    meter, read = entry if isinstance(entry, tuple) and len(entry) == 2 else (None, 0)
+    is_meter = isinstance(meter, Meter) and not isinstance(meter, type)
+    if not (is_meter and callable(read)):
         raise TypeError(
             f"metering({name}=...) needs (meter, function), such as"
             " (tnt.AverageValueMeter(), lambda state: state.loss); got"
@@ -104,7 +110,13 @@ def _added(meter: Any, read: Any, sample: Any) -> Any:
     if any(argument is None for argument in arguments):
         return meter
     mask = sample.get("mask") if isinstance(sample, dict) else None
-    takes_mask = "mask" in inspect.signature(meter.add).parameters
-    if mask is None or not takes_mask or not jnp.ndim(arguments[0]):
+    if mask is None or not _takes_mask(meter.add) or not jnp.ndim(arguments[0]):
         return meter.add(*arguments)
     return meter.add(*arguments, mask=mask)
+
+
+def _takes_mask(add: Callable[..., Any]) -> bool:
+    """True if a meter's `add` takes a mask, by its name or among other keywords."""
+    parameters = inspect.signature(add).parameters
+    keywords = inspect.Parameter.VAR_KEYWORD
+    return "mask" in parameters or any(p.kind is keywords for p in parameters.values())

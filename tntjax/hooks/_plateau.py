@@ -1,10 +1,12 @@
 """A learning rate that falls when nothing gets better any more."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from tntjax._numbers import check_number
 from tntjax.engine import Hooks, State
 from tntjax.hooks._best import check_judging, claim_record, judge
 from tntjax.hooks._bind import bind, put
@@ -50,7 +52,7 @@ def plateau(
 
     Raises:
       TypeError: if `score` is not a function or, when it runs, does not return a
-        number; if `patience` or `every` is not an integer.
+        number; if another argument is of the wrong kind.
       ValueError: if a number is out of range; when it runs, if there is no rate that
         can be changed, if another plugin changes it, or if it is chained before the
         `validate` whose score it reads.
@@ -67,9 +69,15 @@ def plateau(
       2 0.5
       3 0.25
     """
-    patience, every = check_judging(NAME, score, patience, min_delta, every)
+    patience, maximize, min_delta, every = check_judging(
+        NAME, score, patience, maximize, min_delta, every
+    )
+    factor = check_number("plateau: factor", factor)
     if not 0 < factor < 1:
         raise ValueError(f"plateau needs 0 < factor < 1, got {factor}.")
+    smallest = check_number("plateau: smallest", smallest)
+    if not 0 <= smallest < math.inf:
+        raise ValueError(f"plateau needs a finite smallest >= 0, got {smallest}.")
     look = bind(_look, score, factor, patience, maximize, min_delta, every, smallest)
     return Hooks(on_start=bind(_start, maximize), on_end_epoch=look)
 

@@ -4,7 +4,7 @@ import os
 
 import jax
 
-from tntjax._check import check_at_least
+from tntjax._numbers import check_at_least
 from tntjax.engine import Hooks, State
 from tntjax.engine._hooks import Scheduled, Session
 

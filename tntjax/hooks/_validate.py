@@ -3,11 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
-from tntjax._check import check_at_least
+from tntjax._check import check_optional_functions
+from tntjax._numbers import check_at_least
 from tntjax._struct import describe
 from tntjax.engine import Hooks, OptimEngine, SGDEngine, State
+from tntjax.engine._check import check_iterator, check_key
+from tntjax.engine._engine import check_running
+from tntjax.engine._names import check_names
 from tntjax.hooks._bind import bind
 from tntjax.hooks._score import claim_measured, put_measured
+
+PASSED_ON = ("key", "mesh", "shard", "data_axis", "jit", "steps_per_call")
+"""Arguments of `test` that are given where `validate` is made."""
 
 
 def validate(
@@ -39,14 +46,15 @@ def validate(
         averaged ones `tnt.hooks.ema_params`.
       every: how many epochs apart.
       name: of the score in `state.aux`.
-      **arguments: passed on to `test`, such as `mesh`.
+      **arguments: passed on to `test`: `key`, `mesh`, `shard`, `data_axis`, `jit` and
+        `steps_per_call`.
 
     Returns:
       A Hooks value, to be chained with others.
 
     Raises:
-      TypeError: if `engine` cannot test, or a number or a function is something else.
-      ValueError: if `every` is below 1, or, when it runs, if the name is taken.
+      TypeError: if an argument is of the wrong kind, or `test` has none of the name.
+      ValueError: if a number is out of range, or, when it runs, if the name is taken.
 
     Example:
       >>> import jax.numpy as jnp
@@ -67,17 +75,18 @@ def validate(
 
     Torchnet: `engine:test` in a hook `onEndEpoch`.
     """
-    if not callable(getattr(engine, "test", None)):
+    if not callable(getattr(engine, "test", None)) or isinstance(engine, type):
         raise TypeError(
             "validate needs an engine, such as tnt.SGDEngine(hooks), got"
             f" {describe(engine)}."
         )
-    for what, function in {"score": score, "report": report, "params": params}.items():
-        if function is not None and not callable(function):
-            raise TypeError(
-                f"validate needs a function for {what}, got {describe(function)}."
-            )
+    check_optional_functions("validate", score=score, report=report, params=params)
     every = check_at_least("validate: every", every, 1)
+    check_iterator(iterator)
+    own = ("score", "report", "params", "every", "name")
+    check_names("validate", arguments, [*own, *PASSED_ON])
+    check_key(arguments.get("key"))
+    check_running(**{name: arguments[name] for name in arguments if name != "key"})
 
     def test(state: State) -> State:
         if int(state.epoch) % every:

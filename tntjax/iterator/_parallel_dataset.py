@@ -8,7 +8,8 @@ from contextlib import closing
 from itertools import islice
 from typing import Any, Literal, get_args
 
-from tntjax._check import check_integer, check_optional_functions
+from tntjax._check import check_optional_functions
+from tntjax._numbers import check_integer
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Chunk, Room, Sample, is_dataset
 from tntjax.iterator._ahead import quiet_at_exit, read_ahead

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import cast
 
-from tntjax._check import check_integer
+from tntjax._numbers import check_integer
 from tntjax._struct import describe
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from tntjax._check import check_integer, check_integers, find_outside
+from tntjax._numbers import check_integer, check_integers, find_outside
 
 
 def randperm(size: int, seed: int = 0) -> Callable[[Any], Any]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from itertools import islice
 
-from tntjax._check import check_max_load
+from tntjax._numbers import check_max_load
 
 
 def load_list(path: str | os.PathLike, max_load: int | None = None) -> list[str]:

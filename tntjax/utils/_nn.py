@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tntjax._check import check_integer
+from tntjax._numbers import check_integer
 from tntjax._struct import describe
 
 Layer = Mapping[str, Any]

@@ -6,7 +6,7 @@ from typing import Any
 
 from jax.core import Tracer
 
-from tntjax._check import check_max_load
+from tntjax._numbers import check_max_load
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._columns import with_flat

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tntjax._check import check_integer
+from tntjax._numbers import check_integer
 from tntjax._struct import describe
 
 CONVENTIONS = ("standard", "torchnet")

@@ -1,0 +1,221 @@
+"""Checks of the numbers that a user passed, with errors that say what to do."""
+
+import operator
+from numbers import Real
+from typing import Any, TypeGuard
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tntjax._array import as_array
+from tntjax._struct import describe
+
+
+def check_integer(value: Any, subject: str) -> int:
+    """Converts to int; raises for anything that is not an integer, a bool included.
+
+    Args:
+      value: what should be an integer, one of NumPy or JAX included.
+      subject: the start of the error's sentence.
+
+    Returns:
+      The number, of Python's type, which does not overflow.
+
+    Raises:
+      TypeError: `"{subject}, got ..."`.
+
+    Example:
+      >>> import numpy as np
+      >>> check_integer(np.uint8(200), "BatchDataset needs an integer batch_size") * 2
+      400
+    """
+    if type(value) is int:
+        return value
+    try:
+        if not _is_bool(value):
+            return operator.index(value)
+    except TypeError:
+        pass
+    raise TypeError(f"{subject}, got {describe(value)}.")
+
+
+def check_at_least(subject: str, value: Any, least: int) -> int:
+    """Returns a number as an int, or raises an error if it is not one, or too small.
+
+    Args:
+      subject: what the number is, for the error.
+      value: what should be an integer, one of NumPy or JAX included.
+      least: the smallest that is allowed.
+
+    Returns:
+      The number, of Python's type.
+
+    Raises:
+      TypeError: if it is not an integer.
+      ValueError: if it is below `least`.
+
+    Example:
+      >>> check_at_least("max_epoch", 0, 1)
+      Traceback (most recent call last):
+      ...
+      ValueError: max_epoch must be at least 1, got 0.
+    """
+    number = check_integer(value, f"{subject} must be an integer")
+    if number < least:
+        raise ValueError(f"{subject} must be at least {least}, got {number}.")
+    return number
+
+
+def check_boolean(subject: str, value: Any) -> bool:
+    """Returns a choice as a bool, or raises a TypeError: text, say, would be true.
+
+    Args:
+      subject: what the choice is, for the error.
+      value: what should be a bool, one of NumPy or JAX included.
+
+    Returns:
+      The choice, of Python's type.
+
+    Raises:
+      TypeError: if it is something else.
+
+    Example:
+      >>> check_boolean("jit", "False")
+      Traceback (most recent call last):
+      ...
+      TypeError: jit must be True or False, got 'False'.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, np.bool_) or (_is_scalar(value) and value.dtype == bool):
+        return bool(value)
+    raise TypeError(f"{subject} must be True or False, got {describe(value)}.")
+
+
+def check_number(subject: str, value: Any) -> float:
+    """Returns a real number as a float, or raises a TypeError if it is not one.
+
+    Args:
+      subject: what the number is, for the error.
+      value: what should be a number, one of NumPy or JAX included.
+
+    Returns:
+      The number, which may be infinite or NaN.
+
+    Raises:
+      TypeError: if it is something else.
+
+    Example:
+      >>> check_number("ema: decay", "0.9")
+      Traceback (most recent call last):
+      ...
+      TypeError: ema: decay must be a number, got '0.9'.
+    """
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    if _is_scalar(value):
+        kinds = np.integer, np.floating
+        real = any(jnp.issubdtype(value.dtype, kind) for kind in kinds)
+    if not real:
+        raise TypeError(f"{subject} must be a number, got {describe(value)}.")
+    return float(value)
+
+
+def _is_scalar(value: Any) -> TypeGuard[jax.Array | np.ndarray]:
+    return isinstance(value, jax.Array | np.ndarray) and not value.shape
+
+
+def check_integers(values: Any, subject: str) -> Any:
+    """Returns an array of integers, or raises if something in it is not one.
+
+    A bool is not an integer, neither in an array of bools nor among integers, where
+    NumPy would count it as 0 or 1.
+
+    Args:
+      values: a number, an array, or nested lists of these, which may be tracers.
+      subject: the start of the error's sentence.
+
+    Returns:
+      An array of a dtype of integers: a JAX array if it was one or has one inside, else
+      NumPy's, of Python's own integers if no dtype of NumPy holds all of them.
+
+    Raises:
+      TypeError: `"{subject}, got ..."`.
+
+    Example:
+      >>> check_integers([[1, 2]], "Expected integer indices").shape
+      (1, 2)
+      >>> check_integers([1, True], "Expected integer indices")
+      Traceback (most recent call last):
+      ...
+      TypeError: Expected integer indices, got True among them.
+    """
+    listed = isinstance(values, list | tuple)
+    parts = jax.tree.leaves(values) if listed else [values]
+    plain = bool(parts) and all(
+        issubclass(kind, int | np.integer) and kind is not bool
+        for kind in set(map(type, parts))
+    )
+    try:
+        array = as_array(values)
+    except ValueError as error:  # lists of unequal lengths
+        raise TypeError(f"{subject}, got {describe(values)}.") from error
+    kind = getattr(array.dtype, "kind", "")  # which keys of JAX lack
+    if kind in ("i", "u"):
+        for part in () if plain else parts:
+            if _is_bool(part):
+                raise TypeError(f"{subject}, got {describe(part)} among them.")
+        return array
+    if not array.size and kind != "b":  # an empty list
+        return array.astype(np.intp)
+    if plain and kind in ("f", "O"):  # too large, or signed and unsigned of 64 bits
+        return np.array(list(map(int, parts)), object).reshape(array.shape)
+    raise TypeError(f"{subject}, got {describe(array)}.")
+
+
+def _is_bool(value: Any) -> bool:
+    """True if a value is a bool, or an array of them, of whatever library."""
+    array = value if isinstance(value, jax.Array) else np.asarray(value)
+    return array.dtype == bool
+
+
+def find_outside(indices: Any, length: int) -> int | None:
+    """Finds an index that is negative or not below a length.
+
+    Args:
+      indices: an array of integers, not traced.
+      length: the first number that is too large.
+
+    Returns:
+      The least index if it is negative, else the largest if it is too large, else None.
+
+    Example:
+      >>> find_outside(np.array([0, 3, 5]), 5)
+      5
+    """
+    if indices.size == 0:
+        return None
+    least, most = int(indices.min()), int(indices.max())
+    if least < 0:
+        return least
+    return most if most >= length else None
+
+
+def check_max_load(max_load: Any, name: str) -> None:
+    """Checks how many samples to load at most.
+
+    Args:
+      max_load: a positive integer, or None for all.
+      name: whose argument it is, for the error.
+
+    Raises:
+      TypeError: if it is something else.
+      ValueError: if it is below 1.
+
+    Example:
+      >>> check_max_load(3, "load_list")
+    """
+    if max_load is None:
+        return
+    if check_integer(max_load, f"{name} needs an integer max_load or None") < 1:
+        raise ValueError(f"{name} needs max_load >= 1 or None, got {max_load}.")
