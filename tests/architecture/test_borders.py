@@ -9,7 +9,7 @@ import pytest
 from tests.architecture._source import MODULES, PARTS, Module, require_none
 
 VALUES = {"_types", "_struct", "_array", "_plain"}
-CHECKS = {"_check", "_dtype", "_score"}
+CHECKS = {"_check", "_numbers", "_dtype", "_score"}
 GROUND = VALUES | CHECKS | {"utils"}
 LEAVES = {"transform", "meter", "log"}
 DOMAIN = GROUND | {"transform", "meter", "dataset"}
@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "_array": set(),
     "_plain": set(),
     "_check": VALUES,
+    "_numbers": VALUES,
     "_dtype": VALUES,
     "_score": VALUES,
     "utils": GROUND,

@@ -287,3 +287,19 @@ def test_no_message_advises_to_delete(save):
         tnt.checkpoint.restore(folder, TREE)
     assert "delete" not in str(caught.value)
     assert "It was left as it is. To go on from the one before" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({"like": tnt.State()}, TypeError, "like must be a dict of fields .*got State"),
+        ({"like": None}, TypeError, "such as {'params': params}, got None"),
+        ({"like": [1]}, TypeError, r"got \[1\]"),
+        ({"step": "a"}, TypeError, "restore: step must be an integer, got 'a'"),
+        ({"step": -1}, ValueError, "restore: step must be at least 0, got -1"),
+        ({"skip_broken": "no"}, TypeError, "skip_broken must be True or False, got"),
+    ],
+)
+def test_bad_arguments(tmp_path, given, error, words):
+    with pytest.raises(error, match=words):
+        tnt.checkpoint.restore(tmp_path, **{"like": {}, **given})

@@ -248,3 +248,17 @@ def test_jit_is_true_or_false(problem, jit):
     job = {name: problem.job()[name] for name in ("network", "iterator", "params")}
     with pytest.raises(TypeError, match="jit must be True or False, got"):
         tnt.SGDEngine().test(**job, jit=jit)
+
+
+@pytest.mark.parametrize("jit", [True, False])
+@pytest.mark.parametrize("value", ["a", None, [1.0]])
+def test_what_is_no_number_in_aux_names_the_hook(problem, value, jit):
+    hooks = tnt.Hooks(on_update=lambda s: s.replace(aux={"n": value}))
+    with pytest.raises(TypeError, match="of on_update changed aux"):
+        train(problem, START, hooks, jit=jit)
+
+
+def test_a_key_is_not_replaced_by_a_number(problem):
+    hooks = tnt.Hooks(on_update=lambda s: s.replace(key=3))
+    with pytest.raises(TypeError, match="of on_update changed key"):
+        train(problem, hooks)

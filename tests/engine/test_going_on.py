@@ -214,3 +214,57 @@ def test_what_does_not_go_together(problem, engine, given, error, words):
     state = tnt.State(params=problem.params, lr=0.1)
     with pytest.raises(error, match=words):
         engine().train(**{**job, "state": state, **given})
+
+
+def test_what_a_test_returned_is_not_to_go_on_from(problem):
+    job = problem.job()
+    del job["lr"], job["max_epoch"]
+    state = tnt.SGDEngine().test(**job)
+    del job["params"]
+    for engine, own in (tnt.SGDEngine(), {}), (tnt.OptimEngine(), {"optimizer": ADAM}):
+        with pytest.raises(ValueError, match="this one is what test returned, .*anew"):
+            engine.train(**job, **own, state=state)
+
+
+# ---- a function that says what to go on with ----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("saved", "error", "words"),
+    [
+        (3, TypeError, "resume returned 3. It returns None, to start, or a dict"),
+        (tnt.State(), TypeError, "resume returned State"),
+        ({"parms": 1}, TypeError, "the field 'parms'"),
+        ({"params": {"weight": jnp.ones(2)}}, TypeError, "resume changed params,"),
+        ({"params": "a"}, TypeError, "resume changed params,"),
+        ({"lr": "a"}, TypeError, "resume changed lr, .*\n.*\n  after:  'a'"),
+        ({"lr": np.ones(2)}, TypeError, "resume changed lr,"),
+        ({"aux": {"new": 1}}, TypeError, "resume changed aux,"),
+        ({"key": 3}, TypeError, "resume changed key,"),
+        ({"t": -3}, ValueError, "resume: t must be at least 0, got -3"),
+        ({"epoch": 1.5}, TypeError, "resume: epoch must be an integer, got 1.5"),
+        ({"stop": "no"}, TypeError, "resume: stop must be True or False, got 'no'"),
+    ],
+)
+def test_what_resume_returns_is_checked(problem, saved, error, words):
+    with pytest.raises(error, match=words):
+        tnt.SGDEngine().train(**problem.job(resume=lambda like: saved))
+
+
+def test_an_error_in_resume_says_so(problem):
+    with pytest.raises(KeyError) as caught:
+        tnt.SGDEngine().train(**problem.job(resume=lambda like: like["weights"]))
+    assert "This happened in resume." in caught.value.__notes__
+
+
+def test_resume_may_return_some_fields(problem):
+    """What it leaves out is as at the start."""
+    params = jax.tree.map(lambda leaf: leaf + 1, problem.params)
+    some = tnt.SGDEngine().train(**problem.job(resume=lambda like: {"params": params}))
+    expected = tnt.SGDEngine().train(**problem.job(params=params))
+    for saved in ({}, None):
+        tnt.SGDEngine().train(**problem.job(resume=lambda like, s=saved: s))
+    jax.tree.map(np.testing.assert_array_equal, some.params, expected.params)
+    later = {"epoch": np.int64(1), "t": 7, "lr": 0.5}
+    state = tnt.SGDEngine().train(**problem.job(resume=lambda like: later))
+    assert (state.epoch, state.t, state.lr) == (2, 14, 0.5)

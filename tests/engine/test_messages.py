@@ -10,8 +10,8 @@ import optax
 import pytest
 
 import tntjax as tnt
-from tntjax.engine._check import _takes
 from tntjax.engine._hooks import STEP_EVENTS
+from tntjax.network._check import _takes
 
 
 def module(package, name="Module"):

@@ -4,14 +4,16 @@ import functools
 import math
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from tntjax._numbers import check_at_least, check_boolean
 from tntjax._score import is_better
+from tntjax._struct import describe
 from tntjax.checkpoint._folder import Entry, absolute, entries, steps
 from tntjax.checkpoint._leaves import (
     Kind,
@@ -42,7 +44,7 @@ class Score(NamedTuple):
 
 def restore(
     directory: str | os.PathLike,
-    like: dict[str, Any],
+    like: Mapping[str, Any],
     *,
     step: int | None = None,
     skip_broken: bool = False,
@@ -66,6 +68,7 @@ def restore(
       The fields, or None if there is no checkpoint and no `step` was asked for.
 
     Raises:
+      TypeError: if an argument is of the wrong kind.
       ValueError: if a checkpoint cannot be read, or is of something else; which leaves
         differ is said, and how.
       ImportError: if there is one to read and Orbax is not installed.
@@ -74,14 +77,21 @@ def restore(
       >>> restore("a folder that is not there yet", {"params": np.zeros(3)}) is None
       True
     """
+    if not isinstance(like, Mapping):
+        raise TypeError(
+            "like must be a dict of fields of the State, such as {'params': params},"
+            f" got {describe(like)}."
+        )
     found = entries(directory)
     if step is not None:
+        step = check_at_least("restore: step", step, 0)
         found = [entry for entry in found if entry.t == step]
         if not found:
             raise ValueError(
                 f"{directory} has no checkpoint after {step} updates, but after"
                 f" {steps(directory)}."
             )
+    skip_broken = check_boolean("restore: skip_broken", skip_broken)
     broken = None
     for entry in reversed(found):
         try:
@@ -165,14 +175,14 @@ def best_of(scored: list[tuple[Entry, Score | None]]) -> list[Entry]:
     return found
 
 
-def _restore(path: Path, like: dict[str, Any]) -> dict[str, Any]:
+def _restore(path: Path, like: Mapping[str, Any]) -> dict[str, Any]:
     notes = read_notes(path)
     saved = {
         name: Kind(dtype, tuple(shape))
         for name, (field, dtype, shape) in notes["leaves"].items()
         if field in like
     }
-    wanted = {name: kind_of(leaf) for name, leaf in named_leaves(like).items()}
+    wanted = {name: kind_of(leaf) for name, leaf in named_leaves(dict(like)).items()}
     if differences := describe_differences(saved, wanted, path):
         numbers = {
             field: tree
@@ -184,9 +194,9 @@ def _restore(path: Path, like: dict[str, Any]) -> dict[str, Any]:
     return _read_like(path, notes, like)
 
 
-def _read_like(path: Path, notes: Any, like: dict[str, Any]) -> dict[str, Any]:
+def _read_like(path: Path, notes: Any, like: Mapping[str, Any]) -> dict[str, Any]:
     """Reads fields that are as they were saved."""
-    leaves = named_leaves(like)
+    leaves = named_leaves(dict(like))
     numbers = {name: str(k) for k, name in enumerate(notes["leaves"])}
     filled = {n: leaf for n, leaf in leaves.items() if math.prod(np.shape(leaf))}
     arrays = read_arrays(path, {numbers[n]: leaf for n, leaf in filled.items()})

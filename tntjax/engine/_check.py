@@ -1,6 +1,5 @@
 """Checks of what an engine is given, with errors that say what to write."""
 
-import inspect
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -14,28 +13,7 @@ from tntjax._numbers import check_at_least, check_boolean
 from tntjax._struct import describe
 from tntjax._types import SampleIterator
 from tntjax.engine._hooks import Hooks
-from tntjax.network import Stateful
-from tntjax.network._flags import check_flags
-
-ADAPTERS = {
-    ("flax.nnx", "Module"): "nnx",
-    ("flax.nnx", "GraphDef"): "nnx",
-    ("flax.linen", "Module"): "linen",
-    ("equinox", "Module"): "equinox",
-    ("haiku", "Transformed"): "haiku",
-    ("haiku", "TransformedWithState"): "haiku",
-}
-"""By package and name of a class, the function of tnt.network that adapts it."""
-
-ADAPT = {
-    "nnx": "tnt.network.nnx(model)",
-    "linen": "tnt.network.linen(model, variables)",
-    "equinox": "tnt.network.equinox(model)",
-    "haiku": "tnt.network.haiku(transformed, params)",
-}
-
-NOT_TOLD = """A plain function is not told. Make it a tnt.network.Stateful, which is \
-passed `training`, or fix the argument with functools.partial(network, {name}=...)."""
+from tntjax.network._check import explain_adapting, find_adapter
 
 WIDE = {"int64": np.int32, "uint64": np.uint32}
 """Integers of 64 bits, and what JAX makes of them unless it is told not to."""
@@ -65,43 +43,6 @@ def check_hooks(engine: str, hooks: Any) -> None:
     if isinstance(hooks, dict):
         advice = "Make one of a dict of functions: tnt.Hooks(**hooks)."
     raise TypeError(f"{engine} needs Hooks, got {describe(hooks)}. {advice}")
-
-
-def check_network(network: Any) -> None:
-    """Raises a TypeError if an engine cannot call it."""
-    if not isinstance(network, Stateful):
-        adapter = find_adapter(network)
-        # A module of equinox may be a function of two arguments.
-        own = adapter == "equinox" and _takes(network, 2)
-        if adapter is not None and not own:
-            raise TypeError(
-                f"network is a module, {describe(network)}. Adapt it: train("
-                f"**{ADAPT[adapter]}._asdict(), ...)."
-            )
-        if not callable(network):
-            raise TypeError(
-                "network must be a function (params, input) -> output, or a"
-                f" tnt.network.Stateful; got {describe(network)}."
-            )
-        check_flags("network", network, NOT_TOLD, given=2)
-
-
-def find_adapter(value: Any) -> str | None:
-    """Returns which function of tnt.network adapts a module, None if none does."""
-    for cls in type(value).__mro__:
-        for (package, name), adapter in ADAPTERS.items():
-            if cls.__name__ == name and f"{cls.__module__}.".startswith(f"{package}."):
-                return adapter
-    return None
-
-
-def _takes(function: Any, number: int) -> bool:
-    """True if a function can be called with so many arguments, as far as is known."""
-    try:
-        inspect.signature(function).bind(*range(number))
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def check_function(name: str, function: Any) -> None:
@@ -139,7 +80,7 @@ def check_params(name: str, params: Any) -> None:
     if adapter is not None and not whole:
         raise TypeError(
             f"{name} is a module, {describe(params)}, but must be a pytree of float"
-            f" arrays. Adapt it: train(**{ADAPT[adapter]}._asdict(), ...)."
+            f" arrays. {explain_adapting(adapter)}"
         )
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         where = f"{name}{jax.tree_util.keystr(path)}"

@@ -17,7 +17,6 @@ from tntjax.engine._check import (
     check_function,
     check_iterator,
     check_key,
-    check_network,
 )
 from tntjax.engine._epoch import Load, Run
 from tntjax.engine._hooks import Hooks
@@ -29,6 +28,7 @@ from tntjax.engine._rescue import explain_transfers
 from tntjax.engine._start import Start, fields_of_arguments, fields_of_state
 from tntjax.engine._state import State
 from tntjax.network import Stateful
+from tntjax.network._check import check_network
 
 Given = ParamSpec("Given")
 

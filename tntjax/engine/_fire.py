@@ -1,25 +1,25 @@
 """Runs hooks and checks the State that they return."""
 
 import operator
-from typing import Any, NoReturn
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from tntjax._numbers import check_at_least
-from tntjax._struct import describe, shorten
+from tntjax._struct import describe
 from tntjax._types import Hook
-from tntjax.engine._carry import drop_weak_type
 from tntjax.engine._check import (
     check_function,
     check_iterator,
-    check_network,
     check_values,
 )
 from tntjax.engine._explain_error import explain_error
 from tntjax.engine._hooks import Hooks
+from tntjax.engine._match import difference_of, match_carried, name_in_code
 from tntjax.engine._state import CARRIED, COUNTERS, HOST_ONLY, STEP_ONLY, Seconds, State
+from tntjax.network._check import check_network
 
 NOT_A_STATE = """the hook {hook} of {event} returned {came} and not a State.
 
@@ -42,12 +42,6 @@ carried from step to step and must keep its structure, shape and dtype.
         return state.replace({root}={{"new": jnp.zeros(...)}})
 
     hooks = Hooks(on_start=start, {event}={code})   # and cast: value.astype(old.dtype)
-"""
-
-CHANGED_BY = """{hook} changed {field}, which is carried from step to step and must \
-keep its structure, shape and dtype.
-  before: {before}
-  after:  {after}{difference}
 """
 
 CHANGED_IN_EPOCH = """the hook {hook} of {event} changed state.{field}. {advice} It \
@@ -171,15 +165,9 @@ def fire(hooks: Hooks, event: str, state: State) -> State:
 def _state(hook: Hook, event: str, returned: Any) -> State:
     if isinstance(returned, State):
         return returned
-    words = {"hook": describe(hook), "code": _name_in_code(describe(hook))}
+    words = {"hook": describe(hook), "code": name_in_code(describe(hook))}
     came = describe(returned)
     raise TypeError(NOT_A_STATE.format(**words, event=event, came=came))
-
-
-def _name_in_code(name: str) -> str:
-    """Returns a name that stands for a hook in an example; a lambda has none."""
-    last = name.rpartition(".")[2]
-    return last if last.isidentifier() else "hook"
 
 
 def _check_hook(hook: Hook, event: str, old: State, new: State) -> State:
@@ -194,12 +182,12 @@ def _check_hook(hook: Hook, event: str, old: State, new: State) -> State:
     changes = {}
     for field in CARRIED:
         before, after = getattr(old, field), getattr(new, field)
-        changes[field] = _match_carry(CHANGED_CARRY, name, event, field, before, after)
+        changes[field] = match_carried(CHANGED_CARRY, name, event, field, before, after)
     for field in GRADIENTS:
         before, after = getattr(old, field), getattr(new, field)
         if _find_shapes(before) != _find_shapes(after):
             words = {"before": describe(before), "after": describe(after)}
-            words["difference"] = _difference(before, after)
+            words["difference"] = difference_of(before, after)
             raise TypeError(
                 CHANGED_GRADS.format(hook=name, event=event, field=field, **words)
             )
@@ -215,66 +203,3 @@ def is_unchanged(before: Any, after: Any) -> bool:
     """True if the leaves of two trees are the same objects, at the same places."""
     one, other = jax.tree.flatten(before), jax.tree.flatten(after)
     return one[1] == other[1] and all(map(operator.is_, one[0], other[0]))
-
-
-def check_carried(what: str, field: str, old: State, new: State) -> State:
-    """Checks a carried field that the network or the optimizer computed anew.
-
-    Raises:
-      TypeError: if its structure, shapes or dtypes have changed.
-    """
-    before, after = getattr(old, field), getattr(new, field)
-    leaves = _match_carry(CHANGED_BY, what, "", field, before, after)
-    return new.replace(**{field: leaves})
-
-
-def _match_carry(
-    message: str, who: str, event: str, field: str, before: Any, after: Any
-) -> Any:
-    """Returns `after` with strong leaves, or raises if it is not like `before`."""
-
-    def fail(where: str, a: Any, b: Any) -> NoReturn:
-        words = {"hook": who, "event": event, "root": field, "field": where}
-        words |= {
-            "code": _name_in_code(who),
-            "before": describe(a),
-            "after": describe(b),
-        }
-        raise TypeError(message.format(**words, difference=_difference(a, b)))
-
-    before_leaves, before_tree = jax.tree_util.tree_flatten_with_path(before)
-    after_leaves, after_tree = jax.tree.flatten(after)
-    if before_tree != after_tree:
-        fail(field, before, after)
-    leaves = []
-    for (path, a), b in zip(before_leaves, after_leaves, strict=True):
-        leaf = _cast_like(a, b)
-        if leaf is None:
-            fail(field + jax.tree_util.keystr(path), a, b)
-        leaves.append(leaf)
-    return after_tree.unflatten(leaves)
-
-
-def _difference(before: Any, after: Any) -> str:
-    """Lines that name what one of two trees lacks, which may be too large to show."""
-    one, other = (
-        [jax.tree_util.keystr(path) for path, _ in paths]
-        for paths in map(jax.tree_util.tree_leaves_with_path, (before, after))
-    )
-    lines = ""
-    for what, paths, there in (("lost", one, set(other)), ("new", other, set(one))):
-        if names := [name for name in paths if name not in there]:
-            lines += f"\n  {what + ':':7} {shorten(', '.join(names), 200)}"
-    return lines
-
-
-def _cast_like(before: Any, after: Any) -> Any:
-    """Returns `after` with the dtype of `before`, or None if it has another kind."""
-    if jnp.shape(after) != jnp.shape(before):
-        return None
-    if getattr(after, "dtype", None) == before.dtype:
-        return drop_weak_type(after)
-    weak = getattr(after, "weak_type", not hasattr(after, "dtype"))
-    if weak and jnp.result_type(before, after) == before.dtype:
-        return jnp.asarray(after, before.dtype)
-    return None

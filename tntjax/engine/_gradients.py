@@ -12,8 +12,9 @@ from jax.core import Tracer
 
 from tntjax._struct import describe
 from tntjax._types import Sample
-from tntjax.engine._fire import check_carried, fire, is_unchanged
+from tntjax.engine._fire import fire, is_unchanged
 from tntjax.engine._hooks import Hooks
+from tntjax.engine._match import check_carried
 from tntjax.engine._rows import (
     check_mask,
     count_examples,

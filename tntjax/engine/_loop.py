@@ -9,6 +9,7 @@ from tntjax.engine._carry import as_plain, as_restored, read_saved
 from tntjax.engine._epoch import Epoch, Load, Run
 from tntjax.engine._fire import fire_on_host
 from tntjax.engine._hooks import Source
+from tntjax.engine._match import check_saved
 from tntjax.engine._mesh import on_mesh
 from tntjax.engine._rescue import attach_state, note_others, read_whole
 from tntjax.engine._state import COUNTERS, LIGHT, State
@@ -169,6 +170,7 @@ class Training:
         What `on_start` does not make, `on_start_epoch` may: then that is run to find
         out, and its State is dropped, as what was saved comes before it.
         """
+        load = functools.partial(_load, load) if self._run.load else load
         try:
             return load(read_saved(self._state))
         except ValueError as error:  # which may tell the numbers that it could read
@@ -206,6 +208,16 @@ class Training:
                 self._run.saves.run(state)
             except Exception as second:
                 note_others(error, "Saving", [second])
+
+
+def _load(load: Load, like: dict[str, Any]) -> dict[str, Any] | None:
+    """Returns all fields to go on with; a user's function may return some."""
+    try:
+        saved = load(like)
+    except Exception as error:
+        error.add_note("This happened in resume.")
+        raise
+    return None if saved is None else check_saved(saved, like)
 
 
 def _fill_state(state: State, saved: dict[str, Any]) -> State:

@@ -93,12 +93,15 @@ class OptimEngine:
           data_axis: the axis of the mesh over which batches are divided.
           resume: a folder in which `tnt.hooks.checkpoint` saves; goes on from the last
             State in there, or starts if there is none. What was saved counts, and not
-            `params`, `lr` and `key`. Or a function from the fields as they are at the
-            start to those to go on with; see `tnt.checkpoint.restore`.
+            `params`, `lr` and `key`. Or a function from a dict of the fields as they
+            are at the start to one of some to go on with, or None to start; see
+            `tnt.checkpoint.restore`.
           state: a State to go on from, such as what `train` returned or `error.state`:
             with its parameters, optimizer, counters, meters, `aux` and key, bit for bit
             as if the run had not ended. `stop` is reset; `max_epoch` and `max_steps`
-            count from the very start. `on_start` runs, as with `resume`.
+            count from the very start. `on_start` runs, as with `resume`. An epoch goes
+            on behind as many batches as were used of it, so the iterator must give the
+            same ones.
           jit: True to compile; False to run the same step by step in Python.
           steps_per_call: most steps in one compiled call, or `"auto"`.
 

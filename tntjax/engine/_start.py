@@ -21,7 +21,9 @@ change one write state=state.replace({field}=...). To start anew from trained \
 parameters leave out state= and write params=state.params."""
 
 NOT_A_START = """state= needs a whole State of a training run, such as what train \
-returned or an error's attribute `state`; this one has {lacks}. {advice}"""
+returned or an error's attribute `state`; this one {lacks}. {advice}"""
+
+ANEW = "To start anew from its parameters write params=state.params."
 
 
 def fields_of_arguments(start: Start, given: dict[str, Any]) -> dict[str, Any]:
@@ -49,12 +51,14 @@ def fields_of_state(
     carried = {name: getattr(previous, name) for name in CARRIED}
     check_concrete(**carried)
     check_values("train(state=...)", State(), previous)
+    if not previous.training:
+        lacks = "is what test returned, whose parameters are those that it was given"
+        raise ValueError(NOT_A_START.format(lacks=lacks, advice=ANEW))
     if previous.params is None:
         advice = "What a watch sees lacks the large parts; every(n, hook) sees all."
-        raise ValueError(NOT_A_START.format(lacks="no params", advice=advice))
+        raise ValueError(NOT_A_START.format(lacks="has no params", advice=advice))
     if lacks := _find_lack(previous, None if "lr" in given else start):
-        advice = "Go on with the same engine and optimizer, or start anew:"
-        advice = f"{advice} params=state.params."
+        advice = f"Go on with the same engine and optimizer. {ANEW}"
         raise ValueError(NOT_A_START.format(lacks=lacks, advice=advice))
     return carried
 
@@ -63,7 +67,7 @@ def _find_lack(previous: State, start: Start | None) -> str:
     """Finds why a State is another optimizer's; `start` is None for SGDEngine."""
     if start is None:
         wrong = previous.lr is None or previous.opt_state is not None
-        return "an opt_state and no lr, as OptimEngine leaves it" if wrong else ""
+        return "has an opt_state and no lr, as OptimEngine leaves it" if wrong else ""
     wanted = jax.eval_shape(start, previous.params, previous.criterion_params)
 
     def kinds(tree: Any) -> list[tuple]:
@@ -76,4 +80,4 @@ def _find_lack(previous: State, start: Start | None) -> str:
     )
     if same and kinds(wanted) == kinds(previous.opt_state):
         return ""
-    return f"the opt_state of another optimizer: {describe(previous.opt_state)}"
+    return f"has the opt_state of another optimizer: {describe(previous.opt_state)}"

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from tntjax._struct import describe
 from tntjax._types import Sample
-from tntjax.engine._fire import check_carried, fire
+from tntjax.engine._fire import fire
 from tntjax.engine._gradients import (
     differentiate_batch,
     differentiate_pieces,
@@ -19,6 +19,7 @@ from tntjax.engine._gradients import (
     split_key,
 )
 from tntjax.engine._hooks import HOST_EVENTS, Hooks
+from tntjax.engine._match import check_carried
 from tntjax.engine._rows import check_batch, check_mask, count_examples, fill_hidden
 from tntjax.engine._snapshot import take_snapshot
 from tntjax.engine._state import HEAVY, State, drop_step_fields

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from tntjax.network._adapted import Adapted, library
+from tntjax.network._check import check_module
 from tntjax.network._flags import flag_values, training_flags
 from tntjax.network._stateful import Stateful
 
@@ -34,7 +35,8 @@ def equinox(
 
     Raises:
       ImportError: if equinox is not installed.
-      TypeError: if the module has an argument that seems to be meant, but is not known.
+      TypeError: if it is no module, or has an argument that seems to be meant, but is
+        not known.
 
     Example:
       >>> import equinox as eqx
@@ -47,6 +49,7 @@ def equinox(
       0.0
     """
     eqx = library("equinox", "equinox", "equinox")
+    check_module("equinox", model, eqx.Module)
     params, rest = eqx.partition(model, eqx.is_inexact_array)
     arrays, static = eqx.partition(rest, eqx.is_array)
     call, given = type(model).__call__, 2 if state is None else 3

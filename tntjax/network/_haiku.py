@@ -1,12 +1,14 @@
 """Functions that haiku transformed."""
 
 import dataclasses
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 
 from tntjax.network._adapted import Adapted, library
+from tntjax.network._check import check_module
 from tntjax.network._flags import flag_values, training_flags
 from tntjax.network._stateful import Stateful
 
@@ -37,7 +39,8 @@ def haiku(
 
     Raises:
       ImportError: if haiku is not installed.
-      TypeError: if there is a state without `hk.transform_with_state`, or none with it;
+      TypeError: if neither of these returned it, as `hk.multi_transform` does not;
+        if there is a state without `hk.transform_with_state`, or none with it;
         if the function has an argument that seems to be meant, but is not known.
 
     Example:
@@ -50,17 +53,19 @@ def haiku(
       (3, 2)
     """
     hk = library("haiku", "haiku", "haiku")
+    check_module("haiku", transformed, hk.Transformed, hk.TransformedWithState)
     stateful = isinstance(transformed, hk.TransformedWithState)
     if stateful != (state is not None):
         raise TypeError(
             "tnt.network.haiku needs the state that hk.transform_with_state's init"
             " returned, and none with hk.transform: (transformed, *init(key, input))."
         )
-    given = 4 if stateful else 3
-    flags = training_flags(
-        "tnt.network.haiku", transformed.apply, training, given=given
-    )
-    return Adapted(Stateful(Haiku(transformed.apply, stateful, flags)), params, state)
+    apply, before = transformed.apply, 2 if stateful else 1
+    random = list(inspect.signature(apply).parameters)[before : before + 1] == ["rng"]
+    given = before + random + 1
+    flags = training_flags("tnt.network.haiku", apply, training, given=given)
+    network = Stateful(Haiku(apply, stateful, random, flags))
+    return Adapted(network, params, state)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,11 +75,13 @@ class Haiku:
     Args:
       function: its `apply`.
       stateful: whether that takes and returns a state.
+      random: whether it takes a key, as without `hk.without_apply_rng`.
       flags: which keywords say whether it is in training.
     """
 
     function: Any
     stateful: bool
+    random: bool
     flags: tuple[str, ...]
 
     def __call__(
@@ -88,6 +95,7 @@ class Haiku:
     ) -> tuple[Any, Any]:
         """Returns the output and the new model state."""
         flags = flag_values(self.flags, training)
+        given = (key, input) if self.random else (input,)
         if self.stateful:
-            return self.function(params, model_state, key, input, **flags)
-        return self.function(params, key, input, **flags), model_state
+            return self.function(params, model_state, *given, **flags)
+        return self.function(params, *given, **flags), model_state

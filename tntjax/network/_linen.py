@@ -1,14 +1,22 @@
 """Modules of flax.linen."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 
+from tntjax._struct import describe
 from tntjax.network._adapted import Adapted, library
+from tntjax.network._check import check_module
 from tntjax.network._flags import flag_values, training_flags
 from tntjax.network._stateful import Stateful
+
+GROWN = """the module changed the structure of its collection {name!r}, as `sow` does \
+that adds a value in each call. Leave the collection out, so that nothing is sown: \
+tnt.network.linen(module, {{k: v for k, v in variables.items() if k != {name!r}}}); or \
+keep the last one: self.sow(..., init_fn=lambda: 0.0, reduce_fn=lambda _, new: new)."""
 
 
 def linen(
@@ -37,7 +45,8 @@ def linen(
 
     Raises:
       ImportError: if flax is not installed.
-      TypeError: if the module has an argument that seems to be meant, but is not known.
+      TypeError: if it is no module, or `variables` are not all that `init` returned; if
+        the module has an argument that seems to be meant, but is not known.
 
     Example:
       >>> import flax.linen as nn
@@ -48,7 +57,8 @@ def linen(
       >>> params["kernel"].shape, model_state
       ((3, 2), {})
     """
-    library("flax.linen", "linen", "flax")
+    check_module("linen", module, library("flax.linen", "linen", "flax").Module)
+    _check_variables(variables)
     frozen = library("flax.core", "linen", "flax")
     model_state = dict(frozen.unfreeze(variables))
     params = model_state.pop("params", {})
@@ -79,10 +89,33 @@ class Linen:
         training: bool,
     ) -> tuple[Any, Any]:
         """Returns the output and the new model state."""
-        return self.module.apply(
+        output, after = self.module.apply(
             {"params": params, **model_state},
             input,
             **flag_values(self.flags, training),
             rngs={"params": key},  # from which flax makes all streams
             mutable=list(model_state),
         )
+        for name, before in model_state.items():
+            if jax.tree.structure(after[name]) != jax.tree.structure(before):
+                raise TypeError(GROWN.format(name=name))
+        return output, after
+
+
+def _check_variables(variables: Any) -> None:
+    """Raises a TypeError if something is not a dict of collections."""
+    collections = isinstance(variables, Mapping)
+    for name, collection in variables.items() if collections else ():
+        collections &= isinstance(name, str) and isinstance(collection, Mapping)
+    if collections and ("params" in variables or not _names_modules(variables)):
+        return
+    raise TypeError(
+        "tnt.network.linen needs all that module.init returned, a dict of collections"
+        f" such as 'params' and 'batch_stats'; got {describe(variables)}. Of parameters"
+        " alone make one: {'params': params}."
+    )
+
+
+def _names_modules(variables: Mapping[str, Any]) -> bool:
+    """True if a key is a name that flax gives to a module, such as Dense_0."""
+    return any(re.fullmatch(r"[A-Z]\w*_\d+", name) for name in variables)

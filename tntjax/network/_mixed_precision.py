@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tntjax._types import Network
+from tntjax.network._check import check_network
 from tntjax.network._stateful import Stateful, forward
 
 
@@ -29,7 +30,7 @@ def mixed_precision(
       A network that takes the same parameters and model state.
 
     Raises:
-      TypeError: if `compute` is not a floating-point dtype.
+      TypeError: if it is no network, or `compute` is not a floating-point dtype.
 
     Example:
       >>> network = mixed_precision(lambda params, input: params * input)
@@ -39,7 +40,8 @@ def mixed_precision(
 
     Torchnet: has one type for all, that of the network.
     """
-    if not jnp.issubdtype(compute, jnp.floating):
+    check_network(network)
+    if compute is None or not jnp.issubdtype(compute, jnp.floating):
         raise TypeError(f"compute must be a floating-point dtype, got {compute!r}.")
     return Stateful(MixedPrecision(network, jnp.dtype(compute)))
 

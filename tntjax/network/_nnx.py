@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from tntjax.network._adapted import Adapted, library
+from tntjax.network._check import check_module
 from tntjax.network._flags import flag_values, training_flags
 from tntjax.network._stateful import Stateful
 
@@ -31,7 +32,8 @@ def nnx(model: Any, *, training: str | Sequence[str] | None = None) -> Adapted:
 
     Raises:
       ImportError: if flax is not installed.
-      TypeError: if the module has an argument that seems to be meant, but is not known.
+      TypeError: if it is no module, or has an argument that seems to be meant, but is
+        not known.
 
     Example:
       >>> from flax.nnx import Linear, Rngs, update
@@ -44,6 +46,7 @@ def nnx(model: Any, *, training: str | Sequence[str] | None = None) -> Adapted:
       0.0
     """
     flax = library("flax.nnx", "nnx", "flax")
+    check_module("nnx", model, flax.Module)
     graph, params, model_state = flax.split(model, flax.Param, ...)
     call = type(model).__call__
     flags = training_flags("tnt.network.nnx", call, training, given=2, optional=True)

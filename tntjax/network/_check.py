@@ -1,0 +1,97 @@
+"""Checks of networks, with errors that say how a module is adapted."""
+
+import inspect
+from typing import Any
+
+from tntjax._struct import describe
+from tntjax.network._adapted import Adapted
+from tntjax.network._flags import check_flags
+from tntjax.network._stateful import Stateful
+
+ADAPTERS = {
+    ("flax.nnx", "Module"): "nnx",
+    ("flax.nnx", "GraphDef"): "nnx",
+    ("flax.linen", "Module"): "linen",
+    ("equinox", "Module"): "equinox",
+    ("haiku", "Transformed"): "haiku",
+    ("haiku", "TransformedWithState"): "haiku",
+}
+"""By package and name of a class, the function of tnt.network that adapts it."""
+
+ADAPT = {
+    "nnx": "tnt.network.nnx(model)",
+    "linen": "tnt.network.linen(model, variables)",
+    "equinox": "tnt.network.equinox(model)",
+    "haiku": "tnt.network.haiku(transformed, params)",
+}
+
+NOT_TOLD = """A plain function is not told. Make it a tnt.network.Stateful, which is \
+passed `training`, or fix the argument with functools.partial(network, {name}=...)."""
+
+TAKEN_APART = """Take it apart: network, params, model_state = adapted; or write \
+train(**adapted._asdict(), ...)."""
+
+
+def check_network(network: Any) -> None:
+    """Raises a TypeError if something cannot be called as a network."""
+    if not isinstance(network, Stateful):
+        adapter = find_adapter(network)
+        # A module of equinox may be a function of two arguments.
+        own = adapter == "equinox" and _takes(network, 2)
+        if adapter is not None and not own:
+            raise TypeError(
+                f"network is a module, {describe(network)}. {explain_adapting(adapter)}"
+            )
+        if isinstance(network, Adapted):
+            raise TypeError(f"network is {describe(network)}. {TAKEN_APART}")
+        if not callable(network):
+            raise TypeError(
+                "network must be a function (params, input) -> output, or a"
+                f" tnt.network.Stateful; got {describe(network)}."
+            )
+        check_flags("network", network, NOT_TOLD, given=2)
+
+
+def find_adapter(value: Any) -> str | None:
+    """Returns which function of tnt.network adapts a module, None if none does."""
+    for cls in type(value).__mro__:
+        for (package, name), adapter in ADAPTERS.items():
+            if cls.__name__ == name and f"{cls.__module__}.".startswith(f"{package}."):
+                return adapter
+    return None
+
+
+def explain_adapting(adapter: str) -> str:
+    """Returns what to write to hand a module to an engine."""
+    return f"Adapt it: train(**{ADAPT[adapter]}._asdict(), ...)."
+
+
+def _takes(function: Any, number: int) -> bool:
+    """True if a function can be called with so many arguments, as far as is known."""
+    try:
+        inspect.signature(function).bind(*range(number))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def check_module(adapter: str, module: Any, *classes: type) -> None:
+    """Raises a TypeError if an adapter was given something that it is not for.
+
+    Args:
+      adapter: its name.
+      module: what it was given.
+      *classes: of which it must be an instance.
+    """
+    if isinstance(module, classes):
+        return
+    package = classes[0].__module__.partition(".")[0]
+    needed = " or ".join(cls.__name__ for cls in classes)
+    other = find_adapter(module)
+    advice = f" That is for {ADAPT[other]}." if other not in (None, adapter) else ""
+    if isinstance(module, type):
+        advice = " Pass an instance and not its class."
+    raise TypeError(
+        f"tnt.network.{adapter} needs an instance of {package}'s {needed},"
+        f" got {describe(module)}.{advice}"
+    )
