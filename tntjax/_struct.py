@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, dataclass_transform
 
 import jax
+import numpy as np
 
 Class = TypeVar("Class", bound=type)
 
@@ -105,6 +106,7 @@ def pytree(cls: Class) -> Class:
       >>> jax.tree.map(lambda leaf: leaf + 1, Point(1.0))
       Point(x=2.0, unit='m')
     """
+    _check_flags(cls)
     cls = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
     fields = dataclasses.fields(cls)
     statics = tuple(f.name for f in fields if f.metadata.get("static"))
@@ -137,6 +139,36 @@ def pytree(cls: Class) -> Class:
     if cls.__repr__ is object.__repr__:
         type.__setattr__(cls, "__repr__", _repr)
     return cls
+
+
+def _check_flags(cls: type) -> None:
+    """Makes a class refuse flags that are not bools, as a text would always be true."""
+    bases = (getattr(base, "__dataclass_fields__", {}) for base in cls.__mro__[:0:-1])
+    known = {
+        name: field for fields in (*bases, vars(cls)) for name, field in fields.items()
+    }
+    flags = [
+        name
+        for name, field in known.items()
+        if isinstance(field, dataclasses.Field) and field.metadata.get("static")
+        if isinstance(field.default, bool)
+    ]
+    finish = getattr(cls, "__post_init__", None)
+
+    def check(self: Any, *args: Any) -> None:
+        for name in flags:
+            value = getattr(self, name)
+            if not isinstance(value, bool | np.bool_):
+                raise TypeError(
+                    f"{cls.__name__}: {name} must be True or False, got"
+                    f" {describe(value)}."
+                )
+            object.__setattr__(self, name, bool(value))
+        if finish is not None:
+            finish(self, *args)
+
+    if flags:
+        cls.__post_init__ = check
 
 
 def _refuse(self: Any, name: str, value: Any) -> None:

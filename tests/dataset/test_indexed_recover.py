@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.dataset._archives import contents, names_in, numbered, put, write
@@ -293,6 +293,7 @@ def test_a_damaged_index_of_nothing_is_left_alone(tmp_path):
         recover(*names)
 
 
+@example(at=20, value=2**61, more=0, length=8)  # an axis of 2**61 beside one of 0
 @given(
     at=st.integers(0, 24),
     value=st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 9),

@@ -6,6 +6,8 @@ import re
 import sys
 from typing import Any, Protocol
 
+from tntjax._numbers import check_boolean
+
 
 class Writable(Protocol):
     """An open file, as far as a view needs it; flushed if it has `flush`."""
@@ -54,9 +56,11 @@ def open_output(
       The output; a relative name means the same file after a chdir.
 
     Raises:
+      TypeError: if `append` is not a bool.
       ValueError: if both `file` and `filename` are given, or `append` without
         `filename`.
     """
+    check_boolean(f"{view}: append", append)
     if file is not None and filename is not None:
         raise ValueError(f"{view} needs file or filename, got both. Leave one out.")
     if filename is None:

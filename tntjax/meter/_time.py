@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import cast
 
-from tntjax._numbers import check_integer
+from tntjax._numbers import check_boolean, check_integer
 from tntjax._struct import describe
 
 
@@ -48,6 +48,7 @@ class TimeMeter:
     n: int = dataclasses.field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
+        check_boolean("TimeMeter: unit", self.unit)
         if self.start is None:
             object.__setattr__(self, "start", self.clock())
 

@@ -29,6 +29,9 @@ CODES = {kind: code for code, kind in enumerate(KINDS, start=1)}
 HEADER = struct.Struct("<8s5q")
 MAGIC, VERSION = b"TNTIDX\0\0", 1
 INT64 = np.dtype("<i8")
+MOST_ELEMENTS = 2**59
+"""Most elements of an array, far below what a 64-bit machine can address."""
+
 BLOCK = 1 << 16
 """How many items are checked at once, so that a long index takes little memory."""
 
@@ -256,8 +259,11 @@ def _find_wrong_items(
     starts = np.cumsum(axes) - axes
     if shaped.any():
         expected[shaped] = np.multiply.reduceat(sizes.astype(float), starts[shaped])
-        negative = np.minimum.reduceat(sizes, starts[shaped]) < 0
-        expected[shaped] = np.where(negative, -1.0, expected[shaped])
+        bad = np.minimum.reduceat(sizes, starts[shaped]) < 0
+        # NumPy bounds the other axes of an array without elements, too.
+        others = np.maximum(sizes, 1).astype(float)
+        bad |= np.multiply.reduceat(others, starts[shaped]) > MOST_ELEMENTS
+        expected[shaped] = np.where(bad, -1.0, expected[shaped])
     nothing = ~shaped & (elements == 0)  # Torch's empty tensor has no axes
     return (elements != expected) & ~nothing
 
