@@ -57,7 +57,7 @@ end = tnt.Hooks(
 engine = tnt.OptimEngine(tnt.chain(hooks, end))
 model = eqx.nn.MLP(784, 10, args.width, depth=2, key=jax.random.key(0))
 state = engine.train(
-    **tnt.network.equinox(model)._asdict(),
+    network=tnt.network.equinox(model),
     criterion=criterion,
     iterator=tnt.DatasetIterator(batches),
     optimizer=optax.adam(args.lr),
@@ -65,7 +65,7 @@ state = engine.train(
 )
 model = eqx.combine(state.params, model)  # equinox' own module, trained
 test = tnt.DatasetIterator(tnt.BatchDataset(data["test"], 500))
-job = tnt.network.equinox(model)._asdict()
-show(engine.test(**job, criterion=criterion, iterator=test), "test:")
+network = tnt.network.equinox(model)
+show(engine.test(network=network, criterion=criterion, iterator=test), "test:")
 if args.save:
     eqx.tree_serialise_leaves(args.save, model)

@@ -52,7 +52,11 @@ def module(package, name="Module"):
             TypeError,
             r"network is a module.*tnt.network.nnx",
         ),
-        ({"network": module("flax.linen")}, TypeError, r"train\(\*\*tnt.network.linen"),
+        (
+            {"network": module("flax.linen")},
+            TypeError,
+            r"train\(network=tnt.network.linen",
+        ),
         ({"network": module("equinox")}, TypeError, "tnt.network.equinox"),
         ({"network": module("haiku", "Transformed")}, TypeError, "tnt.network.haiku"),
         ({"iterator": iter([1])}, TypeError, "A generator can be read once"),

@@ -34,13 +34,13 @@ def batches(dataset, size):
 
 def measured(adapted, dataset, size=64, **kwargs):
     iterator = batches(dataset, size)
-    job = {**adapted._asdict(), "criterion": criterion, "iterator": iterator}
+    job = {"network": adapted, "criterion": criterion, "iterator": iterator}
     meters = ENGINE.test(**job, **kwargs).meters
     return meters["loss"].value().mean, meters["error"].value()[1]
 
 
 def trained(adapted, dataset, max_epoch=3, **kwargs):
-    job = {**adapted._asdict(), "criterion": criterion, "optimizer": ADAM}
+    job = {"network": adapted, "criterion": criterion, "optimizer": ADAM}
     job["iterator"] = batches(dataset, 32)
     state = ENGINE.train(**job, max_epoch=max_epoch, **kwargs)
     return adapted._replace(params=state.params, model_state=state.model_state)
@@ -119,7 +119,7 @@ def test_dropout_differs_between_the_steps_of_a_training(library, digits, rate, 
         on_forward=note,
     )
     sample = tnt.take(digits, np.arange(8))
-    job = {**library.adapt(rate)._asdict(), "criterion": criterion, "lr": 0.0}
+    job = {"network": library.adapt(rate), "criterion": criterion, "lr": 0.0}
     iterator = tnt.DatasetIterator([sample, sample])
     state = tnt.SGDEngine(start).train(**job, iterator=iterator, max_epoch=1)
     first, second = state.aux["outputs"]
@@ -155,7 +155,7 @@ def test_eager_is_jitted(library, digits):
 @pytest.mark.slow
 def test_a_step_is_the_library_s_own(library, digits):
     sample = tnt.take(digits, np.arange(32))
-    job = {**library.adapt(0.0)._asdict(), "criterion": criterion, "lr": 0.1}
+    job = {"network": library.adapt(0.0), "criterion": criterion, "lr": 0.1}
     iterator = tnt.DatasetIterator([sample])
     state = tnt.SGDEngine().train(**job, iterator=iterator, max_epoch=1)
     params, model_state = library.step_by_hand(criterion, sample, 0.1)

@@ -23,7 +23,7 @@ def criterion(output, target):
 def trained(adapted, labels):
     parts = {"frozen": optax.set_to_zero(), "trained": optax.adam(0.01)}
     return tnt.OptimEngine().train(
-        **adapted._asdict(),
+        network=adapted,
         criterion=criterion,
         iterator=tnt.DatasetIterator([BATCH] * 3),
         optimizer=optax.partition(parts, labels),

@@ -111,15 +111,15 @@ def test_it_trains(make, accumulate):
     how = {"criterion": squared, "iterator": ITERATOR, "lr": 0.1}
     hooks = tnt.hooks.metering(loss=(tnt.AverageValueMeter(), lambda s: s.loss))
     state = tnt.SGDEngine(hooks).train(
-        **adapted._asdict(), **how, max_epoch=3, accumulate=accumulate
+        network=adapted, **how, max_epoch=3, accumulate=accumulate
     )
     before = tnt.SGDEngine(hooks).test(
-        **adapted._asdict(), criterion=squared, iterator=ITERATOR
+        network=adapted, criterion=squared, iterator=ITERATOR
     )
     loss, first = (s.meters["loss"].value().mean for s in (state, before))
     assert loss < first
     plain = tnt.SGDEngine(hooks).train(
-        **adapted._asdict(), **how, max_epoch=3, accumulate=accumulate, jit=False
+        network=adapted, **how, max_epoch=3, accumulate=accumulate, jit=False
     )
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
@@ -140,11 +140,11 @@ def test_it_is_compiled_once(make):
 
     how = {"criterion": squared, "iterator": ITERATOR, "lr": 0.1, "max_epoch": 1}
     adapt = make()
-    tnt.SGDEngine().train(**adapt()._asdict(), **how)
+    tnt.SGDEngine().train(network=adapt(), **how)
     adapted = adapt()
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
-        tnt.SGDEngine().train(**adapted._asdict(), **how)
+        tnt.SGDEngine().train(network=adapted, **how)
     finally:
         jax.monitoring.clear_event_listeners()
     assert not compiled

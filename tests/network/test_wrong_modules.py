@@ -45,11 +45,6 @@ LINEAR = eqx.nn.Linear(3, 2, key=KEY)
         ),
         ("mixed_precision", (3,), "network must be a function"),
         ("mixed_precision", (DENSE,), "network is a module.*Adapt it"),
-        (
-            "mixed_precision",
-            (tnt.network.equinox(LINEAR),),
-            "Take it apart: network, params, model_state = adapted",
-        ),
         ("mixed_precision", (max, None), "compute must be a floating-point dtype"),
     ],
 )
@@ -115,14 +110,3 @@ def test_the_last_value_that_is_sown_is_kept():
     network, params, state = tnt.network.linen(module, module.init(KEY, ONES))
     _, after = network.apply(params, state, 2 * ONES, key=KEY, training=True)
     assert float(after["losses"]["size"]) == 12
-
-
-def test_an_adapted_module_as_network():
-    adapted = tnt.network.equinox(LINEAR)
-    with pytest.raises(TypeError, match=r"train\(\*\*adapted._asdict\(\), ...\)"):
-        tnt.SGDEngine().train(
-            network=adapted,
-            criterion=lambda output, target: output,
-            iterator=tnt.DatasetIterator([]),
-            lr=0.1,
-        )

@@ -27,7 +27,8 @@ from tntjax.engine._plan import StepsPerCall, check_steps_per_call, make_plan
 from tntjax.engine._rescue import explain_transfers
 from tntjax.engine._start import Start, fields_of_arguments, fields_of_state
 from tntjax.engine._state import State
-from tntjax.network import Stateful
+from tntjax.network import Adapted, Stateful
+from tntjax.network._adapted import take_apart
 from tntjax.network._check import check_network
 
 Given = ParamSpec("Given")
@@ -42,7 +43,7 @@ EPOCHS = 1000
 class Arguments(TypedDict):
     """Arguments of `train` in every engine; explained in `OptimEngine.train`."""
 
-    network: Network | Stateful
+    network: Network | Stateful | Adapted
     criterion: Criterion
     iterator: SampleIterator
     params: NotRequired[Any]
@@ -67,7 +68,7 @@ def make_training(
     start: Start,
     own: dict[str, Any],
     *,
-    network: Network | Stateful,
+    network: Network | Stateful | Adapted,
     criterion: Criterion,
     iterator: SampleIterator,
     params: Any = None,
@@ -183,6 +184,7 @@ def run_method(describe: Callable[Given, Training | Testing]) -> Callable[Given,
                 f"{describe.__name__} takes its arguments by name, such as"
                 f" {describe.__name__}({names[0]}=..., {names[1]}=...)."
             )
+        kwargs = take_apart(kwargs)
         what = f"{type(self).__name__}.{describe.__name__}"
         check_names(what, kwargs, names)
         try:
@@ -202,7 +204,7 @@ def run_method(describe: Callable[Given, Training | Testing]) -> Callable[Given,
 def test(
     engine: HasHooks,
     *,
-    network: Network | Stateful,
+    network: Network | Stateful | Adapted,
     iterator: SampleIterator,
     params: Any,
     criterion: Criterion | None = None,
@@ -224,7 +226,7 @@ def test(
     Args:
       engine: whose hooks run.
       network: `(params, input) -> output`, or a `tnt.network.Stateful`, which is
-        not in training then.
+        not in training then; or what adapted a module, with its parameters.
       iterator: samples with the field `input`, and `target` with a criterion.
       params: a pytree of arrays.
       criterion: `(output, target) -> loss`, or None.

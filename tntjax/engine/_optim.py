@@ -69,12 +69,14 @@ class OptimEngine:
             parameters see `optax.partition`.
           criterion_optimizer: of the criterion's parameters, by default `optimizer`.
           **arguments: those that follow, which all engines take.
-          network: `(params, input) -> output`, or a `tnt.network.Stateful`.
+          network: `(params, input) -> output`, or a `tnt.network.Stateful`; or what
+            adapted a module, `tnt.network.nnx(model)` say, whose parameters and model
+            state are found in it.
           criterion: `(output, target) -> loss`, [] or [B]; of [B] the mean is
             minimised, and with a field `mask` in the sample the mean of those rows.
           iterator: samples with the fields `input` and `target`.
           params: a pytree of float arrays. They are copied and stay valid. Needed
-            unless `state` is given.
+            unless `state` or an adapted module is given.
           max_epoch: how many epochs, by default 1000, or as many as `max_steps` takes.
           max_steps: how many updates; the run ends after exactly so many, or when
             `max_epoch` is reached.

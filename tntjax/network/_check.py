@@ -4,7 +4,6 @@ import inspect
 from typing import Any
 
 from tntjax._struct import describe
-from tntjax.network._adapted import Adapted
 from tntjax.network._flags import check_flags
 from tntjax.network._stateful import Stateful
 
@@ -28,9 +27,6 @@ ADAPT = {
 NOT_TOLD = """A plain function is not told. Make it a tnt.network.Stateful, which is \
 passed `training`, or fix the argument with functools.partial(network, {name}=...)."""
 
-TAKEN_APART = """Take it apart: network, params, model_state = adapted; or write \
-train(**adapted._asdict(), ...)."""
-
 
 def check_network(network: Any) -> None:
     """Raises a TypeError if something cannot be called as a network."""
@@ -42,8 +38,6 @@ def check_network(network: Any) -> None:
             raise TypeError(
                 f"network is a module, {describe(network)}. {explain_adapting(adapter)}"
             )
-        if isinstance(network, Adapted):
-            raise TypeError(f"network is {describe(network)}. {TAKEN_APART}")
         if not callable(network):
             raise TypeError(
                 "network must be a function (params, input) -> output, or a"
@@ -63,7 +57,7 @@ def find_adapter(value: Any) -> str | None:
 
 def explain_adapting(adapter: str) -> str:
     """Returns what to write to hand a module to an engine."""
-    return f"Adapt it: train(**{ADAPT[adapter]}._asdict(), ...)."
+    return f"Adapt it: train(network={ADAPT[adapter]}, ...)."
 
 
 def _takes(function: Any, number: int) -> bool:

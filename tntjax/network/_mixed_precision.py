@@ -1,20 +1,31 @@
 """Networks that compute in a smaller floating-point type than they are kept in."""
 
 import dataclasses
-from typing import Any
+from typing import Any, overload
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from tntjax._types import Network
+from tntjax.network._adapted import Adapted
 from tntjax.network._check import check_network
 from tntjax.network._stateful import Stateful, forward
 
 
+@overload
+def mixed_precision(network: Adapted, compute: DTypeLike = ...) -> Adapted: ...
+
+
+@overload
 def mixed_precision(
-    network: Network | Stateful, compute: DTypeLike = jnp.bfloat16
-) -> Stateful:
+    network: Network | Stateful, compute: DTypeLike = ...
+) -> Stateful: ...
+
+
+def mixed_precision(
+    network: Network | Stateful | Adapted, compute: DTypeLike = jnp.bfloat16
+) -> Stateful | Adapted:
     """Makes a network compute in another floating-point type.
 
     Parameters and input are cast to it where they are floating point, and the output
@@ -23,11 +34,12 @@ def mixed_precision(
     vanish; bfloat16 has the range of float32 and needs nothing.
 
     Args:
-      network: `(params, input) -> output`, or a `Stateful`.
+      network: `(params, input) -> output`, or a `Stateful`, or an adapted module.
       compute: a floating-point dtype.
 
     Returns:
-      A network that takes the same parameters and model state.
+      A network that takes the same parameters and model state; of an adapted module
+      with these.
 
     Raises:
       TypeError: if it is no network, or `compute` is not a floating-point dtype.
@@ -40,6 +52,9 @@ def mixed_precision(
 
     Torchnet: has one type for all, that of the network.
     """
+    if isinstance(network, Adapted):
+        inner = mixed_precision(network.network, compute)
+        return network._replace(network=inner)
     check_network(network)
     if compute is None or not jnp.issubdtype(compute, jnp.floating):
         raise TypeError(f"compute must be a floating-point dtype, got {compute!r}.")
