@@ -112,13 +112,25 @@ def check_number(subject: str, value: Any) -> float:
       ...
       TypeError: ema: decay must be a number, got '0.9'.
     """
-    real = isinstance(value, Real) and not isinstance(value, bool)
-    if _is_scalar(value):
-        kinds = np.integer, np.floating
-        real = any(jnp.issubdtype(value.dtype, kind) for kind in kinds)
-    if not real:
+    if not is_number(value):
         raise TypeError(f"{subject} must be a number, got {describe(value)}.")
     return float(value)
+
+
+def is_number(value: Any) -> bool:
+    """True for a real number of Python, NumPy or JAX, which a bool is not.
+
+    Args:
+      value: anything, a traced number included.
+
+    Example:
+      >>> is_number(np.float32(1)), is_number(True), is_number(1j)
+      (True, False, False)
+    """
+    if _is_scalar(value):
+        kinds = np.integer, np.floating
+        return any(jnp.issubdtype(value.dtype, kind) for kind in kinds)
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _is_scalar(value: Any) -> TypeGuard[jax.Array | np.ndarray]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import operator
 import re
 import types
 from collections.abc import Callable, Iterable
@@ -33,6 +34,18 @@ def static(**kwargs: Any) -> Any:
       function, so give it functions, numbers, strings and tuples of these.
     """
     return dataclasses.field(metadata={"static": True}, **kwargs)
+
+
+def flag(**kwargs: Any) -> Any:
+    """Declares a static field that is True or False; a text, say, would always be true.
+
+    Args:
+      **kwargs: whatever `dataclasses.field` takes.
+
+    Returns:
+      The field.
+    """
+    return dataclasses.field(metadata={"static": True, "flag": True}, **kwargs)
 
 
 class Opaque:
@@ -82,14 +95,15 @@ def child(seen_as: Callable[[Any], Any], **kwargs: Any) -> Any:
 
 
 @dataclass_transform(
-    frozen_default=True, field_specifiers=(dataclasses.field, static, child)
+    frozen_default=True, field_specifiers=(dataclasses.field, static, flag, child)
 )
 def pytree(cls: Class) -> Class:
     """Makes a class a frozen dataclass and a JAX pytree.
 
-    Fields are children, those declared with `static` are structure. JAX rebuilds an
-    instance with whatever leaves it likes (tracers, shardings, None), so rebuilding
-    does not call `__init__`: checks in `__post_init__` see what a user passed only.
+    Fields are children, those declared with `static` or `flag` are structure. JAX
+    rebuilds an instance with whatever leaves it likes (tracers, shardings, None), so
+    rebuilding does not call `__init__`: checks in `__post_init__` see what a user
+    passed only.
     Instances compare by identity, since comparing arrays has no single answer.
 
     Args:
@@ -142,17 +156,12 @@ def pytree(cls: Class) -> Class:
 
 
 def _check_flags(cls: type) -> None:
-    """Makes a class refuse flags that are not bools, as a text would always be true."""
+    """Makes a class refuse flags that are not bools."""
     bases = (getattr(base, "__dataclass_fields__", {}) for base in cls.__mro__[:0:-1])
-    known = {
-        name: field for fields in (*bases, vars(cls)) for name, field in fields.items()
-    }
-    flags = [
-        name
-        for name, field in known.items()
-        if isinstance(field, dataclasses.Field) and field.metadata.get("static")
-        if isinstance(field.default, bool)
-    ]
+    known: dict[str, Any] = {}
+    for fields in (*bases, vars(cls)):
+        known.update(fields)
+    flags = [name for name in known if "flag" in getattr(known[name], "metadata", ())]
     finish = getattr(cls, "__post_init__", None)
 
     def check(self: Any, *args: Any) -> None:
@@ -187,6 +196,12 @@ def _repr(self: Any) -> str:
         f"{f.name}={describe(getattr(self, f.name))}" for f in dataclasses.fields(self)
     )
     return f"{type(self).__name__}({shown})"
+
+
+def is_unchanged(before: Any, after: Any) -> bool:
+    """True if the leaves of two trees are the same objects, at the same places."""
+    one, other = jax.tree.flatten(before), jax.tree.flatten(after)
+    return one[1] == other[1] and all(map(operator.is_, one[0], other[0]))
 
 
 def describe(value: Any) -> str:

@@ -110,7 +110,7 @@ def test_a_gradient_of_another_shape_names_the_hook(problem, event, field, chang
     def wrong(state):
         return state.replace(**{field: change(getattr(state, field))})
 
-    words = rf"the compiled hook \S+wrong of {event} changed .* state.{field}, which"
+    words = rf"the compiled hook \S+wrong of {event} changed .* state.{field}, or"
     with pytest.raises(TypeError, match=words):
         train(problem, tnt.Hooks(**{event: wrong}), jit=jit)
 
@@ -262,3 +262,122 @@ def test_a_key_is_not_replaced_by_a_number(problem):
     hooks = tnt.Hooks(on_update=lambda s: s.replace(key=3))
     with pytest.raises(TypeError, match="of on_update changed key"):
         train(problem, hooks)
+
+
+# ---- what has no effect -------------------------------------------------------------
+
+
+def optax_job(problem, **change):
+    job = problem.job(optimizer=optax.sgd(0.1), **change)
+    del job["lr"]
+    return job
+
+
+@pytest.mark.parametrize("field", ["lr", "lr_criterion"])
+def test_a_rate_beside_an_optimizer_is_an_error(problem, field):
+    """It would be shown, and the optimizer's own would be used."""
+    hooks = tnt.Hooks(on_start_epoch=lambda s: s.replace(**{field: 0.0}))
+    words = f"state.{field} has no effect: the optimizer has the learning rate"
+    with pytest.raises(TypeError, match=words):
+        tnt.OptimEngine(hooks).train(**optax_job(problem))
+    state = tnt.OptimEngine().train(**optax_job(problem))
+    rest = optax_job(problem)
+    del rest["params"]
+    with pytest.raises(TypeError, match=rf"train\(state=...\): {words}"):
+        tnt.OptimEngine().train(**rest, state=state.replace(**{field: 0.0}))
+
+
+@pytest.mark.parametrize(
+    ("engine", "given", "error", "words"),
+    [
+        (tnt.SGDEngine, {"lr_criterion": 0.1}, TypeError, "lr_criterion is the rate"),
+        (
+            tnt.OptimEngine,
+            {"criterion_optimizer": optax.sgd(0.1)},
+            TypeError,
+            "criterion_optimizer is for criterion_params",
+        ),
+        (tnt.SGDEngine, {"data_axis": "rows"}, ValueError, "pass mesh=... as well"),
+    ],
+)
+def test_an_argument_for_what_is_not_there_is_an_error(
+    problem, engine, given, error, words
+):
+    job = problem.job() if engine is tnt.SGDEngine else optax_job(problem)
+    with pytest.raises(error, match=words):
+        engine().train(**job, **given)
+
+
+def test_parameters_of_another_form_beside_the_old_opt_state(problem):
+    def grow(state):
+        return state.replace(params={**state.params, "more": jnp.zeros(2)})
+
+    for event in ("on_start", "on_start_epoch"):
+        with pytest.raises(TypeError, match="opt_state=optimizer.init.new"):
+            job = {**optax_job(problem), "optimizer": optax.adam(0.1)}
+            tnt.OptimEngine(tnt.Hooks(**{event: grow})).train(**job)
+
+    def grow_both(state):
+        new = grow(state)
+        return new.replace(opt_state=optax.adam(0.1).init(new.params))
+
+    hooks = tnt.Hooks(on_start_epoch=lambda s: s if s.epoch else grow_both(s))
+    job = {**optax_job(problem), "optimizer": optax.adam(0.1)}
+    assert "more" in tnt.OptimEngine(hooks).train(**job).params
+
+
+def test_a_real_gradient_does_not_become_complex(problem):
+    def turn(state):
+        return state.replace(grads=jax.tree.map(lambda g: g * 1j, state.grads))
+
+    with pytest.raises(TypeError, match="made real numbers complex"):
+        train(problem, tnt.Hooks(on_backward=turn))
+
+
+# ---- losses of a test, and parameters that are none ---------------------------------
+
+
+@pytest.mark.parametrize("jit", [True, False])
+@pytest.mark.parametrize(
+    ("criterion", "words"),
+    [
+        (lambda o, t: criterion(o, t).sum(), "one loss for each row, got float32.."),
+        (lambda o, t: o, r"a loss of shape \[\] or \[B\]"),
+        (lambda o, t: None, r"a loss of shape \[\] or \[B\], got None"),
+    ],
+)
+def test_a_test_refuses_the_losses_that_training_refuses(
+    problem, criterion, words, jit
+):
+    data = {**problem.data, "mask": np.arange(53) % 3 > 0}
+    job = {"network": network, "criterion": criterion, "params": problem.params}
+    with pytest.raises(ValueError, match=words):
+        tnt.SGDEngine().test(
+            **job, iterator=problem.over(tnt.TableDataset(data)), jit=jit
+        )
+
+
+def test_plugins_of_a_network_without_parameters(problem):
+    hooks = tnt.chain(tnt.hooks.loss_scaling(), tnt.hooks.nan_guard(2))
+    job = {"network": lambda params, input: input[:, :3], "params": {}}
+    assert train(problem, hooks, **job).t == 14
+
+
+def test_tensors_of_torch_are_not_parameters(problem):
+    class Tensor:
+        dtype, shape = "torch.float32", (3,)
+
+    with pytest.raises(TypeError, match=r"params\['bias'\] is .* of JAX or NumPy"):
+        train(problem, params={**problem.params, "bias": Tensor()})
+
+
+@pytest.mark.parametrize("rate", [1 + 0j, np.complex64(1), np.bool_(True), jnp.ones(1)])
+def test_a_rate_is_a_real_number(problem, rate):
+    with pytest.raises(TypeError, match="lr must be a number, got"):
+        train(problem, lr=rate)
+
+
+def test_a_number_of_steps_beyond_the_epoch_costs_no_memory(problem):
+    """The samples of a shorter call are padded, but not to terabytes."""
+    state = train(problem, steps_per_call=10**9)
+    same(state.params, train(problem).params)

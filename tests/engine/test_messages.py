@@ -34,7 +34,11 @@ def module(package, name="Module"):
             TypeError,
             r"lr must be a number, got the function cosine.*tnt.hooks.learning_rate\(",
         ),
-        ({"lr_criterion": "x"}, TypeError, "lr_criterion must be a number, got 'x'"),
+        (
+            {"lr_criterion": "x", "criterion_params": 1.0},
+            TypeError,
+            "lr_criterion must be a number, got 'x'",
+        ),
         ({"key": 7}, TypeError, r"got 7. Write key=jax.random.key\(7\)"),
         ({"key": jnp.zeros(2)}, TypeError, "key must be a PRNG key, got float32"),
         ({"params": None}, TypeError, "train needs params=..., a pytree"),

@@ -391,6 +391,9 @@ def test_a_file_that_is_new_is_left_alone(tmp_path):
         ({"keep": True}, TypeError, r"keep=...\) must be an integer, got True"),
         ({"best": "loss"}, TypeError, "needs a function State -> score, but best is"),
         ({"files": "log"}, TypeError, r"files must be a list, such as \['log'\]"),
+        ({"files": 5}, TypeError, r"files must be a list, such as \[5\]"),
+        ({"files": None}, TypeError, "files must be a list"),
+        ({"files": ["."]}, ValueError, "files must be files, and .* is a folder"),
     ],
 )
 def test_bad_arguments(arguments, error, words):

@@ -294,3 +294,20 @@ def test_a_watch_sees_the_rate_and_meters_can_read_it(problem):
 def test_the_rates_of_a_table_are_checked(rate):
     with pytest.raises((TypeError, ValueError), match="learning_rate: the rate from 5"):
         tnt.hooks.learning_rate({0: 0.1, 5: rate})
+
+
+@pytest.mark.parametrize(
+    ("rate", "error", "words"),
+    [
+        (None, TypeError, "what the schedule returned must be a number, got None"),
+        ("0.1", TypeError, "must be a number, got '0.1'"),
+        (-0.1, ValueError, "must be at least 0, got -0.1"),
+        (jnp.ones(2), TypeError, "must be a number, got float32"),
+        (True, TypeError, "must be a number, got True"),
+    ],
+)
+@pytest.mark.parametrize("jit", [True, False])
+def test_what_a_schedule_returns_is_a_rate(problem, rate, error, words, jit):
+    hooks = tnt.hooks.learning_rate(lambda count: rate)
+    with pytest.raises(error, match=words):
+        tnt.SGDEngine(hooks).train(**problem.job(jit=jit))

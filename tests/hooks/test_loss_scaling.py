@@ -159,8 +159,8 @@ def test_bad_arguments(arguments, error, words):
 
 
 def test_output_trees_are_scaled_leaf_by_leaf():
-    state = tnt.State(grad_output=(jnp.ones(2, jnp.float16), jnp.ones(2)))
+    state = tnt.State(grad_output=(jnp.ones(2, jnp.bfloat16), jnp.ones(2)))
     hooks = loss_scaling(4.0)
     scaled = hooks.on_backward_criterion(hooks.on_start(state)).grad_output
-    assert [leaf.dtype for leaf in scaled] == [jnp.float16, jnp.float32]
+    assert [leaf.dtype for leaf in scaled] == [jnp.bfloat16, jnp.float32]
     jax.tree.map(lambda leaf: np.testing.assert_array_equal(leaf, 4), scaled)

@@ -262,3 +262,28 @@ def test_plugins_have_no_nan_and_no_infinity_of_their_own(problem, tmp_path):
         train(problem, schedule, max_epoch=2)
     assert int(state.epoch) == 3
     assert np.isfinite(jax.tree.leaves(state.params)[0]).all()
+
+
+@pytest.mark.parametrize(
+    "score",
+    [
+        lambda s: {**s.aux}["validate"],
+        lambda s: dict(s.aux)["validate"],
+        lambda s: dict(s.aux.items())["validate"],
+        lambda s: jax.jit(lambda s: s.aux["validate"])(s),
+    ],
+)
+def test_a_copy_of_aux_has_no_score_of_another_epoch(problem, score):
+    every_other = tnt.hooks.validate(
+        tnt.SGDEngine(
+            tnt.hooks.metering(loss=(tnt.AverageValueMeter(), lambda s: s.loss))
+        ),
+        problem.iterator(),
+        score=lambda result: result.meters["loss"].value().mean,
+        every=2,
+    )
+    hooks = tnt.chain(every_other, early_stopping(score, 5))
+    with pytest.raises((KeyError, ValueError)):
+        tnt.SGDEngine(hooks).train(**problem.job(max_epoch=4))
+    both = tnt.chain(every_other, early_stopping(score, 5, every=2))
+    assert tnt.SGDEngine(both).train(**problem.job(max_epoch=4)).epoch == 4

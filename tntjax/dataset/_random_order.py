@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from tntjax._struct import pytree, static
+from tntjax._struct import flag, pytree, static
 from tntjax.dataset._protocol import MOST_ON_DEVICE, beyond_device, traced_on_host
 
 ROUNDS = 12
@@ -69,7 +69,7 @@ class KeyedOrder:
     keys: Any
     length: int = static()
     size: int = static()
-    replacement: bool = static(default=False)
+    replacement: bool = flag(default=False)
 
     def __len__(self) -> int:
         return self.size

@@ -9,7 +9,7 @@ from jax.core import Tracer
 
 from tntjax._check import check_dataset, check_function
 from tntjax._numbers import check_integer
-from tntjax._struct import child, describe, pytree, static
+from tntjax._struct import child, describe, flag, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._many import read_samples
@@ -59,7 +59,7 @@ class ResampleDataset(IndexMap):
     dataset: Dataset = child(hide_unreadable)
     sampler: Any = None
     size: int | None = static(default=None)
-    batched: bool = static(default=False)
+    batched: bool = flag(default=False)
 
     def __post_init__(self) -> None:
         check_dataset(self.dataset, "ResampleDataset")

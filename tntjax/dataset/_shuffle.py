@@ -9,7 +9,7 @@ from jax.core import Tracer
 
 from tntjax._check import check_dataset
 from tntjax._numbers import check_integer
-from tntjax._struct import child, pytree, static
+from tntjax._struct import child, flag, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._many import read_samples
@@ -58,7 +58,7 @@ class ShuffleDataset(IndexMap):
     dataset: Dataset = child(hide_unreadable)
     seed: dataclasses.InitVar[int]  # of any size: as a leaf it would have to fit int32
     size: int | None = static(default=None)
-    replacement: bool = static(default=False)
+    replacement: bool = flag(default=False)
     order: Any = dataclasses.field(init=False)
 
     def __post_init__(self, seed: int) -> None:

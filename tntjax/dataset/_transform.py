@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from tntjax._check import check_dataset
-from tntjax._struct import child, describe, pytree, static
+from tntjax._struct import child, describe, flag, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._columns import map_columns, shape_column
 from tntjax.dataset._index_map import IndexMap
@@ -65,8 +65,8 @@ class TransformDataset(IndexMap):
     dataset: Dataset = child(hide_unreadable)
     transform: Callable[..., Any] | Mapping[str, Callable[..., Any]] = static()
     key: str | None = static(default=None)
-    batched: bool = static(default=False)
-    with_index: bool = static(default=False)
+    batched: bool = flag(default=False)
+    with_index: bool = flag(default=False)
 
     def __post_init__(self) -> None:
         check_dataset(self.dataset, "TransformDataset")

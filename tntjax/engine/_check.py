@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from tntjax._numbers import check_at_least, check_boolean
-from tntjax._struct import describe
+from tntjax._numbers import check_at_least, check_boolean, is_number
+from tntjax._struct import describe, is_unchanged
 from tntjax._types import SampleIterator
+from tntjax.engine._carry import RATES
 from tntjax.engine._hooks import Hooks
 from tntjax.network._check import explain_adapting, find_adapter
 
@@ -27,6 +28,9 @@ IN_A_TRANSFORMATION = (
     " outside."
 )
 
+
+OPTIMIZER_RATE = """the optimizer has the learning rate. Change it by a plugin, \
+tnt.hooks.learning_rate(schedule), of optax.inject_hyperparams(optax.sgd)(0.1)."""
 
 CHECKED = ("params", "criterion_params", "lr", "lr_criterion", "key")
 CHECKED += ("max_epoch", "max_steps", "stop")
@@ -87,7 +91,7 @@ def check_params(name: str, params: Any) -> None:
         if not isinstance(leaf, float | int | complex) and not _is_array(leaf):
             raise TypeError(
                 f"{where} is {describe(leaf)}, but parameters must be floating point"
-                " arrays. Keep functions and settings in the network."
+                " arrays of JAX or NumPy. Keep functions and settings in the network."
             )
         if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
             raise TypeError(
@@ -97,8 +101,10 @@ def check_params(name: str, params: Any) -> None:
 
 
 def _is_array(leaf: Any) -> bool:
-    """True if a leaf has a dtype."""
-    return hasattr(leaf, "dtype")
+    """True if a leaf is an array of NumPy or JAX, or stands for one."""
+    return isinstance(leaf, jax.Array | np.ndarray | np.generic) or (
+        hasattr(leaf, "__jax_array__") or isinstance(leaf, jax.ShapeDtypeStruct)
+    )
 
 
 def check_rate(name: str, rate: Any) -> float:
@@ -109,8 +115,7 @@ def check_rate(name: str, rate: Any) -> float:
             f" schedule chain tnt.hooks.learning_rate(schedule) to the hooks, and pass"
             f" {name}=0.1, say, which it replaces."
         )
-    array = hasattr(rate, "dtype") and not rate.shape
-    if isinstance(rate, bool) or not (array or isinstance(rate, float | int)):
+    if not is_number(rate):
         advice = (
             "For one rate a group of parameters use OptimEngine and optax.partition."
         )
@@ -162,9 +167,12 @@ def check_values(where: str, old: Any, new: Any) -> None:
     """
     for field in CHECKED:
         value, name = getattr(new, field), f"{where}: state.{field}"
-        if value is getattr(old, field):
+        before = getattr(old, field)
+        if is_unchanged(before, value):
             continue
-        if field in ("lr", "lr_criterion"):
+        if field in RATES:
+            if before is None and old.opt_state is not None:
+                raise TypeError(f"{name} has no effect: {OPTIMIZER_RATE}")
             check_rate(name, value)
         elif field in ("params", "criterion_params"):
             if value is None:

@@ -36,6 +36,9 @@ Given = ParamSpec("Given")
 Resume = str | os.PathLike | Load
 """A folder of checkpoints, or a function that reads one."""
 
+LONE_RATE = """lr_criterion is the rate of criterion_params: pass these as well, or \
+leave it out."""
+
 EPOCHS = 1000
 """How many epochs a run has if nothing says when it ends."""
 
@@ -101,6 +104,9 @@ def make_training(
         )
     _check_folders(hooks)
     ends = _check_ends(max_epoch, max_steps)
+    lone = criterion_params is None and own.get("lr_criterion") is not None
+    if lone and state is None:
+        raise TypeError(LONE_RATE)
     given = {"params": params, **own, "model_state": model_state}
     given |= {"criterion_params": criterion_params, "key": key}
     if state is None:

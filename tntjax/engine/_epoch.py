@@ -15,14 +15,17 @@ from tntjax.engine._check import check_width
 from tntjax.engine._fire import run_on_host
 from tntjax.engine._hooks import Hooks, Scheduled
 from tntjax.engine._mesh import Placement
-from tntjax.engine._nothing import explain_nothing
+from tntjax.engine._nothing import BEYOND, explain_nothing, has_sample
 from tntjax.engine._plan import Plan, Steps
-from tntjax.engine._rescue import Saves
+from tntjax.engine._rescue import Saves, note_others
 from tntjax.engine._signals import TERMINATED, Signals
 from tntjax.engine._state import CARRIED, Carry, State, split_state
 from tntjax.engine._step import Program, step_hooks
 from tntjax.engine._traces import Traces
 from tntjax.engine._watching import SEEN, Clock, WatchQueue
+
+MOST_PADDED = 64 * 2**20
+"""Most bytes to which the samples of a shorter call are padded."""
 
 AHEAD = 2
 """Calls that may wait in the device's queue, so that memory stays bounded."""
@@ -125,9 +128,16 @@ class Epoch:
                 self._queue.settle(AHEAD)  # waits for a call two back, not for this one
         if self._training:
             self._queue.settle(0)
-        if self.whole and not self._fed and not self._start:
-            raise ValueError(explain_nothing(self._iterator, self._epoch))
+        if self.whole and not self._fed:
+            self._explain_nothing()
         return self.now()
+
+    def _explain_nothing(self) -> None:
+        """Raises a ValueError if there is no sample, unless all are behind."""
+        if not self._start:
+            raise ValueError(explain_nothing(self._iterator, self._epoch))
+        if not has_sample(self._iterator, self._epoch, self._start - 1):
+            raise ValueError(BEYOND.format(position=self._start, epoch=self._epoch))
 
     def now(self) -> State:
         """Returns the State as hooks of the host see it, and waits for its counters."""
@@ -172,8 +182,10 @@ class Epoch:
             check_width(chunk.xs)
             size = sum(leaf.nbytes for leaf in jax.tree.leaves(chunk.xs))
             length, count = len(chunk), None
-            exact = run.plan.accelerated and length < asked
-            exact = exact and self._calls.is_compiled_for(length)
+            exact = length < asked and (
+                run.plan.usual(1) * (size // length) > MOST_PADDED
+                or (run.plan.accelerated and self._calls.is_compiled_for(length))
+            )
             steps = run.plan.steps(length, size // length, exact)
             if steps.length > steps.count:
                 chunk, count = chunk.padded(steps.length), np.int32(steps.count)
@@ -201,13 +213,25 @@ class Epoch:
         return [s for s in self._run.hooks.scheduled if s.is_due(t)]
 
     def _act(self) -> None:
-        """Runs the hooks that are due, and finds out if the run is to stop."""
+        """Runs the hooks that are due, and finds out if the run is to stop.
+
+        After the error of a watch, which is read-only, the others run all the same: who
+        goes on from here finds them done.
+        """
+        errors = []
         for scheduled in self._due(self._t):
             if scheduled.kind == "every":
+                try:
+                    self._queue.settle(0)
+                except Exception as error:
+                    errors.append(error)
                 self._let_change(scheduled)
             else:
                 seen = self._seen(Carry({}, self._carry.light), self._t)
                 self._queue.watch(scheduled, seen)
+        if errors:
+            note_others(errors[0], "A later watch", errors[1:])
+            raise errors[0]
         t = self._t
         self._save(lambda scheduled: scheduled.is_due(t))
         most = self._host.max_steps
@@ -222,7 +246,6 @@ class Epoch:
             self._run.clock.lap("hooks")
 
     def _let_change(self, scheduled: Scheduled) -> None:
-        self._queue.settle(0)
         event, before = f"every({scheduled.n})", self.now()
         with self._run.signals.heard_in_hook():
             state = run_on_host(scheduled.function, event, before)

@@ -1,6 +1,5 @@
 """Runs hooks and checks the State that they return."""
 
-import operator
 from typing import Any
 
 import jax
@@ -8,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tntjax._numbers import check_at_least
-from tntjax._struct import describe
+from tntjax._struct import describe, is_unchanged
 from tntjax._types import Hook
 from tntjax.engine._check import (
     check_function,
@@ -74,7 +73,8 @@ IN_EPOCH = {
 GRADIENTS = ("grads", "criterion_grads", "grad_output")
 
 CHANGED_GRADS = """the compiled hook {hook} of {event} changed the structure or the \
-shapes of state.{field}, which must stay those of what it is the gradient of.
+shapes of state.{field}, or made real numbers complex. They must stay those of what it \
+is the gradient of.
   before: {before}
   after:  {after}{difference}
 """
@@ -108,8 +108,9 @@ def run_on_host(hook: Hook, event: str, state: State) -> State:
       TypeError: if it is not a State, or what must stay has changed.
       ValueError: if a counter is negative.
     """
-    with explain_error(hook, event, state):
-        new = _state(hook, event, hook(state))
+    given = copy_containers(state)
+    with explain_error(hook, event, given):
+        new = _state(hook, event, hook(given))
         _check_fixed(hook, event, state, new)
         _check_changes(event, state, new)
     return new
@@ -139,12 +140,27 @@ def _check_changes(event: str, old: State, new: State) -> None:
         if getattr(new, field) is not getattr(old, field):
             check_at_least(f"{event}: state.{field}", getattr(new, field), 0)
     check_values(event, old, new)
+    _check_optimizer_state(event, old, new)
     if new.network is not old.network:
         check_network(new.network)
     if new.criterion is not old.criterion:
         check_function("criterion", new.criterion)
     if new.iterator is not old.iterator:
         check_iterator(new.iterator)
+
+
+def _check_optimizer_state(event: str, old: State, new: State) -> None:
+    """Raises a TypeError if the parameters have another form, and opt_state has not."""
+    one, other = _find_shapes(old.params), _find_shapes(new.params)
+    if one == other or not jax.tree.leaves(old.opt_state):
+        return
+    if is_unchanged(old.opt_state, new.opt_state):
+        before, after = describe(old.params), describe(new.params)
+        raise TypeError(
+            f"{event}: state.params changed from {before} to {after}, and the opt_state"
+            " is still that of the first. Pass such params= to train, or make it anew:"
+            " state.replace(params=new, opt_state=optimizer.init(new))."
+        )
 
 
 def fire(hooks: Hooks, event: str, state: State) -> State:
@@ -154,12 +170,20 @@ def fire(hooks: Hooks, event: str, state: State) -> State:
       TypeError: if one returns no State or changes what must stay.
     """
     for hook in hooks.functions(event):
-        # One that writes to a dict of the State would write to that before it, too.
-        given = jax.tree.map(lambda leaf: leaf, state)
+        given = copy_containers(state)
         with explain_error(hook, event, given):
             new = _state(hook, event, hook(given))
         state = _check_hook(hook, event, state, new)
     return state
+
+
+def copy_containers(state: State) -> State:
+    """Returns the State in dicts and lists of its own, with the same arrays.
+
+    A hook that writes to one would write to the State before it, too, which an error
+    carries, and to what a user holds.
+    """
+    return jax.tree.map(lambda leaf: leaf, state)
 
 
 def _state(hook: Hook, event: str, returned: Any) -> State:
@@ -196,10 +220,4 @@ def _check_hook(hook: Hook, event: str, old: State, new: State) -> State:
 
 def _find_shapes(tree: Any) -> tuple:
     leaves, structure = jax.tree.flatten(tree)
-    return structure, [jnp.shape(leaf) for leaf in leaves]
-
-
-def is_unchanged(before: Any, after: Any) -> bool:
-    """True if the leaves of two trees are the same objects, at the same places."""
-    one, other = jax.tree.flatten(before), jax.tree.flatten(after)
-    return one[1] == other[1] and all(map(operator.is_, one[0], other[0]))
+    return structure, [(jnp.shape(leaf), jnp.iscomplexobj(leaf)) for leaf in leaves]

@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from tntjax._struct import describe
+from tntjax._struct import describe, is_unchanged
 from tntjax._types import Sample
-from tntjax.engine._fire import fire, is_unchanged
+from tntjax.engine._fire import fire
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._match import check_carried
 from tntjax.engine._rows import (
+    check_loss,
     check_mask,
     count_examples,
     count_rows,
@@ -257,11 +258,7 @@ def weigh_losses(loss: Any, mask: Any, piece: Sample, whole: Sample) -> jax.Arra
       ValueError: if the loss has more axes, or a mask cannot be applied to it.
       TypeError: if it has no gradient.
     """
-    if not hasattr(loss, "shape") or loss.ndim > 1:
-        raise ValueError(
-            "The criterion must return a loss of shape [] or [B],"
-            f" got {describe(loss)}. Take the mean over the other axes."
-        )
+    check_loss(loss, mask)
     if not jnp.issubdtype(loss.dtype, jnp.floating):
         raise TypeError(
             "The criterion must return real floats, or there is no gradient; got"
@@ -272,11 +269,6 @@ def weigh_losses(loss: Any, mask: Any, piece: Sample, whole: Sample) -> jax.Arra
     if mask is None:
         share = count_rows(piece) / max(count_rows(whole), 1)
         return jnp.full(loss.shape, share / max(loss.size, 1), dtype)
-    if loss.shape != mask.shape:
-        raise ValueError(
-            f"The sample has a mask {describe(mask)}, so the criterion must return one"
-            f" loss for each row, got {describe(loss)}. Leave out its mean."
-        )
     return mask / jnp.maximum(count_examples(whole), 1).astype(dtype)
 
 

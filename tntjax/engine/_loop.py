@@ -11,6 +11,7 @@ from tntjax.engine._fire import fire_on_host
 from tntjax.engine._hooks import Source
 from tntjax.engine._match import check_saved
 from tntjax.engine._mesh import on_mesh
+from tntjax.engine._nothing import has_sample
 from tntjax.engine._rescue import attach_state, note_others, read_whole
 from tntjax.engine._state import COUNTERS, LIGHT, State
 
@@ -71,7 +72,7 @@ class Training:
             self._state = enter(self._state)
             with run.signals, self._rescuing():
                 saved = self._start()
-                while self._goes_on():
+                while self._goes_on() or self._has_to_count():
                     self._start_epoch(saved)
                     saved = None
                     if self._state.stop:
@@ -104,6 +105,17 @@ class Training:
             or (state.max_epoch is not None and int(state.epoch) >= state.max_epoch)
             or (state.max_steps is not None and int(state.t) >= state.max_steps)
         )
+
+    def _has_to_count(self) -> bool:
+        """True if all samples of an epoch were used, but it was not counted yet.
+
+        An error in `on_end_epoch` leaves such a State, and a run that has made all its
+        updates may go on from it.
+        """
+        state = self._state
+        if not int(state.position) or state.stop or self._run.signals.terminated:
+            return False
+        return not has_sample(state.iterator, int(state.epoch), int(state.position))
 
     def _start(self) -> dict[str, Any] | None:
         """Comes before the first epoch; returns the fields to go on with, if any."""

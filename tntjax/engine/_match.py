@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from tntjax._numbers import check_at_least, check_boolean
 from tntjax._struct import describe, shorten
 from tntjax.engine._carry import drop_weak_type
+from tntjax.engine._check import check_values
 from tntjax.engine._state import COUNTERS, State
 
 CHANGED_BY = """{hook} changed {field}, which is carried from step to step and must \
@@ -44,7 +45,7 @@ def check_saved(saved: Any, like: dict[str, Any]) -> dict[str, Any]:
     Raises:
       TypeError: if it is no dict of such fields, or one has another structure, shape or
         dtype.
-      ValueError: if a counter is negative.
+      ValueError: if a number is out of range.
     """
     came = None if isinstance(saved, dict) else describe(saved)
     if isinstance(saved, dict) and (others := saved.keys() - like.keys()):
@@ -58,7 +59,9 @@ def check_saved(saved: Any, like: dict[str, Any]) -> dict[str, Any]:
             check_boolean("resume: stop", saved[name])
         else:
             match_carried(CHANGED_BY, "resume", "", name, like[name], saved[name])
-    return {**like, **saved}
+    fields = {**like, **saved}
+    check_values("resume", State(**like), State(**fields))
+    return fields
 
 
 def match_carried(

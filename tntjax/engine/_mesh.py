@@ -124,8 +124,9 @@ def make_placement(
       ValueError: if it has no such axis, or there is something to place and no mesh.
     """
     if mesh is None:
-        if shard is not None:
-            raise ValueError("shard says where on a mesh: pass mesh=... as well.")
+        for name, given in {"shard": shard, "data_axis": data_axis != "data"}.items():
+            if given:
+                raise ValueError(f"{name} says where on a mesh: pass mesh=... as well.")
         return None
     if not isinstance(mesh, Mesh):
         raise TypeError(f"mesh must be a jax.sharding.Mesh, got {describe(mesh)}.")

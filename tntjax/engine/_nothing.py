@@ -3,7 +3,18 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tntjax._types import Dataset, is_dataset
+from tntjax._types import Dataset, SampleIterator, is_dataset
+
+BEYOND = """the State goes on after sample {position} of epoch {epoch}, but the \
+iterator has fewer. Go on with the iterator that it came from: batches of another size \
+are others."""
+
+
+def has_sample(iterator: SampleIterator, epoch: int, position: int) -> bool:
+    """True if there is a sample at a position of an epoch."""
+    for _ in iterator.chunks(epoch, position, lambda position, size: 1):
+        return True
+    return False
 
 
 def explain_nothing(iterator: Any, epoch: int) -> str:

@@ -97,7 +97,8 @@ class OptimEngine:
             State in there, or starts if there is none. What was saved counts, and not
             `params`, `lr` and `key`. Or a function from a dict of the fields as they
             are at the start to one of some to go on with, or None to start; see
-            `tnt.checkpoint.restore`.
+            `tnt.checkpoint.restore`. To start from other parameters pass `params`: the
+            optimizer and hooks have begun with these by then.
           state: a State to go on from, such as what `train` returned or `error.state`:
             with its parameters, optimizer, counters, meters, `aux` and key, bit for bit
             as if the run had not ended. `stop` is reset; `max_epoch` and `max_steps`
@@ -118,6 +119,11 @@ class OptimEngine:
         check_optimizer("optimizer", optimizer)
         if criterion_optimizer is not None:
             check_optimizer("criterion_optimizer", criterion_optimizer)
+            if "state" not in arguments and arguments.get("criterion_params") is None:
+                raise TypeError(
+                    "criterion_optimizer is for criterion_params: pass these as well,"
+                    " or leave it out."
+                )
         update = OptaxUpdate(optimizer, criterion_optimizer)
 
         def start(params: Any, criterion_params: Any) -> dict[str, Any]:

@@ -85,23 +85,38 @@ def check_batch(sample: Sample, warned: set[str]) -> None:
         warnings.warn(f"tntjax: {UNBATCHED.format(**shown)}", stacklevel=2)
 
 
+def check_loss(loss: Any, mask: Any) -> None:
+    """Raises a ValueError if a loss has more axes, or a mask does not fit it."""
+    if not hasattr(loss, "shape") or loss.ndim > 1:
+        raise ValueError(
+            "The criterion must return a loss of shape [] or [B],"
+            f" got {describe(loss)}. Take the mean over the other axes."
+        )
+    if mask is not None and loss.shape != mask.shape:
+        raise ValueError(
+            f"The sample has a mask {describe(mask)}, so the criterion must return one"
+            f" loss for each row, got {describe(loss)}. Leave out its mean."
+        )
+
+
 def fill_hidden(sample: Sample) -> Sample:
     """Puts the first row that counts in the place of those that a mask hides.
 
     So what the network and the criterion compute of hidden rows is finite if it is of
-    the others, and its gradient, which is multiplied by zero, is zero.
+    the others, and its gradient, which is multiplied by zero, is zero. If none counts,
+    they are zeros.
     """
     if "mask" not in sample or not len(sample["mask"]):
         return sample
     mask = jnp.asarray(sample["mask"])
-    first = jnp.argmax(mask)
+    first, some = jnp.argmax(mask), jnp.any(mask)
 
     def fill(leaf: Any) -> Any:
         leaf = jnp.asarray(leaf)
         if not _is_column(leaf, len(mask)):
             return leaf
         shown = mask.reshape(-1, *[1] * (leaf.ndim - 1))  # [B, 1, ...]
-        return jnp.where(shown, leaf, leaf[first])
+        return jnp.where(shown, leaf, jnp.where(some, leaf[first], 0))
 
     read = {name: sample[name] for name in ("input", "target") if name in sample}
     return {**sample, **jax.tree.map(fill, read)}

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from tntjax._struct import describe
 from tntjax.engine._check import check_concrete, check_key, check_params, check_values
@@ -34,8 +35,15 @@ def fields_of_arguments(start: Start, given: dict[str, Any]) -> dict[str, Any]:
         raise TypeError(NO_PARAMS)
     check_params("params", params)
     check_params("criterion_params", criterion_params)
-    own = start(params, criterion_params)
+    # Hooks see arrays of JAX, which do not change when the user writes to theirs.
+    given = jax.tree.map(own_array, given)
+    own = start(given["params"], given["criterion_params"])
     return {**given, **own, "key": check_key(given["key"])}
+
+
+def own_array(leaf: Any) -> Any:
+    """Returns an array of JAX in the place of NumPy's, and others as they are."""
+    return jnp.array(leaf) if isinstance(leaf, np.ndarray) else leaf
 
 
 def fields_of_state(
@@ -50,7 +58,7 @@ def fields_of_state(
         raise TypeError(BOTH.format(fields=fields, given=names, field=came[0]))
     carried = {name: getattr(previous, name) for name in CARRIED}
     check_concrete(**carried)
-    check_values("train(state=...)", State(), previous)
+    check_values("train(state=...)", State(opt_state=previous.opt_state), previous)
     if not previous.training:
         lacks = "is what test returned, whose parameters are those that it was given"
         raise ValueError(NOT_A_START.format(lacks=lacks, advice=ANEW))

@@ -20,7 +20,13 @@ from tntjax.engine._gradients import (
 )
 from tntjax.engine._hooks import HOST_EVENTS, Hooks
 from tntjax.engine._match import check_carried
-from tntjax.engine._rows import check_batch, check_mask, count_examples, fill_hidden
+from tntjax.engine._rows import (
+    check_batch,
+    check_loss,
+    check_mask,
+    count_examples,
+    fill_hidden,
+)
 from tntjax.engine._snapshot import take_snapshot
 from tntjax.engine._state import HEAVY, State, drop_step_fields
 
@@ -132,6 +138,7 @@ def test_step(program: Program, state: State, sample: Sample) -> State:
     if program.criterion is not None:
         measure = run_criterion(program.criterion, state)
         loss = measure(state.criterion_params, state.output)
+        check_loss(loss, state.sample.get("mask"))
         state = fire(hooks, "on_forward_criterion", state.replace(loss=loss))
     return drop_step_fields(state)
 

@@ -1,7 +1,7 @@
 """A plugin that saves the State, so that a run can be killed and started again."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,9 @@ def checkpoint(
     if best is not None:
         check_function(best, "checkpoint needs a function State -> score, but best")
     maximize = check_boolean("checkpoint: maximize", maximize)
-    if isinstance(files, str | os.PathLike):
-        raise TypeError(f"files must be a list, such as [{str(files)!r}].")
+    if isinstance(files, str | os.PathLike) or not isinstance(files, Iterable):
+        shown = str(files) if isinstance(files, os.PathLike) else files
+        raise TypeError(f"files must be a list, such as [{shown!r}].")
     plugin = _Checkpoint(directory, keep, best, maximize, files)
     session = Session(
         plugin.open, plugin.load, plugin.save, plugin.close, every, plugin.directory
@@ -104,6 +105,9 @@ class _Checkpoint:
     ) -> None:
         self.directory = absolute(directory, "checkpoint: directory")
         paths = [absolute(file, "checkpoint: an entry of files") for file in files]
+        for path in paths:
+            if path.is_dir():
+                raise ValueError(f"files must be files, and {path} is a folder.")
         self._files = {os.path.relpath(p, self.directory): p for p in paths}
         self._keep, self._best, self._maximize = keep, best, maximize
         self._saver: Saver | None = None

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import jax.numpy as jnp
+from jax.core import Tracer
 
-from tntjax._numbers import check_integer
+from tntjax._numbers import check_integer, is_number
 from tntjax._struct import describe
 from tntjax.engine import Hooks, State
 from tntjax.engine._check import check_rate
@@ -93,8 +94,15 @@ def _follow(state: State, schedule: Any, by: str) -> State:
         return state
     count = state.t if by == "step" else state.epoch
     if callable(schedule):
-        return write_rate(state, schedule(count))
+        return write_rate(state, _check_result(schedule(count)))
     rate = next(iter(read_rates(state).values()))
     for start, value in schedule:
         rate = jnp.where(count >= start, value, rate)
     return write_rate(state, rate)
+
+
+def _check_result(rate: Any) -> Any:
+    """Raises an error if a schedule returned no rate; a traced one may be anything."""
+    if isinstance(rate, Tracer) and is_number(rate):
+        return rate
+    return check_rate("learning_rate: what the schedule returned", rate)

@@ -15,14 +15,19 @@ NAME = "loss_scaling"
 SMALLEST, LARGEST = 2.0**-14, 2.0**24
 """Between these the scale stays. A gradient that the smallest does not help is bad."""
 
+HALF_OUTPUT = """loss_scaling: the output of the network is float16, so that small \
+gradients are lost before they can be scaled. Cast it: output.astype(jnp.float32), as \
+tnt.network.mixed_precision(network, jnp.float16) does."""
+
 
 def loss_scaling(
     initial: float = 2.0**15, factor: float = 2.0, interval: int = 2000
 ) -> Hooks:
     """Scales the gradient so that it fits into float16, as much as it bears.
 
-    For a network that computes in float16 with parameters in float32. The gradient
-    with respect to the output is multiplied, the gradients of the parameters are
+    For a network that computes in float16 with parameters and output in float32, such
+    as one of `tnt.network.mixed_precision`. The gradient with respect to the output is
+    multiplied, the gradients of the parameters are
     divided by the same, in float32. If one is not finite, the step is skipped and the
     scale lowered; after some good steps it is raised. Parameters of a criterion get
     their gradients from before the multiplication.
@@ -41,7 +46,8 @@ def loss_scaling(
       A Hooks value, to be chained with others.
 
     Raises:
-      TypeError: if an argument is of the wrong kind.
+      TypeError: if an argument is of the wrong kind; when it runs, if the output is
+        float16.
       ValueError: if a number is out of range, or, when it runs, if there are two.
 
     Example:
@@ -75,6 +81,9 @@ def _start(state: State, initial: float) -> State:
 
 
 def _scale(state: State) -> State:
+    for leaf in jax.tree.leaves(state.grad_output):
+        if leaf.dtype == jnp.float16:
+            raise TypeError(HALF_OUTPUT)
     scale = state.aux[NAME]["scale"]
     return state.replace(grad_output=_times(state.grad_output, scale))
 
@@ -82,7 +91,7 @@ def _scale(state: State) -> State:
 def _unscale(state: State, factor: float, interval: int) -> State:
     scale, good = state.aux[NAME]["scale"], state.aux[NAME]["good"]
     leaves = jax.tree.leaves((state.grads, state.criterion_grads))
-    finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
+    finite = jnp.all(jnp.array([jnp.isfinite(leaf).all() for leaf in leaves], bool))
     state = state.replace(grads=_times(state.grads, 1 / scale))
 
     good = jnp.where(finite, good + 1, 0)

@@ -113,6 +113,8 @@ def _guard_update(state: State) -> State:
     bad = _count_bad((state.params, state.criterion_params))
     finite = bad <= state.aux[NAME]["allowed"]
     before = 1 + len(finite)  # the loss, and a gradient for each parameter
+    if not len(finite):  # a network without parameters
+        return state
     return _noted(state, ~finite.all(), state.t, before + jnp.argmin(finite))
 
 
@@ -121,7 +123,7 @@ def _count_bad(tree: Any) -> jax.Array:
     bad = [
         jnp.sum(~jnp.isfinite(leaf), dtype=jnp.int32) for leaf in jax.tree.leaves(tree)
     ]
-    return jnp.stack(bad)
+    return jnp.stack(bad) if bad else jnp.zeros(0, jnp.int32)
 
 
 def _shown(state: State) -> jax.Array:

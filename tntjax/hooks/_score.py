@@ -83,26 +83,27 @@ class _Aux(dict):
     """The entries of `aux`, of which scores of another epoch cannot be read."""
 
     def __init__(self, plugin: str, state: State) -> None:
-        super().__init__(state.aux)
         self._plugin, self._epoch = plugin, int(state.epoch)
         # In the middle of an epoch no score is of the parameters of that moment.
-        self._now = -1 if int(state.position) else self._epoch
+        now = -1 if int(state.position) else self._epoch
+        measured = {n: int(state.aux.get(_epoch_of(n), now)) for n in state.aux}
+        self._stale = {name: epoch for name, epoch in measured.items() if epoch != now}
+        # A copy of this dict has no others either.
+        super().__init__({n: v for n, v in state.aux.items() if n not in self._stale})
 
-    def __getitem__(self, name: str) -> Any:
-        """Returns an entry, if it is there and of this epoch."""
-        if name not in self:
-            names = ", ".join(map(repr, self)) or "no entry"
-            raise KeyError(MISSING.format(plugin=self._plugin, name=name, names=names))
-        measured = int(super().get(_epoch_of(name), self._now))
-        if measured != self._now:
+    def __missing__(self, name: str) -> Any:
+        """Raises an error that says why there is no such entry."""
+        if name in self._stale:
+            measured = self._stale[name]
             known = f"is that of epoch {measured}" if measured else "is not measured"
             words = {"plugin": self._plugin, "name": name, "known": known}
             raise StaleError(STALE.format(epoch=self._epoch, **words))
-        return super().__getitem__(name)
+        names = ", ".join(map(repr, self)) or "no entry"
+        raise KeyError(MISSING.format(plugin=self._plugin, name=name, names=names))
 
     def get(self, name: str, default: Any = None) -> Any:
         """Returns an entry, or the default if it is not there."""
-        return self[name] if name in self else default
+        return self[name] if name in self or name in self._stale else default
 
 
 def _flatten(aux: _Aux) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from tntjax._check import check_optional_functions
 from tntjax._numbers import check_integer
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import describe, flag, pytree, static
 from tntjax._types import Chunk, Room, Sample, is_dataset
 from tntjax.iterator._ahead import quiet_at_exit, read_ahead
 from tntjax.iterator._chunk import group
@@ -92,7 +92,7 @@ class ParallelDatasetIterator(Epochs):
     perm: Callable[[int], int] | None = static(default=None)
     filter: Callable[[Sample], bool] | None = static(default=None)
     transform: Callable[[Sample], Sample] | None = static(default=None)
-    ordered: bool = static(default=True)
+    ordered: bool = flag(default=True)
     backend: Backend = static(default="thread")
     prefetch: int = static(default=2)
     timeout: float | None = static(default=None)

@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._array import host_or_device
-from tntjax._struct import static
+from tntjax._struct import flag, static
 from tntjax.meter._meter import Meter
 from tntjax.meter.parts._arguments import bin_edges, check_bins, check_size
 from tntjax.meter.parts._count import Count
@@ -71,7 +71,7 @@ class CalibrationErrorMeter(Meter):
     """
 
     num_bins: int = static(default=15)
-    logits: bool = static(default=False, kw_only=True)
+    logits: bool = flag(default=False, kw_only=True)
     counts: Any = None
     confidence: Any = None
 

@@ -12,7 +12,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._array import host_or_device
-from tntjax._struct import describe, static
+from tntjax._struct import describe, flag, static
 from tntjax.meter._meter import Meter, in_percent
 from tntjax.meter.parts._arguments import check_topk
 from tntjax.meter.parts._count import Count
@@ -54,7 +54,7 @@ class ClassErrorMeter(Meter):
     """
 
     topk: Sequence[int] = static(default=(1,))
-    accuracy: bool = static(default=False)
+    accuracy: bool = flag(default=False)
     wrong: Any = None
     n: Count = Count()
 

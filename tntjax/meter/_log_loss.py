@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._struct import static
+from tntjax._struct import flag
 from tntjax.meter._meter import Meter
 from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._inputs import as_weighted
@@ -33,7 +33,7 @@ class LogLossMeter(Meter):
       LogLossMeter(loss=0.490415, n=2)
     """
 
-    logits: bool = static(default=False)
+    logits: bool = flag(default=False)
     losses: Mean = Mean()
 
     @property

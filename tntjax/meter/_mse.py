@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from tntjax._array import host_or_device
-from tntjax._struct import static
+from tntjax._struct import flag, static
 from tntjax.meter.parts._arguments import check_convention
 from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._sums import Mean
@@ -38,7 +38,7 @@ class MSEMeter(MeterOfPairs):
     one type.
     """
 
-    root: bool = static(default=False)
+    root: bool = flag(default=False)
     convention: str = static(default="standard", kw_only=True)
     errors: Mean = Mean()
 

@@ -12,7 +12,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._array import as_array, host_or_device
-from tntjax._struct import describe, static
+from tntjax._struct import describe, flag, static
 from tntjax.meter._meter import Meter, in_percent
 from tntjax.meter.parts._arguments import check_size
 from tntjax.meter.parts._count import Count
@@ -57,7 +57,7 @@ class MultiLabelConfusionMeter(Meter):
     """
 
     num_classes: int = static()
-    normalized: bool = static(default=False)
+    normalized: bool = flag(default=False)
     cells: Any = None
     n: Count = Count()
 

@@ -12,7 +12,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._array import host_or_device, namespace
-from tntjax._struct import describe, static
+from tntjax._struct import describe, flag, static
 from tntjax.meter._meter import Meter, check_same, in_percent
 from tntjax.meter.parts._arguments import check_optional_size, check_topk
 from tntjax.meter.parts._count import Count
@@ -62,7 +62,7 @@ class PrecisionAtKMeter(Meter):
 
     topk: Sequence[int] = static(default=(10,))
     dim: int = static(default=1)
-    online: bool = static(default=False)
+    online: bool = flag(default=False)
     num_queries: int | None = static(default=None)
     hits: Any = None
     best: Any = None

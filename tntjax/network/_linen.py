@@ -24,11 +24,13 @@ def linen(
     variables: Mapping[str, Any],
     *,
     training: str | Sequence[str] | None = None,
+    streams: Sequence[str] = ("dropout",),
 ) -> Adapted:
     """Adapts a module of flax.linen.
 
     The collection `params` is trained. All others, such as `batch_stats`, are the model
-    state, and mutable. Each stream of random numbers comes from the key of the step.
+    state, and mutable. Each stream of random numbers comes from the key of the step:
+    those of `streams`, and any other that the module asks for.
     Trained, the variables are `{"params": state.params, **state.model_state}`.
 
     Args:
@@ -39,6 +41,8 @@ def linen(
         `deterministic`, `use_running_average`, `inference` it has. A name with a word
         such as `eval` or `test` is one of their opposites, too; `()` is for no such
         argument.
+      streams: names of streams that are there before the module asks: so that
+        `has_rng` tells, and `split_rngs` of a transformation splits them.
 
     Returns:
       The network, parameters and model state for an engine.
@@ -64,7 +68,10 @@ def linen(
     params = model_state.pop("params", {})
     call = type(module).__call__
     flags = training_flags("tnt.network.linen", call, training, given=2)
-    return Adapted(Stateful(Linen(module, flags)), params, model_state)
+    if isinstance(streams, str):
+        raise TypeError(f"streams must be a list, such as [{streams!r}].")
+    network = Linen(module, flags, tuple(streams))
+    return Adapted(Stateful(network), params, model_state)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,10 +81,12 @@ class Linen:
     Args:
       module: the module.
       flags: which keywords say whether it is in training.
+      streams: names of streams of random numbers.
     """
 
     module: Any
     flags: tuple[str, ...]
+    streams: tuple[str, ...]
 
     def __call__(
         self,
@@ -89,11 +98,14 @@ class Linen:
         training: bool,
     ) -> tuple[Any, Any]:
         """Returns the output and the new model state."""
+        names = list(dict.fromkeys(("params", *self.streams)))
+        # Of "params" flax makes any other stream that is asked for.
+        rngs = dict(zip(names, jax.random.split(key, len(names)), strict=True))
         output, after = self.module.apply(
             {"params": params, **model_state},
             input,
             **flag_values(self.flags, training),
-            rngs={"params": key},  # from which flax makes all streams
+            rngs=rngs,
             mutable=list(model_state),
         )
         for name, before in model_state.items():

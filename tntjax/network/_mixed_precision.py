@@ -85,9 +85,10 @@ class MixedPrecision:
         """Returns the output in float32, and the new model state in its own types."""
         params, input = _cast(params, self.compute), _cast(input, self.compute)
         output, after = forward(self.network, params, model_state, input, key, training)
-        after = jax.tree.map(
-            lambda new, old: _cast(new, jnp.result_type(old)), after, model_state
-        )
+        if jax.tree.structure(after) == jax.tree.structure(model_state):
+            after = jax.tree.map(
+                lambda new, old: _cast(new, jnp.result_type(old)), after, model_state
+            )
         return _cast(output, jnp.float32), after
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from jax.core import Tracer
 
 from tntjax._numbers import check_max_load
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import describe, flag, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._columns import with_flat
 from tntjax.dataset._index_map import IndexMap
@@ -68,8 +68,8 @@ class IndexedDataset(IndexMap):
     fields: Sequence[str] | Mapping[str, Mapping[str, str]] = static()
     path: str | None = static(default=None)
     max_load: int | None = static(default=None)
-    mmap: bool = static(default=True)
-    standalone: bool = static(default=False)
+    mmap: bool = flag(default=True)
+    standalone: bool = flag(default=False)
     archives: tuple[tuple[str, Archive], ...] = static(init=False)
     size: int = static(init=False)
 

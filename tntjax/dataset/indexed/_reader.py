@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jax.core import Tracer
 
-from tntjax._struct import pytree, static
+from tntjax._struct import flag, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._columns import with_flat
 from tntjax.dataset._index_map import IndexMap
@@ -56,7 +56,7 @@ class IndexedDatasetReader(IndexMap):
 
     index_filename: str = static()
     data_filename: str = static()
-    mmap: bool = static(default=True)
+    mmap: bool = flag(default=True)
     archive: Archive = static(init=False)
 
     def __post_init__(self) -> None:
