@@ -102,9 +102,8 @@ def check_params(name: str, params: Any) -> None:
 
 def _is_array(leaf: Any) -> bool:
     """True if a leaf is an array of NumPy or JAX, or stands for one."""
-    return isinstance(leaf, jax.Array | np.ndarray | np.generic) or (
-        hasattr(leaf, "__jax_array__") or isinstance(leaf, jax.ShapeDtypeStruct)
-    )
+    known = isinstance(leaf, jax.Array | np.ndarray | np.generic)
+    return known or hasattr(leaf, "__jax_array__")
 
 
 def check_rate(name: str, rate: Any) -> float:

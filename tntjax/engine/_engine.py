@@ -110,7 +110,7 @@ def make_training(
     given = {"params": params, **own, "model_state": model_state}
     given |= {"criterion_params": criterion_params, "key": key}
     if state is None:
-        fields = fields_of_arguments(start, given)
+        fields = fields_of_arguments(start, given, mesh is not None)
     else:
         fields = fields_of_state(state, start, given)
     what = {"network": network, "criterion": criterion, "iterator": iterator}

@@ -27,23 +27,28 @@ returned or an error's attribute `state`; this one {lacks}. {advice}"""
 ANEW = "To start anew from its parameters write params=state.params."
 
 
-def fields_of_arguments(start: Start, given: dict[str, Any]) -> dict[str, Any]:
-    """Checks what a run begins with, and makes the fields of its State."""
+def fields_of_arguments(
+    start: Start, given: dict[str, Any], on_mesh: bool
+) -> dict[str, Any]:
+    """Checks what a run begins with, and makes the fields of its State.
+
+    What the user holds is copied, NumPy's arrays to the device; but on a mesh, whose
+    devices may hold them together only, to NumPy's.
+    """
     check_concrete(**given)
     params, criterion_params = given["params"], given["criterion_params"]
     if params is None:
         raise TypeError(NO_PARAMS)
     check_params("params", params)
     check_params("criterion_params", criterion_params)
-    # Hooks see arrays of JAX, which do not change when the user writes to theirs.
-    given = jax.tree.map(own_array, given)
-    own = start(given["params"], given["criterion_params"])
-    return {**given, **own, "key": check_key(given["key"])}
+    copy = np.array if on_mesh else jnp.array
 
+    def own(leaf: Any) -> Any:
+        return copy(leaf) if isinstance(leaf, np.ndarray) else leaf
 
-def own_array(leaf: Any) -> Any:
-    """Returns an array of JAX in the place of NumPy's, and others as they are."""
-    return jnp.array(leaf) if isinstance(leaf, np.ndarray) else leaf
+    given = jax.tree.map(own, given)
+    added = start(given["params"], given["criterion_params"])
+    return {**given, **added, "key": check_key(given["key"])}
 
 
 def fields_of_state(
