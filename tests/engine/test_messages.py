@@ -11,7 +11,6 @@ import pytest
 
 import tntjax as tnt
 from tntjax.engine._hooks import STEP_EVENTS
-from tntjax.network._check import _takes
 
 
 def module(package, name="Module"):
@@ -282,7 +281,7 @@ def test_a_signature_lists_all_arguments(engine):
 
 
 @pytest.mark.parametrize(
-    ("function", "takes"), [(lambda x: x, False), (lambda x, y: x, True), (3, False)]
+    ("function", "expected"), [(lambda x: x, False), (lambda x, y: x, True), (3, False)]
 )
-def test_how_many_arguments_a_function_takes(function, takes):
-    assert _takes(function, 2) == takes
+def test_how_many_arguments_a_function_takes(function, expected):
+    assert takes(function, 2) == expected

@@ -1,8 +1,7 @@
 """The gradients of a batch, whole or piece by piece, with the hooks on the way."""
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -10,16 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from tntjax._struct import describe, is_unchanged
+from tntjax._struct import is_unchanged
 from tntjax._types import Sample
+from tntjax.engine._criterion import (
+    add_weighted,
+    explain_call,
+    run_criterion,
+    weigh_losses,
+)
 from tntjax.engine._fire import fire
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._match import check_carried
 from tntjax.engine._rows import (
-    check_loss,
     check_mask,
-    count_examples,
-    count_rows,
     cut_rows,
     read_field,
 )
@@ -56,20 +58,24 @@ def differentiate_batch(
     changing, pull_network, after = _run_forward(program, state)
     at = _make_value(program, changing, state, whole)
 
-    measure, output = run_criterion(program.criterion, after), after.output
+    (measure, asked), output = run_criterion(program.criterion, after), after.output
     check_mask(state.sample, after.sample)
-    loss, pull_criterion = jax.vjp(measure, after.criterion_params, output)
+    loss, pull_criterion = jax.vjp(measure, after.criterion_params, output, asked)
     weight = weigh_losses(loss, after.sample.get("mask"), state.sample, whole)
     state = fire(hooks, "on_forward_criterion", after.replace(loss=loss))
 
-    criterion_grads, grad_output = pull_criterion(weight.astype(loss.dtype))
+    criterion_grads, grad_output, direct = pull_criterion(weight.astype(loss.dtype))
     state = state.replace(
         grad_output=jax.tree.map(_replace_float0, grad_output),
         criterion_grads=jax.tree.map(conjugate, criterion_grads),
+        grads=jax.tree.map(conjugate, direct.get("params")),
     )
     state = fire(hooks, "on_backward_criterion", state)
     (grads,) = pull_network(jax.tree.map(_as_cotangent, state.grad_output, output))
-    state = state.replace(grads=jax.tree.map(conjugate, grads))
+    grads = jax.tree.map(conjugate, grads)
+    if asked:  # what the loss takes from the parameters themselves
+        grads = jax.tree.map(jnp.add, grads, state.grads)
+    state = state.replace(grads=grads)
     return state, Objective(add_weighted(loss, weight), at)
 
 
@@ -133,7 +139,8 @@ def _make_value(
     def at(params: Any, criterion_params: Any, piece: Sample = None) -> jax.Array:
         start = state if piece is None else state.replace(sample=piece)
         output, after = _forward(program, hooks, start, params)
-        loss = run_criterion(program.criterion, after)(criterion_params, output)
+        measure, asked = run_criterion(program.criterion, after.replace(params=params))
+        loss = measure(criterion_params, output, asked)
         mask = after.sample.get("mask")
         return add_weighted(loss, weigh_losses(loss, mask, start.sample, whole))
 
@@ -232,58 +239,7 @@ def run_network(
     input, model_state = read_field(state.sample, "input"), state.model_state
 
     def run(params: Any) -> tuple[Any, Any]:
-        with _explain_call("network", params=params, input=input):
+        with explain_call("network", params=params, input=input):
             return forward(network, params, model_state, input, key, training)
 
     return run
-
-
-def run_criterion(criterion: Any, state: State) -> Callable[[Any, Any], jax.Array]:
-    """Returns `(criterion_params, output) -> loss` on the sample of the State."""
-    target = read_field(state.sample, "target")
-
-    def run(params: Any, output: Any) -> jax.Array:
-        own = {} if params is None else {"criterion_params": params}
-        given = own | {"output": output, "target": target}
-        with _explain_call("criterion", **given):
-            return criterion(*given.values())
-
-    return run
-
-
-def weigh_losses(loss: Any, mask: Any, piece: Sample, whole: Sample) -> jax.Array:
-    """Computes how much each entry of a loss weighs in what is minimised.
-
-    Raises:
-      ValueError: if the loss has more axes, or a mask cannot be applied to it.
-      TypeError: if it has no gradient.
-    """
-    check_loss(loss, mask)
-    if not jnp.issubdtype(loss.dtype, jnp.floating):
-        raise TypeError(
-            "The criterion must return real floats, or there is no gradient; got"
-            f" {describe(loss)}. Of a complex loss take the square of jnp.abs; keep"
-            " counts of errors in a meter."
-        )
-    dtype = jnp.float32 if loss.dtype.itemsize < 4 else loss.dtype
-    if mask is None:
-        share = count_rows(piece) / max(count_rows(whole), 1)
-        return jnp.full(loss.shape, share / max(loss.size, 1), dtype)
-    return mask / jnp.maximum(count_examples(whole), 1).astype(dtype)
-
-
-def add_weighted(loss: jax.Array, weight: jax.Array) -> jax.Array:
-    """Adds up losses times weights; a loss that weighs nothing may be anything."""
-    counted = jnp.where(weight > 0, loss.astype(weight.dtype), 0)
-    return jnp.sum(counted * weight).astype(loss.dtype)
-
-
-@contextmanager
-def _explain_call(what: str, **arguments: Any) -> Iterator[None]:
-    """Adds to an error in the user's terms where it came from, with which shapes."""
-    try:
-        yield
-    except Exception as error:
-        shown = " and ".join(f"{k} = {describe(v)}" for k, v in arguments.items())
-        error.add_note(f"This happened in {what}({', '.join(arguments)}) with {shown}.")
-        raise

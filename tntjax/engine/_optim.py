@@ -74,7 +74,10 @@ class OptimEngine:
             state are found in it.
           criterion: `(output, target) -> loss`, [] or [B]; of [B] the mean is
             minimised, and with a field `mask` in the sample the mean of those rows.
-          iterator: samples with the fields `input` and `target`.
+            One with a keyword-only argument `params`, `(output, target, *, params)`,
+            is passed the parameters, to weigh them; their gradient counts.
+          iterator: samples with the fields `input` and `target`; without a target the
+            criterion is given the output alone.
           params: a pytree of float arrays. They are copied and stay valid. Needed
             unless `state` or an adapted module is given.
           max_epoch: how many epochs, by default 1000, or as many as `max_steps` takes.

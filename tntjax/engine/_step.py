@@ -10,11 +10,11 @@ import jax.numpy as jnp
 
 from tntjax._struct import describe
 from tntjax._types import Sample
+from tntjax.engine._criterion import run_criterion
 from tntjax.engine._fire import fire
 from tntjax.engine._gradients import (
     differentiate_batch,
     differentiate_pieces,
-    run_criterion,
     run_network,
     split_key,
 )
@@ -136,8 +136,8 @@ def test_step(program: Program, state: State, sample: Sample) -> State:
     state = fire(hooks, "on_forward", state)
     check_mask(sample, state.sample)
     if program.criterion is not None:
-        measure = run_criterion(program.criterion, state)
-        loss = measure(state.criterion_params, state.output)
+        measure, asked = run_criterion(program.criterion, state)
+        loss = measure(state.criterion_params, state.output, asked)
         check_loss(loss, state.sample.get("mask"))
         state = fire(hooks, "on_forward_criterion", state.replace(loss=loss))
     return drop_step_fields(state)

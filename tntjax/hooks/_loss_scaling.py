@@ -85,7 +85,9 @@ def _scale(state: State) -> State:
         if leaf.dtype == jnp.float16:
             raise TypeError(HALF_OUTPUT)
     scale = state.aux[NAME]["scale"]
-    return state.replace(grad_output=_times(state.grad_output, scale))
+    # A criterion that asks for the parameters has begun their gradients.
+    begun = _times(state.grads, scale)
+    return state.replace(grad_output=_times(state.grad_output, scale), grads=begun)
 
 
 def _unscale(state: State, factor: float, interval: int) -> State:

@@ -1,6 +1,7 @@
 """Checks of networks, with errors that say how a module is adapted."""
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 from tntjax._struct import describe
@@ -33,7 +34,7 @@ def check_network(network: Any) -> None:
     if not isinstance(network, Stateful):
         adapter = find_adapter(network)
         # A module of equinox may be a function of two arguments.
-        own = adapter == "equinox" and _takes(network, 2)
+        own = adapter == "equinox" and takes(network, 2)
         if adapter is not None and not own:
             raise TypeError(
                 f"network is a module, {describe(network)}. {explain_adapting(adapter)}"
@@ -60,10 +61,16 @@ def explain_adapting(adapter: str) -> str:
     return f"Adapt it: train(network={ADAPT[adapter]}, ...)."
 
 
-def _takes(function: Any, number: int) -> bool:
-    """True if a function can be called with so many arguments, as far as is known."""
+def takes(function: Any, number: int, names: Iterable[str] = ()) -> bool:
+    """True if a function can be called with so many arguments, as far as is known.
+
+    Args:
+      function: the function.
+      number: how many arguments come by position.
+      names: those that come by name.
+    """
     try:
-        inspect.signature(function).bind(*range(number))
+        inspect.signature(function).bind(*range(number), **dict.fromkeys(names))
     except (TypeError, ValueError):
         return False
     return True

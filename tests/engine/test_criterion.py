@@ -1,0 +1,162 @@
+"""What a criterion may ask for: the output alone, or the parameters as well."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import tntjax as tnt
+from tests.engine.conftest import criterion, network
+
+HOW = [{}, {"jit": False}, {"accumulate": 3}, {"steps_per_call": 2}]
+
+
+def same(one, other, **tolerance):
+    for name in one:
+        np.testing.assert_allclose(
+            one[name], other[name], **{"rtol": 1e-4, "atol": 1e-6} | tolerance
+        )
+
+
+def decay(params):
+    return 0.05 * sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))
+
+
+def decayed(output, target, *, params):
+    return criterion(output, target) + decay(params)
+
+
+def train_by_hand(problem, iterator=None, epochs=2):
+    """Takes steps of 0.1 down the mean loss of each batch, with the decay."""
+
+    @jax.jit
+    def step(params, sample):
+        def loss(params):
+            losses = criterion(network(params, sample["input"]), sample["target"])
+            shown = sample.get("mask", jnp.ones(len(losses), bool))
+            return jnp.sum(losses * shown) / jnp.sum(shown) + decay(params)
+
+        return jax.tree.map(lambda p, g: p - 0.1 * g, params, jax.grad(loss)(params))
+
+    params = problem.params
+    for epoch in range(epochs):
+        for sample in (iterator or problem.iterator()).run(epoch):
+            params = step(params, sample)
+    return params
+
+
+# ---- the parameters -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("engine", [tnt.SGDEngine, tnt.OptimEngine])
+def test_a_criterion_that_weighs_the_parameters(problem, engine, how):
+    job = problem.job(criterion=decayed, **how)
+    if engine is tnt.OptimEngine:
+        job["optimizer"] = optax.sgd(job.pop("lr"))
+    same(engine().train(**job).params, train_by_hand(problem))
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_under_a_mask_it_counts_once(problem, accumulate):
+    data = {**problem.data, "mask": np.arange(53) % 3 > 0}
+    iterator = problem.over(tnt.TableDataset(data))
+    job = problem.job(criterion=decayed, iterator=iterator, accumulate=accumulate)
+    same(tnt.SGDEngine().train(**job).params, train_by_hand(problem, iterator))
+
+
+def test_loss_scaling_scales_all_of_the_gradient(problem):
+    engine = tnt.SGDEngine(tnt.hooks.loss_scaling(1024.0))
+    state = engine.train(**problem.job(criterion=decayed))
+    same(state.params, train_by_hand(problem))
+
+
+def test_a_line_search_sees_the_weight_of_the_parameters(problem):
+    """As when the network returns it beside its output."""
+
+    def both(params, input):
+        return network(params, input), decay(params)
+
+    job = problem.job(optimizer=optax.lbfgs(), max_epoch=1)
+    del job["lr"]
+    state = tnt.OptimEngine().train(**job | {"criterion": decayed})
+    beside = {
+        "network": both,
+        "criterion": lambda output, target: criterion(output[0], target) + output[1],
+    }
+    same(state.params, tnt.OptimEngine().train(**job | beside).params, rtol=1e-3)
+
+
+def test_with_parameters_of_its_own(problem):
+    def scaled(scale, output, target, *, params):
+        return criterion(output * scale, target) + decay(params) + 0 * scale
+
+    job = problem.job(criterion=scaled, criterion_params=jnp.float32(1))
+    state = tnt.SGDEngine().train(**job, lr_criterion=0.0)
+    same(state.params, train_by_hand(problem))
+
+
+def test_a_test_passes_them_too(problem):
+    loss = tnt.hooks.metering(loss=(tnt.AverageValueMeter(), lambda s: s.loss))
+    params = jax.tree.map(jnp.ones_like, problem.params)
+    job = {"network": network, "iterator": problem.iterator(), "params": params}
+    results = [
+        tnt.SGDEngine(loss).test(**job, criterion=function).meters["loss"].value().mean
+        for function in (criterion, decayed)
+    ]
+    assert results[1] - results[0] == pytest.approx(float(decay(params)), rel=1e-4)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_an_argument_that_has_a_value_is_left_alone(problem, value):
+    def own(output, target, *, params=value):
+        return criterion(output, target) * (1 + params)
+
+    fixed = functools.partial(lambda o, t, *, params: own(o, t), params=None)
+    expected = tnt.SGDEngine().train(**problem.job(lr=0.1 * (1 + value)))
+    for function in (own, fixed):
+        state = tnt.SGDEngine().train(**problem.job(criterion=function))
+        same(state.params, expected.params)
+
+
+# ---- a sample without a target ------------------------------------------------------
+
+
+def encode(params, input):
+    hidden = input @ params["weight"]
+    return jnp.sum((hidden @ params["weight"].T - input) ** 2, -1)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_sample_without_a_target(problem, how):
+    """The network computes the loss of an autoencoder, say."""
+    data = {"input": problem.data["input"]}
+    params = {"weight": 0.1 * jnp.eye(5, 3)}
+    job = {"network": encode, "params": params, "lr": 0.01}
+    state = tnt.SGDEngine().train(
+        **problem.job(iterator=problem.over(tnt.TableDataset(data)), **how)
+        | job
+        | {"criterion": lambda output: output}
+    )
+    expected = tnt.SGDEngine().train(
+        **problem.job(**how) | job | {"criterion": lambda output, target: output}
+    )
+    same(state.params, expected.params)
+    assert int(state.samples) == 2 * 53
+
+
+def test_a_criterion_that_wants_a_target_is_told_that_there_is_none(problem):
+    iterator = problem.over(tnt.TableDataset({"input": problem.data["input"]}))
+    with pytest.raises(KeyError, match="reads sample.'target'., but the sample is"):
+        tnt.SGDEngine().train(**problem.job(iterator=iterator))
+
+
+def test_a_target_that_is_there_is_passed(problem):
+    def optional(output, target=None):
+        return criterion(output, target)
+
+    state = tnt.SGDEngine().train(**problem.job(criterion=optional))
+    same(state.params, tnt.SGDEngine().train(**problem.job()).params)

@@ -1,0 +1,92 @@
+"""The loss of a batch: the criterion on a sample, and how much each row weighs."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from tntjax._struct import describe
+from tntjax._types import Sample
+from tntjax.engine._rows import check_loss, count_examples, count_rows, read_field
+from tntjax.engine._state import State
+from tntjax.network._check import takes
+
+Measure = Callable[[Any, Any, dict[str, Any]], jax.Array]
+"""`(criterion_params, output, asked) -> loss`."""
+
+
+def run_criterion(criterion: Any, state: State) -> tuple[Measure, dict[str, Any]]:
+    """Returns the criterion on the sample of the State, and what else it asks for.
+
+    That is `{"params": params}`, if it has a keyword-only argument of this name, as one
+    that weighs the parameters has. A sample without a target is for a criterion that
+    takes the output alone.
+    """
+    names = [] if state.criterion_params is None else ["criterion_params"]
+    asked = {"params": state.params} if _asks_for_params(criterion) else {}
+    lacks = isinstance(state.sample, dict) and "target" not in state.sample
+    target = []
+    if not (lacks and takes(criterion, len(names) + 1, asked)):
+        target = [read_field(state.sample, "target")]
+
+    def run(params: Any, output: Any, asked: dict[str, Any]) -> jax.Array:
+        given = [params] * len(names) + [output, *target]
+        shown = dict(zip((*names, "output", "target"), given, strict=False))
+        with explain_call("criterion", **shown, **asked):
+            return criterion(*given, **asked)
+
+    return run, asked
+
+
+def _asks_for_params(criterion: Any) -> bool:
+    """True if it has a keyword-only argument `params`, and no value for it."""
+    try:
+        parameter = inspect.signature(criterion).parameters.get("params")
+    except (TypeError, ValueError):
+        return False
+    return (
+        parameter is not None
+        and parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        and parameter.default is inspect.Parameter.empty
+    )
+
+
+def weigh_losses(loss: Any, mask: Any, piece: Sample, whole: Sample) -> jax.Array:
+    """Computes how much each entry of a loss weighs in what is minimised.
+
+    Raises:
+      ValueError: if the loss has more axes, or a mask cannot be applied to it.
+      TypeError: if it has no gradient.
+    """
+    check_loss(loss, mask)
+    if not jnp.issubdtype(loss.dtype, jnp.floating):
+        raise TypeError(
+            "The criterion must return real floats, or there is no gradient; got"
+            f" {describe(loss)}. Of a complex loss take the square of jnp.abs; keep"
+            " counts of errors in a meter."
+        )
+    dtype = jnp.float32 if loss.dtype.itemsize < 4 else loss.dtype
+    if mask is None:
+        share = count_rows(piece) / max(count_rows(whole), 1)
+        return jnp.full(loss.shape, share / max(loss.size, 1), dtype)
+    return mask / jnp.maximum(count_examples(whole), 1).astype(dtype)
+
+
+def add_weighted(loss: jax.Array, weight: jax.Array) -> jax.Array:
+    """Adds up losses times weights; a loss that weighs nothing may be anything."""
+    counted = jnp.where(weight > 0, loss.astype(weight.dtype), 0)
+    return jnp.sum(counted * weight).astype(loss.dtype)
+
+
+@contextmanager
+def explain_call(what: str, **arguments: Any) -> Iterator[None]:
+    """Adds to an error in the user's terms where it came from, with which shapes."""
+    try:
+        yield
+    except Exception as error:
+        shown = " and ".join(f"{k} = {describe(v)}" for k, v in arguments.items())
+        error.add_note(f"This happened in {what}({', '.join(arguments)}) with {shown}.")
+        raise
