@@ -11,6 +11,7 @@ import pytest
 
 import tntjax as tnt
 from tntjax.engine._hooks import STEP_EVENTS
+from tntjax.network._check import takes
 
 
 def module(package, name="Module"):
