@@ -72,6 +72,14 @@ def test_a_test_leaves_the_training_alone(problem):
     np.testing.assert_array_equal(state.params["weight"], expected.params["weight"])
 
 
+def test_a_report_leaves_the_training_alone(problem):
+    def report(state, result):
+        state.aux["reported"] = result.t
+
+    hooks = tnt.hooks.validate(tnt.SGDEngine(), problem.iterator(), report=report)
+    assert tnt.SGDEngine(hooks).train(**problem.job()).aux == {}
+
+
 @pytest.mark.parametrize("kind", [np.asarray, jnp.asarray])
 def test_what_the_user_holds_stays(problem, kind):
     def change(state):

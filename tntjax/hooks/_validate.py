@@ -9,6 +9,7 @@ from tntjax._struct import describe
 from tntjax.engine import Hooks, OptimEngine, SGDEngine, State
 from tntjax.engine._check import check_iterator, check_key
 from tntjax.engine._engine import check_running
+from tntjax.engine._fire import copy_containers
 from tntjax.engine._names import check_names
 from tntjax.hooks._bind import bind
 from tntjax.hooks._score import claim_measured, put_measured
@@ -103,7 +104,7 @@ def validate(
         if score is not None:
             state = put_measured(state, name, score(result))
         if report is not None:
-            report(state, result)
+            report(copy_containers(state), result)
         return state
 
     start = None if score is None else bind(claim_measured, name)
