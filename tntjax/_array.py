@@ -83,12 +83,18 @@ def as_array(value: Any) -> Any:
       integers of more than 64 bits.
 
     Raises:
+      TypeError: if it is a masked array of NumPy.
       OverflowError: if an integer is too large for a float.
 
     Example:
       >>> as_array([1, 2]).dtype.name
       'int64'
     """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            "Expected an array, got a masked one of NumPy, whose mask would be lost."
+            " Pass array.data, and mask=~np.ma.getmaskarray(array) where there is one."
+        )
     if isinstance(value, jax.Array | np.ndarray):
         return value
     if isinstance(value, list | tuple):

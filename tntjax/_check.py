@@ -23,7 +23,8 @@ def check_dataset(value: Any, name: str) -> None:
         raise TypeError(
             f"{name} needs a dataset (anything with len and [index]), got"
             f" {describe(value)}. Pass a list or a TableDataset, say; of a function or"
-            " class that makes a dataset, what it returns."
+            " class that makes a dataset, what it returns; of a dict of arrays or a"
+            " DataFrame, TableDataset({name: frame[name].to_numpy()})."
         )
 
 

@@ -35,5 +35,7 @@ def as_plain(value: Any) -> Any:
     if isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer):
         value = np.array(value)  # a copy: NumPy's view of a JAX array is read-only
     if isinstance(value, np.ndarray | np.generic) and value.ndim == 0:
-        return value.item()
+        # A time in nanoseconds, which Python lacks, would be a bare int.
+        is_time = value.dtype.kind in "mM" and isinstance(value.item(), int)
+        return np.asarray(value)[()] if is_time else value.item()
     return value

@@ -1,6 +1,6 @@
 """The protocols: what each part asks of the others, and nothing of how it is made."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import jax
@@ -38,9 +38,15 @@ class Dataset(Protocol):
 
 
 def is_dataset(value: object) -> TypeGuard[Dataset]:
-    """True if it has `len` and `[index]`; a class is a function that makes it."""
+    """True if it has `len` and `[index]` by number.
+
+    A class is a function that makes a dataset. A dict has samples by name, and what
+    pandas makes by label, which need not be its place.
+    """
     no_length = isinstance(value, type) or getattr(value, "shape", None) == ()
-    return isinstance(value, Dataset) and not no_length
+    if no_length or hasattr(value, "iloc") or not isinstance(value, Dataset):
+        return False
+    return not isinstance(value, Mapping) or not len(value) or 0 in value
 
 
 @runtime_checkable

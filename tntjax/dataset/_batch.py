@@ -169,7 +169,10 @@ class BatchDataset(IndexMap):
     @cached_property
     def _first_kept(self) -> list[Sample]:
         """The first sample that the filter keeps, in a list, or an empty one."""
-        return next(filter(None, map(self._read_kept, range(len(self)))), [])[:1]
+        for number in range(len(self)):  # next() would hide a StopIteration of a user's
+            if kept := self._read_kept(number):
+                return kept[:1]
+        return []
 
     def _find_example(self, number: int) -> list[Sample]:
         """Finds a sample that tells what a batch is like of which nothing is left."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from tntjax._struct import Opaque, child, describe, pytree, static
-from tntjax._types import Dataset, Sample
+from tntjax._types import Sample, is_dataset
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._take import take_one_by_one
 from tntjax.utils import load_list
@@ -45,7 +45,7 @@ class ListDataset(IndexMap):
             raise TypeError(
                 f"ListDataset needs a function load, got {describe(self.load)}."
             )
-        if isinstance(self.list, str | bytes) or not isinstance(self.list, Dataset):
+        if isinstance(self.list, str | bytes) or not is_dataset(self.list):
             raise TypeError(
                 f"ListDataset needs a sequence of items, got {type(self.list).__name__}"
                 " (for the lines of a file: ListDataset.from_file(filename, load))."

@@ -70,6 +70,11 @@ class TableDataset(IndexMap):
                     " Wrap a list of numbers in np.asarray, and keep a list of samples"
                     " as it is: it is a dataset."
                 )
+            if hasattr(leaf, "iloc"):  # pandas would read it by label
+                raise TypeError(
+                    f"TableDataset needs arrays, and {where} is of pandas, which reads"
+                    f" it by its labels: write {where}.to_numpy()."
+                )
             check_unmasked(leaf, f"TableDataset needs other arrays; {where}")
             if not leaf.shape:
                 raise ValueError(f"TableDataset needs arrays [N, ...]; {where} is [].")

@@ -8,6 +8,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from tntjax._check import check_dataset
 from tntjax._dtype import check_unmasked
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._columns import map_columns, with_flat
@@ -57,6 +58,7 @@ def take(dataset: Dataset, indices: ArrayLike) -> Sample:
     if isinstance(dataset, np.ndarray | jax.Array):
         check_unmasked(dataset, "An array")
         return gather(dataset, rows, "An array")
+    check_dataset(dataset, "take")
     if has_take(kind):
         return dataset.take(rows)  # pyright: ignore[reportAttributeAccessIssue]  # optional member
     return take_one_by_one(dataset, rows)

@@ -185,6 +185,12 @@ def _first_on_host(column: Any) -> Any:
 def _shape_rows(batch: Sample, shape: tuple[int, ...]) -> Sample:
     """Gives columns the axes `shape`, after checking that they have as many rows."""
     count = math.prod(shape)
+    nothing = batch is None or (isinstance(batch, Mapping | tuple) and not batch)
+    if count and nothing:
+        raise ValueError(
+            "TransformDataset(batched=True): the function must return the rows of"
+            f" {count} samples, got {describe(batch)}."
+        )
 
     def shape_rows(column: Any) -> Any:
         rows = len(column) if isinstance(column, list) else (*np.shape(column), None)[0]

@@ -84,6 +84,7 @@ class _Aux(dict):
 
     def __init__(self, plugin: str, state: State) -> None:
         self._plugin, self._epoch = plugin, int(state.epoch)
+        self._names = ", ".join(map(repr, state.aux)) or "no entry"
         # In the middle of an epoch no score is of the parameters of that moment.
         now = -1 if int(state.position) else self._epoch
         measured = {n: int(state.aux.get(_epoch_of(n), now)) for n in state.aux}
@@ -98,8 +99,8 @@ class _Aux(dict):
             known = f"is that of epoch {measured}" if measured else "is not measured"
             words = {"plugin": self._plugin, "name": name, "known": known}
             raise StaleError(STALE.format(epoch=self._epoch, **words))
-        names = ", ".join(map(repr, self)) or "no entry"
-        raise KeyError(MISSING.format(plugin=self._plugin, name=name, names=names))
+        words = {"plugin": self._plugin, "name": name, "names": self._names}
+        raise KeyError(MISSING.format(**words))
 
     def get(self, name: str, default: Any = None) -> Any:
         """Returns an entry, or the default if it is not there."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from tntjax._numbers import check_integer
 from tntjax._types import Chunk, Room, Sample
 from tntjax.transform._writable import copy_writable
 
@@ -78,6 +79,8 @@ class Epochs:
 
 
 def _check_position(epoch: int, start: int) -> None:
+    for name, number in {"epoch": epoch, "start": start}.items():
+        check_integer(number, f"A position needs an integer {name}")
     if epoch < 0 or start < 0:
         raise ValueError(
             f"A position is epoch >= 0 and start >= 0, got {epoch} and {start}."

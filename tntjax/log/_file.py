@@ -7,6 +7,7 @@ import sys
 from typing import Any, Protocol
 
 from tntjax._numbers import check_boolean
+from tntjax._struct import describe
 
 
 class Writable(Protocol):
@@ -56,11 +57,16 @@ def open_output(
       The output; a relative name means the same file after a chdir.
 
     Raises:
-      TypeError: if `append` is not a bool.
+      TypeError: if `append` is not a bool, or `file` cannot be written to.
       ValueError: if both `file` and `filename` are given, or `append` without
         `filename`.
     """
     check_boolean(f"{view}: append", append)
+    if file is not None and not hasattr(file, "write"):
+        raise TypeError(
+            f"{view} needs an open file as file, got {describe(file)}. A name is"
+            " filename=...."
+        )
     if file is not None and filename is not None:
         raise ValueError(f"{view} needs file or filename, got both. Leave one out.")
     if filename is None:
@@ -68,8 +74,17 @@ def open_output(
             raise ValueError(f"{view} needs a filename to append to, got none.")
         return Output(file, None)
     filename = os.path.abspath(os.fspath(filename))
-    open(filename, "a" if append else "w", encoding="utf-8").close()
+    with open(filename, "ab" if append else "wb") as opened:
+        if opened.tell() and not _ends_a_line(filename):
+            opened.write(b"\n")
     return Output(None, filename)
+
+
+def _ends_a_line(filename: str) -> bool:
+    """True if a file that is not empty ends with a line break."""
+    with open(filename, "rb") as opened:
+        opened.seek(-1, os.SEEK_END)
+        return opened.read() == b"\n"
 
 
 def on_one_line(text: str) -> str:

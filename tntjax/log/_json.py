@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tntjax._struct import describe
-from tntjax.log._file import Output, Writable, open_output
+from tntjax.log._file import LINE_BREAKS, Output, Writable, open_output
 from tntjax.log._keys import check_names
 from tntjax.log._log import Log
 
@@ -68,7 +68,11 @@ class _Json:
                 row[key] = _as_json(log.get(key))
             except TypeError as error:
                 raise TypeError(f"json: the value of {key!r} {error}") from None
-        self.output.write(standard.dumps(row, ensure_ascii=False, allow_nan=False))
+        text = standard.dumps(row, ensure_ascii=False, allow_nan=False)
+        # JSON lets some characters be at which others split lines.
+        self.output.write(
+            LINE_BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+        )
 
     def __repr__(self) -> str:
         return f"json({list(self.keys)})"
@@ -77,7 +81,7 @@ class _Json:
 def _as_json(value: Any) -> Any:
     """Converts a plain value to what JSON has."""
     if isinstance(value, np.ndarray):
-        value = value.tolist()
+        value = list(value) if value.dtype.kind in "mM" else value.tolist()
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):

@@ -61,6 +61,10 @@ def text(
     the file was never closed.
     """
     output = open_output("text", file, filename, append)
+    if not isinstance(format, Mapping | None):
+        raise TypeError(f"text needs a dict of formats, got {describe(format)}.")
+    if not isinstance(separator, str):
+        raise TypeError(f"text needs a string as separator, got {describe(separator)}.")
     keys, formats = check_names(keys, "text"), dict(format or {})
     for key, entry in formats.items():
         if key not in keys:

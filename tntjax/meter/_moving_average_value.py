@@ -108,10 +108,11 @@ def _there(xp: ModuleType, size: int, n: Any) -> Any:
 
 
 def _last(xp: ModuleType, values: Any, valid: Any, size: int) -> tuple[Any, Any]:
-    """Returns the last valid values, and how many they are."""
-    places = xp.argsort(valid, stable=True)[-size:]
-    kept = xp.where(valid[places], values[places], 0).astype(np.float32)
-    count = xp.minimum(valid.sum(dtype=np.int32), np.int32(size))
+    """Returns the last valid values, [..., size], and how many they are, [...]."""
+    places = xp.argsort(valid, stable=True, axis=-1)[..., -size:]
+    kept, there = (xp.take_along_axis(x, places, -1) for x in (values, valid))
+    count = xp.minimum(valid.sum(-1, dtype=np.int32), np.int32(size))
+    kept = xp.where(there, kept, 0).astype(np.float32)
     return kept, xp.asarray(count, np.int32)
 
 
@@ -128,8 +129,9 @@ def _chain(
     xp: ModuleType, values: Any, n: Any, later: Any, n_later: Any
 ) -> tuple[Any, Any]:
     size = values.shape[-1]
-    valid = [_there(xp, size, count) for count in (n, n_later)]
-    return _last(xp, xp.concatenate([values, later]), xp.concatenate(valid), size)
+    counts = (xp.asarray(count)[..., None] for count in (n, n_later))
+    valid = xp.concatenate([_there(xp, size, count) for count in counts], -1)
+    return _last(xp, xp.concatenate([values, later], -1), valid, size)
 
 
 @host_or_device

@@ -131,6 +131,11 @@ def check_keys(first: Any, sample: Any, where: str, kind: type) -> None:
             f" where sample 0 is {describe(first)}."
         )
     if kind is tuple:
+        if getattr(sample, "_fields", ()) != getattr(first, "_fields", ()):
+            raise TypeError(
+                f"Samples of one batch must be alike, but {where} is a"
+                f" {type(sample).__name__} where sample 0 is a {type(first).__name__}."
+            )
         if len(sample) != len(first):
             raise ValueError(
                 f"Samples of one batch need as many entries each, but {where} has"

@@ -24,7 +24,9 @@ def as_real(value: Any, needs: str, what: str = "") -> Any:
 
 def is_integer(array: Any) -> bool:
     """True if an array holds integers, of four bits or more; a bool is not one."""
-    return array.dtype.kind in "iu" or jnp.issubdtype(array.dtype, jnp.integer)
+    kind = array.dtype.kind
+    # NumPy counts durations, "m", among the integers.
+    return kind in "iu" or (kind != "m" and jnp.issubdtype(array.dtype, jnp.integer))
 
 
 def narrow(array: Any) -> Any:
