@@ -130,7 +130,7 @@ def over_rows(array: Any, shape: tuple[int, ...], name: str) -> Any:
 
     Args:
       array: an array with at most as many axes as `shape`, each of the same length
-        or of length 1.
+        or of length 1; one axis alone has the length.
       shape: the shape it is to go with.
       name: what the array is, for the error.
 
@@ -149,6 +149,8 @@ def over_rows(array: Any, shape: tuple[int, ...], name: str) -> Any:
     fits = len(given) <= len(shape) and all(
         length in (1, wanted) for length, wanted in zip(given, shape, strict=False)
     )
+    # An entry for one row alone is a mistake where there are more.
+    fits = fits and (given != (1,) or shape[0] == 1)
     if not fits:
         raise ValueError(
             f"{name} has shape {list(given)}, which doesn't fit values of shape"

@@ -165,3 +165,16 @@ def test_a_row_is_a_line(tmp_path):
 def test_arguments_of_a_view(given, words):
     with pytest.raises(TypeError, match=words):
         tnt.log.text(["x"], **given)
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda: tnt.AverageValueMeter().add(np.ones(4), mask=[False]),
+        lambda: tnt.AverageValueMeter().add(np.ones(4), n=[2]),
+        lambda: tnt.ClassErrorMeter().add(np.eye(4), np.arange(4), mask=[False]),
+    ],
+)
+def test_one_entry_is_not_one_for_each_row(add):
+    with pytest.raises(ValueError, match="one entry for each row|rows"):
+        add()

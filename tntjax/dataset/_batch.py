@@ -44,7 +44,8 @@ class BatchDataset(IndexMap):
       merge: `{field: list} -> batch`, None to stack arrays and keep other lists. No
         sample that the filter drops comes to it.
       policy: what becomes of a rest of `n % batch_size` samples. `"include-last"`: a
-        shorter last batch. `"skip-last"`: dropped. `"divisible-only"`: an error.
+        shorter last batch, which a traced index cannot read (its last row would be
+        repeated). `"skip-last"`: dropped. `"divisible-only"`: an error.
         `"pad-last"`: a full last batch, and in every batch a boolean field `mask`
         [batch_size] that is False for the rows that only fill up.
       filter: `sample -> bool`, whether to keep a sample, such as one that `load` gave
