@@ -57,13 +57,15 @@ def test_cumulative_sums_carry(numbers):
 
 def test_tally_counts_repeated_cells_and_leaves_out_those_past_the_end():
     cells = jnp.array([0, 2, 2, 3, 9, 2])
-    counts = jax.device_get(tally(Count.zeros((2, 2)), cells))
+    counts = jax.device_get(tally(Count.zeros((2, 2)), cells, axes=2))
     assert counts.integers().tolist() == [[1, 0], [3, 1]]
 
 
 @pytest.mark.parametrize("start", [0, 2**24, 2**31 - 2, 2**32 - 2, 2**45 - 1])
 def test_tally_carries(start):
-    counts = tally(Count.of([start, 5]), jnp.array([0, 0, 0]), jnp.array([1, 2, 3]))
+    counts = tally(
+        Count.of([start, 5]), jnp.array([0, 0, 0]), jnp.array([1, 2, 3]), axes=1
+    )
     assert jax.device_get(counts).integers().tolist() == [start + 6, 5]
 
 

@@ -197,7 +197,7 @@ def _add(parts: tuple, output: Any, target: Any, mask: Any) -> tuple:
     has_place = (target >= 0) & (target < classes) & (best >= 0) & (best < classes)
     counted = seen & has_place
     cell = target * classes + best
-    counts = tally(counts, jnp.where(counted, cell, classes * classes))
+    counts = tally(counts, jnp.where(counted, cell, classes * classes), axes=2)
     n = n + counted.sum(dtype=jnp.int32)
     return counts, n, left_out + (seen & ~has_place).sum(dtype=jnp.int32)
 

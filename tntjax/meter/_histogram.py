@@ -111,4 +111,6 @@ def _add(cells: Count, edges: Any, value: Any, weight: Any, mask: Any) -> Count:
     value = value.astype(jnp.float32)
     place = jnp.searchsorted(jnp.asarray(edges), value, side="right")
     place = jnp.where(value == edges[-1], edges.size - 1, place).astype(jnp.int32)
-    return tally(cells, jnp.where(jnp.isnan(value), edges.size + 1, place), weight)
+    return tally(
+        cells, jnp.where(jnp.isnan(value), edges.size + 1, place), weight, axes=1
+    )

@@ -98,7 +98,7 @@ def _add(cells: Count, value: Any, weight: Any, mask: Any, *, bits: int) -> Coun
     kind = (word >> (23 - bits)).astype(jnp.int32)
     half = 2 ** (bits + 8)  # kinds without the sign
     place = jnp.where(kind < half, half + kind, 2 * half - 1 - kind)
-    return tally(cells, jnp.where(jnp.isnan(value), 2 * half, place), weight)
+    return tally(cells, jnp.where(jnp.isnan(value), 2 * half, place), weight, axes=1)
 
 
 @functools.cache

@@ -79,7 +79,7 @@ def _count(
     if mask is not None:
         seen = seen * mask
     cells = 2 * place + targets.astype(jnp.int32)  # [B] in the flattened counts
-    return tally(counts, cells, seen), n + seen.sum(dtype=jnp.int32)
+    return tally(counts, cells, seen, axes=2), n + seen.sum(dtype=jnp.int32)
 
 
 def from_above(xp: ModuleType, counts: Count) -> tuple[list, list]:

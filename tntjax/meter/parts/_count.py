@@ -82,7 +82,22 @@ class Count:
         return f"Count({describe(self.low)})"
 
 
-def tally(counts: Count, cells: jax.Array, amount: Any = 1) -> Count:
+def check_single(counts: Count, axes: int) -> None:
+    """Raises a ValueError if counts are those of many meters, as `vmap` makes them.
+
+    Args:
+      counts: of one meter, or many.
+      axes: how many axes those of one have.
+    """
+    if len(counts.low.shape) != axes:
+        many = list(counts.low.shape[: len(counts.low.shape) - axes])
+        raise ValueError(
+            f"add is of one meter, and this is a stack of {many}. Map over it:"
+            " jax.vmap(lambda meter, *rows: meter.add(*rows))(meters, ...)."
+        )
+
+
+def tally(counts: Count, cells: jax.Array, amount: Any = 1, *, axes: int) -> Count:
     """Counts things into cells, in time of the things and not of the cells.
 
     Args:
@@ -91,10 +106,15 @@ def tally(counts: Count, cells: jax.Array, amount: Any = 1) -> Count:
         end is left out.
       amount: int32 >= 0, how much each thing counts; broadcast to `cells`. One add
         puts less than 2**32 into a cell.
+      axes: how many axes the counts of one meter have.
 
     Returns:
       The new counts.
+
+    Raises:
+      ValueError: if they are those of many meters.
     """
+    check_single(counts, axes)
     counts, cells, amount = gather((counts, cells, amount))
     shape, cells = counts.low.shape, cells.reshape(-1)  # [N]
     low, high = (jnp.asarray(word).reshape(-1) for word in (counts.low, counts.high))

@@ -10,7 +10,7 @@ import numpy as np
 
 from tntjax._array import host_or_device
 from tntjax._struct import pytree
-from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._count import Count, check_single
 from tntjax.meter.parts._inputs import spread_counts
 
 
@@ -68,7 +68,11 @@ class Mean:
           values: [*rows, ...] float32.
           weight: int32, how often each row counts; broadcasts to the rows.
           mask: bool, broadcasts to the rows, or None; False leaves a row out.
+
+        Raises:
+          ValueError: if these are the means of many meters.
         """
+        check_single(self.n, 0)
         return Mean(*_add(self.total, self.n, values, weight, mask))
 
     def value(self) -> Any:
