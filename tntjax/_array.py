@@ -72,6 +72,27 @@ def host_or_device(compute: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def check_unmasked(array: Any, subject: str) -> None:
+    """Raises a TypeError if an array is masked, as a batch would lose its mask.
+
+    Args:
+      array: anything.
+      subject: the start of the error's sentence.
+
+    Raises:
+      TypeError: `"{subject} is a masked array, ..."`.
+
+    Example:
+      >>> check_unmasked(np.ones(3), "The field 'x'")
+    """
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(
+            f"{subject} is a masked array, whose mask would be lost. Use"
+            " array.filled(0), say, or two fields: array.data and"
+            " np.ma.getmaskarray(array)."
+        )
+
+
 def as_array(value: Any) -> Any:
     """Makes an array of a value, and leaves arrays where they are.
 
@@ -90,11 +111,7 @@ def as_array(value: Any) -> Any:
       >>> as_array([1, 2]).dtype.name
       'int64'
     """
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(
-            "Expected an array, got a masked one of NumPy, whose mask would be lost."
-            " Pass array.data, and mask=~np.ma.getmaskarray(array) where there is one."
-        )
+    check_unmasked(value, "An argument")
     if isinstance(value, jax.Array | np.ndarray):
         return value
     if isinstance(value, list | tuple):

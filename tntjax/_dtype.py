@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tntjax._array import can_be_read, namespace
+from tntjax._array import can_be_read, check_unmasked, namespace
 from tntjax._struct import describe
 
 
@@ -94,27 +94,6 @@ def convert(array: np.ndarray, dtype: Any) -> np.ndarray:
     if array.dtype.kind in "iu":
         _check_digits(array, dtype)
     return array.astype(dtype)
-
-
-def check_unmasked(array: Any, subject: str) -> None:
-    """Raises a TypeError if an array is masked, as a batch would lose its mask.
-
-    Args:
-      array: anything.
-      subject: the start of the error's sentence.
-
-    Raises:
-      TypeError: `"{subject} is a masked array, ..."`.
-
-    Example:
-      >>> check_unmasked(np.ones(3), "The field 'x'")
-    """
-    if isinstance(array, np.ma.MaskedArray):
-        raise TypeError(
-            f"{subject} is a masked array, whose mask would be lost. Use"
-            " array.filled(0), say, or two fields: array.data and"
-            " np.ma.getmaskarray(array)."
-        )
 
 
 def with_one_dtype(arrays: Sequence[Any]) -> list[Any]:

@@ -153,6 +153,17 @@ def test_an_error_of_a_watch_costs_no_every(problem, steps_per_call):
     assert seen == [4] and failed.t in (3, 4)
 
 
+def test_an_error_of_an_every_tells_of_that_of_the_watch_before(problem):
+    def fail(state):
+        raise KeyError("the every")
+
+    hooks = tnt.chain(tnt.watch(4, FailOnce()), tnt.every(4, fail))
+    with pytest.raises(KeyError, match="the every") as caught:
+        tnt.SGDEngine(hooks).train(**problem.job())
+    notes = "\n".join(caught.value.__notes__)
+    assert "A watch before raised RuntimeError: once" in notes
+
+
 @pytest.mark.parametrize("hooks", ["plain", "checkpoint"])
 def test_the_end_of_an_epoch_is_made_up_for(problem, tmp_path, hooks):
     """After the last update of all, an error in on_end_epoch came."""

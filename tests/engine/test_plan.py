@@ -62,6 +62,15 @@ def test_the_rest_of_an_epoch_is_not_padded(count, exact, steps):
     assert make_plan("auto", watches(10)).steps(count, 4, exact) == steps
 
 
+@pytest.mark.parametrize(
+    ("steps_per_call", "sample_bytes", "length"),
+    [("auto", 2**21, 32), ("auto", 2**22, 16), (10**9, 4, 7), (100, 2**20, 7)],
+)
+def test_a_rest_is_padded_to_what_memory_bears(steps_per_call, sample_bytes, length):
+    steps = make_plan(steps_per_call, (), accelerated=False).steps(7, sample_bytes)
+    assert (steps.count, steps.length) == (7, length)
+
+
 def test_a_number_of_steps_is_obeyed():
     assert make_plan(100, ()).room(7, 2**30) == 100
 

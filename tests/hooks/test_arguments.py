@@ -8,7 +8,6 @@ from jax.sharding import Mesh
 
 import tntjax as tnt
 from tntjax import hooks
-from tntjax._struct import pytree
 
 NAN = float("nan")
 TESTER = tnt.SGDEngine()
@@ -120,36 +119,3 @@ def test_two_hooks_that_save_into_one_folder(tmp_path):
         with pytest.raises(ValueError, match="two hooks save checkpoints into .*saved"):
             engine.train(**job)
     assert not (tmp_path / "saved").exists()
-
-
-def test_a_meter_that_takes_all_keywords_is_given_the_mask():
-    @pytree
-    class Rows:
-        n: object = np.float32(0)
-
-        def add(self, value, **keywords):
-            mask = keywords.get("mask", jnp.ones(len(value), bool))
-            return Rows(self.n + mask.sum())
-
-        def merge(self, other):
-            return Rows(self.n + other.n)
-
-        def reset(self):
-            return Rows()
-
-        def value(self):
-            return self.n
-
-    mask = np.array([True, False, True, False])
-    iterator = tnt.DatasetIterator(
-        [{"input": np.ones(4), "target": np.ones(4), "mask": mask}]
-    )
-    state = tnt.SGDEngine(hooks.metering(rows=(Rows(), loss))).train(
-        network=lambda p, x: p * x,
-        criterion=lambda o, t: (o - t) ** 2,
-        iterator=iterator,
-        params=jnp.zeros(()),
-        lr=0.1,
-        max_epoch=1,
-    )
-    assert float(state.meters["rows"].value()) == 2

@@ -192,3 +192,21 @@ def test_the_same_meters_again_compile_nothing(problem, compiles):
             tnt.SGDEngine(hooks).train(**job)
             done.append(len(compiles))
     assert done[0] > 0 and set(done) == {done[0]}
+
+
+class MaskedRows(tnt.Meter):
+    """Counts rows; a mask comes among other keywords."""
+
+    n: jax.typing.ArrayLike = np.int32(0)
+
+    def add(self, value, **keywords):
+        return MaskedRows(self.n + keywords["mask"].sum())
+
+    def value(self):
+        return self.n
+
+
+def test_a_meter_that_takes_all_keywords_is_given_the_mask(problem):
+    hooks = metering(rows=(MaskedRows(), lambda s: s.loss))
+    job = problem.job(iterator=problem.iterator(policy="pad-last"))
+    assert tnt.SGDEngine(hooks).train(**job).meters["rows"].value() == 53

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from tntjax._dtype import check_unmasked
+from tntjax._array import check_unmasked
 from tntjax._struct import describe, pytree
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap

@@ -8,8 +8,8 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from tntjax._array import check_unmasked
 from tntjax._check import check_dataset
-from tntjax._dtype import check_unmasked
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._columns import map_columns, with_flat
 from tntjax.dataset._many import read_samples

@@ -24,9 +24,6 @@ from tntjax.engine._step import Program, step_hooks
 from tntjax.engine._traces import Traces
 from tntjax.engine._watching import SEEN, Clock, WatchQueue
 
-MOST_PADDED = 64 * 2**20
-"""Most bytes to which the samples of a shorter call are padded."""
-
 AHEAD = 2
 """Calls that may wait in the device's queue, so that memory stays bounded."""
 
@@ -182,10 +179,8 @@ class Epoch:
             check_width(chunk.xs)
             size = sum(leaf.nbytes for leaf in jax.tree.leaves(chunk.xs))
             length, count = len(chunk), None
-            exact = length < asked and (
-                run.plan.usual(1) * (size // length) > MOST_PADDED
-                or (run.plan.accelerated and self._calls.is_compiled_for(length))
-            )
+            exact = run.plan.accelerated and length < asked
+            exact = exact and self._calls.is_compiled_for(length)
             steps = run.plan.steps(length, size // length, exact)
             if steps.length > steps.count:
                 chunk, count = chunk.padded(steps.length), np.int32(steps.count)
@@ -225,7 +220,11 @@ class Epoch:
                     self._queue.settle(0)
                 except Exception as error:
                     errors.append(error)
-                self._let_change(scheduled)
+                try:
+                    self._let_change(scheduled)
+                except BaseException as error:
+                    note_others(error, "A watch before", errors)
+                    raise
             else:
                 seen = self._seen(Carry({}, self._carry.light), self._t)
                 self._queue.watch(scheduled, seen)

@@ -9,11 +9,7 @@ import numpy as np
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe, is_unchanged
 from tntjax._types import Hook
-from tntjax.engine._check import (
-    check_function,
-    check_iterator,
-    check_values,
-)
+from tntjax.engine._check import check_function, check_iterator, check_values
 from tntjax.engine._explain_error import explain_error
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._match import difference_of, match_carried, name_in_code

@@ -97,12 +97,13 @@ class Plan:
           sample_bytes: bytes of one.
           exact: compile for this length. Else lengths between one and the usual one
             share an executable, by padding, whose number of steps is not known when
-            it is compiled.
+            it is compiled, if so many samples are not too large.
         """
         apart = self.most_bytes is not None  # nobody has chosen a number of steps
         if count == 1:
             return Steps(1, 1)
         usual, keep_every = self.usual(sample_bytes), self.keep_every
+        exact = exact or usual * sample_bytes > CHUNK_BYTES  # too much to pad to
         if keep_every is None or usual <= keep_every or (exact and count < keep_every):
             return Steps(count, count if exact else max(usual, count), None, apart)
         length = -(-max(usual, count) // keep_every) * keep_every

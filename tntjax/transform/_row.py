@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from tntjax._dtype import check_unmasked
+from tntjax._array import check_unmasked
 from tntjax._struct import describe
 
 UNEQUAL_SHAPES = """Can't stack {field}: {first} in sample 0, {other} in sample {row} \
