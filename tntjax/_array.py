@@ -147,13 +147,13 @@ def over_rows(array: Any, shape: tuple[int, ...], name: str) -> Any:
 
     Args:
       array: an array with at most as many axes as `shape`, each of the same length
-        or of length 1; one axis alone has the length.
+        or of length 1; one axis alone has the length. A [] stands for all rows.
       shape: the shape it is to go with.
       name: what the array is, for the error.
 
     Returns:
       The array with axes of length 1 at the end, as many as broadcasting to `shape`
-      takes.
+      takes; it fits the same shape again.
 
     Raises:
       ValueError: if the shapes don't fit.
@@ -174,8 +174,9 @@ def over_rows(array: Any, shape: tuple[int, ...], name: str) -> Any:
             f" {list(shape)}. Give it the leading axes of the values: one entry for"
             " each row."
         )
-    if len(given) == len(shape):
-        return array
+    if not given:
+        given = shape[:1]
+        array = namespace(array).broadcast_to(array, given)
     return array.reshape(given + (1,) * (len(shape) - len(given)))
 
 

@@ -4,6 +4,8 @@ What users may rely on stands in `tnt.testing`. Here it is asked of our meters, 
 only ours promise: bits, texts and shapes.
 """
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -111,10 +113,27 @@ def test_a_mask_of_true_is_no_mask(case):
         np.ones(5, bool),
         [True] * 5,
         True,
-        np.ones(1, bool),
         jnp.ones(5, "?"),
     ):
         assert_close(case.make().add(*batch, mask=mask), plain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [3, np.int64(3), jnp.int32(3)])
+@every_meter
+def test_a_count_of_all_is_one_of_each(case, n):
+    signature = inspect.signature(case.make().add)
+    if "n" in signature.parameters:
+        given = signature.bind(*case.batch(np.random.default_rng(0), 5)).arguments
+        each = case.make().add(**{**given, "n": np.full(5, 3)})
+        assert_close(case.make().add(**{**given, "n": n}), each)
+
+
+@every_meter
+def test_one_entry_is_not_one_for_each_row(case):
+    batch = case.batch(np.random.default_rng(0), 5)
+    with pytest.raises(ValueError, match=r"mask has shape \[1\], which doesn't fit"):
+        case.make().add(*batch, mask=np.ones(1, bool))
 
 
 @every_meter
