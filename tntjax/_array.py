@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from tntjax._struct import describe
+
 
 def namespace(*arrays: Any) -> ModuleType:
     """Returns the library to compute with: where the arrays are, the work is done.
@@ -105,6 +107,7 @@ def as_array(value: Any) -> Any:
 
     Raises:
       TypeError: if it is a masked array of NumPy.
+      ValueError: if it is made of lists of unequal lengths.
       OverflowError: if an integer is too large for a float.
 
     Example:
@@ -115,12 +118,22 @@ def as_array(value: Any) -> Any:
     if isinstance(value, jax.Array | np.ndarray):
         return value
     if isinstance(value, list | tuple):
-        array = namespace(*jax.tree.leaves(value)).asarray(value)
+        array = _join(value)
     else:
         array = np.asarray(value)
     if array.dtype == object and all(isinstance(entry, int) for entry in array.flat):
         return array.astype(np.float64)
     return array
+
+
+def _join(parts: Any) -> Any:
+    """Makes one array of a list, of lists and arrays perhaps."""
+    try:
+        return namespace(*jax.tree.leaves(parts)).asarray(parts)
+    except ValueError as error:
+        raise ValueError(
+            f"Can't make one array of {describe(parts)}: its parts must have one shape."
+        ) from error
 
 
 def host_zeros(tree: Any) -> Any:

@@ -2,8 +2,11 @@
 
 import collections
 import json
+import os
+import tempfile
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -27,6 +30,7 @@ class Series:
 
 
 SHUFFLED = Series([3, 2, 0, 1], labels=[3, 2, 0, 1])
+ROWS = tnt.TableDataset(np.arange(4.0))
 MASKED = np.ma.array([0.2, 0.9, 0.1], mask=[0, 0, 1])
 
 
@@ -105,12 +109,54 @@ def test_a_position_is_of_integers(position, parallel):
         lambda: tnt.MSEMeter().add(MASKED, np.zeros(3)),
         lambda: tnt.LogLossMeter().add(MASKED[:, None], [0, 0, 0]),
         lambda: tnt.take(np.arange(5), np.ma.array([0, 1], mask=[0, 1])),
+        lambda: tnt.dataset.weighted_sampler(MASKED, 0),
+        lambda: tnt.utils.md5({"x": MASKED}),
+        lambda: write(MASKED, "double"),
+        lambda: write({"x": MASKED}, "table"),
+        lambda: tnt.TransformDataset(ROWS, mask_large, batched=True).take([0, 1]),
+        lambda: tnt.TransformDataset(
+            tnt.TableDataset({"x": ROWS.data}), {"x": mask_large}, batched=True
+        ).take([0, 1]),
     ],
 )
 def test_masked_arrays_are_refused(add):
     """Their mask would be lost."""
-    with pytest.raises(TypeError, match="masked"):
+    with pytest.raises(TypeError, match="masked array, whose mask would be lost"):
         add()
+
+
+def write(item, kind):
+    with tempfile.TemporaryDirectory() as folder:
+        names = (os.path.join(folder, name) for name in ("a.idx", "a.bin"))
+        with tnt.IndexedDatasetWriter(*names, kind) as writer:
+            writer.add(item)
+
+
+def mask_large(x):
+    return np.ma.array(x, mask=x > 0)
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="older NumPy")
+def test_text_of_any_length_is_batched_and_not_written():
+    text = np.array(["a", "long"], np.dtypes.StringDType())
+    batch = tnt.BatchDataset([{"x": text}, {"x": text}], 2)[0]["x"]
+    assert batch.tolist() == [["a", "long"]] * 2
+    for item, kind in ((text, "double"), ({"x": text}, "table")):
+        with pytest.raises(TypeError, match="StringDType"):
+            write(item, kind)
+
+
+def test_one_index_for_each():
+    with pytest.raises(TypeError, match=r"sampler must return one integer.*int64\[1\]"):
+        tnt.ResampleDataset(ROWS, lambda dataset, index: [index])[0]
+    with pytest.raises(TypeError, match=r"perm must return one integer.*int64\[2\]"):
+        tnt.BatchDataset(ROWS, 2, perm=lambda index: (index, index))[0]
+
+
+def test_weights_of_a_split_may_be_jax_numbers():
+    split = tnt.SplitDataset(ROWS, {"a": jnp.float32(0.75), "b": np.array(0.25)})
+    assert [len(split.select(name)) for name in "ab"] == [3, 1]
+    hash(jax.tree.structure(split))
 
 
 @pytest.mark.parametrize("meter", [tnt.AverageValueMeter, tnt.MovingAverageValueMeter])
@@ -203,3 +249,35 @@ def test_arguments_of_a_view(given, words):
 def test_one_entry_is_not_one_for_each_row(add):
     with pytest.raises(ValueError, match="one entry for each row|rows"):
         add()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: tnt.QuantileMeter(bits=True), "needs integer bits, got True"),
+        (lambda: tnt.FScoreMeter(beta="1"), "beta must be a number, got '1'"),
+        (lambda: tnt.HistogramMeter("0", 1), "low must be a number, got '0'"),
+        (lambda: tnt.HistogramMeter(0, None), "high must be a number, got None"),
+        (lambda: tnt.TimeMeter(clock=5), "function that returns seconds.*got 5"),
+        (lambda: tnt.RateMeter(5), "needs a TimeMeter as time, got 5"),
+    ],
+)
+def test_meters_are_made_of_what_they_need(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
+def test_meters_are_made_of_numbers_of_any_library():
+    assert tnt.QuantileMeter(bits=np.int64(7)).add(3.0).value()[0.5] == 3.0078125
+    made = tnt.HistogramMeter(jnp.float32(0), np.float16(1), np.int8(2))
+    assert jax.jit(lambda m: m.add([0.1]))(made).value().counts.tolist() == [1, 0]
+
+
+def test_a_large_beta_is_recall():
+    meter = tnt.FScoreMeter(beta=1e200).add([0.9, 0.9, 0.1], [1, 0, 1])
+    assert meter.value() == {0.5: 50.0}
+
+
+def test_lists_of_unequal_lengths_are_no_array():
+    with pytest.raises(ValueError, match="parts must have one shape"):
+        tnt.AverageValueMeter().add([[1.0], [1.0, 2.0]])

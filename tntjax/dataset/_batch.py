@@ -147,7 +147,13 @@ class BatchDataset(IndexMap):
             raise host_only(self)
         perm: Any = self.perm
         flat = [perm(position) for position in np.ravel(positions).tolist()]
-        return check_indices(self.dataset, flat).reshape(np.shape(positions))
+        picked = check_indices(self.dataset, flat)
+        if picked.shape != (len(flat),):
+            raise TypeError(
+                f"{type(self).__name__}: perm must return one integer, got"
+                f" {describe(picked[0])}."
+            )
+        return picked.reshape(np.shape(positions))
 
     def _read(self, indices: list[int]) -> list[Sample]:
         return list(read_samples(self.dataset, indices))

@@ -127,6 +127,11 @@ class ResampleDataset(IndexMap):
             )
             raise
         if picked.shape != rows.shape:
+            if not self.batched:
+                raise TypeError(
+                    "ResampleDataset: the sampler must return one integer, got"
+                    f" {describe(picked[0])}."
+                )
             raise ValueError(
                 f"ResampleDataset(batched=True): the sampler was given {len(rows)}"
                 f" indices and must return as many, got {describe(picked)}."

@@ -5,13 +5,13 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from numbers import Real
 from typing import Any
 
 import jax
 import numpy as np
 
 from tntjax._check import check_dataset
+from tntjax._numbers import is_number
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
@@ -89,8 +89,11 @@ class SplitDataset(IndexMap):
                 "SplitDataset needs partitions {name: number}, got"
                 f" {describe(self.partitions)}."
             )
-        partitions = dict(self.partitions)
+        partitions: dict[str, Any] = dict(self.partitions)
         _check_partitions(partitions)
+        for name, number in partitions.items():
+            if isinstance(number, jax.Array | np.ndarray):  # [], which has no hash
+                partitions[name] = np.asarray(number)[()]
         # A tuple, since what JAX caches on must be hashable; `replace` brings it back.
         object.__setattr__(self, "partitions", tuple(sorted(partitions.items())))
         names, numbers = zip(*sorted(partitions.items()), strict=True)
@@ -160,7 +163,7 @@ def _check_partitions(partitions: Mapping[str, Any]) -> None:
     for name, number in partitions.items():
         if not isinstance(name, str):
             raise TypeError(f"SplitDataset needs names that are strings, got {name!r}.")
-        if isinstance(number, bool) or not isinstance(number, Real):
+        if not is_number(number):
             raise TypeError(
                 "SplitDataset needs a number for each partition, got"
                 f" {describe(number)} for {name!r}."

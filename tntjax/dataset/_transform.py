@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from tntjax._array import check_unmasked
 from tntjax._check import check_dataset
 from tntjax._struct import child, describe, flag, pytree, static
 from tntjax._types import Dataset, Sample
@@ -116,7 +117,7 @@ class TransformDataset(IndexMap):
                 batch = self._apply_to_fields(batch, flat, _copy_lists)
         except TRACING_ERRORS as error:
             raise self._explain_tracing() from error
-        if isinstance(batch, np.ndarray) and batch.shape[:1] == flat.shape:  # usual
+        if type(batch) is np.ndarray and batch.shape[:1] == flat.shape:  # usual
             return batch.reshape(rows.shape + batch.shape[1:])
         return _shape_rows(batch, rows.shape)
 
@@ -193,6 +194,7 @@ def _shape_rows(batch: Sample, shape: tuple[int, ...]) -> Sample:
         )
 
     def shape_rows(column: Any) -> Any:
+        check_unmasked(column, "TransformDataset(batched=True): what was returned")
         rows = len(column) if isinstance(column, list) else (*np.shape(column), None)[0]
         if rows != count:
             raise ValueError(

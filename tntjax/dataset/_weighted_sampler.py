@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._array import as_array
 from tntjax._numbers import check_integer, find_outside
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset
@@ -45,7 +46,7 @@ def weighted_sampler(weights: ArrayLike, seed: int) -> "WeightedSampler":
     seed = check_integer(seed, "weighted_sampler needs an integer seed")
     if seed < 0:
         raise ValueError(f"weighted_sampler needs seed >= 0, got {seed}.")
-    given = np.asarray(weights)
+    given = np.asarray(as_array(weights))
     if not np.can_cast(given.dtype, np.longdouble):  # bfloat16 can
         raise TypeError(f"weighted_sampler needs numbers, got {describe(given)}.")
     if given.ndim != 1:

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from tntjax._numbers import check_number
 from tntjax._struct import static
 from tntjax.meter.parts._hits import MeterOfHits
 
@@ -34,8 +35,10 @@ class FScoreMeter(MeterOfHits):
     beta: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not 0 < self.beta < math.inf:
-            raise ValueError(f"FScoreMeter needs 0 < beta < infinity, got {self.beta}.")
+        beta = check_number("FScoreMeter: beta", self.beta)
+        if not 0 < beta < math.inf:
+            raise ValueError(f"FScoreMeter needs 0 < beta < infinity, got {beta}.")
+        vars(self).update(beta=beta)
         super().__post_init__()
 
     def value(self) -> dict[float | str, Any]:
@@ -50,7 +53,8 @@ class FScoreMeter(MeterOfHits):
           >>> FScoreMeter((0.2, 0.6)).add([0.9, 0.3], [1, 0]).value()[0.6]
           100.0
         """
-        hits, weight = self.aligned_hits(), self.beta**2
+        hits, scale = self.aligned_hits(), math.hypot(1, self.beta)
         actual, predicted = hits.actual.floats(), hits.predicted.floats()
-        both = (1 + weight) * hits.both.floats()
-        return self.percentages(both, weight * actual + predicted)
+        # Divided by 1 + beta**2, which may overflow.
+        wanted = (self.beta / scale) ** 2 * actual + (1 / scale) ** 2 * predicted
+        return self.percentages(hits.both.floats(), wanted)

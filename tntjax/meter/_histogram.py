@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tntjax._array import namespace
+from tntjax._numbers import check_number
 from tntjax._struct import static
 from tntjax.meter.parts._arguments import bin_edges, check_bins, check_size
 from tntjax.meter.parts._count import Count, tally
@@ -46,7 +47,7 @@ class HistogramMeter(MeterOfValues):
       cells: [num_bins + 2] pairs of uint32: what was below, the bins, what was above.
 
     Raises:
-      TypeError: if `num_bins` is not an integer.
+      TypeError: if `num_bins` is not an integer, or `low` or `high` not a number.
       ValueError: if it is below 1, `low` and `high` are not finite or in order, or
         bins are so narrow that float32 cannot tell their edges apart.
 
@@ -66,7 +67,10 @@ class HistogramMeter(MeterOfValues):
     def __post_init__(self) -> None:
         size = check_size(self.num_bins, "HistogramMeter needs num_bins")
         vars(self).update(num_bins=size)
-        check_bins(self.low, self.high, size, "HistogramMeter")
+        low = check_number("HistogramMeter: low", self.low)
+        high = check_number("HistogramMeter: high", self.high)
+        check_bins(low, high, size, "HistogramMeter")
+        vars(self).update(low=low, high=high)
         if self.cells is None:
             vars(self).update(cells=Count.zeros((size + 2,)))
 

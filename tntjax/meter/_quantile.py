@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tntjax._array import host_or_device
+from tntjax._numbers import check_integer
 from tntjax._struct import static
 from tntjax.meter.parts._arguments import check_levels
 from tntjax.meter.parts._count import Count, tally
@@ -53,10 +54,10 @@ class QuantileMeter(MeterOfValues):
     def __post_init__(self) -> None:
         limits = ("QuantileMeter", "quantiles", 0.0, 1.0)
         vars(self).update(quantiles=check_levels(self.quantiles, *limits))
-        if not isinstance(self.bits, int):
-            raise TypeError(f"QuantileMeter needs integer bits, got {self.bits}.")
-        if not 1 <= self.bits <= 16:
-            raise ValueError(f"QuantileMeter needs 1 <= bits <= 16, got {self.bits}.")
+        bits = check_integer(self.bits, "QuantileMeter needs integer bits")
+        if not 1 <= bits <= 16:
+            raise ValueError(f"QuantileMeter needs 1 <= bits <= 16, got {bits}.")
+        vars(self).update(bits=bits)
         if self.cells is None:
             vars(self).update(cells=Count.zeros((2 ** (self.bits + 9),)))
 

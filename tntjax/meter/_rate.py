@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from tntjax._struct import describe
 from tntjax.meter._meter import check_same
 from tntjax.meter._time import TimeMeter
 
@@ -29,6 +30,13 @@ class RateMeter:
     """
 
     time: TimeMeter = dataclasses.field(default_factory=TimeMeter)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.time, TimeMeter):
+            raise TypeError(
+                f"RateMeter needs a TimeMeter as time, got {describe(self.time)}. To"
+                " count units, use add."
+            )
 
     @property
     def n(self) -> int:

@@ -49,6 +49,11 @@ class TimeMeter:
 
     def __post_init__(self) -> None:
         check_boolean("TimeMeter: unit", self.unit)
+        if not callable(self.clock):
+            raise TypeError(
+                "TimeMeter needs a function that returns seconds as clock, got"
+                f" {describe(self.clock)}."
+            )
         if self.start is None:
             object.__setattr__(self, "start", self.clock())
 

@@ -134,7 +134,9 @@ class _HostArrays:
         self.path, self.type = path, type(first)
         first = as_row(first, path)
         self.shape = first.shape
-        self.dtype = first.dtype.newbyteorder("=")  # JAX takes native bytes only
+        self.dtype = first.dtype
+        if not self.dtype.isnative:  # JAX takes native bytes only
+            self.dtype = self.dtype.newbyteorder("=")
         self.rows = np.empty((count, *self.shape), self.dtype)
         self.fast = issubclass(self.type, np.ndarray) and len(self.shape) > 0
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tntjax._array import check_unmasked
 from tntjax._struct import describe
 
 DEEP = 2
@@ -63,6 +64,7 @@ def _feed(update: Callable[[bytes], None], value: Any, depth: int, sums: Sums) -
     once.
     """
     if hasattr(value, "shape") and hasattr(value, "dtype"):  # before float: np.float64
+        check_unmasked(value, "What md5 is to sum")
         _feed_array(update, np.asarray(value))
     elif isinstance(value, Mapping | list | tuple) and depth >= DEEP:
         if id(value) not in sums:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tntjax._array import check_unmasked
 from tntjax._struct import describe
 
 NIL, NUMBER, STRING, TABLE, TORCH, BOOLEAN = range(6)
@@ -155,10 +156,13 @@ class _Writer:
         self.kept.append(value)
 
     def array(self, value: Any) -> None:
+        check_unmasked(value, "A value of the table")
         array = np.asarray(value)
         if not array.shape:  # Torch has no tensor without axes
             self.write(_convert_scalar(array), 0)
             return
+        if array.dtype.hasobject:  # text has no order of bytes
+            raise TypeError(_unknown(value))
         dtype = array.dtype.newbyteorder("<")
         if dtype not in _NAMES:
             raise TypeError(_unknown(value))

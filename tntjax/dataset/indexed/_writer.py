@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._array import check_unmasked
 from tntjax._struct import describe
 from tntjax.dataset.indexed._archive import open_index
 from tntjax.dataset.indexed._format import KINDS, write_index
@@ -132,7 +133,10 @@ class IndexedDatasetWriter:
             self._write(np.frombuffer(encode(item), np.int8))
             return
         dtype = KINDS[self.kind]
+        check_unmasked(item, "What the archive is given")
         array = np.asarray(item) if hasattr(item, "__array__") else None
+        if array is not None and array.dtype.hasobject:  # has no order of bytes
+            array = None
         if array is None or array.dtype.newbyteorder("<") != dtype:
             raise TypeError(
                 f"The archive holds {self.kind!r}: arrays of {dtype.name}, got"
