@@ -25,7 +25,8 @@ def changing(**changes):
         ({"position": 1.5}, "state.position. The engine counts it"),
         ({"training": False}, "state.training. The engine sets it"),
         ({"seconds": None}, "state.seconds. The engine measures it"),
-        ({"loss": jnp.zeros(())}, "state.loss. It exists inside a step only"),
+        ({"loss": jnp.zeros(())}, "state.loss. The engine measures it"),
+        ({"output": 1}, "state.output. It exists inside a step only"),
     ],
 )
 def test_what_every_may_not_change(problem, changes, words):

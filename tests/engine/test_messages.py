@@ -190,8 +190,8 @@ def test_a_missing_entry_names_those_there_are(problem):
 
 
 def test_what_exists_in_a_step_only_is_explained(problem):
-    note = note_of(problem, tnt.watch(2, lambda s: s.loss.mean()), AttributeError)
-    assert "of watch(2). Outside a step sample, output, loss and grads are None" in note
+    note = note_of(problem, tnt.watch(2, lambda s: s.output.mean()), AttributeError)
+    assert "of watch(2). Outside a step sample, output and grads are None" in note
 
 
 def test_a_hook_that_drops_one_of_many_entries_is_told_which(problem):

@@ -12,6 +12,8 @@ from tntjax._types import Meter
 from tntjax.engine._state import CARRIED, COUNTERS, HEAVY, LIGHT, State
 
 RATES = ("lr", "lr_criterion")
+NUMBERS = (*RATES, "loss")
+"""Floats of the State that hooks of the host see as Python's."""
 
 
 def as_carry(state: State) -> State:
@@ -21,7 +23,9 @@ def as_carry(state: State) -> State:
       TypeError: if something in there is not a number or an array.
     """
     counts = {name: _convert(getattr(state, name), jnp.int32) for name in COUNTERS}
-    return _strengthen(state.replace(**counts), CARRIED)
+    if state.training and state.loss is None:
+        state = state.replace(loss=np.nan)
+    return _strengthen(state.replace(**counts), (*CARRIED, "loss"))
 
 
 def as_restored(state: State) -> State:
@@ -48,15 +52,15 @@ def _strengthen(state: State, fields: tuple[str, ...]) -> State:
             ) from error
 
     carried = {field: getattr(state, field) for field in fields}
-    for field in RATES:  # a Python number would be of another dtype than an array
-        if carried[field] is not None:
+    for field in NUMBERS:  # a Python number would be of another dtype than an array
+        if carried.get(field) is not None:
             carried[field] = _convert(carried[field], jnp.result_type(float))
     carried = _send_together(jax.tree_util.tree_map_with_path(strong, carried))
     return state.replace(**_commit_together(carried))
 
 
 def as_plain(state: State) -> State:
-    """Turns counters and learning rates into Python numbers, for the host to read.
+    """Turns counters, learning rates and the loss into Python numbers, to be read.
 
     `as_carry` makes the same arrays of them again.
     """
@@ -64,7 +68,7 @@ def as_plain(state: State) -> State:
     for name in COUNTERS:
         if type(count := getattr(state, name)) is not int:
             plain[name] = int(count)
-    for name in RATES:
+    for name in NUMBERS:
         if getattr(rate := getattr(state, name), "ndim", None) == 0:
             plain[name] = read_number(np.asarray(rate))
     return state.replace(**plain) if plain else state

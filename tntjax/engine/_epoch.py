@@ -257,7 +257,7 @@ class Epoch:
         if self._run.placement is not None:
             carry = self._run.placement.place(carry)
         self._carry, self._t, self._is_shown = carry, int(state.t), True
-        self._host = state.replace(**dict.fromkeys(CARRIED))
+        self._host = state.replace(**dict.fromkeys((*CARRIED, "loss")))
 
     def _claim(self) -> None:
         """Sees to it that no buffer is donated that somebody else holds."""

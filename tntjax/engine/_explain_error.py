@@ -23,7 +23,7 @@ IS_COMPILED = """ It is compiled, so it sees tracers and no numbers: choose with
 jnp.where(condition, a, b), look at numbers on the host with tnt.watch(n, function) or \
 tnt.every(n, hook), or train(jit=False) to run step by step in Python."""
 
-IS_OUTSIDE = """ Outside a step sample, output, loss and grads are None: keep what \
+IS_OUTSIDE = """ Outside a step sample, output and grads are None: keep what \
 you need of them in state.aux or a meter, in a hook of on_forward_criterion, say."""
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tntjax._numbers import check_at_least
+from tntjax._numbers import check_at_least, is_number
 from tntjax._struct import describe, is_unchanged
 from tntjax._types import Hook
 from tntjax.engine._check import check_function, check_iterator, check_values
@@ -51,6 +51,7 @@ AT_BORDER = {
     "training": "The engine sets it.",
     "seconds": "The engine measures it.",
     **dict.fromkeys(STEP_ONLY, "It exists inside a step only, for compiled hooks."),
+    "loss": "The engine measures it.",
 }
 """For each field that hooks of the host must leave alone what to do about it."""
 
@@ -126,6 +127,8 @@ def _is_same(old: Any, new: Any) -> bool:
     """True if both are one object, or a number that went through a user's jit."""
     if isinstance(old, Seconds) and isinstance(new, Seconds):
         return np.allclose(np.array(old), np.array(new, float), rtol=1e-5)
+    if isinstance(old, float) and is_number(new):
+        return np.isclose(old, float(new), rtol=1e-5, equal_nan=True)
     is_count = isinstance(old, int) and hasattr(new, "__index__")
     return old is new or (is_count and int(new) == old)
 

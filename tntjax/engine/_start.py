@@ -73,7 +73,7 @@ def fields_of_state(
     if lacks := _find_lack(previous, None if "lr" in given else start):
         advice = f"Go on with the same engine and optimizer. {ANEW}"
         raise ValueError(NOT_A_START.format(lacks=lacks, advice=advice))
-    return carried
+    return {**carried, "loss": previous.loss}
 
 
 def _find_lack(previous: State, start: Start | None) -> str:

@@ -65,10 +65,11 @@ class State:
       updates (batches in a test), examples (at most 2**31 - 1, where it stays), and
       batches of this epoch. The engine counts them.
 
-    Inside a step only, else None: `sample`, `output`, `loss` ([] or [B]),
-    `grad_output`, `grads`, `criterion_grads`, and `skip`, a [] bool that a hook sets:
-    True leaves all but `aux`, `key` and the counters as it was before the step, for
-    hooks of `on_update` and after them.
+    Inside a step only, else None: `sample`, `output`, `grad_output`, `grads`,
+    `criterion_grads`, and `skip`, a [] bool that a hook sets: True leaves all but
+    `aux`, `key` and the counters as it was before the step, for hooks of `on_update`
+    and after them. `loss` is [] or [B] inside a step; outside it is a number, the mean
+    of the last update (NaN before the first one of a run, None in a test).
 
     On the host: `network`, `criterion`, `iterator`, `max_epoch`, `training`,
     `seconds`, and `stop`, which a host hook sets to True to end the run at the next
@@ -154,9 +155,10 @@ class Carry(NamedTuple):
 
 
 def split_state(state: State) -> Carry:
-    """Takes what is carried out of a State."""
+    """Takes what is carried out of a State, and the loss of the last update."""
     heavy = {name: getattr(state, name) for name in HEAVY}
-    return Carry(heavy, {name: getattr(state, name) for name in (*LIGHT, *COUNTERS)})
+    names = (*LIGHT, *COUNTERS, "loss") if state.training else (*LIGHT, *COUNTERS)
+    return Carry(heavy, {name: getattr(state, name) for name in names})
 
 
 def drop_step_fields(state: State) -> State:

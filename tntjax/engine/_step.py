@@ -66,8 +66,8 @@ class Program:
 
     def state(self, heavy: dict[str, Any], light: dict[str, Any]) -> State:
         """Returns the State that the hooks of a step see."""
-        what = {"network": self.network, "criterion": self.criterion}
-        return State(**heavy, **light, **what, training=self.training)
+        what = {"network": self.network, "criterion": self.criterion, "loss": None}
+        return State(**{**heavy, **light, **what}, training=self.training)
 
     @functools.cached_property
     def warned(self) -> set[str]:
@@ -121,7 +121,13 @@ def train_step(program: Program, state: State, sample: Sample) -> State:
     after = fire(hooks, "on_update", state)
     if after is not state:  # a hook may have changed what was put back, or ask to skip
         after = _undo_skipped(after, before)
-    return drop_step_fields(after)
+    return keep_loss(after, objective.value)
+
+
+def keep_loss(state: State, loss: Any) -> State:
+    """Forgets what exists inside a step only, but for the mean loss, [] float32."""
+    dtype = jnp.result_type(float)
+    return drop_step_fields(state).replace(loss=jnp.asarray(loss, dtype))
 
 
 def test_step(program: Program, state: State, sample: Sample) -> State:

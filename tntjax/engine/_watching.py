@@ -13,7 +13,7 @@ from tntjax.engine._hooks import Scheduled
 from tntjax.engine._signals import Signals
 from tntjax.engine._state import LIGHT, Seconds, State
 
-SEEN = (*LIGHT, "samples")
+SEEN = (*LIGHT, "samples", "loss")
 """What hooks of the host see as compiled code left it; the rest the host knows."""
 
 
