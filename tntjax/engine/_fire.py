@@ -128,7 +128,7 @@ def _is_same(old: Any, new: Any) -> bool:
     if isinstance(old, Seconds) and isinstance(new, Seconds):
         return np.allclose(np.array(old), np.array(new, float), rtol=1e-5)
     if isinstance(old, float) and is_number(new):
-        return np.isclose(old, float(new), rtol=1e-5, equal_nan=True)
+        return bool(np.isclose(old, float(new), rtol=1e-5, equal_nan=True))
     is_count = isinstance(old, int) and hasattr(new, "__index__")
     return old is new or (is_count and int(new) == old)
 
