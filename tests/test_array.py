@@ -66,7 +66,7 @@ def test_host_zeros_reads_no_leaf():
 
 @pytest.mark.parametrize(
     ("given", "aligned"),
-    [((), (1, 1)), ((2,), (2, 1)), ((2, 3), (2, 3)), ((1, 3), (1, 3))],
+    [((), (2, 1)), ((2,), (2, 1)), ((2, 3), (2, 3)), ((1, 3), (1, 3))],
 )
 def test_over_rows_aligns_the_first_axes(given, aligned):
     assert over_rows(np.ones(given), (2, 3), "mask").shape == aligned
@@ -80,7 +80,7 @@ def test_over_rows_refuses_what_does_not_fit(given):
 
 def test_as_mask_takes_lists_and_bools():
     assert as_mask([True, False], (2,), "mask").tolist() == [True, False]
-    assert as_mask(True, (2,), "mask").shape == (1,)
+    assert as_mask(True, (2,), "mask").tolist() == [True, True]
 
 
 def test_as_mask_refuses_numbers():

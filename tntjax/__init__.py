@@ -33,8 +33,10 @@ from tntjax.engine import (
     Seconds,
     SGDEngine,
     State,
+    StepEngine,
     chain,
     every,
+    fire,
     watch,
 )
 from tntjax.iterator import DatasetIterator, ParallelDatasetIterator, WorkerError
@@ -62,6 +64,7 @@ __all__ = [
     "ShuffleDataset",
     "SplitDataset",
     "State",
+    "StepEngine",
     "TableDataset",
     "TransformDataset",
     "WorkerError",
@@ -69,6 +72,7 @@ __all__ = [
     "checkpoint",
     "dataset",
     "every",
+    "fire",
     "hooks",
     "log",
     "network",

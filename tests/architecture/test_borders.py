@@ -17,7 +17,7 @@ DOMAIN = GROUND | {"transform", "meter", "dataset"}
 MAY_IMPORT = {
     "_types": set(),
     "_struct": set(),
-    "_array": set(),
+    "_array": {"_struct"},  # to describe what it refuses
     "_plain": set(),
     "_check": VALUES,
     "_numbers": VALUES,

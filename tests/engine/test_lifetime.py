@@ -13,8 +13,8 @@ import pytest
 import tntjax as tnt
 from tests.engine.conftest import criterion, network
 from tntjax.engine._call import PROGRAMS
+from tntjax.engine._program import is_same
 from tntjax.engine._snapshot import take_snapshot
-from tntjax.engine._step import is_same
 
 
 class Criterion:

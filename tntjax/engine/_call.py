@@ -13,8 +13,8 @@ from tntjax._struct import pytree
 from tntjax._types import Chunk
 from tntjax.engine._plan import Steps
 from tntjax.engine._primitives import has_primitive
+from tntjax.engine._program import Program, is_same
 from tntjax.engine._state import Carry, split_state
-from tntjax.engine._step import Program, is_same, test_step, train_step
 from tntjax.engine._traces import describe_trace
 
 PROGRAMS = 16
@@ -199,7 +199,6 @@ class Calls:
     ) -> tuple[Callable, list[Any], Any]:
         """Returns the step over numbered samples, the leaves it carries, their tree."""
         program, single = self.program, len(batches.chunk) == 1
-        make_step = train_step if program.training else test_step
         # A test does not carry parameters from step to step.
         fixed = {} if program.training else start.heavy
         leaves, tree = jax.tree.flatten(_drop_fixed(fixed, start))
@@ -213,7 +212,7 @@ class Calls:
             heavy, light = tree.unflatten(leaves)
             state = program.state({**fixed, **heavy}, light)
             sample = batches.chunk.read(jax.tree.map(row, batches.xs))
-            after = split_state(make_step(program, state, sample))
+            after = split_state(program.step(state, sample))
             return jax.tree.leaves(_drop_fixed(fixed, after))
 
         return step, leaves, tree
@@ -221,9 +220,8 @@ class Calls:
     def _step_in_python(self, carry: Carry, batches: Batches) -> Carry:
         """Makes one step in Python, where `print` and `pdb` work."""
         program = self.program
-        make_step = train_step if program.training else test_step
         x = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), batches.xs)
-        after = make_step(program, program.state(*carry), batches.chunk.read(x))
+        after = program.step(program.state(*carry), batches.chunk.read(x))
         heavy, light = split_state(after)
         return Carry(heavy if program.training else carry.heavy, light)
 

@@ -4,7 +4,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable
-from typing import Any, NotRequired, ParamSpec, Protocol, TypedDict
+from typing import Any, NotRequired, ParamSpec, Protocol, TypedDict, get_args
 
 import jax
 from jax.sharding import Mesh
@@ -24,6 +24,7 @@ from tntjax.engine._loop import Testing, Training
 from tntjax.engine._mesh import Placement, Shard, make_placement
 from tntjax.engine._names import check_names
 from tntjax.engine._plan import StepsPerCall, check_steps_per_call, make_plan
+from tntjax.engine._program import OwnStep
 from tntjax.engine._rescue import explain_transfers
 from tntjax.engine._start import Start, fields_of_arguments, fields_of_state
 from tntjax.engine._state import State
@@ -43,19 +44,15 @@ EPOCHS = 1000
 """How many epochs a run has if nothing says when it ends."""
 
 
-class Arguments(TypedDict):
+class RunArguments(TypedDict):
     """Arguments of `train` in every engine; explained in `OptimEngine.train`."""
 
-    network: Network | Stateful | Adapted
-    criterion: Criterion
     iterator: SampleIterator
     params: NotRequired[Any]
     max_epoch: NotRequired[int | None]
     max_steps: NotRequired[int | None]
     model_state: NotRequired[Any]
-    criterion_params: NotRequired[Any]
     key: NotRequired[jax.Array | None]
-    accumulate: NotRequired[int]
     mesh: NotRequired[Mesh | None]
     shard: NotRequired[Shard | None]
     data_axis: NotRequired[str]
@@ -65,14 +62,23 @@ class Arguments(TypedDict):
     steps_per_call: NotRequired[StepsPerCall]
 
 
+class Arguments(RunArguments):
+    """Arguments of `train` in engines that minimise a criterion."""
+
+    network: Network | Stateful | Adapted
+    criterion: Criterion
+    criterion_params: NotRequired[Any]
+    accumulate: NotRequired[int]
+
+
 def make_training(
     hooks: Hooks,
     update: Any,
     start: Start,
     own: dict[str, Any],
     *,
-    network: Network | Stateful | Adapted,
-    criterion: Criterion,
+    network: Network | Stateful | Adapted | None,
+    criterion: Criterion | None,
     iterator: SampleIterator,
     params: Any = None,
     max_epoch: int | None = None,
@@ -94,8 +100,11 @@ def make_training(
     `hooks` are the engine's, `update` is what it does with gradients, `start` makes the
     fields of a State that are its own, and `own` are the arguments for these.
     """
-    check_network(network)
-    check_function("criterion", criterion)
+    minimises = not isinstance(update, OwnStep)
+    if minimises or network is not None:
+        check_network(network)
+    if minimises or criterion is not None:
+        check_function("criterion", criterion)
     check_iterator(iterator)
     if state is not None and resume is not None:
         raise TypeError(
@@ -170,7 +179,7 @@ def run_method(describe: Callable[Given, Training | Testing]) -> Callable[Given,
     the parameters at the start are let go.
 
     Args:
-      describe: takes keywords; `**arguments` stands for those of `Arguments`.
+      describe: takes keywords; `**arguments` stands for those of a TypedDict.
 
     Returns:
       The method.
@@ -178,8 +187,9 @@ def run_method(describe: Callable[Given, Training | Testing]) -> Callable[Given,
     signature = inspect.signature(describe)
     own = [p for p in signature.parameters.values() if p.name != "arguments"]
     if len(own) < len(signature.parameters):
-        shared = inspect.signature(make_training).parameters
-        own[1:1] = [shared[name] for name in Arguments.__annotations__]
+        (kind,) = get_args(signature.parameters["arguments"].annotation)
+        shared = inspect.signature(make_training).parameters.values()
+        own[1:1] = [p for p in shared if p.name in kind.__annotations__]
         signature = signature.replace(parameters=own)
     names = list(signature.parameters)[1:]
 

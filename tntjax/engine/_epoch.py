@@ -17,10 +17,10 @@ from tntjax.engine._hooks import Hooks, Scheduled
 from tntjax.engine._mesh import Placement
 from tntjax.engine._nothing import BEYOND, explain_nothing, has_sample
 from tntjax.engine._plan import Plan, Steps
+from tntjax.engine._program import Program, step_hooks
 from tntjax.engine._rescue import Saves, note_others
 from tntjax.engine._signals import TERMINATED, Signals
 from tntjax.engine._state import CARRIED, Carry, State, split_state
-from tntjax.engine._step import Program, step_hooks
 from tntjax.engine._traces import Traces
 from tntjax.engine._watching import SEEN, Clock, WatchQueue
 

@@ -50,6 +50,7 @@ CHANGED_AT_BORDER = """the hook {hook} of {event} changed state.{field}. {advice
 AT_BORDER = {
     "training": "The engine sets it.",
     "seconds": "The engine measures it.",
+    "events": "The engine sets it.",
     **dict.fromkeys(STEP_ONLY, "It exists inside a step only, for compiled hooks."),
     "loss": "The engine measures it.",
 }
@@ -162,7 +163,7 @@ def _check_optimizer_state(event: str, old: State, new: State) -> None:
         )
 
 
-def fire(hooks: Hooks, event: str, state: State) -> State:
+def fire_compiled(hooks: Hooks, event: str, state: State) -> State:
     """Runs the hooks of an event inside a step.
 
     Raises:

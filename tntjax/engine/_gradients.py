@@ -17,7 +17,7 @@ from tntjax.engine._criterion import (
     run_criterion,
     weigh_losses,
 )
-from tntjax.engine._fire import fire
+from tntjax.engine._fire import fire_compiled
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._match import check_carried
 from tntjax.engine._rows import (
@@ -62,7 +62,7 @@ def differentiate_batch(
     check_mask(state.sample, after.sample)
     loss, pull_criterion = jax.vjp(measure, after.criterion_params, output, asked)
     weight = weigh_losses(loss, after.sample.get("mask"), state.sample, whole)
-    state = fire(hooks, "on_forward_criterion", after.replace(loss=loss))
+    state = fire_compiled(hooks, "on_forward_criterion", after.replace(loss=loss))
 
     criterion_grads, grad_output, direct = pull_criterion(weight.astype(loss.dtype))
     state = state.replace(
@@ -70,7 +70,7 @@ def differentiate_batch(
         criterion_grads=jax.tree.map(conjugate, criterion_grads),
         grads=jax.tree.map(conjugate, direct.get("params")),
     )
-    state = fire(hooks, "on_backward_criterion", state)
+    state = fire_compiled(hooks, "on_backward_criterion", state)
     (grads,) = pull_network(jax.tree.map(_as_cotangent, state.grad_output, output))
     grads = jax.tree.map(conjugate, grads)
     if asked:  # what the loss takes from the parameters themselves
@@ -103,7 +103,7 @@ def _run_forward(
         return hooks, pull, after.replace(output=output)
 
     none, pull, after = pull_back(Hooks())
-    look = functools.partial(fire, program.hooks, "on_forward", after)
+    look = functools.partial(fire_compiled, program.hooks, "on_forward", after)
     if not (_is_traced(state) and _changes_output(look, after.output)):
         seen = look()
         if is_unchanged(after.output, seen.output):
@@ -120,7 +120,7 @@ def _forward(
     output, model_state = run(params)
     after = keyed.replace(params=params, output=output, model_state=model_state)
     after = check_carried("the network", "model_state", state, after)
-    after = fire(hooks, "on_forward", after)
+    after = fire_compiled(hooks, "on_forward", after)
     return after.output, after
 
 

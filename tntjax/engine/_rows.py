@@ -55,8 +55,8 @@ def count_rows(sample: Sample) -> int:
         )
     if is_unbatched(sample):
         return 1
-    others = [_find_lengths(mask), _find_lengths(sample.get("target"))]
-    told = [lengths for lengths in (_find_lengths(input), *others) if len(lengths) == 1]
+    others = [find_lengths(mask), find_lengths(sample.get("target"))]
+    told = [lengths for lengths in (find_lengths(input), *others) if len(lengths) == 1]
     if not told or not all(lengths <= told[0] for lengths in others):
         raise ValueError(_describe_rows(sample))
     return next(iter(told[0]))
@@ -131,7 +131,7 @@ def cut_rows(whole: Sample, number: int) -> tuple[Sample | None, Sample]:
       ValueError: if the leaves of `input` do not have the same rows.
     """
     rows = count_rows(whole)
-    if len(_find_lengths(whole["input"])) > 1 and not is_unbatched(whole):
+    if len(find_lengths(whole["input"])) > 1 and not is_unbatched(whole):
         raise ValueError(
             f"accumulate cannot cut a batch of this form. {_describe_rows(whole)}"
         )
@@ -154,7 +154,7 @@ def _is_column(leaf: Any, rows: int) -> bool:
     return jnp.ndim(leaf) > 0 and jnp.shape(leaf)[0] == rows
 
 
-def _find_lengths(tree: Any) -> set[int]:
+def find_lengths(tree: Any) -> set[int]:
     """Collects the first axes of the leaves that have one."""
     return {shape[0] for leaf in jax.tree.leaves(tree) if (shape := jnp.shape(leaf))}
 

@@ -70,7 +70,9 @@ def fields_of_state(
     if previous.params is None:
         advice = "What a watch sees lacks the large parts; every(n, hook) sees all."
         raise ValueError(NOT_A_START.format(lacks="has no params", advice=advice))
-    if lacks := _find_lack(previous, None if "lr" in given else start):
+    own = "opt_state" in given  # which a step of the user's knows alone
+    lacks = "" if own else _find_lack(previous, None if "lr" in given else start)
+    if lacks:
         advice = f"Go on with the same engine and optimizer. {ANEW}"
         raise ValueError(NOT_A_START.format(lacks=lacks, advice=advice))
     return {**carried, "loss": previous.loss}

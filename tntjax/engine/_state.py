@@ -29,6 +29,7 @@ HOST_ONLY = (
     "training",
     "stop",
     "seconds",
+    "events",
 )
 
 
@@ -73,7 +74,8 @@ class State:
 
     On the host: `network`, `criterion`, `iterator`, `max_epoch`, `training`,
     `seconds`, and `stop`, which a host hook sets to True to end the run at the next
-    border. Compiled hooks see `training` and the functions too.
+    border. Compiled hooks see `training` and the functions too, and `events` is what
+    `tnt.fire` fires in the step of a `StepEngine`.
 
     Example:
       >>> state = State(params={"weight": 1.0}, aux={})
@@ -109,6 +111,7 @@ class State:
     network: Any = child(Opaque, default=None)
     criterion: Any = child(Opaque, default=None)
     iterator: Any = child(Opaque, default=None)
+    events: Any = child(Opaque, default=None)
     max_epoch: int | None = static(default=None)
     max_steps: int | None = static(default=None)
     training: bool = static(default=True)

@@ -1,192 +1,106 @@
-"""One step: Torchnet's phases with a hook after each, pure and traced."""
+"""StepEngine: any algorithm that is a step."""
 
 import dataclasses
-import functools
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Unpack
 
-import jax
-import jax.numpy as jnp
+from jax.typing import ArrayLike
 
-from tntjax._struct import describe
-from tntjax._types import Sample
-from tntjax.engine._criterion import run_criterion
-from tntjax.engine._fire import fire
-from tntjax.engine._gradients import (
-    differentiate_batch,
-    differentiate_pieces,
-    run_network,
-    split_key,
-)
-from tntjax.engine._hooks import HOST_EVENTS, Hooks
-from tntjax.engine._match import check_carried
-from tntjax.engine._rows import (
-    check_batch,
-    check_loss,
-    check_mask,
-    count_examples,
-    fill_hidden,
-)
-from tntjax.engine._snapshot import take_snapshot
-from tntjax.engine._state import HEAVY, State, drop_step_fields
-
-KEPT_BY_SKIP = (*HEAVY, "lr", "lr_criterion", "meters")
-"""What a skipped step leaves as it was; `aux`, `key` and the counters go on."""
+from tntjax._types import Criterion, Network, Sample
+from tntjax.engine._check import check_function, check_hooks, check_rate
+from tntjax.engine._engine import RunArguments, make_training, run_method, test
+from tntjax.engine._explain import explain
+from tntjax.engine._hooks import Hooks
+from tntjax.engine._loop import Training
+from tntjax.engine._names import explain_methods
+from tntjax.engine._program import OwnStep
+from tntjax.engine._state import State
+from tntjax.network import Adapted, Stateful
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Program:
-    """The functions of a step; the compiled step is cached on them.
+@explain_methods
+@dataclasses.dataclass(frozen=True)
+class StepEngine:
+    """Trains by a step of one's own: two optimizers, a policy, whatever is a function.
 
-    Two programs are the same if their functions are: the same objects, such as compare
-    equal, or, without a hash, of the same content. A program whose functions were
-    changed in place is not found any more, as its hash is that of their old content.
+    The engine compiles many steps into a call, counts, runs the hooks, and does all
+    else that `OptimEngine` does. It fires `on_sample` before a step and `on_update`
+    after it; the step may fire the events between by `tnt.fire`.
 
     Args:
-      network: `(params, input) -> output`, or a `Stateful`.
-      criterion: `(output, target) -> loss`, or None in a test without one.
-      update: `(State, Objective) -> State`, from `grads` to new `params` and
-        `opt_state`; None in a test.
-      hooks: the hooks of the step's events; those of the host are left out.
-      accumulate: in how many pieces the gradients are computed.
-      placement: where on a mesh things lie, or None.
+      step: `(state, sample) -> state`, pure. It changes `params`, `opt_state`,
+        `model_state`, `large`, `meters`, `aux` and `key` as it likes, and keeps their
+        structure, shapes and dtypes. The `loss` that it leaves in the State, [] or
+        [B], is what hooks, `every` and `watch` see. Of a padded batch it looks at
+        `sample["mask"]` itself.
+      hooks: what happens at which event; see `Hooks`, `chain`, `every`, `watch`.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> import tntjax as tnt
+      >>> def step(state, sample):
+      ...     distance = lambda x: (x - sample) ** 2
+      ...     loss, grads = jax.value_and_grad(distance)(state.params)
+      ...     return state.replace(params=state.params - 0.25 * grads, loss=loss)
+      >>> state = StepEngine(step).train(
+      ...     iterator=tnt.DatasetIterator([3.0] * 10),
+      ...     params=jnp.zeros(()),
+      ...     max_epoch=1,
+      ... )
+      >>> round(float(state.params), 2), state.t, round(state.loss, 6)
+      (3.0, 10, 3.4e-05)
+
+    Torchnet: not there; its engines are loops to be written anew for another step.
     """
 
-    network: Any
-    criterion: Any
-    update: Any
-    hooks: Hooks
-    accumulate: int = 1
-    placement: Any = None
+    step: Callable[[State, Sample], State]
+    hooks: Hooks = dataclasses.field(default_factory=Hooks)
 
-    @property
-    def training(self) -> bool:
-        """True if the steps make updates."""
-        return self.update is not None
+    def __post_init__(self) -> None:
+        check_function("StepEngine: step", self.step)
+        check_hooks("StepEngine", self.hooks)
 
-    def state(self, heavy: dict[str, Any], light: dict[str, Any]) -> State:
-        """Returns the State that the hooks of a step see."""
-        what = {"network": self.network, "criterion": self.criterion, "loss": None}
-        return State(**{**heavy, **light, **what}, training=self.training)
+    @run_method
+    def train(
+        self,
+        *,
+        opt_state: Any = None,
+        lr: float | ArrayLike | None = None,
+        network: Network | Stateful | Adapted | None = None,
+        criterion: Criterion | None = None,
+        **arguments: Unpack[RunArguments],
+    ) -> Training:
+        """Trains for some epochs.
 
-    @functools.cached_property
-    def warned(self) -> set[str]:
-        """Texts of warnings that were given while these steps were traced."""
-        return set()
+        Args:
+          opt_state: a pytree of arrays, where the step finds it: what optimizers keep.
+          lr: a learning rate, `state.lr`, if the step or a hook reads it.
+          network: for hooks that test, and as `state.network` for the step; or what
+            adapted a module, whose parameters and model state are found in it.
+          criterion: the same, `state.criterion`.
+          **arguments: `iterator`, `params` and all others that `OptimEngine.train`
+            explains, but those about a criterion. Samples may be of any form.
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Program) and is_same(self._key(), other._key())
+        Returns:
+          The State after `on_end`.
 
-    def __hash__(self) -> int:
-        return self._hash
+        Raises:
+          TypeError: if an argument or what the step or a hook returns is of the wrong
+            kind.
+          ValueError: if a number is out of range, a checkpoint or State does not fit,
+            or an epoch has no sample.
+        """
+        rate = None if lr is None else check_rate("lr", lr)
 
-    @functools.cached_property
-    def _hash(self) -> int:
-        return hash(self._key())
+        def start(params: Any, criterion_params: Any) -> dict[str, Any]:
+            del params, criterion_params
+            return {"lr": rate}
 
-    def _key(self) -> tuple[Hashable, ...]:
-        return tuple(
-            take_snapshot(getattr(self, field.name))
-            for field in dataclasses.fields(self)
-        )
+        own = {"opt_state": opt_state, "lr": lr}
+        functions: dict[str, Any] = {"network": network, "criterion": criterion}
+        step = OwnStep(self.step)
+        return make_training(self.hooks, step, start, own, **functions, **arguments)
 
-
-def is_same(one: Any, other: Any) -> bool:
-    """True if both are one object or equal; what cannot be compared is not."""
-    try:
-        return one is other or bool(one == other)
-    except Exception:  # arrays among the fields of a module, say
-        return False
-
-
-def step_hooks(hooks: Hooks) -> Hooks:
-    """Returns the compiled part of the hooks, so that the rest compiles nothing."""
-    return dataclasses.replace(hooks, **dict.fromkeys(HOST_EVENTS), scheduled=())
-
-
-def train_step(program: Program, state: State, sample: Sample) -> State:
-    """Makes one update."""
-    hooks, before = program.hooks, state
-    state = _start(program, state, sample)
-    sample = state.sample
-    if program.accumulate == 1:
-        state, objective = differentiate_batch(program, state, sample)
-    else:
-        state, objective = differentiate_pieces(program, state)
-    state = fire(hooks, "on_backward", _drop_hidden_batch(state, before, sample))
-    updated = program.update(state, objective)
-    for field in ("params", "criterion_params", "opt_state"):
-        updated = check_carried("the optimizer", field, state, updated)
-    state = _count_batch(_undo_skipped(updated, before), sample)
-    after = fire(hooks, "on_update", state)
-    if after is not state:  # a hook may have changed what was put back, or ask to skip
-        after = _undo_skipped(after, before)
-    return keep_loss(after, objective.value)
-
-
-def keep_loss(state: State, loss: Any) -> State:
-    """Forgets what exists inside a step only, but for the mean loss, [] float32."""
-    dtype = jnp.result_type(float)
-    return drop_step_fields(state).replace(loss=jnp.asarray(loss, dtype))
-
-
-def test_step(program: Program, state: State, sample: Sample) -> State:
-    """Measures one batch."""
-    hooks = program.hooks
-    state = _start(program, state, sample)
-    sample = state.sample
-    state, key = split_key(program.network, state)
-    run = run_network(program.network, state, key, training=False)
-    output, _ = run(state.params)
-    state = _count_batch(state.replace(output=output), sample)
-    state = fire(hooks, "on_forward", state)
-    check_mask(sample, state.sample)
-    if program.criterion is not None:
-        measure, asked = run_criterion(program.criterion, state)
-        loss = measure(state.criterion_params, state.output, asked)
-        check_loss(loss, state.sample.get("mask"))
-        state = fire(hooks, "on_forward_criterion", state.replace(loss=loss))
-    return drop_step_fields(state)
-
-
-def _start(program: Program, state: State, sample: Sample) -> State:
-    """Returns the State with the sample after on_sample, its hidden rows filled."""
-    state = fire(program.hooks, "on_sample", state.replace(sample=sample))
-    check_batch(state.sample, program.warned)
-    return state.replace(sample=fill_hidden(state.sample))
-
-
-def _count_batch(state: State, sample: Sample) -> State:
-    count = count_examples(sample)
-    before = jnp.minimum(state.samples, jnp.iinfo(jnp.int32).max - count)  # or it wraps
-    return state.replace(
-        t=state.t + 1, position=state.position + 1, samples=before + count
-    )
-
-
-def _drop_hidden_batch(state: State, before: State, sample: Sample) -> State:
-    """Makes the gradients zero and keeps the model state if a mask hides all rows."""
-    if "mask" not in sample:
-        return state
-    some = jnp.any(sample["mask"])
-    zero = jnp.zeros_like
-    grads, own = state.grads, state.criterion_grads
-    return state.replace(
-        grads=_choose(some, grads, jax.tree.map(zero, grads)),
-        criterion_grads=_choose(some, own, jax.tree.map(zero, own)),
-        model_state=_choose(some, state.model_state, before.model_state),
-    )
-
-
-def _undo_skipped(state: State, before: State) -> State:
-    """Puts back what was there before the step, where a hook asked to skip it."""
-    if state.skip is None:
-        return state
-    if jnp.shape(state.skip) or jnp.result_type(state.skip) != jnp.bool_:
-        raise TypeError(f"state.skip must be a [] bool, got {describe(state.skip)}.")
-    old, new = ({n: getattr(s, n) for n in KEPT_BY_SKIP} for s in (before, state))
-    return state.replace(**_choose(state.skip, old, new))
-
-
-def _choose(condition: Any, first: Any, second: Any) -> Any:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), first, second)
+    test = test
+    explain = explain

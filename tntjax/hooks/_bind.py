@@ -17,10 +17,12 @@ class Bound:
     Args:
       function: `(state, *arguments) -> State`, on the top level of a module.
       arguments: what it gets besides; hashable.
+      only_in_tests: True if it does nothing in training, whose step need not fire it.
     """
 
     function: Callable[..., State]
     arguments: tuple
+    only_in_tests: bool = False
 
     def __call__(self, state: State) -> State:
         """Returns what the function makes of the State."""

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from tntjax._struct import Opaque, describe
 from tntjax._types import Meter
 from tntjax.engine import Hooks, State
-from tntjax.hooks._bind import bind, claim
+from tntjax.hooks._bind import Bound, bind, claim
 
 Metered = tuple[Meter, Callable[[State], Any]]
 
@@ -63,7 +63,7 @@ def metering(meters: Mapping[str, Metered] | None = None, /, **named: Metered) -
     return Hooks(
         on_start=bind(_start, fresh),
         on_start_epoch=bind(_reset, fresh),
-        on_forward=bind(_measure_without_criterion, reads),
+        on_forward=Bound(_measure_without_criterion, (reads,), only_in_tests=True),
         on_forward_criterion=bind(_measure, reads),
     )
 
@@ -91,7 +91,8 @@ def _reset(state: State, fresh: tuple) -> State:
 
 
 def _measure_without_criterion(state: State, reads: tuple) -> State:
-    return state if state.criterion is not None else _measure(state, reads)
+    measures = state.criterion is None and not state.training
+    return _measure(state, reads) if measures else state
 
 
 def _measure(state: State, reads: tuple) -> State:

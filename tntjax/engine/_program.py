@@ -1,0 +1,230 @@
+"""One step: Torchnet's phases with a hook after each, pure and traced."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from tntjax._struct import describe
+from tntjax._types import Sample
+from tntjax.engine._criterion import run_criterion
+from tntjax.engine._fire import fire_compiled
+from tntjax.engine._gradients import (
+    differentiate_batch,
+    differentiate_pieces,
+    run_network,
+    split_key,
+)
+from tntjax.engine._hooks import HOST_EVENTS, Hooks
+from tntjax.engine._match import check_carried
+from tntjax.engine._own_step import Events, count_any, find_mean_loss, run_own
+from tntjax.engine._rows import (
+    check_batch,
+    check_loss,
+    check_mask,
+    count_examples,
+    fill_hidden,
+)
+from tntjax.engine._snapshot import take_snapshot
+from tntjax.engine._state import HEAVY, State, drop_step_fields
+
+KEPT_BY_SKIP = (*HEAVY, "lr", "lr_criterion", "meters")
+"""What a skipped step leaves as it was; `aux`, `key` and the counters go on."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Program:
+    """The functions of a step; the compiled step is cached on them.
+
+    Two programs are the same if their functions are: the same objects, such as compare
+    equal, or, without a hash, of the same content. A program whose functions were
+    changed in place is not found any more, as its hash is that of their old content.
+
+    Args:
+      network: `(params, input) -> output`, or a `Stateful`.
+      criterion: `(output, target) -> loss`, or None in a test without one.
+      update: `(State, Objective) -> State`, from `grads` to new `params` and
+        `opt_state`; an `OwnStep`, which is a whole step; or None in a test.
+      hooks: the hooks of the step's events; those of the host are left out.
+      accumulate: in how many pieces the gradients are computed.
+      placement: where on a mesh things lie, or None.
+    """
+
+    network: Any
+    criterion: Any
+    update: Any
+    hooks: Hooks
+    accumulate: int = 1
+    placement: Any = None
+
+    @property
+    def training(self) -> bool:
+        """True if the steps make updates."""
+        return self.update is not None
+
+    def step(self, state: State, sample: Sample) -> State:
+        """Makes one step, and fires its events."""
+        if self.update is None:
+            return test_step(self, state, sample)
+        if isinstance(self.update, OwnStep):
+            return own_step(self.update, self.hooks, state, sample)
+        return train_step(self, state, sample)
+
+    def state(self, heavy: dict[str, Any], light: dict[str, Any]) -> State:
+        """Returns the State that the hooks of a step see."""
+        what = {"network": self.network, "criterion": self.criterion, "loss": None}
+        return State(**{**heavy, **light, **what}, training=self.training)
+
+    @functools.cached_property
+    def warned(self) -> set[str]:
+        """Texts of warnings that were given while these steps were traced."""
+        return set()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Program) and is_same(self._key(), other._key())
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[Hashable, ...]:
+        return tuple(
+            take_snapshot(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+        )
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """True if both are one object or equal; what cannot be compared is not."""
+    try:
+        return one is other or bool(one == other)
+    except Exception:  # arrays among the fields of a module, say
+        return False
+
+
+def step_hooks(hooks: Hooks) -> Hooks:
+    """Returns the compiled part of the hooks, so that the rest compiles nothing."""
+    return dataclasses.replace(hooks, **dict.fromkeys(HOST_EVENTS), scheduled=())
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnStep:
+    """The step of a `StepEngine`.
+
+    Args:
+      function: `(State, Sample) -> State`.
+    """
+
+    function: Callable[[State, Sample], State]
+
+
+def own_step(own: OwnStep, hooks: Hooks, state: State, sample: Sample) -> State:
+    """Makes one step of the user's."""
+    before = state
+    state = fire_compiled(hooks, "on_sample", state.replace(sample=sample))
+    given, sample = state.replace(events=Events(hooks)), state.sample
+    new = run_own(own.function, given)
+    state = _undo_skipped(_count(new, count_any(sample)), before)
+    after = fire_compiled(hooks, "on_update", state)
+    if after is not state:
+        after = _undo_skipped(after, before)
+    return keep_loss(after, find_mean_loss(state))
+
+
+def train_step(program: Program, state: State, sample: Sample) -> State:
+    """Makes one update."""
+    hooks, before = program.hooks, state
+    state = _start(program, state, sample)
+    sample = state.sample
+    if program.accumulate == 1:
+        state, objective = differentiate_batch(program, state, sample)
+    else:
+        state, objective = differentiate_pieces(program, state)
+    state = fire_compiled(
+        hooks, "on_backward", _drop_hidden_batch(state, before, sample)
+    )
+    updated = program.update(state, objective)
+    for field in ("params", "criterion_params", "opt_state"):
+        updated = check_carried("the optimizer", field, state, updated)
+    state = _count_batch(_undo_skipped(updated, before), sample)
+    after = fire_compiled(hooks, "on_update", state)
+    if after is not state:  # a hook may have changed what was put back, or ask to skip
+        after = _undo_skipped(after, before)
+    return keep_loss(after, objective.value)
+
+
+def keep_loss(state: State, loss: Any) -> State:
+    """Forgets what exists inside a step only, but for the mean loss, [] float32."""
+    dtype = jnp.result_type(float)
+    return drop_step_fields(state).replace(loss=jnp.asarray(loss, dtype))
+
+
+def test_step(program: Program, state: State, sample: Sample) -> State:
+    """Measures one batch."""
+    hooks = program.hooks
+    state = _start(program, state, sample)
+    sample = state.sample
+    state, key = split_key(program.network, state)
+    run = run_network(program.network, state, key, training=False)
+    output, _ = run(state.params)
+    state = _count_batch(state.replace(output=output), sample)
+    state = fire_compiled(hooks, "on_forward", state)
+    check_mask(sample, state.sample)
+    if program.criterion is not None:
+        measure, asked = run_criterion(program.criterion, state)
+        loss = measure(state.criterion_params, state.output, asked)
+        check_loss(loss, state.sample.get("mask"))
+        state = fire_compiled(hooks, "on_forward_criterion", state.replace(loss=loss))
+    return drop_step_fields(state)
+
+
+def _start(program: Program, state: State, sample: Sample) -> State:
+    """Returns the State with the sample after on_sample, its hidden rows filled."""
+    state = fire_compiled(program.hooks, "on_sample", state.replace(sample=sample))
+    check_batch(state.sample, program.warned)
+    return state.replace(sample=fill_hidden(state.sample))
+
+
+def _count_batch(state: State, sample: Sample) -> State:
+    return _count(state, count_examples(sample))
+
+
+def _count(state: State, count: Any) -> State:
+    before = jnp.minimum(state.samples, jnp.iinfo(jnp.int32).max - count)  # or it wraps
+    return state.replace(
+        t=state.t + 1, position=state.position + 1, samples=before + count
+    )
+
+
+def _drop_hidden_batch(state: State, before: State, sample: Sample) -> State:
+    """Makes the gradients zero and keeps the model state if a mask hides all rows."""
+    if "mask" not in sample:
+        return state
+    some = jnp.any(sample["mask"])
+    zero = jnp.zeros_like
+    grads, own = state.grads, state.criterion_grads
+    return state.replace(
+        grads=_choose(some, grads, jax.tree.map(zero, grads)),
+        criterion_grads=_choose(some, own, jax.tree.map(zero, own)),
+        model_state=_choose(some, state.model_state, before.model_state),
+    )
+
+
+def _undo_skipped(state: State, before: State) -> State:
+    """Puts back what was there before the step, where a hook asked to skip it."""
+    if state.skip is None:
+        return state
+    if jnp.shape(state.skip) or jnp.result_type(state.skip) != jnp.bool_:
+        raise TypeError(f"state.skip must be a [] bool, got {describe(state.skip)}.")
+    old, new = ({n: getattr(s, n) for n in KEPT_BY_SKIP} for s in (before, state))
+    return state.replace(**_choose(state.skip, old, new))
+
+
+def _choose(condition: Any, first: Any, second: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), first, second)
