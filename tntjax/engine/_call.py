@@ -199,6 +199,7 @@ class Calls:
     ) -> tuple[Callable, list[Any], Any]:
         """Returns the step over numbered samples, the leaves it carries, their tree."""
         program, single = self.program, len(batches.chunk) == 1
+        make_step = program.make_step
         # A test does not carry parameters from step to step.
         fixed = {} if program.training else start.heavy
         leaves, tree = jax.tree.flatten(_drop_fixed(fixed, start))
@@ -212,7 +213,7 @@ class Calls:
             heavy, light = tree.unflatten(leaves)
             state = program.state({**fixed, **heavy}, light)
             sample = batches.chunk.read(jax.tree.map(row, batches.xs))
-            after = split_state(program.step(state, sample))
+            after = split_state(make_step(program, state, sample))
             return jax.tree.leaves(_drop_fixed(fixed, after))
 
         return step, leaves, tree
@@ -221,7 +222,8 @@ class Calls:
         """Makes one step in Python, where `print` and `pdb` work."""
         program = self.program
         x = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), batches.xs)
-        after = program.step(program.state(*carry), batches.chunk.read(x))
+        state, sample = program.state(*carry), batches.chunk.read(x)
+        after = program.make_step(program, state, sample)
         heavy, light = split_state(after)
         return Carry(heavy if program.training else carry.heavy, light)
 

@@ -65,13 +65,12 @@ class Program:
         """True if the steps make updates."""
         return self.update is not None
 
-    def step(self, state: State, sample: Sample) -> State:
-        """Makes one step, and fires its events."""
-        if self.update is None:
-            return test_step(self, state, sample)
+    @property
+    def make_step(self) -> Callable[["Program", State, Sample], State]:
+        """Returns the function that makes a step and fires its events."""
         if isinstance(self.update, OwnStep):
-            return own_step(self.update, self.hooks, state, sample)
-        return train_step(self, state, sample)
+            return own_step
+        return train_step if self.training else test_step
 
     def state(self, heavy: dict[str, Any], light: dict[str, Any]) -> State:
         """Returns the State that the hooks of a step see."""
@@ -124,12 +123,12 @@ class OwnStep:
     function: Callable[[State, Sample], State]
 
 
-def own_step(own: OwnStep, hooks: Hooks, state: State, sample: Sample) -> State:
+def own_step(program: Program, state: State, sample: Sample) -> State:
     """Makes one step of the user's."""
-    before = state
+    hooks, before = program.hooks, state
     state = fire_compiled(hooks, "on_sample", state.replace(sample=sample))
     given, sample = state.replace(events=Events(hooks)), state.sample
-    new = run_own(own.function, given)
+    new = run_own(program.update.function, given)
     state = _undo_skipped(_count(new, count_any(sample)), before)
     after = fire_compiled(hooks, "on_update", state)
     if after is not state:
