@@ -357,3 +357,42 @@ def test_arguments_are_checked(problem):
         tnt.StepEngine(descend).train(**job(problem, lr=-1))
     with pytest.raises(TypeError, match="network"):
         tnt.StepEngine(descend).train(**job(problem, network=5))
+
+
+# ---- samples that depend on the State -----------------------------------------------
+
+
+@pytest.mark.parametrize("put", [np.asarray, jnp.asarray])
+def test_an_iterator_made_of_the_state_compiles_nothing_anew(put):
+    traced, iterated = [], []
+
+    def network(params, input):
+        traced.append(input.shape)
+        return input * params
+
+    def play(state):
+        iterated.append(float(state.params))
+        target = put(0.5 * state.params * jnp.ones(8))
+        games = tnt.TableDataset({"input": put(jnp.ones(8)), "target": target})
+        return state.replace(iterator=tnt.DatasetIterator(tnt.BatchDataset(games, 4)))
+
+    state = tnt.SGDEngine(tnt.Hooks(on_start_epoch=play)).train(
+        network=network,
+        criterion=lambda output, target: (output - target) ** 2,
+        iterator=tnt.DatasetIterator([]),
+        params=jnp.float32(8),
+        lr=0.25,
+        max_epoch=6,
+    )
+    assert state.t == 12 and float(state.params) < 0.5
+    assert iterated == sorted(iterated, reverse=True)
+    at_first = len(traced)
+    tnt.SGDEngine(tnt.Hooks(on_start_epoch=play)).train(
+        network=network,
+        criterion=lambda output, target: (output - target) ** 2,
+        iterator=tnt.DatasetIterator([]),
+        params=jnp.float32(8),
+        lr=0.25,
+        max_epoch=1,
+    )
+    assert at_first == len(traced) - at_first  # as often as for one epoch
