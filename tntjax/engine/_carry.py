@@ -24,8 +24,9 @@ def as_carry(state: State) -> State:
     """
     counts = {name: _convert(getattr(state, name), jnp.int32) for name in COUNTERS}
     if state.training and state.loss is None:
-        state = state.replace(loss=np.nan)
-    return _strengthen(state.replace(**counts), (*CARRIED, "loss"))
+        shape = () if state.members is None else (state.members,)
+        state = state.replace(loss=np.full(shape, np.nan))
+    return _strengthen(state.replace(**counts), (*CARRIED, "loss", "done"))
 
 
 def as_restored(state: State) -> State:
@@ -69,8 +70,11 @@ def as_plain(state: State) -> State:
         if type(count := getattr(state, name)) is not int:
             plain[name] = int(count)
     for name in NUMBERS:
-        if getattr(rate := getattr(state, name), "ndim", None) == 0:
+        rate = getattr(state, name)
+        if getattr(rate, "ndim", None) == 0:
             plain[name] = read_number(np.asarray(rate))
+        elif isinstance(rate, jax.Array):  # of many members
+            plain[name] = np.asarray(rate)
     return state.replace(**plain) if plain else state
 
 

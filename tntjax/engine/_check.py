@@ -106,8 +106,13 @@ def _is_array(leaf: Any) -> bool:
     return known or hasattr(leaf, "__jax_array__")
 
 
-def check_rate(name: str, rate: Any) -> float:
-    """Returns a learning rate as a number, or raises an error if it is not one."""
+def check_rate(name: str, rate: Any, members: int | None = None) -> Any:
+    """Returns a learning rate as a number, or raises an error if it is not one.
+
+    For many members it may be [N], which is returned as NumPy's.
+    """
+    if members is not None and getattr(rate, "shape", ()) == (members,):
+        return np.array([check_rate(name, one) for one in np.asarray(rate)])
     if callable(rate):
         raise TypeError(
             f"{name} must be a number, got the function {describe(rate)}. For a"
@@ -172,13 +177,13 @@ def check_values(where: str, old: Any, new: Any) -> None:
         if field in RATES:
             if before is None and old.opt_state is not None:
                 raise TypeError(f"{name} has no effect: {OPTIMIZER_RATE}")
-            check_rate(name, value)
+            check_rate(name, value, new.members)
         elif field in ("params", "criterion_params"):
             if value is None:
                 raise TypeError(f"{name} must be a pytree of float arrays, got None.")
             check_params(name, value)
         elif field == "key":
-            check_key(value, name)
+            check_key(value if new.members is None else value[0], name)
         elif field == "stop":
             check_boolean(name, value)
         elif value is not None:

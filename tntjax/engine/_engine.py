@@ -2,9 +2,8 @@
 
 import functools
 import inspect
-import os
 from collections.abc import Callable
-from typing import Any, NotRequired, ParamSpec, Protocol, TypedDict, get_args
+from typing import Any, ParamSpec, Protocol, get_args
 
 import jax
 from jax.sharding import Mesh
@@ -12,6 +11,7 @@ from jax.sharding import Mesh
 from tntjax._numbers import check_at_least, check_boolean
 from tntjax._types import Criterion, Network, SampleIterator
 from tntjax.checkpoint._restore import read_from
+from tntjax.engine._arguments import Resume
 from tntjax.engine._check import (
     check_concrete,
     check_function,
@@ -26,7 +26,12 @@ from tntjax.engine._names import check_names
 from tntjax.engine._plan import StepsPerCall, check_steps_per_call, make_plan
 from tntjax.engine._program import OwnStep
 from tntjax.engine._rescue import explain_transfers
-from tntjax.engine._start import Start, fields_of_arguments, fields_of_state
+from tntjax.engine._start import (
+    Start,
+    fields_of_arguments,
+    fields_of_state,
+    start_members,
+)
 from tntjax.engine._state import State
 from tntjax.network import Adapted, Stateful
 from tntjax.network._adapted import take_apart
@@ -34,41 +39,11 @@ from tntjax.network._check import check_network
 
 Given = ParamSpec("Given")
 
-Resume = str | os.PathLike | Load
-"""A folder of checkpoints, or a function that reads one."""
-
 LONE_RATE = """lr_criterion is the rate of criterion_params: pass these as well, or \
 leave it out."""
 
 EPOCHS = 1000
 """How many epochs a run has if nothing says when it ends."""
-
-
-class RunArguments(TypedDict):
-    """Arguments of `train` in every engine; explained in `OptimEngine.train`."""
-
-    iterator: SampleIterator
-    params: NotRequired[Any]
-    max_epoch: NotRequired[int | None]
-    max_steps: NotRequired[int | None]
-    model_state: NotRequired[Any]
-    key: NotRequired[jax.Array | None]
-    mesh: NotRequired[Mesh | None]
-    shard: NotRequired[Shard | None]
-    data_axis: NotRequired[str]
-    resume: NotRequired[Resume | None]
-    state: NotRequired[State | None]
-    jit: NotRequired[bool]
-    steps_per_call: NotRequired[StepsPerCall]
-
-
-class Arguments(RunArguments):
-    """Arguments of `train` in engines that minimise a criterion."""
-
-    network: Network | Stateful | Adapted
-    criterion: Criterion
-    criterion_params: NotRequired[Any]
-    accumulate: NotRequired[int]
 
 
 def make_training(
@@ -87,6 +62,7 @@ def make_training(
     criterion_params: Any = None,
     key: jax.Array | None = None,
     accumulate: int = 1,
+    members: int | None = None,
     mesh: Mesh | None = None,
     shard: Shard | None = None,
     data_axis: str = "data",
@@ -119,9 +95,9 @@ def make_training(
     given = {"params": params, **own, "model_state": model_state}
     given |= {"criterion_params": criterion_params, "key": key}
     if state is None:
-        fields = fields_of_arguments(start, given, mesh is not None)
+        fields = fields_of_arguments(start, given, mesh is not None, members)
     else:
-        fields = fields_of_state(state, start, given)
+        fields = fields_of_state(state, start, given, members)
     what = {"network": network, "criterion": criterion, "iterator": iterator}
     run = Run(
         hooks=hooks,
@@ -227,6 +203,7 @@ def test(
     model_state: Any = None,
     criterion_params: Any = None,
     key: jax.Array | None = None,
+    members: int | None = None,
     mesh: Mesh | None = None,
     shard: Shard | None = None,
     data_axis: str = "data",
@@ -250,6 +227,8 @@ def test(
       criterion_params: parameters of the criterion.
       key: a PRNG key for the hooks and a `Stateful`, by default
         `jax.random.key(0)`.
+      members: how many networks to test at once, of which `params`, `model_state` and
+        `criterion_params` have a leading axis; then so have what hooks measure.
       mesh: devices to test on together.
       shard: where on the mesh a parameter lies, as in `train`.
       data_axis: the axis of the mesh over which batches are divided.
@@ -271,8 +250,11 @@ def test(
     fields["criterion_params"] = criterion_params
     check_concrete(**fields)
     what: dict[str, Any] = {"network": network, "criterion": criterion}
-    what |= {**fields, "iterator": iterator, "key": check_key(key), "training": False}
-    state = State(**what)
+    what |= {**fields, "iterator": iterator, "training": False}
+    own = {"key": check_key(key)}
+    if members is not None:
+        own = start_members(fields, members)
+    state = State(**{**what, **own})
     jit, placement = check_running(mesh, shard, data_axis, jit, steps_per_call)
     plan = make_plan(steps_per_call, ())
     return Testing(state, Run(engine.hooks, plan, jit, placement))

@@ -81,6 +81,7 @@ class Run:
             hooks=step_hooks(self.hooks),
             accumulate=self.accumulate,
             placement=self.placement,
+            members=state.members,
         )
         return find_calls(program, self.jit)
 

@@ -1,5 +1,6 @@
 """Runs hooks and checks the State that they return."""
 
+import functools
 from typing import Any
 
 import jax
@@ -13,6 +14,12 @@ from tntjax.engine._check import check_function, check_iterator, check_values
 from tntjax.engine._explain_error import explain_error
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._match import difference_of, match_carried, name_in_code
+from tntjax.engine._members import (
+    check_carried_axes,
+    keep_done,
+    run_for_each,
+    spread,
+)
 from tntjax.engine._state import CARRIED, COUNTERS, HOST_ONLY, STEP_ONLY, Seconds, State
 from tntjax.network._check import check_network
 
@@ -49,6 +56,7 @@ CHANGED_AT_BORDER = """the hook {hook} of {event} changed state.{field}. {advice
 
 AT_BORDER = {
     "training": "The engine sets it.",
+    "members": "The engine sets it.",
     "seconds": "The engine measures it.",
     "events": "The engine sets it.",
     **dict.fromkeys(STEP_ONLY, "It exists inside a step only, for compiled hooks."),
@@ -106,6 +114,18 @@ def run_on_host(hook: Hook, event: str, state: State) -> State:
       TypeError: if it is not a State, or what must stay has changed.
       ValueError: if a counter is negative.
     """
+    run = functools.partial(_run_checked, hook, event)
+    if state.members is None:
+        return run(state)
+    if event == "on_start" or getattr(hook, "each_member", False):
+        new = run_for_each(hook, run, state, ends=event == "on_end")
+    else:
+        new = spread(state, run(state))
+    check_carried_axes(new)
+    return new if event == "on_end" else keep_done(state, new)
+
+
+def _run_checked(hook: Hook, event: str, state: State) -> State:
     given = copy_containers(state)
     with explain_error(hook, event, given):
         new = _state(hook, event, hook(given))
@@ -128,6 +148,8 @@ def _is_same(old: Any, new: Any) -> bool:
     """True if both are one object, or a number that went through a user's jit."""
     if isinstance(old, Seconds) and isinstance(new, Seconds):
         return np.allclose(np.array(old), np.array(new, float), rtol=1e-5)
+    if isinstance(old, np.ndarray) and np.shape(new) == old.shape:  # of many members
+        return np.allclose(old, np.asarray(new, float), rtol=1e-5, equal_nan=True)
     if isinstance(old, float) and is_number(new):
         return bool(np.isclose(old, float(new), rtol=1e-5, equal_nan=True))
     is_count = isinstance(old, int) and hasattr(new, "__index__")

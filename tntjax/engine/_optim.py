@@ -5,8 +5,9 @@ from typing import Any, Unpack
 
 import optax
 
+from tntjax.engine._arguments import Arguments
 from tntjax.engine._check import check_hooks, check_optimizer
-from tntjax.engine._engine import Arguments, make_training, run_method, test
+from tntjax.engine._engine import make_training, run_method, test
 from tntjax.engine._explain import explain
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._loop import Training
@@ -91,6 +92,11 @@ class OptimEngine:
           accumulate: in how many pieces, one after the other, the gradients of a batch
             are computed, to need less memory. From `on_forward` to
             `on_backward_criterion` events fire once a piece, the others once a batch.
+          members: how many runs to make in one program, on the same samples: `params`,
+            `model_state` and `criterion_params` have a leading axis [N] then, and
+            rates and `key` may have; one key is split. So have all that is carried but
+            the counters, as `every`, `watch` and hooks of the host see it. A compiled
+            hook sees one member; `on_start` runs once for each.
           mesh: devices to train on together; the rows of each batch are divided over
             them. With several processes each iterates over all samples.
           shard: `(path, leaf) -> PartitionSpec`, where on the mesh a parameter lies;

@@ -20,6 +20,7 @@ from tntjax.engine._gradients import (
 )
 from tntjax.engine._hooks import HOST_EVENTS, Hooks
 from tntjax.engine._match import check_carried
+from tntjax.engine._members import step_of_members
 from tntjax.engine._own_step import Events, count_any, find_mean_loss, run_own
 from tntjax.engine._rows import (
     check_batch,
@@ -51,6 +52,7 @@ class Program:
       hooks: the hooks of the step's events; those of the host are left out.
       accumulate: in how many pieces the gradients are computed.
       placement: where on a mesh things lie, or None.
+      members: how many runs there are in one, or None.
     """
 
     network: Any
@@ -59,6 +61,7 @@ class Program:
     hooks: Hooks
     accumulate: int = 1
     placement: Any = None
+    members: int | None = None
 
     @property
     def training(self) -> bool:
@@ -68,14 +71,16 @@ class Program:
     @property
     def make_step(self) -> Callable[["Program", State, Sample], State]:
         """Returns the function that makes a step and fires its events."""
+        step = train_step if self.training else test_step
         if isinstance(self.update, OwnStep):
-            return own_step
-        return train_step if self.training else test_step
+            step = own_step
+        return step if self.members is None else step_of_members(step)
 
     def state(self, heavy: dict[str, Any], light: dict[str, Any]) -> State:
         """Returns the State that the hooks of a step see."""
-        what = {"network": self.network, "criterion": self.criterion, "loss": None}
-        return State(**{**heavy, **light, **what}, training=self.training)
+        what = {"network": self.network, "criterion": self.criterion}
+        what |= {"training": self.training, "members": self.members}
+        return State(**{**heavy, **light, **what})
 
     @functools.cached_property
     def warned(self) -> set[str]:
@@ -125,7 +130,8 @@ class OwnStep:
 
 def own_step(program: Program, state: State, sample: Sample) -> State:
     """Makes one step of the user's."""
-    hooks, before = program.hooks, state
+    hooks, before = program.hooks, state.replace(loss=None)
+    state = before
     state = fire_compiled(hooks, "on_sample", state.replace(sample=sample))
     given, sample = state.replace(events=Events(hooks)), state.sample
     new = run_own(program.update.function, given)
@@ -138,7 +144,8 @@ def own_step(program: Program, state: State, sample: Sample) -> State:
 
 def train_step(program: Program, state: State, sample: Sample) -> State:
     """Makes one update."""
-    hooks, before = program.hooks, state
+    hooks, before = program.hooks, state.replace(loss=None)
+    state = before
     state = _start(program, state, sample)
     sample = state.sample
     if program.accumulate == 1:

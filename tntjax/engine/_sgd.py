@@ -5,8 +5,9 @@ from typing import Any, Unpack
 
 from jax.typing import ArrayLike
 
+from tntjax.engine._arguments import Arguments
 from tntjax.engine._check import check_hooks, check_rate
-from tntjax.engine._engine import Arguments, make_training, run_method, test
+from tntjax.engine._engine import make_training, run_method, test
 from tntjax.engine._explain import explain
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._loop import Training
@@ -72,8 +73,9 @@ class SGDEngine:
 
         def start(params: Any, criterion_params: Any) -> dict[str, Any]:
             del params, criterion_params
-            rate, own = check_rate("lr", lr), lr_criterion
-            own = rate if own is None else check_rate("lr_criterion", own)
+            members = arguments.get("members")
+            rate, own = check_rate("lr", lr, members), lr_criterion
+            own = rate if own is None else check_rate("lr_criterion", own, members)
             return {"lr": rate, "lr_criterion": own}
 
         own = {"lr": lr, "lr_criterion": lr_criterion}

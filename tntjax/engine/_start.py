@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._numbers import check_at_least
 from tntjax._struct import describe
 from tntjax.engine._check import check_concrete, check_key, check_params, check_values
+from tntjax.engine._members import check_axis, spread_rate
 from tntjax.engine._state import CARRIED, State
 
 Start = Callable[[Any, Any], dict[str, Any]]
@@ -24,11 +26,17 @@ parameters leave out state= and write params=state.params."""
 NOT_A_START = """state= needs a whole State of a training run, such as what train \
 returned or an error's attribute `state`; this one {lacks}. {advice}"""
 
+ONE_EACH = """Make one for each: \
+jax.vmap(init)(jax.random.split(key, {members}))."""
+
+OTHER_MEMBERS = """state= is of a run with members={there}, so members={here} does not \
+fit it. Pass members={there}."""
+
 ANEW = "To start anew from its parameters write params=state.params."
 
 
 def fields_of_arguments(
-    start: Start, given: dict[str, Any], on_mesh: bool
+    start: Start, given: dict[str, Any], on_mesh: bool, members: int | None
 ) -> dict[str, Any]:
     """Checks what a run begins with, and makes the fields of its State.
 
@@ -47,12 +55,39 @@ def fields_of_arguments(
         return copy(leaf) if isinstance(leaf, np.ndarray) else leaf
 
     given = jax.tree.map(own, given)
-    added = start(given["params"], given["criterion_params"])
-    return {**given, **added, "key": check_key(given["key"])}
+    if members is None:
+        added = start(given["params"], given["criterion_params"])
+        return {**given, **added, "key": check_key(given["key"])}
+    given = {**given, **start_members(given, members)}
+    members = given["members"]
+    params, criterion_params = given["params"], given["criterion_params"]
+    if "lr" not in given:
+        return {**given, **jax.vmap(start)(params, criterion_params)}
+    rates = start(params, criterion_params)  # which do not depend on parameters
+    return {**given, **{n: spread_rate(rate, members) for n, rate in rates.items()}}
+
+
+def start_members(given: dict[str, Any], members: int) -> dict[str, Any]:
+    """Checks that each member has its own, and makes a key for each.
+
+    Returns:
+      The fields `key` and `members`.
+    """
+    members = check_at_least("members", members, 1)
+    for name in ("params", "model_state", "criterion_params", "opt_state"):
+        check_axis(name, given.get(name), members, ONE_EACH.format(members=members))
+    key = given["key"]
+    if getattr(key, "ndim", 0) <= (getattr(key, "dtype", None) == "uint32"):
+        keys = jax.random.split(check_key(key), members)
+    else:
+        check_key(key[0])
+        check_axis("key", key, members, "Or pass one key, which is split.")
+        keys = key
+    return {"key": keys, "members": members}
 
 
 def fields_of_state(
-    previous: State, start: Start, given: dict[str, Any]
+    previous: State, start: Start, given: dict[str, Any], members: int | None
 ) -> dict[str, Any]:
     """Checks the State that a run goes on from, and returns what it carries."""
     if not isinstance(previous, State):
@@ -61,6 +96,9 @@ def fields_of_state(
     if came:
         fields, names = ", ".join(given), " and ".join(f"{name}=" for name in came)
         raise TypeError(BOTH.format(fields=fields, given=names, field=came[0]))
+    if previous.members != members:
+        words = {"there": previous.members, "here": members}
+        raise ValueError(OTHER_MEMBERS.format(**words))
     carried = {name: getattr(previous, name) for name in CARRIED}
     check_concrete(**carried)
     check_values("train(state=...)", State(opt_state=previous.opt_state), previous)
@@ -75,7 +113,7 @@ def fields_of_state(
     if lacks:
         advice = f"Go on with the same engine and optimizer. {ANEW}"
         raise ValueError(NOT_A_START.format(lacks=lacks, advice=advice))
-    return {**carried, "loss": previous.loss}
+    return {**carried, "loss": previous.loss, "members": members}
 
 
 def _find_lack(previous: State, start: Start | None) -> str:
@@ -83,7 +121,8 @@ def _find_lack(previous: State, start: Start | None) -> str:
     if start is None:
         wrong = previous.lr is None or previous.opt_state is not None
         return "has an opt_state and no lr, as OptimEngine leaves it" if wrong else ""
-    wanted = jax.eval_shape(start, previous.params, previous.criterion_params)
+    begin = start if previous.members is None else jax.vmap(start)
+    wanted = jax.eval_shape(begin, previous.params, previous.criterion_params)
 
     def kinds(tree: Any) -> list[tuple]:
         return [

@@ -26,6 +26,7 @@ HOST_ONLY = (
     "iterator",
     "max_epoch",
     "max_steps",
+    "members",
     "training",
     "stop",
     "seconds",
@@ -74,7 +75,10 @@ class State:
 
     On the host: `network`, `criterion`, `iterator`, `max_epoch`, `training`,
     `seconds`, and `stop`, which a host hook sets to True to end the run at the next
-    border. Compiled hooks see `training` and the functions too, and `events` is what
+    border. `members` is how many runs are in one; all that is carried but the counters
+    has a leading axis of so many then, and a step sees one of them. `done` is a [N]
+    bool, members that a hook stopped while others go on, or None. Compiled hooks see
+    `training` and the functions too, and `events` is what
     `tnt.fire` fires in the step of a `StepEngine`.
 
     Example:
@@ -114,6 +118,8 @@ class State:
     events: Any = child(Opaque, default=None)
     max_epoch: int | None = static(default=None)
     max_steps: int | None = static(default=None)
+    members: int | None = static(default=None)
+    done: Any = None
     training: bool = static(default=True)
     stop: bool = static(default=False)
 
@@ -161,6 +167,7 @@ def split_state(state: State) -> Carry:
     """Takes what is carried out of a State, and the loss of the last update."""
     heavy = {name: getattr(state, name) for name in HEAVY}
     names = (*LIGHT, *COUNTERS, "loss") if state.training else (*LIGHT, *COUNTERS)
+    names = names if state.done is None else (*names, "done")
     return Carry(heavy, {name: getattr(state, name) for name in names})
 
 

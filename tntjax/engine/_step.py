@@ -7,8 +7,9 @@ from typing import Any, Unpack
 from jax.typing import ArrayLike
 
 from tntjax._types import Criterion, Network, Sample
+from tntjax.engine._arguments import RunArguments
 from tntjax.engine._check import check_function, check_hooks, check_rate
-from tntjax.engine._engine import RunArguments, make_training, run_method, test
+from tntjax.engine._engine import make_training, run_method, test
 from tntjax.engine._explain import explain
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._loop import Training
@@ -91,7 +92,7 @@ class StepEngine:
           ValueError: if a number is out of range, a checkpoint or State does not fit,
             or an epoch has no sample.
         """
-        rate = None if lr is None else check_rate("lr", lr)
+        rate = None if lr is None else check_rate("lr", lr, arguments.get("members"))
 
         def start(params: Any, criterion_params: Any) -> dict[str, Any]:
             del params, criterion_params

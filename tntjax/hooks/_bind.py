@@ -17,11 +17,13 @@ class Bound:
     Args:
       function: `(state, *arguments) -> State`, on the top level of a module.
       arguments: what it gets besides; hashable.
+      each_member: True if it runs once for each of the members of a run, on the host.
       only_in_tests: True if it does nothing in training, whose step need not fire it.
     """
 
     function: Callable[..., State]
     arguments: tuple
+    each_member: bool = False
     only_in_tests: bool = False
 
     def __call__(self, state: State) -> State:
@@ -36,6 +38,11 @@ class Bound:
 def bind(function: Callable[..., State], *arguments: Any) -> Bound:
     """Returns a hook that calls the function with these arguments."""
     return Bound(function, arguments)
+
+
+def bind_each(function: Callable[..., State], *arguments: Any) -> Bound:
+    """Returns a hook of the host that sees one member at a time."""
+    return Bound(function, arguments, each_member=True)
 
 
 def put(state: State, field: str, name: str, value: Any) -> State:

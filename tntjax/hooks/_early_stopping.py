@@ -6,7 +6,7 @@ from typing import Any
 from tntjax._numbers import check_boolean
 from tntjax.engine import Hooks, State
 from tntjax.hooks._best import check_judging, claim_record, judge
-from tntjax.hooks._bind import bind, claim, put
+from tntjax.hooks._bind import bind, bind_each, claim, put
 
 NAME = "early_stopping"
 KEPT = ("params", "model_state", "criterion_params")
@@ -62,11 +62,12 @@ def early_stopping(
         NAME, score, patience, maximize, min_delta, every
     )
     restore = check_boolean(f"{NAME}: restore", restore)
+    judging = (score, patience, maximize, min_delta, every, restore)
     return Hooks(
         on_start=bind(_start, maximize, restore),
-        on_start_epoch=bind(_stop, patience),  # a stopped run that is resumed
-        on_end_epoch=bind(_look, score, patience, maximize, min_delta, every, restore),
-        on_end=bind(_restore) if restore else None,
+        on_start_epoch=bind_each(_stop, patience),  # a stopped run that is resumed
+        on_end_epoch=bind_each(_look, *judging),
+        on_end=bind_each(_restore) if restore else None,
     )
 
 

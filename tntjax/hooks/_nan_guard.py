@@ -8,7 +8,7 @@ import numpy as np
 
 from tntjax._numbers import check_at_least
 from tntjax.engine import Hooks, State, chain, every
-from tntjax.hooks._bind import bind, claim, put, skip_if
+from tntjax.hooks._bind import bind, bind_each, claim, put, skip_if
 
 NAME = "nan_guard"
 
@@ -82,7 +82,7 @@ def nan_guard(n: int = 100) -> Hooks:
       on_end                 host      look()
       every 100 updates      host      look() (waits, may change)
     """
-    n, look = check_at_least("nan_guard: n", n, 1), bind(_look)
+    n, look = check_at_least("nan_guard: n", n, 1), bind_each(_look)
     compiled = Hooks(on_backward=bind(_guard), on_update=bind(_guard_update))
     host = Hooks(on_start=bind(_start), on_end_epoch=look, on_end=look)
     return chain(compiled, host, every(n, look))

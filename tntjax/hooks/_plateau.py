@@ -9,7 +9,7 @@ import numpy as np
 from tntjax._numbers import check_number
 from tntjax.engine import Hooks, State
 from tntjax.hooks._best import check_judging, claim_record, judge
-from tntjax.hooks._bind import bind, put
+from tntjax.hooks._bind import bind, bind_each, put
 from tntjax.hooks._rate import change_rates, claim_rate
 
 NAME = "plateau"
@@ -78,8 +78,10 @@ def plateau(
     smallest = check_number("plateau: smallest", smallest)
     if not 0 <= smallest < math.inf:
         raise ValueError(f"plateau needs a finite smallest >= 0, got {smallest}.")
-    look = bind(_look, score, factor, patience, maximize, min_delta, every, smallest)
-    return Hooks(on_start=bind(_start, maximize), on_end_epoch=look)
+    judging = (score, factor, patience, maximize, min_delta, every, smallest)
+    return Hooks(
+        on_start=bind(_start, maximize), on_end_epoch=bind_each(_look, *judging)
+    )
 
 
 def _start(state: State, maximize: bool) -> State:

@@ -69,10 +69,22 @@ def claim_measured(state: State, name: str) -> State:
 def put_measured(state: State, name: str, score: Any) -> State:
     """Puts a score into `aux`, and after which epoch it was measured."""
     with np.errstate(over="ignore"):
-        number = np.float32(as_score(score, "validate: score"))
+        number = np.float32(_as_scores(score, state.members))
     return put(
         put(state, "aux", name, number), "aux", _epoch_of(name), np.int32(state.epoch)
     )
+
+
+def _as_scores(score: Any, members: int | None) -> Any:
+    """Checks what the score of `validate` returned: a number, or one a member."""
+    if members is None:
+        return as_score(score, "validate: score")
+    if np.shape(score) != (members,):
+        raise TypeError(
+            f"validate: score must return [{members}] numbers, one for each member,"
+            f" got {describe(score)}."
+        )
+    return [as_score(one, "validate: score") for one in np.asarray(score)]
 
 
 def _epoch_of(name: str) -> str:
@@ -87,7 +99,8 @@ class _Aux(dict):
         self._names = ", ".join(map(repr, state.aux)) or "no entry"
         # In the middle of an epoch no score is of the parameters of that moment.
         now = -1 if int(state.position) else self._epoch
-        measured = {n: int(state.aux.get(_epoch_of(n), now)) for n in state.aux}
+        epochs = {n: state.aux.get(_epoch_of(n), now) for n in state.aux}
+        measured = {n: int(np.max(epoch)) for n, epoch in epochs.items()}
         self._stale = {name: epoch for name, epoch in measured.items() if epoch != now}
         # A copy of this dict has no others either.
         super().__init__({n: v for n, v in state.aux.items() if n not in self._stale})

@@ -99,6 +99,7 @@ def validate(
             params=state.params if params is None else params(state),
             model_state=state.model_state,
             criterion_params=state.criterion_params,
+            members=state.members,
             **arguments,
         )
         if score is not None:

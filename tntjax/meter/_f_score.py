@@ -53,8 +53,9 @@ class FScoreMeter(MeterOfHits):
           >>> FScoreMeter((0.2, 0.6)).add([0.9, 0.3], [1, 0]).value()[0.6]
           100.0
         """
-        hits, scale = self.aligned_hits(), math.hypot(1, self.beta)
-        actual, predicted = hits.actual.floats(), hits.predicted.floats()
-        # Divided by 1 + beta**2, which may overflow.
-        wanted = (self.beta / scale) ** 2 * actual + (1 / scale) ** 2 * predicted
-        return self.percentages(hits.both.floats(), wanted)
+        hits, scale = self.aligned_hits(), max(1.0, self.beta)
+        # beta**2 and 1, both divided by what is larger, as beta**2 may overflow.
+        recall, precision = (self.beta / scale) ** 2, (1 / scale) ** 2
+        both = (recall + precision) * hits.both.floats()
+        wanted = recall * hits.actual.floats() + precision * hits.predicted.floats()
+        return self.percentages(both, wanted)
