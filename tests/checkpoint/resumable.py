@@ -70,6 +70,8 @@ CONFIGURATIONS = {
     "one thread": (parallel(1), "adam", "auto"),
     "three threads": (parallel(3), "sgd", 3),
     "two processes": (parallel(2, "process"), "adam", 3),
+    "a step": (shuffled(ROWS), "step", "auto"),
+    "members": (shuffled(ROWS), "members", "auto"),
 }
 
 
@@ -113,6 +115,18 @@ def slower(state):  # a rate that is carried, and lost if it were not saved
     return state if state.lr is None else state.replace(lr=state.lr * 0.9)
 
 
+def step(state, sample):  # one of the user's
+    def measure(params):
+        output = network(params, sample["input"])
+        return criterion(output, sample["target"]).mean(), output
+
+    (loss, output), grads = jax.value_and_grad(measure, has_aux=True)(state.params)
+    updates, own = ADAM.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    state = tnt.fire(state.replace(loss=loss, output=output), "on_forward_criterion")
+    return state.replace(params=params, opt_state=own)
+
+
 COMPILED = tnt.Hooks(
     on_start=begin,
     on_start_epoch=reset,
@@ -148,6 +162,12 @@ def train(name: str, hooks: tnt.Hooks, **kwargs: Any) -> tnt.State:
     job |= {"params": params, "steps_per_call": steps, "key": jax.random.key(7)}
     job |= {"max_epoch": EPOCHS, **kwargs}
     hooks = tnt.chain(COMPILED, hooks)
+    if update == "step":
+        del job["network"], job["criterion"]
+        return tnt.StepEngine(step, hooks).train(opt_state=ADAM.init(params), **job)
+    if update == "members":
+        job["params"] = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), params)
+        return tnt.SGDEngine(hooks).train(lr=np.array([0.1, 0.2]), members=2, **job)
     if update == "sgd":
         return tnt.SGDEngine(hooks).train(lr=0.1, **job)
     return tnt.OptimEngine(hooks).train(optimizer=ADAM, **job)

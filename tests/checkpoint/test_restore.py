@@ -161,6 +161,13 @@ def test_a_mismatch_names_the_leaf_and_both_kinds(save, changes, line):
     assert len(str(caught.value).splitlines()) == 3
 
 
+def test_a_checkpoint_from_before_the_loss_was_saved_is_read(save):
+    folder = save({"params": jnp.ones(2)})
+    like = {"params": jnp.zeros(2), "loss": np.float32(np.nan)}
+    found = tnt.checkpoint.restore(folder, like)
+    assert set(found) == {"params"} and found["params"].tolist() == [1, 1]
+
+
 def test_many_mismatches_are_counted(save):
     folder = save({"params": [jnp.zeros(1)] * 20})
     with pytest.raises(ValueError, match="and 13 leaves more"):

@@ -44,3 +44,13 @@ def test_a_policy_learns_to_balance(run_example):
 def test_what_is_frozen_does_not_move(run_example):
     lines = run_example("fine_tune.py", "--epochs=2")
     assert numbers(lines[0])[0] < 6 and numbers(lines[1])[0] < 20
+
+
+@pytest.mark.slow
+def test_a_sweep_finds_the_best_rate(run_example, offline):
+    lines = run_example("sweep.py", "--members=6", "--epochs=1")
+    assert lines[0].startswith("No MNIST")
+    errors = [numbers(line)[1] for line in lines[1:7]]
+    rate, error = numbers(lines[7])
+    assert error == min(errors) < 20 and 0.01 < rate < 5
+    assert errors[0] > 20

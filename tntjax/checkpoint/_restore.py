@@ -177,6 +177,8 @@ def best_of(scored: list[tuple[Entry, Score | None]]) -> list[Entry]:
 
 def _restore(path: Path, like: Mapping[str, Any]) -> dict[str, Any]:
     notes = read_notes(path)
+    if "loss" not in notes["leaves"]:  # saved before it was carried
+        like = {field: tree for field, tree in like.items() if field != "loss"}
     saved = {
         name: Kind(dtype, tuple(shape))
         for name, (field, dtype, shape) in notes["leaves"].items()

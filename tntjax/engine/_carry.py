@@ -168,7 +168,7 @@ def _pointers(array: jax.Array) -> list[int]:
 def read_saved(state: State) -> dict[str, Any]:
     """Returns what a run needs to go on from here: what is carried, and `stop`."""
     state = as_carry(state)
-    carried = {name: getattr(state, name) for name in CARRIED}
+    carried = {name: getattr(state, name) for name in (*CARRIED, "loss")}
     return {**carried, "stop": np.asarray(state.stop)}
 
 

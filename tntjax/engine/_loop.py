@@ -182,7 +182,8 @@ class Training:
         What `on_start` does not make, `on_start_epoch` may: then that is run to find
         out, and its State is dropped, as what was saved comes before it.
         """
-        load = functools.partial(_load, load) if self._run.load else load
+        if self._run.load:
+            load = functools.partial(_load, load, self._state.members)
         try:
             return load(read_saved(self._state))
         except ValueError as error:  # which may tell the numbers that it could read
@@ -222,14 +223,16 @@ class Training:
                 note_others(error, "Saving", [second])
 
 
-def _load(load: Load, like: dict[str, Any]) -> dict[str, Any] | None:
+def _load(
+    load: Load, members: int | None, like: dict[str, Any]
+) -> dict[str, Any] | None:
     """Returns all fields to go on with; a user's function may return some."""
     try:
         saved = load(like)
     except Exception as error:
         error.add_note("This happened in resume.")
         raise
-    return None if saved is None else check_saved(saved, like)
+    return None if saved is None else check_saved(saved, like, members)
 
 
 def _fill_state(state: State, saved: dict[str, Any]) -> State:

@@ -32,12 +32,15 @@ def check_carried(what: str, field: str, old: State, new: State) -> State:
     return new.replace(**{field: leaves})
 
 
-def check_saved(saved: Any, like: dict[str, Any]) -> dict[str, Any]:
+def check_saved(
+    saved: Any, like: dict[str, Any], members: int | None
+) -> dict[str, Any]:
     """Checks what `resume` returned.
 
     Args:
       saved: some fields of a State, or None.
       like: all fields that are saved, as they are at the start.
+      members: how many runs there are in one, or None.
 
     Returns:
       All these fields; what was not returned is as at the start.
@@ -60,7 +63,8 @@ def check_saved(saved: Any, like: dict[str, Any]) -> dict[str, Any]:
         else:
             match_carried(CHANGED_BY, "resume", "", name, like[name], saved[name])
     fields = {**like, **saved}
-    check_values("resume", State(**like), State(**fields))
+    now = State(**fields, members=members)
+    check_values("resume", State(**like, members=members), now)
     return fields
 
 
