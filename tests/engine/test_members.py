@@ -80,7 +80,14 @@ def run_both(problem, hooks, **changes):
     return together, alone
 
 
-@pytest.mark.parametrize("more", [{}, {"jit": False}, {"steps_per_call": 3}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        pytest.param({"jit": False}, marks=pytest.mark.slow),
+        pytest.param({"steps_per_call": 3}, marks=pytest.mark.slow),
+    ],
+)
 def test_members_end_as_runs_alone_do(problem, more):
     together, alone = run_both(problem, metering, **more)
     assert_members_alike(together, alone)
@@ -100,7 +107,7 @@ def validation(problem):
     )
 
 
-@pytest.mark.parametrize("restore", [True, False])
+@pytest.mark.parametrize("restore", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_members_stop_early_each_by_itself(problem, restore):
     def hooks():
         stopping = tnt.hooks.early_stopping(
@@ -121,6 +128,7 @@ def test_members_stop_early_each_by_itself(problem, restore):
     assert together.aux["early_stopping"]["epoch"].tolist() == best
 
 
+@pytest.mark.slow
 def test_a_run_with_members_that_are_done_goes_on(problem):
     def hooks():
         stopping = tnt.hooks.early_stopping(
@@ -136,6 +144,7 @@ def test_a_run_with_members_that_are_done_goes_on(problem):
     np.testing.assert_array_equal(on.params["weight"], whole.params["weight"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "hooks",
     [
@@ -153,6 +162,7 @@ def test_plugins_work_as_they_are(problem, hooks):
     assert_members_alike(*run_both(problem, hooks))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "optimizer",
     [
@@ -244,6 +254,7 @@ def test_what_hooks_see(problem):
     np.testing.assert_array_equal(state.aux["first"], PARAMS["weight"][:, 0, 0])
 
 
+@pytest.mark.slow
 def test_what_a_hook_makes_for_one_is_for_all(problem):
     """Meters made at the start of an epoch, Torchnet's way, a rate, and parameters."""
     zero = {name: jnp.zeros(leaf.shape[1:]) for name, leaf in PARAMS.items()}
@@ -266,6 +277,7 @@ def test_what_a_hook_makes_for_one_is_for_all(problem):
         assert_alike(one.params, member(state.params, number))
 
 
+@pytest.mark.slow
 def test_tests_of_many_networks(problem):
     job = problem.job(params=PARAMS)
     for name in ("lr", "max_epoch"):
@@ -287,6 +299,7 @@ def test_the_first_bad_member_is_named(problem):
     assert "This was for member 1." in caught.value.__notes__
 
 
+@pytest.mark.slow
 def test_on_a_mesh(problem):
     mesh = jax.make_mesh((2, 2), ("members", "data"))
 
@@ -302,6 +315,7 @@ def test_on_a_mesh(problem):
     assert state.params["weight"].sharding.spec == jax.sharding.PartitionSpec("members")
 
 
+@pytest.mark.slow
 def test_members_compile_once(problem):
     traced = []
 
@@ -364,6 +378,7 @@ def test_members_must_agree_on_what_they_share(problem):
         tnt.SGDEngine(tnt.Hooks(on_start=choose)).train(**job)
 
 
+@pytest.mark.slow
 def test_a_state_of_another_number(problem):
     job = problem.job(params=PARAMS, lr=RATES, members=MEMBERS)
     state = tnt.SGDEngine().train(**job)

@@ -141,6 +141,7 @@ def test_validates_with_the_network_that_it_was_given(problem):
     assert int(tested.t) == 7
 
 
+@pytest.mark.slow
 def test_goes_on_from_a_state_and_from_the_disk(problem):
     whole = tnt.StepEngine(adapt).train(
         **job(problem, opt_state=OPTIMIZER.init(problem.params), max_epoch=3)
@@ -161,6 +162,7 @@ def test_goes_on_from_a_state_and_from_the_disk(problem):
     assert_same((again.params, again.opt_state), (whole.params, whole.opt_state))
 
 
+@pytest.mark.slow
 def test_on_a_mesh(problem):
     mesh = jax.make_mesh((4,), ("data",))
     one = tnt.StepEngine(descend).train(**job(problem))
@@ -362,6 +364,7 @@ def test_arguments_are_checked(problem):
 # ---- samples that depend on the State -----------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("put", [np.asarray, jnp.asarray])
 def test_an_iterator_made_of_the_state_compiles_nothing_anew(put):
     traced, iterated = [], []
