@@ -13,6 +13,7 @@ parser.add_argument("--members", type=int, default=64, help="how many rates")
 parser.add_argument("--epochs", type=int, default=3)
 parser.add_argument("--batch-size", type=int, default=128)
 parser.add_argument("--data-dir", help="where MNIST's files are or will be put")
+parser.add_argument("--plot", help='a picture to write: pip install "tntjax[plot]"')
 args = parser.parse_args()
 try:
     train, test = (tnt.vision.mnist(part, args.data_dir) for part in ("train", "test"))
@@ -60,4 +61,11 @@ tested = engine.test(
 errors = tested.meters["error"].value()[1]  # [members], in percent
 for rate, error in zip(rates, errors, strict=True):
     print(f"lr {rate:8.4f}  error {error:5.2f} %  {'#' * int(min(error, 60))}")
+if args.plot:
+    from matplotlib import pyplot
+
+    pyplot.semilogx(rates, errors, "o-")
+    pyplot.xlabel("learning rate")
+    pyplot.ylabel("test error, %")
+    pyplot.savefig(args.plot)
 print(f"best: lr {rates[np.argmin(errors)]:.4f}, error {min(errors):.2f} %")

@@ -216,6 +216,25 @@ def test_a_step_of_ones_own_and_randomness(problem):
     assert together.opt_state.tolist() == [7, 8, 9, 10]
 
 
+@pytest.mark.slow
+def test_a_key_in_aux_is_of_one_member(problem):
+    def start(state):
+        return state.replace(aux={"key": jax.random.fold_in(state.key, 1)})
+
+    def draw(state):
+        key, own = jax.random.split(state.aux["key"])
+        noise = 0.1 * jax.random.normal(own, state.sample["input"].shape)
+        input = state.sample["input"] + noise
+        aux = {**state.aux, "key": key}
+        return state.replace(aux=aux, sample={**state.sample, "input": input})
+
+    def hooks():
+        plateau = tnt.hooks.plateau(lambda state: 0.5, factor=0.5, patience=1)
+        return tnt.chain(tnt.Hooks(on_start=start, on_sample=draw), plateau)
+
+    assert_members_alike(*run_both(problem, hooks))
+
+
 def test_one_key_is_split(problem):
     key = jax.random.key(5)
     common = problem.job(params=PARAMS, max_steps=1)

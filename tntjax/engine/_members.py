@@ -82,12 +82,10 @@ def _choose(done: Any, old: Any, new: Any) -> Any:
 
 def pick_members(state: State) -> list[State]:
     """Returns the State of each member, as hooks see it in a run of its own."""
-    small = ("lr", "lr_criterion", "meters", "aux")  # which the host cuts faster
-    own = {name: getattr(state, name) for name in OWN}
-    own |= jax.tree.map(np.asarray, {name: own[name] for name in small})
+    own = {name: getattr(state, name) for name in (*OWN, "loss")}
+    for name in ("lr", "lr_criterion", "meters", "aux", "loss"):
+        own[name] = jax.tree.map(_read, own[name])  # the host cuts small arrays faster
     done = np.zeros(state.members or 0, bool) if state.done is None else state.done
-    if state.loss is not None:
-        own["loss"] = np.asarray(state.loss)
 
     def pick(number: int, stops: bool) -> State:
         part = jax.tree.map(lambda leaf: leaf[number], own)
@@ -96,6 +94,11 @@ def pick_members(state: State) -> list[State]:
     return [
         pick(number, stops) for number, stops in enumerate(np.asarray(done).tolist())
     ]
+
+
+def _read(leaf: Any) -> Any:
+    is_key = jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
+    return leaf if is_key else np.asarray(leaf)
 
 
 def run_for_each(
