@@ -109,6 +109,7 @@ class Calls:
         """
         if not self._jit:
             return _one_by_one(self._step_in_python, carry, batches, steps)
+        # Lists of arrays: a structure may hold modules, which JAX would keep.
         heavy, heavy_tree = jax.tree.flatten(carry.heavy)
         rest, rest_tree = jax.tree.flatten((carry.light, batches))
         structure = heavy_tree, rest_tree, steps.keep_every
@@ -174,6 +175,7 @@ class Calls:
             length, count, kept = len(batches.chunk), batches.count, None
             whole = 0 if keep_every is None else length - length % keep_every
             if whole:
+                # Of the light part [whole / keep_every, ...] is kept, for watches.
                 some = functools.partial(_make_some, step, count, unroll, tree)
                 places = jnp.arange(whole).reshape(-1, keep_every)
                 leaves, kept = jax.lax.scan(some, leaves, places)
@@ -205,7 +207,7 @@ class Calls:
         leaves, tree = jax.tree.flatten(_drop_fixed(fixed, start))
 
         def step(number: Any, leaves: list[Any]) -> list[Any]:
-            def row(leaf: Any) -> Any:
+            def row(leaf: Any) -> Any:  # [K, ...] -> [...]
                 if single:
                     return leaf[0]
                 return jax.lax.dynamic_index_in_dim(leaf, number, keepdims=False)
@@ -265,7 +267,7 @@ def _make_some(
         turn = min(unroll, number)
         leaves = jax.lax.fori_loop(0, number, next_step, leaves, unroll=turn)
     else:
-        stop = jnp.clip(count - start, 0, number)
+        stop = jnp.clip(count - start, 0, number)  # 0 where all that is left is padding
         leaves = jax.lax.fori_loop(0, stop, next_step, leaves)
     return leaves, jax.tree.leaves(_drop_key(tree.unflatten(leaves).light))
 

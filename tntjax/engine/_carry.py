@@ -125,6 +125,7 @@ def claim_buffers(leaves: list[jax.Array]) -> list[jax.Array]:
     Returns:
       Arrays of the same values, each the only one in its memory.
     """
+    # The list itself and the call are references too: a lone object tells how many.
     held = [n > _count_references([object()])[0] for n in _count_references(leaves)]
     own, others = set(map(id, leaves)), {}
     for array in jax.live_arrays():

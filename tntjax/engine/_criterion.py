@@ -70,13 +70,16 @@ def weigh_losses(loss: Any, mask: Any, piece: Sample, whole: Sample) -> jax.Arra
         )
     dtype = jnp.float32 if loss.dtype.itemsize < 4 else loss.dtype
     if mask is None:
+        # A piece of a batch has a share of it, so that the pieces sum to the mean.
         share = count_rows(piece) / max(count_rows(whole), 1)
         return jnp.full(loss.shape, share / max(loss.size, 1), dtype)
+    # [B]: one over the number of rows that count, 0 for those hidden.
     return mask / jnp.maximum(count_examples(whole), 1).astype(dtype)
 
 
 def add_weighted(loss: jax.Array, weight: jax.Array) -> jax.Array:
     """Adds up losses times weights; a loss that weighs nothing may be anything."""
+    # Not loss * weight alone: a hidden row may be NaN, and NaN * 0 is NaN.
     counted = jnp.where(weight > 0, loss.astype(weight.dtype), 0)
     return jnp.sum(counted * weight).astype(loss.dtype)
 

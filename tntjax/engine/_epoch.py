@@ -101,7 +101,7 @@ class Epoch:
         self._training = run.update is not None
         self._iterator = state.iterator
         self._epoch, self._start = int(state.epoch), int(state.position)
-        self._first = int(state.t) - self._start
+        self._first = int(state.t) - self._start  # updates before this epoch
         self._queue = WatchQueue(run.clock, run.signals)
         self._fed = self._stops = False
         self.whole = False
@@ -174,7 +174,7 @@ class Epoch:
             asked = asked if most is None else min(asked, most - t)
             return asked
 
-        placed: dict[int, Any] = {}
+        placed: dict[int, Any] = {}  # what lies on the mesh, once an epoch
         for chunk in self._iterator.chunks(self._epoch, self._start, room):
             self._fed = self._fed or any(leaf.size for leaf in jax.tree.leaves(chunk))
             check_width(chunk.xs)
@@ -183,7 +183,7 @@ class Epoch:
             exact = run.plan.accelerated and length < asked
             exact = exact and self._calls.is_compiled_for(length)
             steps = run.plan.steps(length, size // length, exact)
-            if steps.length > steps.count:
+            if steps.length > steps.count:  # one executable for several lengths
                 chunk, count = chunk.padded(steps.length), np.int32(steps.count)
             if run.placement is not None:
                 chunk = run.placement.chunk(chunk, placed)

@@ -61,6 +61,7 @@ def differentiate_batch(
     (measure, asked), output = run_criterion(program.criterion, after), after.output
     check_mask(state.sample, after.sample)
     loss, pull_criterion = jax.vjp(measure, after.criterion_params, output, asked)
+    # loss, weight: [] or [B]. Pulled back, the weights give the gradient of the mean.
     weight = weigh_losses(loss, after.sample.get("mask"), state.sample, whole)
     state = fire_compiled(hooks, "on_forward_criterion", after.replace(loss=loss))
 
@@ -102,6 +103,8 @@ def _run_forward(
         output, pull, after = jax.vjp(forward, state.params, has_aux=True)
         return hooks, pull, after.replace(output=output)
 
+    # First without hooks. To pull back again costs a trace, and nothing when it runs,
+    # as XLA drops what is not used.
     none, pull, after = pull_back(Hooks())
     look = functools.partial(fire_compiled, program.hooks, "on_forward", after)
     if not (_is_traced(state) and _changes_output(look, after.output)):
@@ -115,6 +118,7 @@ def _forward(
     program: Any, hooks: Hooks, state: State, params: Any
 ) -> tuple[Any, State]:
     """Returns the output of the network after hooks of on_forward, and the State."""
+    # In `at` the State still has the key of the first evaluation, so it draws the same.
     keyed, key = split_key(program.network, state)
     run = run_network(program.network, state, key, training=True)
     output, model_state = run(params)
@@ -175,7 +179,9 @@ def differentiate_pieces(program: Any, state: State) -> tuple[State, Objective]:
       TypeError: if a hook sets `skip` for a piece.
     """
     whole, skip = state.sample, state.skip
-    pieces, last = cut_rows(whole, program.accumulate)
+    pieces, last = cut_rows(
+        whole, program.accumulate
+    )  # [pieces, size, ...], [rest, ...]
 
     def parts(state: State, piece: Sample) -> tuple[State, Any, Objective]:
         start = state.replace(sample=piece, skip=None)
@@ -193,6 +199,7 @@ def differentiate_pieces(program: Any, state: State) -> tuple[State, Objective]:
     state, (sums, loss), objective = parts(state, last)
     if pieces is not None:
         (state, sums), losses = _scan(add, (state, sums), pieces)
+        # [P, size], [rest] -> [B]; of losses [] each is a share of the mean.
         loss = jnp.concatenate([losses.reshape(-1), loss]) if loss.ndim else sums[0]
     value, grads, criterion_grads = sums
     state = state.replace(sample=whole, skip=skip, loss=loss, grads=grads)

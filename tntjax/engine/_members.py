@@ -68,7 +68,7 @@ def step_of_members(make_step: Step) -> Step:
             return {**made, **{name: getattr(after, name) for name in COUNTERS}}
 
         names = (*OWN, "loss") if state.training else OWN
-        own = {name: getattr(state, name) for name in names}
+        own = {name: getattr(state, name) for name in names}  # leaves [N, ...]
         after = jax.vmap(one, axis_size=state.members)(own, state.done)
         # What they count is the same for all.
         return state.replace(**{**after, **{name: after[name][0] for name in COUNTERS}})
@@ -212,7 +212,7 @@ def _spread(members: int, old: Any, new: Any) -> Any:
     if jax.tree.structure(old) != jax.tree.structure(new):
         return new
 
-    def one(before: Any, now: Any) -> Any:
+    def one(before: Any, now: Any) -> Any:  # [N, ...] and [...], or both [N, ...]
         is_one = jnp.shape(now) == jnp.shape(before)[1:]
         return _repeat(members, now) if is_one else now
 

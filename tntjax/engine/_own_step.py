@@ -152,7 +152,7 @@ def find_mean_loss(state: State) -> Any:
     """
     if state.loss is None:
         return jnp.nan
-    loss = jnp.asarray(state.loss)
+    loss = jnp.asarray(state.loss)  # [] or [B]
     mask = state.sample.get("mask") if isinstance(state.sample, dict) else None
     if mask is None or jnp.shape(mask) != loss.shape:
         return jnp.mean(loss)

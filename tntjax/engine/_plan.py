@@ -161,6 +161,7 @@ def make_plan(
             return steps_per_call
         return _find_divisor(stops, unit, min(usual, most))
 
+    # All watches fall on multiples of it.
     unit = math.gcd(*(s.n for s in scheduled if s.kind == "watch" and s.n))
     others = tuple(s for s in scheduled if s.kind != "watch")
     if unit:
@@ -177,5 +178,6 @@ def _find_divisor(stops: Sequence[Scheduled], unit: int, most: int) -> int:
     most -= most % unit
     if shortest <= most:
         return shortest - shortest % unit
+    # Down to a half: shorter calls cost more than a second length.
     divisors = (k for k in range(most, most // 2, -unit) if shortest % k == 0)
     return next(divisors, most)

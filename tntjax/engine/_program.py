@@ -228,6 +228,7 @@ def _undo_skipped(state: State, before: State) -> State:
         return state
     if jnp.shape(state.skip) or jnp.result_type(state.skip) != jnp.bool_:
         raise TypeError(f"state.skip must be a [] bool, got {describe(state.skip)}.")
+    # Both are there by then, so there is nothing to save by a branch.
     old, new = ({n: getattr(s, n) for n in KEPT_BY_SKIP} for s in (before, state))
     return state.replace(**_choose(state.skip, old, new))
 

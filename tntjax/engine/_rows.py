@@ -135,11 +135,11 @@ def cut_rows(whole: Sample, number: int) -> tuple[Sample | None, Sample]:
         raise ValueError(
             f"accumulate cannot cut a batch of this form. {_describe_rows(whole)}"
         )
-    size = max(-(-rows // number), 1)
+    size = max(-(-rows // number), 1)  # rounded up, so there may be fewer pieces
     pieces = max(-(-rows // size), 1) - 1  # without the last
     if not pieces:
         return None, whole
-    full = pieces * size
+    full = pieces * size  # rows of the pieces before the last
 
     def stack(leaf: Any) -> Any:
         if _is_column(leaf, rows):
