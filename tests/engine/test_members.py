@@ -362,7 +362,8 @@ def test_members_compile_once(problem):
             {"members": 3},
             r"params\['bias'\] is float32\[4,3\], but in a run of 3 members",
         ),
-        ({"lr": RATES[:2]}, "lr must be a number, got float32"),
+        ({"lr": RATES[:2]}, r"lr must be a number, got float32.*array of floats \[4\]"),
+        ({"lr": RATES.tolist()}, r"lr must be a number, got .*array of floats \[4\]"),
         ({"lr": -RATES}, "lr must be at least 0"),
         ({"model_state": jnp.zeros(3)}, r"model_state is float32\[3\], but in a run"),
         (
@@ -388,6 +389,13 @@ def test_what_a_hook_adds_late_has_the_axis(problem):
         tnt.SGDEngine(tnt.Hooks(on_end_epoch=add)).train(**job)
 
 
+def test_text_in_aux_is_refused_as_in_a_run_of_one(problem):
+    hooks = tnt.Hooks(on_start=lambda state: state.replace(aux={"name": "a"}))
+    job = problem.job(params=PARAMS, lr=RATES, members=MEMBERS)
+    with pytest.raises(TypeError, match="must be numbers or arrays"):
+        tnt.SGDEngine(hooks).train(**job)
+
+
 def test_members_must_agree_on_what_they_share(problem):
     def choose(state):
         return state.replace(network=lambda params, input: network(params, input))
@@ -397,7 +405,30 @@ def test_members_must_agree_on_what_they_share(problem):
         tnt.SGDEngine(tnt.Hooks(on_start=choose)).train(**job)
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("done", [True, [True] * 3, np.ones(MEMBERS), "all"])
+def test_what_says_who_is_done_is_checked(problem, done):
+    hooks = tnt.Hooks(on_end_epoch=lambda state: state.replace(done=done))
+    job = problem.job(params=PARAMS, lr=RATES, members=MEMBERS)
+    with pytest.raises(TypeError, match=r"state.done must be bool \[4\], True for"):
+        tnt.SGDEngine(hooks).train(**job)
+    with pytest.raises(TypeError, match=r"this run has none. To end it set state.stop"):
+        tnt.SGDEngine(hooks).train(**problem.job())
+
+
+def test_a_hook_may_say_who_is_done(problem):
+    def end(state):
+        worst = np.arange(MEMBERS) == np.argmax(state.loss)
+        return state.replace(done=worst if state.done is None else state.done | worst)
+
+    hooks = tnt.Hooks(on_end_epoch=end)
+    job = problem.job(params=PARAMS, lr=RATES, members=MEMBERS, max_epoch=9)
+    state = tnt.SGDEngine(hooks).train(**job)
+    assert state.done.sum() >= 1
+    compiled = tnt.Hooks(on_update=lambda state: state.replace(done=state.t > 2))
+    with pytest.raises(TypeError, match=r"changed state.done, which only the host can"):
+        tnt.SGDEngine(compiled).train(**job)
+
+
 def test_a_state_of_another_number(problem):
     job = problem.job(params=PARAMS, lr=RATES, members=MEMBERS)
     state = tnt.SGDEngine().train(**job)

@@ -125,6 +125,8 @@ def check_rate(name: str, rate: Any, members: int | None = None) -> Any:
         )
         if isinstance(rate, str):
             advice = f"Write {name}=float(text)."
+        if members is not None:
+            advice = f"For one rate a member pass an array of floats [{members}]."
         if rate is None:
             advice = (
                 f"Write {name}=0.1, say; an optimizer of optax goes to OptimEngine."

@@ -16,6 +16,7 @@ from tntjax.engine._hooks import Hooks
 from tntjax.engine._match import difference_of, match_carried, name_in_code
 from tntjax.engine._members import (
     check_carried_axes,
+    check_done,
     keep_done,
     run_for_each,
     spread,
@@ -162,6 +163,7 @@ def _check_changes(event: str, old: State, new: State) -> None:
         if getattr(new, field) is not getattr(old, field):
             check_at_least(f"{event}: state.{field}", getattr(new, field), 0)
     check_values(event, old, new)
+    check_done(event, new.done, new.members)
     _check_optimizer_state(event, old, new)
     if new.network is not old.network:
         check_network(new.network)

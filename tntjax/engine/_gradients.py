@@ -179,9 +179,8 @@ def differentiate_pieces(program: Any, state: State) -> tuple[State, Objective]:
       TypeError: if a hook sets `skip` for a piece.
     """
     whole, skip = state.sample, state.skip
-    pieces, last = cut_rows(
-        whole, program.accumulate
-    )  # [pieces, size, ...], [rest, ...]
+    # [P, size, ...], [rest, ...]
+    pieces, last = cut_rows(whole, program.accumulate)
 
     def parts(state: State, piece: Sample) -> tuple[State, Any, Objective]:
         start = state.replace(sample=piece, skip=None)

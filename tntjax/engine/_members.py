@@ -17,7 +17,10 @@ Step = Callable[[Any, State, Sample], State]
 OWN = (*HEAVY, *LIGHT)
 """Fields of which each member has its own."""
 
-SHARED = (*COUNTERS, *(name for name in HOST_ONLY if name not in ("stop", "members")))
+APART = ("stop", "done", "members")
+"""Fields that say which members go on."""
+
+SHARED = (*COUNTERS, *(name for name in HOST_ONLY if name not in APART))
 """Fields that are the same for all."""
 
 NO_AXIS = """{where} is {value}, but in a run of {members} members what is carried has \
@@ -30,7 +33,7 @@ another thing for member {number} than for the first. {advice}"""
 def check_axis(where: str, tree: Any, members: int, advice: str) -> None:
     """Raises a ValueError for a leaf that has no entry for each member."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        if jnp.shape(leaf)[:1] != (members,):
+        if np.shape(leaf)[:1] != (members,):
             name = where + jax.tree_util.keystr(path)
             words = {"value": describe(leaf), "members": members, "advice": advice}
             raise ValueError(NO_AXIS.format(where=name, **words))
@@ -44,6 +47,23 @@ def check_carried_axes(state: State) -> None:
     )
     for field in OWN:
         check_axis(f"state.{field}", getattr(state, field), state.members or 0, advice)
+
+
+def check_done(event: str, done: Any, members: int | None) -> None:
+    """Raises a TypeError if a hook said in another form which members are done."""
+    if done is None:
+        return
+    if members is None:
+        raise TypeError(
+            f"{event}: state.done tells which members of a run are done, but this run"
+            " has none. To end it set state.stop."
+        )
+    kind = getattr(done, "dtype", None)
+    if np.shape(done) != (members,) or kind != bool:
+        raise TypeError(
+            f"{event}: state.done must be bool [{members}], True for each member that"
+            f" is done, got {describe(done)}."
+        )
 
 
 def step_of_members(make_step: Step) -> Step:
@@ -97,8 +117,8 @@ def pick_members(state: State) -> list[State]:
 
 
 def _read(leaf: Any) -> Any:
-    is_key = jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
-    return leaf if is_key else np.asarray(leaf)
+    kind = getattr(leaf, "dtype", np.dtype(float))
+    return leaf if jnp.issubdtype(kind, jax.dtypes.prng_key) else np.asarray(leaf)
 
 
 def run_for_each(
@@ -213,7 +233,7 @@ def _spread(members: int, old: Any, new: Any) -> Any:
         return new
 
     def one(before: Any, now: Any) -> Any:  # [N, ...] and [...], or both [N, ...]
-        is_one = jnp.shape(now) == jnp.shape(before)[1:]
+        is_one = np.shape(now) == np.shape(before)[1:]
         return _repeat(members, now) if is_one else now
 
     return jax.tree.map(one, old, new)

@@ -27,6 +27,7 @@ HOST_ONLY = (
     "max_epoch",
     "max_steps",
     "members",
+    "done",
     "training",
     "stop",
     "seconds",
