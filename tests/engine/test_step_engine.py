@@ -194,6 +194,8 @@ def test_a_step_may_be_skipped(problem):
         ({"input": np.ones((4, 2)), "other": np.ones(9)}, 4),
         ({"input": {"a": np.ones((4, 2)), "b": np.ones(5)}}, 1),
         ({"x": np.ones(3), "mask": np.array([True, False, True])}, 2),
+        ({"x": np.ones((3, 2)), "mask": np.ones((3, 2), bool)}, 3),  # of other things
+        ({"x": np.ones(3), "mask": np.ones(3)}, 3),
     ],
 )
 def test_samples_may_be_of_any_form(sample, rows):
@@ -290,6 +292,13 @@ def change(**fields):
         (change(aux={"new": jnp.zeros(())}), "changed aux"),
         (change(opt_state=1.0), "changed opt_state"),
         (jax.jit(lambda state, sample: state), "needs no jax.jit of its own"),
+        (change(loss="a"), "must leave a real loss of shape .* or None; got 'a'"),
+        (change(loss={"a": 1.0}), r"must leave a real loss .*got {'a': 1.0}"),
+        (change(loss=1j), "must leave a real loss"),
+        (
+            change(loss=jnp.zeros((2, 2))),
+            r"must leave a real loss .*got float32\[2,2\]",
+        ),
     ],
 )
 def test_what_a_step_may_not_do(step, message):
@@ -355,6 +364,8 @@ def test_arguments_are_checked(problem):
         tnt.StepEngine(descend).train(
             iterator=problem.iterator(), state=tnt.State(), opt_state=1.0
         )
+    with pytest.raises(TypeError, match=r"Pass what it keeps, optimizer.init\(params"):
+        tnt.StepEngine(descend).train(**job(problem, opt_state=OPTIMIZER))
     with pytest.raises(ValueError, match="lr must be at least 0"):
         tnt.StepEngine(descend).train(**job(problem, lr=-1))
     with pytest.raises(TypeError, match="network"):

@@ -59,7 +59,7 @@ def check_done(event: str, done: Any, members: int | None) -> None:
             " has none. To end it set state.stop."
         )
     kind = getattr(done, "dtype", None)
-    if np.shape(done) != (members,) or kind != bool:
+    if np.shape(done) != (members,) or kind != np.bool_:
         raise TypeError(
             f"{event}: state.done must be bool [{members}], True for each member that"
             f" is done, got {describe(done)}."

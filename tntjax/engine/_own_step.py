@@ -4,7 +4,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from tntjax._struct import describe
 from tntjax._types import Sample
@@ -135,12 +137,13 @@ def _check_fired(step: str, events: Events) -> None:
 def count_any(sample: Sample) -> Any:
     """Counts the rows of a sample of any form, [] int32.
 
-    They are those of its mask that are True, else the first axis of `input`, or that
-    all arrays share; a sample that has no such axis is one row.
+    They are those that its mask, a bool [B], shows, else those of `input`, else of the
+    first axis that all arrays share; a sample that has none is one row.
     """
+    mask = _find_mask(sample)
+    if mask is not None:
+        return jnp.sum(mask, dtype=jnp.int32)
     fields = sample if isinstance(sample, dict) else {}
-    if "mask" in fields:
-        return jnp.sum(fields["mask"], dtype=jnp.int32)
     lengths = find_lengths(fields.get("input", sample))
     return jnp.int32(lengths.pop() if len(lengths) == 1 else 1)
 
@@ -149,11 +152,26 @@ def find_mean_loss(state: State) -> Any:
     """Returns the mean of the loss that a step left in the State, NaN if it left none.
 
     Rows that the mask of the sample hides do not count.
+
+    Raises:
+      TypeError: if it is not a real number, or one for each row.
     """
     if state.loss is None:
         return jnp.nan
-    loss = jnp.asarray(state.loss)  # [] or [B]
-    mask = state.sample.get("mask") if isinstance(state.sample, dict) else None
-    if mask is None or jnp.shape(mask) != loss.shape:
+    known = isinstance(state.loss, jax.Array | np.ndarray | np.generic | float | int)
+    if not known or jnp.iscomplexobj(state.loss) or np.ndim(state.loss) > 1:
+        raise TypeError(
+            "The step of a StepEngine must leave a real loss of shape [] or [B] in the"
+            f" State, or None; got {describe(state.loss)}."
+        )
+    loss, mask = jnp.asarray(state.loss), _find_mask(state.sample)  # [] or [B], [B]
+    if mask is None or mask.shape != loss.shape:
         return jnp.mean(loss)
     return jnp.sum(jnp.where(mask, loss, 0)) / jnp.maximum(jnp.sum(mask), 1)
+
+
+def _find_mask(sample: Sample) -> Any:
+    """Returns the mask of a sample's rows, None if there is none of that form."""
+    mask = sample.get("mask") if isinstance(sample, dict) else None
+    kind, shape = getattr(mask, "dtype", None), getattr(mask, "shape", ())
+    return mask if kind == np.bool_ and len(shape) == 1 else None

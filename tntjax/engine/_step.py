@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Unpack
 
+import optax
 from jax.typing import ArrayLike
 
 from tntjax._types import Criterion, Network, Sample
@@ -92,6 +93,11 @@ class StepEngine:
           ValueError: if a number is out of range, a checkpoint or State does not fit,
             or an epoch has no sample.
         """
+        if isinstance(opt_state, optax.GradientTransformation):
+            raise TypeError(
+                "opt_state is an optimizer. Pass what it keeps, optimizer.init(params),"
+                " and call optimizer.update in the step."
+            )
         rate = None if lr is None else check_rate("lr", lr, arguments.get("members"))
 
         def start(params: Any, criterion_params: Any) -> dict[str, Any]:
