@@ -163,6 +163,23 @@ def test_plugins_work_as_they_are(problem, hooks):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("members", [CLASSES, MEMBERS])
+def test_averages_are_read_member_by_member(problem, members):
+    """Also with as many members as classes, where other axes would go together."""
+
+    def skip(state):  # so that averages weigh differently
+        return state.replace(skip=(state.lr > 0.05) & (state.t < 3))
+
+    hooks = tnt.chain(tnt.Hooks(on_backward=skip), tnt.hooks.ema(0.9, start=1))
+    some = jax.tree.map(lambda leaf: leaf[:members], PARAMS)
+    job = problem.job(params=some, lr=RATES[:members], members=members, max_steps=5)
+    found = tnt.hooks.ema_params(tnt.SGDEngine(hooks).train(**job))
+    for number in range(members):
+        own = {"params": member(some, number), "lr": float(RATES[number])}
+        one = tnt.SGDEngine(hooks).train(**problem.job(**own, max_steps=5))
+        assert_alike(tnt.hooks.ema_params(one), member(found, number))
+
+
 @pytest.mark.parametrize(
     "optimizer",
     [

@@ -1,5 +1,6 @@
 """A running average of the parameters."""
 
+import functools
 from typing import Any
 
 import jax
@@ -78,11 +79,13 @@ def ema_params(state: State) -> Any:
         )
     average, weight = state.large[NAME]["params"], state.large[NAME]["weight"]
 
-    def read(mean: Any, param: Any) -> jax.Array:
+    def read(weight: Any, mean: Any, param: Any) -> jax.Array:
         mean = jnp.where(weight > 0, mean / jnp.where(weight > 0, weight, 1), param)
         return mean.astype(jnp.result_type(param))
 
-    return jax.tree.map(read, average, state.params)
+    if state.members is not None:  # [N], and leaves [N, ...]
+        read = jax.vmap(read)
+    return jax.tree.map(functools.partial(read, weight), average, state.params)
 
 
 def _start(state: State, debias: bool) -> State:
