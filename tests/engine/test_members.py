@@ -170,7 +170,7 @@ def test_averages_are_read_member_by_member(problem, members):
     def skip(state):  # so that averages weigh differently
         return state.replace(skip=(state.lr > 0.05) & (state.t < 3))
 
-    hooks = tnt.chain(tnt.Hooks(on_backward=skip), tnt.hooks.ema(0.9, start=1))
+    hooks = tnt.chain(tnt.Hooks(on_backward=skip), tnt.hooks.ema(0.9, debias=True))
     some = jax.tree.map(lambda leaf: leaf[:members], PARAMS)
     job = problem.job(params=some, lr=RATES[:members], members=members, max_steps=5)
     found = tnt.hooks.ema_params(tnt.SGDEngine(hooks).train(**job))
