@@ -252,6 +252,29 @@ def test_a_key_in_aux_is_of_one_member(problem):
     assert_members_alike(*run_both(problem, hooks))
 
 
+@pytest.mark.slow
+def test_each_member_may_have_an_order_of_its_own(problem):
+    """As docs/beyond.md has it: it gathers from data on the device."""
+    data = jax.device_put(problem.dataset())
+    places = tnt.BatchDataset(tnt.TableDataset({"input": np.arange(len(data))}), 8)
+
+    def start(state):
+        order = jax.random.permutation(state.key, len(data))
+        return state.replace(aux={"order": order})
+
+    def gather(state):
+        order = state.aux["order"][state.sample["input"]]
+        return state.replace(sample=tnt.take(data, order))
+
+    def hooks():
+        return tnt.Hooks(on_start=start, on_sample=gather)
+
+    iterator = tnt.DatasetIterator(places)
+    together, alone = run_both(problem, hooks, iterator=iterator)
+    assert_members_alike(together, alone)
+    assert len(set(map(bytes, np.asarray(together.aux["order"])))) == MEMBERS
+
+
 def test_one_key_is_split(problem):
     key = jax.random.key(5)
     common = problem.job(params=PARAMS, max_steps=1)
