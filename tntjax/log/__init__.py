@@ -1,5 +1,7 @@
 """The log, and its views."""
 
+from tntjax.log._csv import csv
+from tntjax.log._history import history
 from tntjax.log._json import json
 from tntjax.log._log import Log
 from tntjax.log._status import status
@@ -7,6 +9,8 @@ from tntjax.log._text import text
 
 __all__ = [
     "Log",
+    "csv",
+    "history",
     "json",
     "status",
     "text",

@@ -1,0 +1,91 @@
+"""The view that writes a row of a table for each row."""
+
+import csv as standard
+import dataclasses
+import io
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tntjax._struct import describe
+from tntjax.log._file import Output, Writable, open_output
+from tntjax.log._keys import check_names
+from tntjax.log._log import Log
+
+
+def csv(
+    keys: Sequence[str],
+    file: Writable | None = None,
+    filename: str | os.PathLike | None = None,
+    append: bool = False,
+) -> Callable[[Log], None]:
+    r"""Makes an `on_flush` closure that writes a log's row as one of a table.
+
+    The first line names the columns; it is written now, unless the file is appended to
+    and has it. `pandas.read_csv(filename)` and any spreadsheet read the rest. Text with
+    commas, quotes or line breaks is quoted, as RFC 4180 has it.
+
+    Args:
+      keys: which values to write, in order. One that isn't set is an empty field. NaN
+        and infinity are `nan` and `inf`, which `float` reads.
+      file: an open file to write to; standard output, as it is at that time, if
+        neither `file` nor `filename` is given.
+      filename: a file to write to, as for `tnt.log.text`, in UTF-8.
+      append: keep what the file has, which must be rows of these keys.
+
+    Returns:
+      A closure `(log)`. It raises TypeError for what is not one number or text.
+
+    Raises:
+      ValueError: if both `file` and `filename` are given, or `append` without
+        `filename`, or the file has other columns.
+      TypeError: if `keys` aren't strings.
+
+    Example:
+      >>> log = Log(["epoch", "loss"], on_flush=[csv(["epoch", "loss"])])
+      epoch,loss
+      >>> log = log.set(epoch=3, loss=0.5).flush()
+      3,0.5
+
+    Torchnet: not there.
+    """
+    keys = check_names(keys, "csv")
+    header, first = _join(keys), ""
+    if append and filename is not None and os.path.exists(filename):
+        with open(filename, encoding="utf-8", errors="backslashreplace") as opened:
+            first = opened.readline().rstrip("\n")
+    if first not in ("", header):
+        raise ValueError(
+            f"csv appends rows of {header!r} to {describe(filename)}, whose columns are"
+            f" {first!r}. Write to another file, or with append=False."
+        )
+    output = open_output("csv", file, filename, append)
+    if not first:
+        output.write(header)
+    return _Csv(keys, output)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class _Csv:
+    keys: tuple[str, ...]
+    output: Output
+
+    def __call__(self, log: Log) -> None:
+        row = [log.get(key) for key in self.keys]
+        for key, value in zip(self.keys, row, strict=True):
+            if not isinstance(value, str | bool | int | float | None):
+                raise TypeError(
+                    f"csv: the value of {key!r} must be one number or text, got"
+                    f" {describe(value)}. Set its parts under names of their own."
+                )
+        self.output.write(_join(row))
+
+    def __repr__(self) -> str:
+        return f"csv({list(self.keys)})"
+
+
+def _join(fields: Sequence[Any]) -> str:
+    line = io.StringIO()
+    # What ends a line is quoted elsewhere; \r alone would split one, too.
+    standard.writer(line, lineterminator="\r\n").writerow(fields)
+    return line.getvalue()[:-2]
