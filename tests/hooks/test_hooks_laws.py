@@ -57,6 +57,7 @@ PLUGINS = {
     "plateau": lambda: tnt.hooks.plateau(score, 0.5, 1),
     "ema": lambda: tnt.hooks.ema(0.9),
     "loss_scaling": lambda: tnt.hooks.loss_scaling(2.0**10, interval=3),
+    "record": lambda: tnt.hooks.record(ignore),
     "nan_guard": lambda: tnt.hooks.nan_guard(5),
     "timing": lambda: tnt.hooks.timing(ignore),
     "profile": lambda: tnt.hooks.profile("nowhere", 10**6),

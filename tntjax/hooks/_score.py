@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from tntjax._plain import as_plain
 from tntjax._score import as_score
 from tntjax._struct import describe
 from tntjax.engine import State
@@ -85,6 +86,15 @@ def _as_scores(score: Any, members: int | None) -> Any:
             f" got {describe(score)}."
         )
     return [as_score(one, "validate: score") for one in np.asarray(score)]
+
+
+def measured_now(state: State) -> dict[str, Any]:
+    """Returns the scores in `aux` that were measured at the end of this epoch."""
+    return {
+        name: as_plain(score)
+        for name, score in state.aux.items()
+        if int(np.max(state.aux.get(_epoch_of(name), -1))) == int(state.epoch)
+    }
 
 
 def _epoch_of(name: str) -> str:

@@ -62,20 +62,28 @@ class _Json:
     output: Output
 
     def __call__(self, log: Log) -> None:
-        row = {}
-        for key in self.keys:
-            try:
-                row[key] = _as_json(log.get(key))
-            except TypeError as error:
-                raise TypeError(f"json: the value of {key!r} {error}") from None
-        text = standard.dumps(row, ensure_ascii=False, allow_nan=False)
-        # JSON lets some characters be at which others split lines.
-        self.output.write(
-            LINE_BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-        )
+        row = {key: log.get(key) for key in self.keys}
+        self.output.write(as_json_line(row, "json"))
 
     def __repr__(self) -> str:
         return f"json({list(self.keys)})"
+
+
+def as_json_line(row: Mapping[str, Any], name: str) -> str:
+    """Writes a row of plain values as an object on one line.
+
+    Raises:
+      TypeError: if JSON has no form for a value; `name` is who says so.
+    """
+    written = {}
+    for key, value in row.items():
+        try:
+            written[key] = _as_json(value)
+        except TypeError as error:
+            raise TypeError(f"{name}: the value of {key!r} {error}") from None
+    text = standard.dumps(written, ensure_ascii=False, allow_nan=False)
+    # JSON lets some characters be at which others split lines.
+    return LINE_BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _as_json(value: Any) -> Any:
