@@ -390,23 +390,19 @@ def test_an_iterator_made_of_the_state_compiles_nothing_anew(put):
         games = tnt.TableDataset({"input": put(jnp.ones(8)), "target": target})
         return state.replace(iterator=tnt.DatasetIterator(tnt.BatchDataset(games, 4)))
 
-    state = tnt.SGDEngine(tnt.Hooks(on_start_epoch=play)).train(
-        network=network,
-        criterion=lambda output, target: (output - target) ** 2,
-        iterator=tnt.DatasetIterator([]),
-        params=jnp.float32(8),
-        lr=0.25,
-        max_epoch=6,
-    )
+    def run(max_epoch):
+        return tnt.SGDEngine(tnt.Hooks(on_start_epoch=play)).train(
+            network=network,
+            criterion=lambda output, target: (output - target) ** 2,
+            iterator=tnt.DatasetIterator([]),
+            params=jnp.float32(8),
+            lr=0.25,
+            max_epoch=max_epoch,
+        )
+
+    state = run(6)
     assert state.t == 12 and float(state.params) < 0.5
     assert iterated == sorted(iterated, reverse=True)
     at_first = len(traced)
-    tnt.SGDEngine(tnt.Hooks(on_start_epoch=play)).train(
-        network=network,
-        criterion=lambda output, target: (output - target) ** 2,
-        iterator=tnt.DatasetIterator([]),
-        params=jnp.float32(8),
-        lr=0.25,
-        max_epoch=1,
-    )
+    run(1)
     assert at_first == len(traced) - at_first  # as often as for one epoch

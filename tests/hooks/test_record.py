@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import jax
 import jax.numpy as jnp
@@ -101,6 +102,20 @@ def test_a_step_of_ones_own(problem, jit):
     assert "lr" not in rows[0]
 
 
+@pytest.mark.parametrize("mask", [np.ones(2, np.float32), np.ones((2, 3), bool)])
+def test_a_mask_of_another_form_is_a_field_of_the_step(mask):
+    rows = []
+
+    def step(state, sample):
+        return state.replace(loss=sample["x"])
+
+    sample = {"x": np.array([1.0, 3.0], np.float32), "mask": mask}
+    tnt.StepEngine(step, tnt.hooks.record(rows.append)).train(
+        iterator=tnt.DatasetIterator([sample] * 2), params=(), max_epoch=1
+    )
+    assert rows[0]["loss"] == 2 and rows[0]["samples"] == 4
+
+
 def test_many_members(problem, tmp_path):
     params = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), problem.params)
     path = tmp_path / "rows.jsonl"
@@ -172,7 +187,7 @@ def stop_after(last, kept_at):
     return tnt.every(1, look)
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "mkfifo"), reason="no /dev/full")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
 def test_a_full_disk_is_told_of_once(problem, tmp_path):
     path = tmp_path / "rows.jsonl"
     path.symlink_to("/dev/full")

@@ -15,7 +15,7 @@ from tntjax.engine._fire import copy_containers, fire_compiled
 from tntjax.engine._hooks import STEP_EVENTS, Hooks
 from tntjax.engine._match import check_carried
 from tntjax.engine._names import find_close
-from tntjax.engine._rows import find_lengths
+from tntjax.engine._rows import find_lengths, find_row_mask
 from tntjax.engine._state import CARRIED, COUNTERS, HOST_ONLY, State
 
 INNER = STEP_EVENTS[1:-1]
@@ -140,7 +140,7 @@ def count_any(sample: Sample) -> Any:
     They are those that its mask, a bool [B], shows, else those of `input`, else of the
     first axis that all arrays share; a sample that has none is one row.
     """
-    mask = _find_mask(sample)
+    mask = find_row_mask(sample)
     if mask is not None:
         return jnp.sum(mask, dtype=jnp.int32)
     fields = sample if isinstance(sample, dict) else {}
@@ -164,14 +164,7 @@ def find_mean_loss(state: State) -> Any:
             "The step of a StepEngine must leave a real loss of shape [] or [B] in the"
             f" State, or None; got {describe(state.loss)}."
         )
-    loss, mask = jnp.asarray(state.loss), _find_mask(state.sample)  # [] or [B], [B]
+    loss, mask = jnp.asarray(state.loss), find_row_mask(state.sample)  # [] or [B], [B]
     if mask is None or mask.shape != loss.shape:
         return jnp.mean(loss)
     return jnp.sum(jnp.where(mask, loss, 0)) / jnp.maximum(jnp.sum(mask), 1)
-
-
-def _find_mask(sample: Sample) -> Any:
-    """Returns the mask of a sample's rows, None if there is none of that form."""
-    mask = sample.get("mask") if isinstance(sample, dict) else None
-    kind, shape = getattr(mask, "dtype", None), getattr(mask, "shape", ())
-    return mask if kind == np.bool_ and len(shape) == 1 else None

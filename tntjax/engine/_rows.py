@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from tntjax._struct import describe
 from tntjax._types import Sample
@@ -60,6 +61,13 @@ def count_rows(sample: Sample) -> int:
     if not told or not all(lengths <= told[0] for lengths in others):
         raise ValueError(_describe_rows(sample))
     return next(iter(told[0]))
+
+
+def find_row_mask(sample: Sample) -> Any:
+    """Returns the mask of a sample of any form, None if there is no bool [B]."""
+    mask = sample.get("mask") if isinstance(sample, dict) else None
+    kind, shape = getattr(mask, "dtype", None), getattr(mask, "shape", ())
+    return mask if kind == np.bool_ and len(shape) == 1 else None
 
 
 def count_examples(sample: Sample) -> jax.Array:

@@ -13,6 +13,7 @@ from tntjax._plain import as_plain
 from tntjax._struct import describe
 from tntjax.engine import Hooks, State, chain, watch
 from tntjax.engine._hooks import Session, Source
+from tntjax.engine._rows import find_row_mask
 from tntjax.hooks._bind import bind, claim, put
 from tntjax.hooks._score import measured_now
 from tntjax.log import Log
@@ -31,7 +32,8 @@ def record(
     """Records what a run measures: a row for each epoch, and for updates if asked to.
 
     A row has `epoch`, `t` and `samples`, how many are done; `loss`, the mean of the
-    epoch so far, whether it is metered or not; the rate, if the State has it; what each
+    epoch so far, whether it is metered or not (of a criterion that returns one number
+    a batch each batch counts alike); the rate, if the State has it; what each
     meter shows, under its name, or `name.part` if it shows several things. That of an
     epoch also has its `seconds`, and the scores that `validate` put into `aux` at its
     end, if it is chained before.
@@ -106,10 +108,9 @@ def _start(state: State) -> State:
 def _measure(state: State) -> State:
     if state.loss is None:  # a step of the user's that has none
         return state
-    mask = state.sample.get("mask") if isinstance(state.sample, dict) else None
-    if mask is not None and jnp.shape(mask) != jnp.shape(state.loss):
+    loss, mask = jnp.asarray(state.loss, jnp.float32), find_row_mask(state.sample)
+    if mask is not None and mask.shape != loss.shape:  # of losses [], or other rows
         mask = None
-    loss = jnp.asarray(state.loss, jnp.float32)
     return put(state, "meters", NAME, state.meters[NAME].add(loss, mask=mask))
 
 
