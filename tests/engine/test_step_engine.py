@@ -223,6 +223,20 @@ def test_the_loss_that_is_seen_is_the_mean_of_rows_that_count():
     assert tnt.StepEngine(step).train(iterator=iterator, **arguments).loss == 3
 
 
+def test_nan_guard_takes_a_mask_of_another_form_for_a_field():
+    def step(state, sample):
+        state = state.replace(loss=sample["x"], grads=state.params)
+        return tnt.fire(state, "on_backward")
+
+    x, mask = np.array([1, np.nan], np.float32), np.ones((3, 2), bool)
+    with pytest.raises(tnt.hooks.NonFiniteError, match="in update 1 the loss was not"):
+        tnt.StepEngine(step, tnt.hooks.nan_guard()).train(
+            iterator=tnt.DatasetIterator([{"x": x, "mask": mask}]),
+            params=jnp.ones(()),
+            max_epoch=1,
+        )
+
+
 def test_two_optimizers_take_turns():
     """Each second update is of the other player, and each has a state of its own."""
     optimizers = {"a": optax.sgd(0.5), "b": optax.adam(0.1)}

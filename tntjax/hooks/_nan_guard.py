@@ -8,6 +8,7 @@ import numpy as np
 
 from tntjax._numbers import check_at_least
 from tntjax.engine import Hooks, State, chain, every
+from tntjax.engine._rows import find_row_mask
 from tntjax.hooks._bind import bind, bind_each, claim, put, skip_if
 
 NAME = "nan_guard"
@@ -128,9 +129,9 @@ def _count_bad(tree: Any) -> jax.Array:
 
 def _shown(state: State) -> jax.Array:
     """Returns the rows that no mask hides: [B] bool, or [] if the loss is []."""
-    if jnp.ndim(state.loss) and isinstance(state.sample, dict):
-        return jnp.asarray(state.sample.get("mask", True))
-    return jnp.asarray(True)
+    mask = find_row_mask(state.sample)
+    fits = mask is not None and mask.shape == jnp.shape(state.loss)
+    return jnp.asarray(mask if fits else True)
 
 
 def _noted(state: State, bad: jax.Array, step: jax.Array, leaf: jax.Array) -> State:
