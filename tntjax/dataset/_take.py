@@ -36,9 +36,9 @@ def take(dataset: Dataset, indices: ArrayLike) -> Sample:
         its range is not checked; a JAX array is, which waits for it.
 
     Returns:
-      A sample with leaves of shape [*S, ...]. What cannot be stacked, such as strings,
-      is in lists, nested as S is. For no indices at all sample 0 tells what the arrays
-      of length 0 are like.
+      A sample with leaves of shape `[*S, ...]`. What cannot be stacked, such as
+      strings, is in lists, nested as S is. For no indices at all sample 0 tells what
+      the arrays of length 0 are like.
 
     Raises:
       IndexError: if an index is negative or not below the length.
