@@ -6,6 +6,12 @@ With TNTJAX_REQUIRE_EXTRAS=1, as in .ci/run, a missing package is an error inste
 import importlib.util
 import os
 
+TENSORBOARD = [
+    "tests/hooks/test_trackers.py",
+    "tests/log/test_tensorboard_view.py",
+    "tntjax/log/_tensorboard.py",
+]
+
 NEEDED_BY = {
     "flax": [
         "docs/networks.md",
@@ -42,6 +48,8 @@ NEEDED_BY = {
         "tests/network/test_module_flags.py",
         "tntjax/network/_haiku.py",
     ],
+    "tensorboard": TENSORBOARD,
+    "tensorboardX": TENSORBOARD,
     "torchmetrics": ["tests/meter/test_against_torchmetrics.py"],
 }
 

@@ -11,6 +11,7 @@ import pytest
 
 import tntjax as tnt
 from tests.engine.conftest import criterion, network
+from tntjax.log._view import View
 
 
 def error_pair(state):
@@ -166,6 +167,23 @@ def test_a_run_that_goes_on_has_each_row_once(problem, tmp_path, steps):
             assert one[name] == pytest.approx(other[name])
 
 
+@pytest.mark.parametrize("in_a_log", [False, True])
+def test_a_tracker_is_told_what_a_run_goes_on_from(problem, in_a_log):
+    steps = []
+    view = View("tracker", "list", lambda t, _: steps.append(t), steps.append, "t")
+    log = tnt.Log(["t", "loss"], on_flush=[view, print])
+    engine = tnt.SGDEngine(tnt.hooks.record(log if in_a_log else view))
+    state = engine.train(**job(problem, max_epoch=1))
+    given = job(problem)
+    for name in ("params", "lr"):
+        del given[name]
+    engine.train(**given, state=state)
+    assert steps == [0, 7, 8, 14]
+    del given["max_epoch"]
+    engine.test(**given, params=problem.params)
+    assert steps == [0, 7, 8, 14]
+
+
 class Stopped(Exception):
     """Ends a run some updates after the State that it carries."""
 
@@ -218,15 +236,15 @@ def test_arguments_are_checked(problem):
         tnt.SGDEngine(twice).train(**job(problem))
 
 
-def test_nothing_is_compiled_anew(problem):
+def test_nothing_is_compiled_anew(problem, tmp_path):
     traced = []
 
     def network_(params, input):
         traced.append(input.shape)
         return network(params, input)
 
-    for _ in range(3):
-        hooks = tnt.hooks.record([].append)
+    for where in ([].append, print, tmp_path / "one.jsonl", tmp_path / "two.jsonl"):
+        hooks = tnt.hooks.record(where)
         tnt.SGDEngine(hooks).train(
             **job(problem, network=network_, criterion=criterion)
         )

@@ -114,7 +114,8 @@ def is_same(one: Any, other: Any) -> bool:
 
 def step_hooks(hooks: Hooks) -> Hooks:
     """Returns the compiled part of the hooks, so that the rest compiles nothing."""
-    return dataclasses.replace(hooks, **dict.fromkeys(HOST_EVENTS), scheduled=())
+    host = dict.fromkeys(HOST_EVENTS)
+    return dataclasses.replace(hooks, **host, scheduled=(), sessions=())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import json
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from tntjax.hooks._score import measured_now
 from tntjax.log import Log
 from tntjax.log._file import Output, open_output
 from tntjax.log._json import as_json_line
+from tntjax.log._view import View
 from tntjax.meter import AverageValueMeter
 
 NAME = "record.loss"
@@ -41,7 +42,8 @@ def record(
     Args:
       where: a file, which gets a line of JSON for each row, as `pandas.read_json(file,
         lines=True)` reads it; a `Log`, whose keys that a row has are set before it is
-        flushed; or a function of a row, a dict, such as the `append` of a list. A run
+        flushed; or a function of a row, a dict, such as the `append` of a list or
+        `tnt.log.tensorboard(folder)`. A run
         that goes on, from a State or the disk, drops lines of a file that are behind
         where it goes on from, and writes on; any other empties the file.
       every: also a row after each so many updates, without waiting for the device.
@@ -136,13 +138,26 @@ def _open(where: Any) -> tuple[Callable[[Row], Any], tuple[Session, ...]]:
         file = _File(where)
         return file.write, (Session(load=file.load),)
     if isinstance(where, Log):
-        return _LogRows(where), ()
+        return _LogRows(where), (_tell(where.on_flush),)
     if callable(where) and not isinstance(where, type):
-        return where, ()
+        return where, (_tell([where]),)
     raise TypeError(
         "record needs a file's name, a Log or a function of a row, such as rows.append;"
         f" got {describe(where)}."
     )
+
+
+def _tell(views: Sequence[Any]) -> Session:
+    """Returns a session that tells trackers what a run goes on from."""
+
+    def load(state: State, source: Source) -> None:
+        counters = {name: getattr(state, name) for name in ("epoch", "t", "samples")}
+        done = None if source == "start" else counters
+        for view in views:
+            if state.training and isinstance(view, View):
+                view.start(done)
+
+    return Session(load=load)
 
 
 class _LogRows:

@@ -2,16 +2,20 @@
 
 from tntjax.log._csv import csv
 from tntjax.log._history import history
+from tntjax.log._image import Image
 from tntjax.log._json import json
 from tntjax.log._log import Log
 from tntjax.log._status import status
+from tntjax.log._tensorboard import tensorboard
 from tntjax.log._text import text
 
 __all__ = [
+    "Image",
     "Log",
     "csv",
     "history",
     "json",
     "status",
+    "tensorboard",
     "text",
 ]

@@ -1,10 +1,10 @@
 """The result of adapting another library's module, and parts that adapters share."""
 
-import importlib
 from typing import Any, NamedTuple
 
 import jax
 
+from tntjax._optional import import_optional
 from tntjax.network._stateful import Stateful
 
 LEFT_OUT = """params= without model_state= would run with trained parameters and the \
@@ -59,9 +59,4 @@ def take_apart(arguments: dict[str, Any]) -> dict[str, Any]:
 
 def library(name: str, adapter: str, extra: str) -> Any:
     """Imports an optional library, or raises an ImportError that says how to get it."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f'tnt.network.{adapter} needs {name}: pip install "tntjax[{extra}]".'
-        ) from error
+    return import_optional(name, f"tnt.network.{adapter}", extra)
