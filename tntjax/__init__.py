@@ -12,6 +12,7 @@ from tntjax import (
     vision,
 )
 from tntjax import meter as _meter
+from tntjax._summary import summary
 from tntjax.dataset import (
     BatchDataset,
     ConcatDataset,
@@ -76,6 +77,7 @@ __all__ = [
     "hooks",
     "log",
     "network",
+    "summary",
     "take",
     "testing",
     "transform",

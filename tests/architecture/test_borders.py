@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "checkpoint": GROUND,
     "engine": GROUND | {"network", "checkpoint"},  # no dataset, no meter, no log
     "hooks": GROUND | {"engine", "meter", "log", "checkpoint"},
+    "_summary": GROUND | {"network", "engine"},
     "vision": DOMAIN,
     "text": DOMAIN,
     "speech": DOMAIN,

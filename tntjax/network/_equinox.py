@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from tntjax.network._adapted import Adapted, library
 from tntjax.network._check import check_module
@@ -50,8 +51,16 @@ def equinox(
     """
     eqx = library("equinox", "equinox", "equinox")
     check_module("equinox", model, eqx.Module)
-    params, rest = eqx.partition(model, eqx.is_inexact_array)
-    arrays, static = eqx.partition(rest, eqx.is_array)
+
+    def is_array(leaf: Any) -> bool:
+        # The shapes are of a module that `eqx.filter_eval_shape` made.
+        return eqx.is_array(leaf) or isinstance(leaf, jax.ShapeDtypeStruct)
+
+    def is_trained(leaf: Any) -> bool:
+        return is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.inexact)
+
+    params, rest = eqx.partition(model, is_trained)
+    arrays, static = eqx.partition(rest, is_array)
     call, given = type(model).__call__, 2 if state is None else 3
     flags = training_flags(
         "tnt.network.equinox", call, training, given=given, optional=True
