@@ -97,6 +97,10 @@ class SampleIterator(Protocol):
         `room(position, sample_bytes)` is the most samples that a chunk may hold if
         its first sample is number `position` and a sample has `sample_bytes` bytes.
         A chunk holds that many unless the samples end or change their shapes.
+
+        An engine on an accelerator reads chunks on the host in a thread of its own, up
+        to two ahead. The thread is the only one to touch what is returned here then,
+        and the arrays of a chunk must stay as they are once it is yielded.
         """
         ...
 

@@ -7,9 +7,9 @@ import jax
 from jax.sharding import Mesh
 
 from tntjax._types import Criterion, Network, SampleIterator
-from tntjax.engine._epoch import Load
 from tntjax.engine._mesh import Shard
 from tntjax.engine._plan import StepsPerCall
+from tntjax.engine._run import Load
 from tntjax.engine._state import State
 from tntjax.network import Adapted, Stateful
 

@@ -112,6 +112,11 @@ def read_number(array: np.ndarray) -> Any:
     return float(str(array)) if array.dtype == np.float32 else array.item()
 
 
+def is_on_host(tree: Any) -> bool:
+    """True if all leaves are NumPy's."""
+    return all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(tree))
+
+
 def claim_buffers(leaves: list[jax.Array]) -> list[jax.Array]:
     """Copies those arrays that somebody else holds, so that all can be donated.
 
@@ -202,8 +207,6 @@ def _commit_together(tree: Any) -> Any:
     Were some committed to a device and others not, then all would be after the first
     compiled call, and the second would compile anew.
     """
-    places = (leaf.sharding for leaf in jax.tree.leaves(tree) if leaf.committed)
-    place = next(places, None)
-    if place is None or len(place.device_set) > 1:
-        return tree
-    return jax.device_put(tree, place)
+    committed = (leaf.devices() for leaf in jax.tree.leaves(tree) if leaf.committed)
+    devices = next(committed, ())
+    return jax.device_put(tree, *devices) if len(devices) == 1 else tree

@@ -18,7 +18,6 @@ from tntjax.engine._check import (
     check_iterator,
     check_key,
 )
-from tntjax.engine._epoch import Load, Run
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._loop import Testing, Training
 from tntjax.engine._mesh import Placement, Shard, make_placement
@@ -26,6 +25,7 @@ from tntjax.engine._names import check_names
 from tntjax.engine._plan import StepsPerCall, check_steps_per_call, make_plan
 from tntjax.engine._program import OwnStep
 from tntjax.engine._rescue import explain_transfers
+from tntjax.engine._run import Load, Run
 from tntjax.engine._start import (
     Start,
     fields_of_arguments,

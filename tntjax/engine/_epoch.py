@@ -1,89 +1,28 @@
 """One epoch on the host: calls the compiled step and never waits for it."""
 
 import contextlib
-import dataclasses
-import functools
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
-from tntjax.engine._call import Batches, Calls, Kept, find_calls
-from tntjax.engine._carry import as_carry, as_plain, claim_buffers
+from tntjax.engine._ahead import Planned, read_ahead
+from tntjax.engine._call import Batches, Kept
+from tntjax.engine._carry import as_carry, as_plain, claim_buffers, is_on_host
 from tntjax.engine._check import check_width
 from tntjax.engine._fire import run_on_host
-from tntjax.engine._hooks import Hooks, Scheduled
-from tntjax.engine._mesh import Placement
-from tntjax.engine._nothing import BEYOND, explain_nothing, has_sample
-from tntjax.engine._plan import Plan, Steps
-from tntjax.engine._program import Program, step_hooks
-from tntjax.engine._rescue import Saves, note_others
-from tntjax.engine._signals import TERMINATED, Signals
+from tntjax.engine._hooks import Scheduled
+from tntjax.engine._nothing import explain_nothing
+from tntjax.engine._plan import Steps
+from tntjax.engine._rescue import note_others
+from tntjax.engine._run import Run
+from tntjax.engine._signals import TERMINATED
 from tntjax.engine._state import CARRIED, Carry, State, split_state
-from tntjax.engine._traces import Traces
-from tntjax.engine._watching import SEEN, Clock, WatchQueue
+from tntjax.engine._watching import SEEN, WatchQueue
 
 AHEAD = 2
 """Calls that may wait in the device's queue, so that memory stays bounded."""
-
-Load = Callable[[dict[str, Any]], dict[str, Any] | None]
-"""From the saved fields as they are at the start to those to go on with, if any."""
-
-
-Planned = tuple[Batches, Steps]
-"""The samples of a call, and what it does."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """The part of a run that stays the same from one epoch to the next.
-
-    Args:
-      hooks: all hooks.
-      plan: how many steps a call makes.
-      jit: compile, or run step by step in Python.
-      placement: where on a mesh things lie, or None.
-      update: `(State, Objective) -> State`, applies `grads`; None in a test.
-      accumulate: in how many pieces the gradients are computed.
-      load: reads what to go on from, or None.
-      goes_on: whether the run goes on from the State at the start itself.
-    """
-
-    hooks: Hooks
-    plan: Plan
-    jit: bool
-    placement: Placement | None = None
-    update: Any = None
-    accumulate: int = 1
-    load: Load | None = None
-    goes_on: bool = False
-
-    clock: Clock = dataclasses.field(default_factory=Clock)
-    traces: Traces = dataclasses.field(default_factory=Traces)
-
-    @functools.cached_property
-    def saves(self) -> Saves:
-        """Finds the hooks that save."""
-        return Saves(self.hooks)
-
-    @functools.cached_property
-    def signals(self) -> Signals:
-        """Makes the handler of Ctrl-C and SIGTERM."""
-        return Signals(saves=bool(self.saves.scheduled))
-
-    def calls(self, state: State) -> Calls:
-        """Returns what makes the steps with the functions of a State."""
-        program = Program(
-            network=state.network,
-            criterion=state.criterion,
-            update=self.update,
-            hooks=step_hooks(self.hooks),
-            accumulate=self.accumulate,
-            placement=self.placement,
-            members=state.members,
-        )
-        return find_calls(program, self.jit)
 
 
 class Epoch:
@@ -114,9 +53,9 @@ class Epoch:
         Raises:
           ValueError: if there was nothing in the epoch.
         """
-        with contextlib.closing(self._chunks()) as chunks:
+        with contextlib.closing(read_ahead(self._chunks())) as chunks:
             while (planned := self._next(chunks)) is not None:
-                batches, steps = planned
+                batches, steps, _ = planned
                 if self._is_shown:
                     self._claim()
                 self._carry, kept = self._calls(self._carry, batches, steps)
@@ -127,15 +66,8 @@ class Epoch:
         if self._training:
             self._queue.settle(0)
         if self.whole and not self._fed:
-            self._explain_nothing()
+            explain_nothing(self._iterator, self._epoch, self._start)
         return self.now()
-
-    def _explain_nothing(self) -> None:
-        """Raises a ValueError if there is no sample, unless all are behind."""
-        if not self._start:
-            raise ValueError(explain_nothing(self._iterator, self._epoch))
-        if not has_sample(self._iterator, self._epoch, self._start - 1):
-            raise ValueError(BEYOND.format(position=self._start, epoch=self._epoch))
 
     def now(self) -> State:
         """Returns the State as hooks of the host see it, and waits for its counters."""
@@ -153,14 +85,19 @@ class Epoch:
             self._save(lambda scheduled: True)
             raise SystemExit(TERMINATED)
         signals.check()
+        planned = None
         with signals.heard():
             if not self._stops:
                 planned = next(chunks, None)
                 self.whole = planned is None
-                return planned
-            with contextlib.suppress(Exception):  # of a sample that nobody wants
-                self.whole = next(chunks, None) is None
-            return None
+            else:
+                with contextlib.suppress(Exception):  # of a sample that nobody wants
+                    self.whole = next(chunks, None) is None
+        self._run.clock.lap("data")
+        if planned is not None and not self._fed:
+            leaves = jax.tree.leaves(planned.batches.chunk)
+            self._fed = any(leaf.size for leaf in leaves)
+        return planned
 
     def _chunks(self) -> Generator[Planned]:
         run, asked = self._run, 1
@@ -175,20 +112,36 @@ class Epoch:
             return asked
 
         placed: dict[int, Any] = {}  # what lies on the mesh, once an epoch
+        t = self._first + self._start
         for chunk in self._iterator.chunks(self._epoch, self._start, room):
-            self._fed = self._fed or any(leaf.size for leaf in jax.tree.leaves(chunk))
             check_width(chunk.xs)
             size = sum(leaf.nbytes for leaf in jax.tree.leaves(chunk.xs))
             length, count = len(chunk), None
             exact = run.plan.accelerated and length < asked
             exact = exact and self._calls.is_compiled_for(length)
             steps = run.plan.steps(length, size // length, exact)
+            t += length
+            leads_on = is_on_host(chunk) and run.reads_ahead and not self._holds(t)
             if steps.length > steps.count:  # one executable for several lengths
                 chunk, count = chunk.padded(steps.length), np.int32(steps.count)
-            if run.placement is not None:
-                chunk = run.placement.chunk(chunk, placed)
-            run.clock.lap("data")
-            yield Batches(chunk, count), steps
+            yield Planned(self._send(Batches(chunk, count), placed), steps, leads_on)
+
+    def _holds(self, t: int) -> bool:
+        """True if hooks that run after `t` updates may change what is read then."""
+        most = self._host.max_steps
+        return (most is not None and t >= most) or any(
+            scheduled.kind == "every" for scheduled in self._due(t)
+        )
+
+    def _send(self, batches: Batches, placed: dict[int, Any]) -> Batches:
+        """Begins to bring samples to where they are used."""
+        run = self._run
+        if run.placement is not None:
+            chunk = run.placement.chunk(batches.chunk, placed)
+            return Batches(chunk, batches.count)
+        if run.jit and run.plan.accelerated and is_on_host(batches.chunk):
+            return jax.device_put(batches, self._place)
+        return batches
 
     def _note_call(self, kept: Kept, steps: Steps) -> None:
         """Counts the steps of a call, and has what it kept shown."""
@@ -258,6 +211,8 @@ class Epoch:
         if self._run.placement is not None:
             carry = self._run.placement.place(carry)
         self._carry, self._t, self._is_shown = carry, int(state.t), True
+        t = carry.light["t"]
+        self._place = t.sharding if t.committed else None  # as all is, or nothing
         self._host = state.replace(**dict.fromkeys((*CARRIED, "loss")))
 
     def _claim(self) -> None:

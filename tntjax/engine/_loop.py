@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from tntjax.engine._carry import as_plain, as_restored, read_saved
-from tntjax.engine._epoch import Epoch, Load, Run
+from tntjax.engine._epoch import Epoch
 from tntjax.engine._fire import fire_on_host
 from tntjax.engine._hooks import Source
 from tntjax.engine._match import check_saved
 from tntjax.engine._mesh import on_mesh
 from tntjax.engine._nothing import has_sample
 from tntjax.engine._rescue import attach_state, note_others, read_whole
+from tntjax.engine._run import Load, Run
 from tntjax.engine._state import COUNTERS, LIGHT, State
 
 

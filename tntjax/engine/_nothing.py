@@ -17,10 +17,14 @@ def has_sample(iterator: SampleIterator, epoch: int, position: int) -> bool:
     return False
 
 
-def explain_nothing(iterator: Any, epoch: int) -> str:
-    """Explains why an iterator yielded nothing."""
+def explain_nothing(iterator: Any, epoch: int, start: int) -> None:
+    """Raises a ValueError if an epoch has no sample, unless all are before `start`."""
+    if start:
+        if not has_sample(iterator, epoch, start - 1):
+            raise ValueError(BEYOND.format(position=start, epoch=epoch))
+        return
     layers = [(type(d).__name__, len(d), d) for d in _find_layers(iterator, epoch)]
-    return (
+    raise ValueError(
         f"There is nothing to train or test on: {type(iterator).__name__} has no sample"
         f" in epoch {epoch}. {_explain_layers(iterator, layers)}"
     )
