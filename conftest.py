@@ -7,6 +7,7 @@ import importlib.util
 import os
 
 TENSORBOARD = [
+    "docs/log.md",
     "tests/hooks/test_trackers.py",
     "tests/log/test_tensorboard_view.py",
     "tntjax/log/_tensorboard.py",
@@ -51,6 +52,8 @@ NEEDED_BY = {
     "tensorboard": TENSORBOARD,
     "tensorboardX": TENSORBOARD,
     "torchmetrics": ["tests/meter/test_against_torchmetrics.py"],
+    "trackio": ["tests/log/test_tracker_of_trackio.py"],
+    "wandb": ["tests/log/test_tracker_of_wandb.py"],
 }
 
 REQUIRED = os.environ.get("TNTJAX_REQUIRE_EXTRAS") == "1"

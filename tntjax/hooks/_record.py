@@ -2,7 +2,6 @@
 
 import json
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -177,7 +176,6 @@ class _File:
     def __init__(self, filename: str | os.PathLike) -> None:
         self._filename = os.path.abspath(os.fspath(filename))
         self._output: Output | None = None
-        self._is_lost = False
 
     def load(self, state: State, source: Source) -> None:
         """Empties the file, or drops what the run will do again."""
@@ -201,17 +199,7 @@ class _File:
     def write(self, row: Row) -> None:
         """Writes a line; a disk that is full is told of once."""
         assert self._output is not None, "load comes first"
-        try:
-            self._output.write(as_json_line(row, "record"))
-        except OSError as error:
-            if not self._is_lost:
-                self._is_lost = True
-                warnings.warn(
-                    f"record: {self._filename} misses rows, as it could not be written"
-                    f" to: {error}",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+        self._output.write(as_json_line(row, "record"))
 
 
 def _is_before(line: str, t: int, epoch: int) -> bool:

@@ -8,6 +8,7 @@ from tntjax.log._log import Log
 from tntjax.log._status import status
 from tntjax.log._tensorboard import tensorboard
 from tntjax.log._text import text
+from tntjax.log._tracker import tracker
 
 __all__ = [
     "Image",
@@ -18,4 +19,5 @@ __all__ = [
     "status",
     "tensorboard",
     "text",
+    "tracker",
 ]

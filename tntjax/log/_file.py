@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from tntjax._numbers import check_boolean
 from tntjax._struct import describe
+from tntjax.log._lost import Lost
 
 
 class Writable(Protocol):
@@ -24,14 +25,27 @@ class Output:
 
     file: Writable | None
     filename: str | None
+    lost: Lost
 
     def write(self, line: str) -> None:
-        """Writes a line, and leaves nothing of it in a buffer."""
-        if self.filename is None:
-            file = sys.stdout if self.file is None else self.file
-            file.write(line + "\n")
-            getattr(file, "flush", lambda: None)()
-            return
+        """Writes a line, and leaves nothing of it in a buffer.
+
+        A disk that is full, or a file that is gone, is told of once in a warning.
+        """
+        try:
+            if self.filename is None:
+                file = sys.stdout if self.file is None else self.file
+                file.write(line + "\n")
+                getattr(file, "flush", lambda: None)()
+            else:
+                self._append(line)
+        except OSError as error:
+            self.lost.tell(f"it could not be written to: {error}")
+
+    def _append(self, line: str) -> None:
+        assert self.filename is not None
+        if not os.path.exists(self.filename):
+            self.lost.tell("it is gone; what follows is in a new file of that name")
         # half a character, of broken text, has no bytes but an escape
         with open(
             self.filename, "a", encoding="utf-8", errors="backslashreplace"
@@ -72,12 +86,12 @@ def open_output(
     if filename is None:
         if append:
             raise ValueError(f"{view} needs a filename to append to, got none.")
-        return Output(file, None)
+        return Output(file, None, Lost(f"{view}: its file"))
     filename = os.path.abspath(os.fspath(filename))
     with open(filename, "ab" if append else "wb") as opened:
         if opened.tell() and not _ends_a_line(filename):
             opened.write(b"\n")
-    return Output(None, filename)
+    return Output(None, filename, Lost(f"{view}: {filename}"))
 
 
 def _ends_a_line(filename: str) -> bool:

@@ -68,6 +68,11 @@ def read_step(row: Mapping[str, Any], who: str, step: str) -> int:
     return check_at_least(f"{who}: the step {step!r}", as_plain(row[step]), 0)
 
 
+def finite_numbers(array: np.ndarray) -> np.ndarray:
+    """Returns what histograms are made of: float64 [N], none of it NaN or infinite."""
+    return array[np.isfinite(array)].astype(np.float64)
+
+
 def _put(parts: Parts, name: str, value: Any, subject: str) -> None:
     """Puts a plain value where it belongs."""
     if isinstance(value, int | float):  # a bool is an int

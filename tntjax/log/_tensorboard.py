@@ -7,11 +7,9 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from tntjax._optional import import_optional
 from tntjax.log._parameters import read_parameters
-from tntjax.log._parts import Parts
+from tntjax.log._parts import Parts, finite_numbers
 from tntjax.log._view import View
 
 BINS = 64
@@ -131,8 +129,7 @@ def _make_values(parts: Parts) -> Iterator[Any]:
     for name, text in parts.texts.items():
         yield from summary.text(name, text).value
     for name, array in parts.arrays.items():
-        finite = array[np.isfinite(array)].astype(np.float64)
-        if finite.size:
+        if (finite := finite_numbers(array)).size:
             yield make(tag=name, histo=summary.make_histogram(finite, BINS))
     for name, pixels in parts.images.items():
         yield make(tag=name, image=summary.make_image(pixels))

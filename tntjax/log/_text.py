@@ -34,7 +34,8 @@ def text(
         neither `file` nor `filename` is given.
       filename: a file to write to. It is emptied now, unless `append`; it is opened
         and closed for each line, so what is written is on disk and several views may
-        share it.
+        share it. If it cannot be written to, as the disk is full, or is gone, a
+        warning says so once, and training goes on.
       format: for each key that isn't to be shown as `key value`: a printf string such
         as `"loss %.4f"`, or a function from the value to a string. Both are given
         what `log.get` gives, and of an array of one element its number.

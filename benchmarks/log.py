@@ -1,0 +1,124 @@
+"""What a log costs beside bare `print` and `json.dumps`, and a record beside none.
+
+Run: python benchmarks/log.py [--rows 100000] [--repeats 5] [--rounds 10]
+
+Rows of four values are set and flushed with `text` and `json`, to two open files, and
+are printed to two by hand, each line flushed, turn by turn in one process. Then epochs
+of logistic regression on the shape of MNIST are trained with and without a record in
+TensorBoard, which needs `pip install "tntjax[tensorboard]"`. Printed are medians, and
+the medians of the ratios in the same turn.
+"""
+
+import argparse
+import importlib.util
+import json
+import statistics
+import tempfile
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import tntjax as tnt
+
+KEYS = ["epoch", "t", "loss", "error"]
+ROWS_BAR, TRAINING_BAR = 2.0, 1.03
+SAMPLES, FEATURES, CLASSES, BATCH = 60_000, 784, 10, 128
+
+
+def make_row(t):
+    return {"epoch": t // 469, "t": t, "loss": 1 / (t + 1), "error": 100 / (t + 1)}
+
+
+def bare(rows, text, lines):
+    for t in range(rows):
+        row = make_row(t)
+        print(
+            f"epoch {row['epoch']} | t {row['t']} | loss {row['loss']:.4f}"
+            f" | error {row['error']:.2f}",
+            file=text,
+            flush=True,
+        )
+        print(json.dumps(row), file=lines, flush=True)
+
+
+def logged(rows, text, lines):
+    formats = {"loss": "loss %.4f", "error": "error %.2f"}
+    views = [
+        tnt.log.text(KEYS, file=text, format=formats),
+        tnt.log.json(KEYS, file=lines),
+    ]
+    log = tnt.Log(KEYS, on_flush=views)
+    for t in range(rows):
+        log = log.set(make_row(t)).flush()
+
+
+def write_rows(function, rows):
+    with tempfile.TemporaryFile("w") as text, tempfile.TemporaryFile("w") as lines:
+        start = time.perf_counter()
+        function(rows, text, lines)
+        return time.perf_counter() - start
+
+
+def make_job():
+    rng = np.random.default_rng(0)
+    data = {
+        "input": rng.normal(size=(SAMPLES, FEATURES)).astype(np.float32),
+        "target": rng.integers(CLASSES, size=SAMPLES, dtype=np.int32),
+    }
+    batches = tnt.BatchDataset(tnt.TableDataset(data), BATCH, policy="skip-last")
+    return {
+        "network": lambda params, input: input @ params,
+        "criterion": optax.softmax_cross_entropy_with_integer_labels,
+        "iterator": tnt.DatasetIterator(batches),
+        "params": jnp.zeros((FEATURES, CLASSES)),
+        "lr": 0.1,
+        "max_epoch": 2,
+    }
+
+
+def train(hooks, job):
+    start = time.perf_counter()
+    jax.block_until_ready(tnt.SGDEngine(hooks).train(**job).params)
+    return time.perf_counter() - start
+
+
+def compare(name, functions, repeats, bar):
+    """Runs two functions turn by turn, and prints how the second compares."""
+    for function in functions.values():
+        function()  # compiles, and warms up
+    turns = [{k: f() for k, f in functions.items()} for _ in range(repeats)]
+    first, second = functions
+    for key in functions:
+        print(f"{name}, {key:22} {statistics.median(t[key] for t in turns):7.3f} s")
+    ratio = statistics.median(turn[second] / turn[first] for turn in turns)
+    print(f"ratio {ratio:.3f}, at most {bar}: {'yes' if ratio <= bar else 'NO'}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=10)
+    options = parser.parse_args()
+    writers = {
+        "print and dumps": lambda: write_rows(bare, options.rows),
+        "text and json": lambda: write_rows(logged, options.rows),
+    }
+    compare(f"{options.rows} rows", writers, options.repeats, ROWS_BAR)
+    if importlib.util.find_spec("tensorboardX") is None:
+        return
+    job = make_job()
+    with tempfile.TemporaryDirectory() as folder:
+        recorded = tnt.hooks.record(tnt.log.tensorboard(folder))
+        trainings = {
+            "no hooks": lambda: train(tnt.Hooks(), job),
+            "record, TensorBoard": lambda: train(recorded, job),
+        }
+        compare("two epochs", trainings, options.rounds, TRAINING_BAR)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""What cannot be written does not end training, and is told of once."""
+
+import errno
+import os
+
+import pytest
+
+from tntjax.log import Log, csv, json, status, text
+
+VIEWS = {"csv": csv, "json": json, "text": text}
+
+
+class Full:
+    """A file on a disk that is full."""
+
+    def write(self, text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("name", ["json", "text"])
+def test_a_full_disk_is_told_of_once(name):
+    log = Log(["a"], on_flush=[VIEWS[name](["a"], file=Full())])
+    with pytest.warns(RuntimeWarning, match="its file misses rows, .*No space left"):
+        log.set(a=1).flush()
+    log.set(a=2).flush()
+
+
+def test_a_message_that_cannot_be_written_is_told_of():
+    with pytest.warns(RuntimeWarning, match="status: its file misses rows"):
+        Log([], on_set=[status(Full())]).status("training")
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("csv", "2\n3\n"), ("json", '{"a": 2}\n{"a": 3}\n')]
+)
+def test_a_file_that_is_gone_is_made_again_and_told_of_once(name, kept, tmp_path):
+    path = tmp_path / "log"
+    log = Log(["a"], on_flush=[VIEWS[name](["a"], filename=path)])
+    log.set(a=1).flush()
+    path.unlink()
+    with pytest.warns(RuntimeWarning, match=f"{name}: .*log misses rows, as it is gon"):
+        log.set(a=2).flush()
+    log.set(a=3).flush()
+    assert path.read_text() == kept
+
+
+def test_a_folder_that_is_gone_is_told_of_once(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    log = Log(["a"], on_flush=[text(["a"], filename=folder / "log")])
+    (folder / "log").unlink()
+    folder.rmdir()
+    with pytest.warns(RuntimeWarning, match="text: .*log misses rows") as told:
+        log.set(a=1).flush()
+        log.set(a=2).flush()
+    assert len(told) == 1

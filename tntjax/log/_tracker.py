@@ -1,0 +1,108 @@
+"""The view for runs that have `log(dict, step=)`: those of W&B, trackio and others."""
+
+import sys
+import types
+from typing import Any
+
+from tntjax._struct import describe
+from tntjax.log._parts import Parts, finite_numbers
+from tntjax.log._view import View
+
+LIBRARIES = ("wandb", "trackio", "swanlab")
+"""Those with an `Image`, and most with a `Histogram`."""
+
+
+def tracker(run: Any, step: str = "t") -> View:
+    """Makes a view that gives rows to a run of Weights & Biases, trackio or the like.
+
+    It is an `on_flush` closure of a `Log`, and a function of a row for
+    `tnt.hooks.record`. Names and kinds of values are as for `tnt.log.tensorboard`;
+    numbers and text are given as they are, and what is an array or an image as the
+    `Histogram` or `Image` of wandb, trackio or swanlab, or as an array to another run.
+    What the run raises is told of once, and training goes on. Hyperparameters are for
+    the library's own `wandb.init(config=...)`.
+
+    Args:
+      run: what has `log(dict, step=)`: the result of `wandb.init(...)`, of
+        `trackio.init(...)`, or a module that has it. Nothing is imported. To go on with
+        a run, make it as the library says, such as `wandb.init(id=..., resume="must")`:
+        steps that it has are not logged again.
+      step: which value of a row is the step; it is an integer.
+
+    Returns:
+      A closure of a log or a dict. It raises ValueError for a row without a step, and
+      TypeError for a value of another kind.
+
+    Raises:
+      TypeError: if `run` has no `log`, or `step` is not a string.
+
+    Example:
+      >>> class Printer:
+      ...     def log(self, values, step):
+      ...         print(step, values)
+      >>> tracker(Printer())({"t": 3, "loss": 0.5, "error": {1: 50.0}})
+      3 {'loss': 0.5, 'error/1': 50.0}
+
+    Torchnet: not there.
+    """
+    if not callable(getattr(run, "log", None)):
+        raise TypeError(
+            f"tracker needs a run that has log(dict, step=...), got {describe(run)}."
+            " Pass what wandb.init(...) or trackio.init(...) returned."
+        )
+    sender = _Sender(run)
+    return View("tracker", _name(run), sender.send, sender.begin, step)
+
+
+class _Sender:
+    """Gives rows to a run, from the first step that it does not have."""
+
+    def __init__(self, run: Any) -> None:
+        self._run, self._first = run, _next_step(run)
+
+    def begin(self, first: int) -> None:
+        if first == 0 and self._first > 0:
+            raise ValueError(
+                f"it has steps up to {self._first - 1} already; give each training a"
+                " run of its own"
+            )
+
+    def send(self, step: int, parts: Parts) -> None:
+        if step < self._first:
+            return
+        self._run.log(_make_values(self._run, parts), step=step)
+
+
+def _make_values(run: Any, parts: Parts) -> dict[str, Any]:
+    """Makes what the library of a run has for each value; else arrays stay arrays."""
+    library = sys.modules.get(_library(run))
+    values: dict[str, Any] = {**parts.numbers, **parts.texts}
+    for name, array in parts.arrays.items():
+        if library is None:
+            values[name] = array
+        elif hasattr(library, "Histogram") and (finite := finite_numbers(array)).size:
+            values[name] = library.Histogram(finite)
+    for name, pixels in parts.images.items():
+        values[name] = pixels if library is None else library.Image(pixels)
+    return values
+
+
+def _library(run: Any) -> str:
+    """Returns the name of the library of a run, or "" if it is another one."""
+    module = run.__name__ if isinstance(run, types.ModuleType) else type(run).__module__
+    name = module.partition(".")[0]
+    return name if name in LIBRARIES else ""
+
+
+def _next_step(run: Any) -> int:
+    """Returns the step that a run would give to the next row, 0 if it does not tell."""
+    run = getattr(run, "run", run) if isinstance(run, types.ModuleType) else run
+    for name in ("step", "_next_step"):  # trackio has no public one
+        if isinstance(found := getattr(run, name, None), int):
+            return found
+    return 0
+
+
+def _name(run: Any) -> str:
+    name = getattr(run, "name", None)
+    return f"{name}" if isinstance(name, str) and name else describe(run)
