@@ -209,9 +209,18 @@ def tntjax_load(images, labels):
 # ---- peers --------------------------------------------------------------------------
 
 
+def torch_place():
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def torch_loader(images, labels):
     import torch
     import torchmetrics
+
+    place = torch_place()
+    on_card = place.type == "cuda"
 
     class Digits(torch.utils.data.Dataset):
         def __len__(self):
@@ -222,15 +231,20 @@ def torch_loader(images, labels):
             image = torch.from_numpy(pixels).float() / 255.0
             return image, int(labels[index])
 
-    loader = torch.utils.data.DataLoader(Digits(), BATCH, shuffle=True)
+    workers = {"num_workers": 8, "persistent_workers": True, "pin_memory": True}
+    loader = torch.utils.data.DataLoader(
+        Digits(), BATCH, shuffle=True, **(workers if on_card else {})
+    )
 
     def epoch(number):
         torch.manual_seed(number)
-        model = torch.nn.Linear(784, 10)
+        model = torch.nn.Linear(784, 10).to(place)
         optimizer = torch.optim.SGD(model.parameters(), LR)
-        loss_meter = torchmetrics.MeanMetric()
+        loss_meter = torchmetrics.MeanMetric().to(place)
         accuracy = torchmetrics.classification.MulticlassAccuracy(10, average="micro")
+        accuracy = accuracy.to(place)
         for image, label in loader:
+            image, label = (x.to(place, non_blocking=True) for x in (image, label))
             output = model(image)
             loss = torch.nn.functional.cross_entropy(output, label)
             optimizer.zero_grad()
@@ -238,7 +252,34 @@ def torch_loader(images, labels):
             optimizer.step()
             loss_meter.update(loss.detach())
             accuracy.update(output.detach(), label)
-        return loss_meter.compute(), accuracy.compute()
+        return float(loss_meter.compute()), float(accuracy.compute())
+
+    return epoch
+
+
+def torch_by_hand(images, labels):
+    """Tensors that lie where the model does, and no loader: torch's own limit."""
+    import torch
+
+    place = torch_place()
+    pixels = torch.from_numpy(images.reshape(len(images), -1).copy()).to(place)
+    targets = torch.from_numpy(labels.astype("int64")).to(place)
+
+    def epoch(number):
+        torch.manual_seed(number)
+        model = torch.nn.Linear(784, 10).to(place)
+        optimizer = torch.optim.SGD(model.parameters(), LR)
+        total, wrong = (torch.zeros((), device=place) for _ in range(2))
+        for rows in torch.randperm(len(targets), device=place).split(BATCH):
+            label = targets[rows]
+            output = model(pixels[rows].float() / 255.0)
+            loss = torch.nn.functional.cross_entropy(output, label)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(label)
+            wrong += (output.detach().argmax(-1) != label).sum()
+        return float(total), float(wrong)  # which waits for the card
 
     return epoch
 
@@ -290,8 +331,10 @@ def contestants():
     yield "tntjax, there, ten epochs a train", tntjax_ten
     yield "tntjax, there, watch(10)", tntjax_watched
     yield "tntjax, Python load a sample", tntjax_load
-    if importlib.util.find_spec("torch") and importlib.util.find_spec("torchmetrics"):
-        yield "torch DataLoader + torchmetrics", torch_loader
+    if importlib.util.find_spec("torch"):
+        yield f"torch, tensors on the {torch_place()}, by hand", torch_by_hand
+        if importlib.util.find_spec("torchmetrics"):
+            yield "torch DataLoader + torchmetrics", torch_loader
     if importlib.util.find_spec("keras"):
         yield "Keras on JAX, fit", keras_fit
     if importlib.util.find_spec("grain"):

@@ -27,6 +27,15 @@ profile = "ci" if os.environ.get("CI") else "local"
 settings.load_profile(os.environ.get("TNTJAX_HYPOTHESIS_PROFILE", profile))
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leaves out what is marked as needing more devices than there are, and says so."""
+    for mark in item.iter_markers("devices"):
+        there, (needed,) = jax.devices(), mark.args
+        if len(there) < needed:
+            kind = f"{len(there)} {there[0].platform}"
+            pytest.skip(f"needs {needed} devices, here is {kind}: JAX_PLATFORMS=cpu")
+
+
 @pytest.fixture(autouse=True, scope="module")
 def nothing_compiled_is_kept():
     """Gives memory back: some thousand programs are more than a process may map."""

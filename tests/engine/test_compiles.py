@@ -1,5 +1,6 @@
 """What is compiled, and how often."""
 
+import contextlib
 import subprocess
 import sys
 
@@ -117,20 +118,20 @@ def test_committed_params_compile_no_second_time(problem, compiles):
 
 def test_an_epoch_never_waits_for_the_device(problem):
     """JAX forbids reading device values; the engine does not even try within epochs."""
-    seen = []
+    seen, guard = [], contextlib.ExitStack()
 
     def guarded(state):
-        guard.__enter__()
+        guard.enter_context(jax.transfer_guard_device_to_host("disallow"))
         return state
 
     def free(state):
-        guard.__exit__(None, None, None)
+        guard.close()
         seen.append(int(state.t))
         return state
 
-    guard = jax.transfer_guard_device_to_host("disallow")
     hooks = tnt.chain(HOOKS, tnt.Hooks(on_start_epoch=guarded, on_end_epoch=free))
-    tnt.SGDEngine(hooks).train(**problem.job())
+    with guard:
+        tnt.SGDEngine(hooks).train(**problem.job())
     assert seen == [7, 14]
 
 

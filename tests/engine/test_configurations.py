@@ -172,7 +172,9 @@ def test_compiled_equals_eager(problem, eager, name, steps_per_call):
     assert_same(state, eager[name])
 
 
-@pytest.mark.parametrize("devices", [2, 4])
+@pytest.mark.parametrize(
+    "devices", [pytest.param(n, marks=pytest.mark.devices(n)) for n in (2, 4)]
+)
 @pytest.mark.parametrize("name", all_but())
 def test_several_devices_equal_one(problem, eager, name, devices):
     mesh = jax.make_mesh((devices,), ("data",), devices=jax.devices()[:devices])
@@ -184,6 +186,7 @@ def rows(path, leaf):
     return jax.sharding.PartitionSpec("data" if divisible else None)
 
 
+@pytest.mark.devices(4)
 @pytest.mark.parametrize(
     "name",
     [pytest.param(n, marks=pytest.mark.slow) for n in ("stateful", "adam", "all")]

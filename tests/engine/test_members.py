@@ -358,6 +358,7 @@ def test_the_first_bad_member_is_named(problem):
     assert "This was for member 1." in caught.value.__notes__
 
 
+@pytest.mark.devices(4)
 @pytest.mark.slow
 def test_on_a_mesh(problem):
     mesh = jax.make_mesh((2, 2), ("members", "data"))

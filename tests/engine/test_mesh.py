@@ -23,6 +23,7 @@ def mesh():
     return jax.make_mesh((4,), ("data",))
 
 
+@pytest.mark.devices(4)
 def test_batches_are_divided_and_rests_copied(problem, mesh):
     seen = {}
 
@@ -39,6 +40,7 @@ def test_batches_are_divided_and_rests_copied(problem, mesh):
     assert len(state.params["weight"].sharding.device_set) == 4
 
 
+@pytest.mark.devices(4)
 @pytest.mark.slow
 def test_a_dataset_on_the_device_is_copied_to_all(problem, mesh):
     iterator = problem.over(jax.device_put(problem.dataset()))
@@ -50,6 +52,7 @@ def test_a_dataset_on_the_device_is_copied_to_all(problem, mesh):
     )
 
 
+@pytest.mark.devices(4)
 @pytest.mark.slow
 def test_epochs_on_a_mesh_compile_nothing_new(problem, mesh, compiles):
     after = []
@@ -68,6 +71,7 @@ METERING = tnt.hooks.metering(
 )
 
 
+@pytest.mark.devices(4)
 @pytest.mark.slow
 def test_a_test_on_a_mesh(problem, mesh):
     engine = tnt.SGDEngine(METERING)
@@ -99,6 +103,7 @@ def cross_entropy(output, target):
     return optax.softmax_cross_entropy(output, jax.nn.one_hot(target, 3))
 
 
+@pytest.mark.devices(4)
 @pytest.mark.slow
 @pytest.mark.parametrize("jit", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("given", [True, pytest.param(False, marks=pytest.mark.slow)])
@@ -121,6 +126,7 @@ def test_inside_of_a_mesh_that_is_set_as_outside(problem, mesh, jit, given, kind
     assert float(state.lr) == float(expected.lr)
 
 
+@pytest.mark.devices(4)
 def test_a_test_inside_of_a_mesh_that_is_set(problem):
     mesh = explicit_mesh()
     engine = tnt.SGDEngine(METERING)
@@ -132,6 +138,7 @@ def test_a_test_inside_of_a_mesh_that_is_set(problem):
     assert one.meters["error"].value() == four.meters["error"].value()
 
 
+@pytest.mark.devices(4)
 @pytest.mark.parametrize("given", [True, False])
 @pytest.mark.parametrize(
     ("shape", "names"),
@@ -157,6 +164,7 @@ def test_inside_of_a_mesh_with_other_axes(problem, mesh, shape, names, kind, giv
         assert state.params[name].sharding.mesh.axis_names == ("data",)
 
 
+@pytest.mark.devices(4)
 def test_a_divided_parameter_comes_back_divided_on_the_mesh_that_is_set(problem):
     mesh = explicit_mesh()
     params = {"weight": jnp.zeros((5, 4)), "bias": jnp.zeros(4)}
@@ -171,6 +179,7 @@ def test_a_divided_parameter_comes_back_divided_on_the_mesh_that_is_set(problem)
     assert state.params["weight"].sharding.spec == PartitionSpec(None, "data")
 
 
+@pytest.mark.devices(4)
 def test_an_error_inside_of_a_mesh_that_is_set_carries_a_state_to_compute_with(problem):
     def fail(state):
         raise ValueError("on purpose")
@@ -183,6 +192,7 @@ def test_an_error_inside_of_a_mesh_that_is_set_carries_a_state_to_compute_with(p
     assert np.any(weight)
 
 
+@pytest.mark.devices(4)
 @pytest.mark.slow
 def test_a_second_axis_divides_parameters_only(problem):
     mesh = jax.make_mesh((2, 2), ("data", "model"))
@@ -201,6 +211,7 @@ def test_a_second_axis_divides_parameters_only(problem):
     assert state.params["bias"].sharding.is_fully_replicated
 
 
+@pytest.mark.devices(4)
 @pytest.mark.parametrize(
     ("how", "error", "words"),
     [

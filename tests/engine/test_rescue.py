@@ -229,6 +229,7 @@ def test_an_error_of_what_reads_a_checkpoint_is_raised_as_it_is(problem):
     assert not hasattr(caught.value, "state")
 
 
+@pytest.mark.devices(2)
 def test_an_error_at_the_start_inside_a_mesh_carries_no_state(problem):
     job = problem.job(max_epoch=1)
     state = tnt.SGDEngine().train(**job)

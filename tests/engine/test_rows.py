@@ -91,7 +91,10 @@ HOW = {
 @pytest.mark.slow
 @pytest.mark.parametrize("value", [NAN, np.inf, 1e30])
 @pytest.mark.parametrize("name", ["input", "target"])
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize(
+    "how",
+    [pytest.param(n, marks=pytest.mark.devices(HOW[n].get("mesh", 1))) for n in HOW],
+)
 def test_hidden_rows_may_be_anything(name, value, how):
     how = dict(HOW[how])
     if "mesh" in how:

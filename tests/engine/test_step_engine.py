@@ -162,6 +162,7 @@ def test_goes_on_from_a_state_and_from_the_disk(problem):
     assert_same((again.params, again.opt_state), (whole.params, whole.opt_state))
 
 
+@pytest.mark.devices(4)
 @pytest.mark.slow
 def test_on_a_mesh(problem):
     mesh = jax.make_mesh((4,), ("data",))

@@ -17,6 +17,13 @@ def convolve(params, input):
     return network(params, smooth[:, 0])
 
 
+@pytest.fixture(autouse=True)
+def as_on_a_cpu(monkeypatch):
+    """The engine acts as on a CPU, whatever the tests run on."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    monkeypatch.setattr(_call, "_is_on_cpu", lambda carry: True)
+
+
 @pytest.fixture
 def lengths(monkeypatch):
     """How many samples each compiled call was given."""

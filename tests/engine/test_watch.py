@@ -97,6 +97,7 @@ def test_calls_of_every_kind_keep_what_it_sees(problem, data, jit, network):
     assert_same(looked(job, 4, jit=jit), wanted)
 
 
+@pytest.mark.devices(2)
 @pytest.mark.slow
 def test_calls_on_a_mesh_keep_what_it_sees(problem):
     job = problem.job(iterator=problem.iterator(2, policy="pad-last"), max_epoch=1)

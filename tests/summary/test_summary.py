@@ -199,6 +199,7 @@ def test_html_of_parameters_alone_is_one_table():
     assert html.count("<table>") == 1 and "-&gt;" not in html
 
 
+@pytest.mark.devices(4)
 def test_where_arrays_lie_on_a_mesh_is_shown():
     mesh = jax.make_mesh((2, 2), ("data", "model"), devices=jax.devices()[:4])
     place = lambda *spec: NamedSharding(mesh, PartitionSpec(*spec))  # noqa: E731
