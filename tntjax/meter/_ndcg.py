@@ -141,50 +141,51 @@ def _ndcg(
     scores, relevance = scores.astype(jnp.float32), relevance.astype(jnp.float32)
     falling, found = jax.lax.sort((-scores, relevance), num_keys=1)  # [B, C]
     best = jnp.sort(relevance, descending=True)  # [B, C]
-    first, last = _ties(falling)
-    unknown = jnp.isnan(scores).any(-1)  # [B]
-    gains = []
-    for k in topk:
-        factors, sums, rests = _discounts(k, scores.shape[1], convention)
-        # a difference of sums is less exact than the sums, which are large
-        shared = (sums[last + 1] - sums[first]) + (rests[last + 1] - rests[first])
-        factor = jnp.where(first == last, factors, shared / (last + 1 - first))
-        ideal = _sum(factors * best)
-        gain = _sum(factor * found) / jnp.where(ideal == 0, 1, ideal)  # [B]
-        gains.append(jnp.where(unknown, jnp.nan, gain))
-    return jnp.stack(gains, -1)
+    first, end = _ties(falling)  # [B, C]
+    factors, sums = _discounts(topk, scores.shape[1], convention)
+    # a difference of sums is less exact than the sums, which are large
+    shared = jnp.sum(sums[..., end] - sums[..., first], 0)  # [K, B, C]
+    alone = first + 1 == end
+    factor = jnp.where(alone, factors, shared / (end - first).astype(jnp.float32))
+    ideal = _sum(factors * best)  # [K, B]
+    gain = _sum(factor * found) / jnp.where(ideal == 0, 1, ideal)
+    return jnp.where(jnp.isnan(scores).any(-1), jnp.nan, gain).T
 
 
 def _ties(falling: Any) -> tuple[Any, Any]:
-    """Finds where the scores that equal each score begin and end, [B, C] int32."""
+    """Finds where the scores that equal each score begin, and end, [B, C] uint32."""
     documents = falling.shape[1]
-    position = jnp.arange(documents, dtype=jnp.int32)
     new = falling[:, 1:] != falling[:, :-1]
     edge = jnp.ones((len(falling), 1), bool)
-    starts = jnp.where(jnp.concatenate([edge, new], 1), position, 0)
-    ends = jnp.where(jnp.concatenate([new, edge], 1), position, documents)
-    first = jax.lax.cummax(starts, axis=1)
-    return first, jax.lax.cummin(ends, axis=1, reverse=True)
+    # The ends are the starts as seen from behind, found in the same sweep.
+    behind = jnp.concatenate([new, edge], 1)[:, ::-1]
+    starts = jnp.stack([jnp.concatenate([edge, new], 1), behind])  # [2, B, C]
+    position = jnp.arange(documents, dtype=jnp.uint32)
+    nearest = jax.lax.cummax(jnp.where(starts, position, 0), axis=2)
+    return nearest[0], documents - nearest[1, :, ::-1]  # [B, C] each
 
 
 def _sum(gains: Any) -> Any:
-    """Sums [B, C] over C: many in pairs, as one after the other loses digits."""
-    while (documents := gains.shape[1]) > FEW:
+    """Sums [..., C] over C: many in pairs, as one after the other loses digits."""
+    while (documents := gains.shape[-1]) > FEW:
         half = documents // 2
-        pairs = gains[:, :half] + gains[:, half : 2 * half]
-        gains = jnp.concatenate([pairs, gains[:, 2 * half :]], 1)
+        pairs = gains[..., :half] + gains[..., half : 2 * half]
+        gains = jnp.concatenate([pairs, gains[..., 2 * half :]], -1)
     return gains.sum(-1)
 
 
-def _discounts(k: int, documents: int, convention: str) -> tuple[Any, Any, Any]:
-    """Returns factors of ranks [C], 0 behind k, and sums of the first ones [C + 1].
+def _discounts(
+    topk: tuple[int, ...], documents: int, convention: str
+) -> tuple[np.ndarray, jax.Array]:
+    """Computes what ranks are multiplied by, for each k.
 
-    The sums come in two parts, whose own sum is exact beyond float32.
+    Returns:
+      The factors [K, 1, C], 0 behind k, and the sums of the first ones [2, K, C + 1]
+      in two parts, whose own sum is exact beyond float32.
     """
     rank = np.arange(1, documents + 1)
     base = rank + 1 if convention == "standard" else np.maximum(rank, 2)
-    factors = np.where(rank <= k, 1 / np.log2(base), 0)
-    sums = np.append(0, np.cumsum(factors))
-    rests = sums - sums.astype(np.float32)
-    as_floats = functools.partial(jnp.asarray, dtype=jnp.float32)
-    return as_floats(factors), as_floats(sums), as_floats(rests)
+    factors = np.where(rank <= np.array(topk)[:, None], 1 / np.log2(base), 0)  # [K, C]
+    sums = np.pad(np.cumsum(factors, -1), ((0, 0), (1, 0)))  # float64
+    parts = np.stack([sums, sums - sums.astype(np.float32)])
+    return factors[:, None].astype(np.float32), jnp.asarray(parts, jnp.float32)
