@@ -319,6 +319,34 @@ def grain_loader(images, labels):
     return epoch
 
 
+def datarax_scan(images, labels):
+    """The step by hand in the scan of a pipeline, which has full batches only."""
+    from datarax.pipeline import Pipeline
+    from datarax.sources import MemorySource, MemorySourceConfig
+    from flax import nnx
+
+    config, data = MemorySourceConfig(shuffle=True), {"input": images, "target": labels}
+    source = MemorySource(config, data, rngs=nnx.Rngs(0))
+    pipeline = Pipeline(
+        source=source,
+        batch_size=BATCH,
+        rngs=nnx.Rngs(0),
+        stages=[],
+        drop_last=True,
+        num_epochs=None,
+    )
+
+    def step(carry, batch):
+        return hand_step(carry, (batch["input"], batch["target"])), None
+
+    def epoch(number):
+        length = len(labels) // BATCH
+        carry, _ = pipeline.scan(step, length=length, init_carry=hand_carry())
+        return jax.block_until_ready(carry)
+
+    return epoch
+
+
 CHUNKS, WHOLE = "hand-written, scan over chunks", "hand-written, scan on the device"
 
 
@@ -339,6 +367,8 @@ def contestants():
         yield "Keras on JAX, fit", keras_fit
     if importlib.util.find_spec("grain"):
         yield "grain + hand-written step", grain_loader
+    if importlib.util.find_spec("datarax"):
+        yield "datarax scan + hand-written step", datarax_scan
 
 
 def main():
