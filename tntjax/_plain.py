@@ -6,6 +6,9 @@ import jax
 import jax.core
 import numpy as np
 
+PLAIN = frozenset({int, float, str, bool, type(None)})
+"""Types of values that are plain already, as most are."""
+
 
 def as_plain(value: Any) -> Any:
     """Converts numbers to Python's and arrays to NumPy's; waits for the device.
@@ -23,6 +26,8 @@ def as_plain(value: Any) -> Any:
       >>> as_plain({"loss": jnp.float32(0.5), "counts": (np.int32(3), jnp.ones(2))})
       {'loss': 0.5, 'counts': (3, array([1., 1.], dtype=float32))}
     """
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, dict):
         return {as_plain(key): as_plain(entry) for key, entry in value.items()}
     if isinstance(value, list):

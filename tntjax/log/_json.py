@@ -81,19 +81,21 @@ def as_json_line(row: Mapping[str, Any], name: str) -> str:
             written[key] = _as_json(value)
         except TypeError as error:
             raise TypeError(f"{name}: the value of {key!r} {error}") from None
-    text = standard.dumps(written, ensure_ascii=False, allow_nan=False)
+    text = ENCODER.encode(written)
+    if text.isascii():
+        return text
     # JSON lets some characters be at which others split lines.
     return LINE_BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _as_json(value: Any) -> Any:
     """Converts a plain value to what JSON has."""
-    if isinstance(value, np.ndarray):
-        value = list(value) if value.dtype.kind in "mM" else value.tolist()
-    if value is None or isinstance(value, str | bool | int):
-        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else NOT_FINITE[str(value)]
+    if value is None or isinstance(value, (str, int)):  # a bool is an int
+        return value
+    if isinstance(value, np.ndarray):
+        return _as_json(list(value) if value.dtype.kind in "mM" else value.tolist())
     if isinstance(value, Mapping):
         named = {_as_name(key): _as_json(entry) for key, entry in value.items()}
         if len(named) < len(value):
@@ -116,3 +118,5 @@ def _as_name(key: Any) -> str:
 
 
 NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+ENCODER = standard.JSONEncoder(ensure_ascii=False, allow_nan=False)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tntjax._check import check_function, check_functions
-from tntjax._plain import as_plain
+from tntjax._plain import PLAIN, as_plain
 from tntjax._struct import describe
 from tntjax.log._keys import check_names
 
@@ -96,7 +96,8 @@ class Log:
                 " Write log.set(loss=0.5) or log.set({'loss': 0.5})."
             )
         pairs = {**(values or {}), **named}
-        self._check(pairs)
+        if not pairs.keys() <= self._allowed:
+            self._check(pairs)
         if self.on_set:
             self._tell(pairs)
         return self._holding({**self.values, **pairs})
@@ -133,10 +134,12 @@ class Log:
           >>> Log(["loss"]).set(loss=0.5).get("loss")
           0.5
         """
-        self._check([key])
+        if not (isinstance(key, str) and key in self._allowed):
+            self._check([key])
         for closure in self.on_get:
             closure(self, key)
-        return as_plain(self.values.get(key))
+        value = self.values.get(key)
+        return value if type(value) in PLAIN else as_plain(value)
 
     def status(self, message: str | None = None, time: bool = True) -> "Log":
         """Sets `__status__` to a message for a person.

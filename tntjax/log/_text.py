@@ -91,11 +91,14 @@ class _Text:
     def __call__(self, log: Log) -> None:
         values = [(key, log.get(key)) for key in self.keys]
         shown = [
-            on_one_line(self.show(key, value, log.values[key]))
+            self.show(key, value, log.values[key])
             for key, value in values
             if value is not None
         ]
-        self.output.write(self.separator.join(shown))
+        line = self.separator.join(shown)
+        if not line.isprintable():  # the separator may have a line break
+            line = self.separator.join(map(on_one_line, shown))
+        self.output.write(line)
 
     def show(self, key: str, value: Any, given: Any) -> str:
         entry = self.formats.get(key)
