@@ -6,8 +6,13 @@ import signal
 # Before anything imports jax, and only where nobody chose: `JAX_PLATFORMS=cuda pytest`.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # One CPU as four devices, so that a mesh can be had; without one all runs on the first.
+# A CPU optimizes nothing: most of the time goes to compiling what then runs once.
 os.environ["XLA_FLAGS"] = " ".join(
-    [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=4"]
+    [
+        os.environ.get("XLA_FLAGS", ""),
+        "--xla_force_host_platform_device_count=4",
+        "--xla_backend_optimization_level=0" * (os.environ["JAX_PLATFORMS"] == "cpu"),
+    ]
 )
 
 import jax
@@ -27,6 +32,18 @@ profile = "ci" if os.environ.get("CI") else "local"
 settings.load_profile(os.environ.get("TNTJAX_HYPOTHESIS_PROFILE", profile))
 
 
+def pytest_configure(config):
+    """Keeps what is compiled in pytest's cache, for other modules, workers and runs."""
+    if hasattr(config, "cache"):  # unless -p no:cacheprovider
+        folder = config.cache.mkdir("compiled")
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        # Another process may just be writing what is read, or was killed at it: then it
+        # is compiled here as well.
+        ignored = "ignore:Error (reading|writing) persistent compilation cache entry"
+        config.addinivalue_line("filterwarnings", ignored)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leaves out what is marked as needing more devices than there are, and says so."""
     for mark in item.iter_markers("devices"):
@@ -38,6 +55,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def nothing_compiled_is_kept():
-    """Gives memory back: some thousand programs are more than a process may map."""
+    """Gives memory back: some thousand programs are more than a process may map.
+
+    What is needed again comes from pytest's cache.
+    """
     yield
     jax.clear_caches()

@@ -4,9 +4,12 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.architecture._source import ROOT, require_none
 
 
+@pytest.mark.slow
 def test_another_process_collects_the_same_tests_in_the_same_order(request):
     here = [item.nodeid for item in request.session.items]
     there = collected_by_another_process(request.config.args)

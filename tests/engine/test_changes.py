@@ -37,7 +37,14 @@ def double_in_place(state):
     return state
 
 
-@pytest.mark.parametrize("how", [{}, {"jit": False}, {"accumulate": 2}])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param({}, marks=pytest.mark.slow),
+        pytest.param({"jit": False}, marks=pytest.mark.slow),
+        {"accumulate": 2},
+    ],
+)
 def test_an_output_changed_in_place_is_differentiated(problem, how):
     """A network may return a dict or a list, which hooks can write to."""
     job = {"network": as_dict, "criterion": dict_criterion, "max_epoch": 1, **how}
@@ -142,7 +149,14 @@ def test_a_mask_set_in_on_forward_is_an_error(problem, changes_output, how):
         tnt.SGDEngine(hooks).test(**job, **how)
 
 
-@pytest.mark.parametrize("how", [{}, {"jit": False}, {"accumulate": 2}])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param({}, marks=pytest.mark.slow),
+        pytest.param({"jit": False}, marks=pytest.mark.slow),
+        {"accumulate": 2},
+    ],
+)
 def test_a_mask_that_was_there_may_be_seen_in_on_forward(problem, how):
     data = {**problem.data, "mask": np.arange(53) % 3 > 0}
     iterator = problem.over(tnt.TableDataset(data))

@@ -155,8 +155,10 @@ def test_importing_initialises_no_backend():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("on_device", [False, True])
-@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize(
+    "on_device", [pytest.param(False, marks=pytest.mark.slow), True]
+)
+@pytest.mark.parametrize("watched", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_usual_loops_have_a_known_number_of_steps(
     problem, monkeypatch, on_device, watched
 ):

@@ -64,6 +64,7 @@ def clip(state):
     return state.replace(grads=grads, aux={"steps": steps})
 
 
+SLOW = pytest.mark.slow
 HOOKS = tnt.Hooks(on_start=start, on_forward_criterion=measure, on_backward=clip)
 ADAM, MOMENTUM = optax.adam(0.01), optax.sgd(0.1, momentum=0.9)
 GROUPS = optax.partition(
@@ -159,12 +160,12 @@ def assert_same(state, expected):
 
 def all_but(*fast):
     """The names of all cases, slow but for some."""
-    slow = pytest.mark.slow
-    return [pytest.param(name, marks=[slow] * (name not in fast)) for name in CASES]
+    return [pytest.param(name, marks=[SLOW] * (name not in fast)) for name in CASES]
 
 
 @pytest.mark.parametrize(
-    "steps_per_call", [1, 3, pytest.param("auto", marks=pytest.mark.slow)]
+    "steps_per_call",
+    [pytest.param(1, marks=SLOW), 3, pytest.param("auto", marks=SLOW)],
 )
 @pytest.mark.parametrize("name", all_but("all"))
 def test_compiled_equals_eager(problem, eager, name, steps_per_call):
@@ -189,8 +190,7 @@ def rows(path, leaf):
 @pytest.mark.devices(4)
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=pytest.mark.slow) for n in ("stateful", "adam", "all")]
-    + ["groups"],
+    [pytest.param(n, marks=SLOW) for n in ("stateful", "adam", "groups")] + ["all"],
 )
 def test_divided_parameters_equal_whole_ones(problem, eager, name):
     mesh = jax.make_mesh((4,), ("data",))

@@ -51,7 +51,13 @@ def train_by_hand(problem, iterator=None, epochs=2):
 # ---- the parameters -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(how, marks=[pytest.mark.slow] * ("accumulate" not in how))
+        for how in HOW
+    ],
+)
 @pytest.mark.parametrize("engine", [tnt.SGDEngine, tnt.OptimEngine])
 def test_a_criterion_that_weighs_the_parameters(problem, engine, how):
     job = problem.job(criterion=decayed, **how)
@@ -60,7 +66,7 @@ def test_a_criterion_that_weighs_the_parameters(problem, engine, how):
     same(engine().train(**job).params, train_by_hand(problem))
 
 
-@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize("accumulate", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_under_a_mask_it_counts_once(problem, accumulate):
     data = {**problem.data, "mask": np.arange(53) % 3 > 0}
     iterator = problem.over(tnt.TableDataset(data))
@@ -74,6 +80,7 @@ def test_loss_scaling_scales_all_of_the_gradient(problem):
     same(state.params, train_by_hand(problem))
 
 
+@pytest.mark.slow
 def test_a_line_search_sees_the_weight_of_the_parameters(problem):
     """As when the network returns it beside its output."""
 

@@ -253,7 +253,7 @@ class Times:
         return self.scale[0] * criterion(output, target)
 
 
-@pytest.mark.parametrize("jit", [True, False])
+@pytest.mark.parametrize("jit", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_functions_are_not_taken_for_one_another(problem, jit):
     def end(function, batch_size=8):
         iterator = problem.iterator(batch_size)

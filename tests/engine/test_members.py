@@ -107,7 +107,8 @@ def validation(problem):
     )
 
 
-@pytest.mark.parametrize("restore", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("restore", [True, False])
 def test_members_stop_early_each_by_itself(problem, restore):
     def hooks():
         stopping = tnt.hooks.early_stopping(
@@ -184,10 +185,15 @@ def test_averages_are_read_member_by_member(problem, members):
     "optimizer",
     [
         optax.adam(1e-2),
-        optax.inject_hyperparams(optax.adamw)(1e-2),
-        optax.partition(
-            {"a": optax.sgd(0.1), "b": optax.set_to_zero()},
-            {"weight": "a", "bias": "b"},
+        pytest.param(
+            optax.inject_hyperparams(optax.adamw)(1e-2), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            optax.partition(
+                {"a": optax.sgd(0.1), "b": optax.set_to_zero()},
+                {"weight": "a", "bias": "b"},
+            ),
+            marks=pytest.mark.slow,
         ),
     ],
 )

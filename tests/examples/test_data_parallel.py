@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "examples" / "data_parallel.py"
 
 
@@ -22,6 +24,7 @@ def run(*arguments: str) -> list[str]:
     return process.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_four_devices_learn_what_one_learns():
     one, four = run("--devices=1"), run("--devices=4")
     assert one[:2] == four[:2]

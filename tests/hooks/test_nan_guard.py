@@ -233,6 +233,7 @@ def test_an_update_of_a_criterion_that_overflows(problem):
     assert float(error.state.criterion_params) == 1.0
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_behind_bad_steps(problem):
     hook = tnt.Hooks(on_backward=break_at(3, nan_weight))
     with pytest.raises(NonFiniteError) as caught:

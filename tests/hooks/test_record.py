@@ -144,7 +144,14 @@ def test_a_log_is_set_and_flushed(problem):
     assert columns["loss"][0] > columns["loss"][1]
 
 
-@pytest.mark.parametrize("steps", [3, 7, 9])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(3, marks=pytest.mark.slow),
+        9,
+        pytest.param(7, marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_that_goes_on_has_each_row_once(problem, tmp_path, steps):
     whole, parts = tmp_path / "whole.jsonl", tmp_path / "parts.jsonl"
 

@@ -149,6 +149,7 @@ def test_what_the_consumer_does_wrong():
 # ---- a worker that dies -------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_killed():
     with parallel(cases.dying, 2, backend="process") as iterator:
         until_the_error(

@@ -141,6 +141,7 @@ def test_ties_of_many_documents(documents):
         assert found == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_tie_far_behind():
     scores, relevance = -(np.arange(10**6) // 2.0)[None], np.zeros((1, 10**6))
     relevance[0, -1] = 1
