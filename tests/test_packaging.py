@@ -59,5 +59,11 @@ def test_the_files_that_a_reader_expects_are_there(name):
     assert (ROOT / name).read_text().strip()
 
 
+def test_what_is_cited_is_this_version():
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"\nversion: {tnt.__version__}\n" in citation
+    assert f"\nlicense: {PROJECT['license']}\n" in citation
+
+
 def test_the_changelog_knows_this_version():
     assert f"[{tnt.__version__}]" in (ROOT / "CHANGELOG.md").read_text()

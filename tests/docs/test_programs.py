@@ -9,7 +9,11 @@ from PIL import Image
 from tests.docs.printed import FENCE, ROOT, fences, program, run_in
 
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
-WITH_CHECKPOINTS = ["README.md", "docs/resume.md"]
+IN_OTHER_FILES = ["README.md", "docs/errors.md", "docs/resume.md"]
+PRINTING = [
+    f"docs/{name}.md" for name in ("coming-from", "everything", "index", "tutorial")
+]
+"""Pages whose programs print, one after the other, all that is shown as text."""
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -21,7 +25,12 @@ def test_a_page_says_what_is_python(page):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if page not in WITH_CHECKPOINTS and program(page)]
+    "page",
+    [
+        page
+        for page in PAGES
+        if page not in [*IN_OTHER_FILES, *PRINTING] and program(page)
+    ],
 )
 def test_the_programs_of_a_page_run_one_after_the_other(page, tmp_path):
     (tmp_path / "photos").mkdir()
@@ -31,9 +40,19 @@ def test_the_programs_of_a_page_run_one_after_the_other(page, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("page", PRINTING)
+def test_the_programs_of_a_page_print_what_stands_below(page, tmp_path):
+    check_output(run_in(tmp_path, program(page)), "".join(fences(page, "text")))
+
+
+@pytest.mark.slow
 def test_the_program_of_the_readme_prints_what_stands_below(tmp_path):
     printed = run_in(tmp_path, fences("README.md", "python")[0])
     shown = next(text for text in fences("README.md", "text") if "loss" in text)
+    check_output(printed, shown)
+
+
+def check_output(printed: str, shown: str) -> None:
     assert words(printed) == words(shown)
     np.testing.assert_allclose(numbers(printed), numbers(shown), rtol=0.05)
 

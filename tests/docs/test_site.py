@@ -12,8 +12,10 @@ from tests.docs.printed import ROOT
 from tools import check_links, gallery
 
 DOCS = ROOT / "docs"
-PAGES = [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("api/*.rst"))]
+MARKDOWN = sorted(DOCS.glob("*.md"))
+PAGES = [*MARKDOWN, *sorted(DOCS.glob("api/*.rst"))]
 DIRECTIVE = re.compile(r"^\.\. (currentmodule|auto\w+):: (\S+)$", re.MULTILINE)
+NAME = re.compile(r"\btnt\.([a-zA-Z_]\w*(?:\.[a-zA-Z_]\w*)*)")
 LINK = re.compile(r"\]\(([^)\s:]+)\)")
 
 
@@ -57,13 +59,39 @@ def test_every_page_is_in_the_index():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", *(f"docs/{path.name}" for path in sorted(DOCS.glob("*.md")))]
+    "page", ["README.md", *(f"docs/{path.name}" for path in MARKDOWN)]
 )
 def test_links_to_files_lead_to_files(page):
     path = ROOT / page
     links = LINK.findall(path.read_text(encoding="utf-8"))
     files = [link.split("#")[0] for link in links]
     assert [file for file in files if not (path.parent / file).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in MARKDOWN)])
+def test_names_on_a_page_are_there(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    rows = re.findall(r"^\|.*\|(.*)\|$|^([^|].*)$", text, re.MULTILINE)
+    names = {name for row in rows for name in NAME.findall("".join(row))}
+    missing = [name for name in sorted(names) if not is_there(name)]
+    require_none(missing, f"{page}: tntjax has no such names.")
+
+
+def is_there(name: str) -> bool:
+    """True if `tnt.NAME` is there."""
+    value = tntjax
+    for part in name.split("."):
+        if not hasattr(value, part):
+            return False
+        value = getattr(value, part)
+    return True
+
+
+def test_every_benchmark_is_on_its_page():
+    page = (DOCS / "benchmarks.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+\.py)` \|", page, re.MULTILINE)
+    scripts = [path.name for path in (ROOT / "benchmarks").glob("*.py")]
+    assert sorted(rows) == sorted(scripts)
 
 
 def test_every_example_is_in_the_gallery():
