@@ -8,7 +8,7 @@ import pytest
 
 from tests.architecture._source import MODULES, PARTS, Module, require_none
 
-VALUES = {"_types", "_struct", "_array", "_plain", "_optional"}
+VALUES = {"_types", "_struct", "_array", "_plain", "_json", "_optional"}
 CHECKS = {"_check", "_numbers", "_dtype", "_score"}
 GROUND = VALUES | CHECKS | {"utils"}
 LEAVES = {"transform", "meter", "log"}
@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "_struct": set(),
     "_array": {"_struct"},  # to describe what it refuses
     "_plain": set(),
+    "_json": {"_struct"},  # to describe what it refuses
     "_optional": set(),
     "_check": VALUES,
     "_numbers": VALUES,

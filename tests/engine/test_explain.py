@@ -1,7 +1,8 @@
 """What an engine says that it will do."""
 
 import tntjax as tnt
-from tntjax.engine._hooks import Scheduled, Session
+from tntjax.engine._around import Session
+from tntjax.engine._hooks import Scheduled
 
 
 def clip(state):

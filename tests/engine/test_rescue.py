@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tntjax as tnt
+from tntjax.engine._around import Session
 from tntjax.engine._call import Calls
-from tntjax.engine._hooks import Session
 
 
 def failing_at(t, error=OSError):

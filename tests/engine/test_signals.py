@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tntjax as tnt
-from tntjax.engine._hooks import Session
+from tntjax.engine._around import Session
 from tntjax.engine._signals import Signals
 
 

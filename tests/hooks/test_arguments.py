@@ -50,8 +50,9 @@ def loss(state):
         ("ema", {"start": 1.5}, TypeError, "start must be an integer, got 1.5"),
         ("checkpoint", {"maximize": "min"}, TypeError, "maximize must be True or Fal"),
         ("checkpoint", {"every": "1"}, TypeError, r"every=...\) must be an integer"),
-        ("metering", {"meters": 3}, TypeError, "metering needs a dict .*; got 3"),
-        ("metering", {"meters": [("a", PAIR)]}, TypeError, "metering needs a dict"),
+        ("metering", {"meters": 3}, TypeError, "metering needs names.*; got 3"),
+        ("metering", {"meters": [("a", PAIR)]}, TypeError, "metering needs names"),
+        ("metering", {"meters": "eror"}, ValueError, "the names 'loss', 'error', 'acc"),
         (
             "metering",
             {"meters": {"a": (tnt.AverageValueMeter, loss)}},

@@ -389,7 +389,7 @@ def test_a_file_that_is_new_is_left_alone(tmp_path):
     [
         ({"every": 0}, ValueError, r"every=...\) must be at least 1, got 0"),
         ({"keep": True}, TypeError, r"keep=...\) must be an integer, got True"),
-        ({"best": "loss"}, TypeError, "needs a function State -> score, but best is"),
+        ({"best": 3}, TypeError, "checkpoint: best needs a score: the name.*; got 3"),
         ({"files": "log"}, TypeError, r"files must be a list, such as \['log'\]"),
         ({"files": 5}, TypeError, r"files must be a list, such as \[5\]"),
         ({"files": None}, TypeError, "files must be a list"),

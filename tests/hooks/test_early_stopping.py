@@ -112,7 +112,7 @@ def test_a_run_that_was_stopped_stays_so(problem):
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"score": "loss"}, TypeError, "early_stopping needs a function score"),
+        ({"score": 3}, TypeError, "early_stopping needs a score: the name.*; got 3"),
         ({"patience": 0}, ValueError, "patience must be at least 1, got 0"),
         ({"patience": 1.5}, TypeError, "patience must be an integer"),
         ({"every": 0}, ValueError, "every must be at least 1, got 0"),

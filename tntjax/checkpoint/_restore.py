@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from tntjax._json import read_json_line
 from tntjax._numbers import check_at_least, check_boolean
 from tntjax._score import is_better
 from tntjax._struct import describe
@@ -177,6 +178,11 @@ def best_of(scored: list[tuple[Entry, Score | None]]) -> list[Entry]:
 
 def _restore(path: Path, like: Mapping[str, Any]) -> dict[str, Any]:
     notes = read_notes(path)
+    if "recorded" in like:
+        lines, like = notes.get("recorded"), {**like}
+        del like["recorded"]
+        rows = None if lines is None else [read_json_line(line) for line in lines]
+        return {**_restore(path, like), "recorded": rows}
     if "loss" not in notes["leaves"]:  # saved before it was carried
         like = {field: tree for field, tree in like.items() if field != "loss"}
     saved = {

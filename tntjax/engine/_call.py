@@ -93,6 +93,8 @@ class Calls:
         self._traces: list[dict[str, str]] = []
         self._jitted: list[_Jitted] = []
         self._tails: set[int] = set()
+        self.on_trace: Callable[[], Any] = lambda: None
+        """Called when a call begins to be traced."""
 
     def __call__(
         self, carry: Carry, batches: Batches, steps: Steps
@@ -236,6 +238,7 @@ class Calls:
     def _note(self, carry: Carry, batches: Batches) -> None:
         """Takes note of a trace; under jax.disable_jit it is not one."""
         if isinstance(carry.light["t"], Tracer):
+            self.on_trace()
             state = self.program.state(*carry)
             self._traces.append(describe_trace(self.program, state, batches))
 

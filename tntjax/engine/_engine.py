@@ -18,6 +18,7 @@ from tntjax.engine._check import (
     check_iterator,
     check_key,
 )
+from tntjax.engine._history import History, rows_until
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._loop import Testing, Training
 from tntjax.engine._mesh import Placement, Shard, make_placement
@@ -47,7 +48,7 @@ EPOCHS = 1000
 
 
 def make_training(
-    hooks: Hooks,
+    engine: "HasHooks",
     update: Any,
     start: Start,
     own: dict[str, Any],
@@ -73,9 +74,10 @@ def make_training(
 ) -> Training:
     """Checks what `train` was given, and makes the training of it.
 
-    `hooks` are the engine's, `update` is what it does with gradients, `start` makes the
-    fields of a State that are its own, and `own` are the arguments for these.
+    `update` is what the engine does with gradients, `start` makes the fields of a State
+    that are its own, and `own` are the arguments for these.
     """
+    hooks = engine.hooks
     minimises = not isinstance(update, OwnStep)
     if minimises or network is not None:
         check_network(network)
@@ -99,6 +101,10 @@ def make_training(
     else:
         fields = fields_of_state(state, start, given, members)
     what = {"network": network, "criterion": criterion, "iterator": iterator}
+    what |= {
+        "engine": engine,
+        "recorded": History([] if state is None else rows_until(state)),
+    }
     run = Run(
         hooks=hooks,
         plan=make_plan(steps_per_call, hooks.schedule),
@@ -250,7 +256,7 @@ def test(
     fields["criterion_params"] = criterion_params
     check_concrete(**fields)
     what: dict[str, Any] = {"network": network, "criterion": criterion}
-    what |= {**fields, "iterator": iterator, "training": False}
+    what |= {"engine": engine, **fields, "iterator": iterator, "training": False}
     own = {"key": check_key(key)}
     if members is not None:
         own = start_members(fields, members)

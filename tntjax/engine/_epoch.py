@@ -58,6 +58,7 @@ class Epoch:
                 batches, steps, _ = planned
                 if self._is_shown:
                     self._claim()
+                self._calls.on_trace = self._tell_displays
                 self._carry, kept = self._calls(self._carry, batches, steps)
                 self._note_call(kept, steps)
                 if self._training:
@@ -156,7 +157,15 @@ class Epoch:
             light, place = (kept[number], ()) if apart else (kept, (number,))
             for scheduled in self._due(t):  # a watch: calls end where others are due
                 seen = self._seen(Carry({}, light), t)
-                self._queue.watch(scheduled, seen, place)
+                self._queue.watch(scheduled.function, _name(scheduled), seen, place)
+        for display in run.hooks.displays:
+            if display.wants():
+                seen = self._seen(Carry({}, self._carry.light), self._t)
+                self._queue.watch(display.show, "a display", seen)
+
+    def _tell_displays(self) -> None:
+        for display in self._run.hooks.displays:
+            display.compile()
 
     def _due(self, t: int) -> list[Scheduled]:
         return [s for s in self._run.hooks.scheduled if s.is_due(t)]
@@ -181,7 +190,7 @@ class Epoch:
                     raise
             else:
                 seen = self._seen(Carry({}, self._carry.light), self._t)
-                self._queue.watch(scheduled, seen)
+                self._queue.watch(scheduled.function, _name(scheduled), seen)
         if errors:
             note_others(errors[0], "A later watch", errors[1:])
             raise errors[0]
@@ -236,3 +245,7 @@ class Epoch:
             epoch=self._epoch,
             position=t - self._first,
         )
+
+
+def _name(scheduled: Scheduled) -> str:
+    return f"{scheduled.kind}({scheduled.n})"

@@ -59,6 +59,8 @@ AT_BORDER = {
     "training": "The engine sets it.",
     "members": "The engine sets it.",
     "seconds": "The engine measures it.",
+    "engine": "The engine sets it.",
+    "recorded": "Chain tnt.hooks.record().",
     "events": "The engine sets it.",
     **dict.fromkeys(STEP_ONLY, "It exists inside a step only, for compiled hooks."),
     "loss": "The engine measures it.",

@@ -1,17 +1,14 @@
 """Hooks: functions `State -> State` by event, and how they are put together."""
 
 import dataclasses
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from tntjax._numbers import check_integer
 from tntjax._struct import describe
 from tntjax._types import Hook
+from tntjax.engine._around import Display, Session
 from tntjax.engine._names import find_close
-
-Source = Literal["start", "disk", "memory"]
-"""Where the State comes from that a run goes on from."""
 
 STEP_EVENTS = (
     "on_sample",
@@ -51,30 +48,6 @@ class Scheduled:
         waits = [step - t for step in self.steps if step > t]
         waits += [] if self.n is None else [self.n - t % self.n]
         return min(waits, default=None)
-
-
-@dataclasses.dataclass(frozen=True)
-class Session:
-    """A plugin's work around a whole run of `train`, such as keeping it on the disk.
-
-    Args:
-      open: `() -> anything`, before all else.
-      load: `(state, source) -> anything`, as soon as all is done again that hooks did
-        before this State was left. The source is `"start"` if the run begins after
-        `on_start`, `"disk"` if it was restored, `"memory"` if it goes on from a State.
-      save: `State -> anything`. It sees all of the State after all hooks, at the end of
-        each epoch, and before a program that was told to end does; it changes nothing.
-      close: `() -> anything`, when the run is over or left by an error.
-      every: also saves after each so many updates.
-      folder: where it saves, absolute, for a run that resumes from there.
-    """
-
-    open: Callable[[], Any] | None = None
-    load: Callable[[Any, Source], Any] | None = None
-    save: Callable[[Any], Any] | None = None
-    close: Callable[[], Any] | None = None
-    every: int | None = None
-    folder: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +111,7 @@ class Hooks:
     on_end: Hook | None = None
     scheduled: tuple[Scheduled, ...] = dataclasses.field(default=(), kw_only=True)
     sessions: tuple[Session, ...] = dataclasses.field(default=(), kw_only=True)
+    displays: tuple[Display, ...] = dataclasses.field(default=(), kw_only=True)
 
     def __new__(cls, *args: Any, **hooks: Any) -> "Hooks":
         """Makes the object, after a look at the names that came."""
@@ -219,12 +193,25 @@ def chain(*hooks: Hooks) -> Hooks:
 
     def joined(event: str) -> Hook | None:
         functions = sum((part.functions(event) for part in hooks), ())
+        functions = tuple(_drop_repeats(functions))
         return Chained(functions) if len(functions) > 1 else next(iter(functions), None)
 
     events = {event: joined(event) for event in EVENTS}
     scheduled = sum((part.scheduled for part in hooks), ())
     sessions = sum((part.sessions for part in hooks), ())
-    return Hooks(**events, scheduled=scheduled, sessions=sessions)
+    displays = sum((part.displays for part in hooks), ())
+    return Hooks(**events, scheduled=scheduled, sessions=sessions, displays=displays)
+
+
+def _drop_repeats(functions: tuple[Hook, ...]) -> Iterator[Hook]:
+    """Yields the functions; what several plugins share once."""
+    shared: list[Hook] = []
+    for function in functions:
+        if getattr(function, "is_shared", False):
+            if function in shared:
+                continue
+            shared.append(function)
+        yield function
 
 
 def every(n: int, hook: Hook) -> Hooks:

@@ -5,10 +5,11 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
+from tntjax.engine._around import Source
 from tntjax.engine._carry import as_plain, as_restored, read_saved
 from tntjax.engine._epoch import Epoch
 from tntjax.engine._fire import fire_on_host
-from tntjax.engine._hooks import Source
+from tntjax.engine._hooks import Hooks
 from tntjax.engine._match import check_saved
 from tntjax.engine._mesh import on_mesh
 from tntjax.engine._nothing import has_sample
@@ -32,7 +33,11 @@ class Testing:
     def finish(self) -> State:
         """Returns the State after `on_end`. An error carries the last good one."""
         run = self._run
-        with on_mesh(run.placement) as (enter, leave), attach_state(self._now):
+        with (
+            on_mesh(run.placement) as (enter, leave),
+            attach_state(self._now),
+            _displayed(run.hooks),
+        ):
             self._state = enter(self._state)
             self._state = fire_on_host(run.hooks, "on_start", as_plain(self._state))
             self._epoch = Epoch(self._state, run)
@@ -68,6 +73,7 @@ class Training:
         with (
             on_mesh(run.placement) as (enter, leave),
             attach_state(self._now),
+            _displayed(run.hooks),
             self._closing(),
         ):
             self._state = enter(self._state)
@@ -186,13 +192,13 @@ class Training:
         if self._run.load:
             load = functools.partial(_load, load, self._state.members)
         try:
-            return load(read_saved(self._state))
+            return load({**read_saved(self._state), "recorded": None})
         except ValueError as error:  # which may tell the numbers that it could read
             if (numbers := getattr(error, "numbers", None)) is None:
                 raise
         state = as_plain(_fill_state(self._state, numbers))
         state = fire_on_host(self._run.hooks, "on_start_epoch", state)
-        return load(read_saved(state))
+        return load({**read_saved(state), "recorded": None})
 
     @contextlib.contextmanager
     def _closing(self) -> Iterator[None]:
@@ -224,6 +230,16 @@ class Training:
                 note_others(error, "Saving", [second])
 
 
+@contextlib.contextmanager
+def _displayed(hooks: Hooks) -> Iterator[None]:
+    """Opens the displays of a run, and closes them whatever happens."""
+    with contextlib.ExitStack() as stack:
+        for display in hooks.displays:
+            display.open()
+            stack.callback(display.close)
+        yield
+
+
 def _load(
     load: Load, members: int | None, like: dict[str, Any]
 ) -> dict[str, Any] | None:
@@ -237,8 +253,10 @@ def _load(
 
 
 def _fill_state(state: State, saved: dict[str, Any]) -> State:
-    stop = state.stop or bool(saved.get("stop", False))
-    return state.replace(**{**saved, "stop": stop})
+    saved = {**saved, "stop": state.stop or bool(saved.get("stop", False))}
+    if (rows := saved.pop("recorded", None)) is not None:
+        state.recorded.rows = list(rows)
+    return state.replace(**saved)
 
 
 def _add_entries(saved: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from tntjax._numbers import check_at_least, check_boolean
 from tntjax._struct import describe, shorten
 from tntjax.engine._carry import drop_weak_type
 from tntjax.engine._check import check_values
+from tntjax.engine._history import check_rows
 from tntjax.engine._state import COUNTERS, State
 
 CHANGED_BY = """{hook} changed {field}, which is carried from step to step and must \
@@ -60,10 +61,12 @@ def check_saved(
             check_at_least(f"resume: {name}", saved[name], 0)
         elif name == "stop":
             check_boolean("resume: stop", saved[name])
+        elif name == "recorded":
+            check_rows("resume: recorded", saved[name])
         else:
             match_carried(CHANGED_BY, "resume", "", name, like[name], saved[name])
-    fields = {**like, **saved}
-    now = State(**fields, members=members)
+    fields, like = {**like, **saved}, {**like, "recorded": None}
+    now = State(**{**fields, "recorded": None}, members=members)
     check_values("resume", State(**like, members=members), now)
     return fields
 

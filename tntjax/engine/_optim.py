@@ -138,7 +138,7 @@ class OptimEngine:
         def start(params: Any, criterion_params: Any) -> dict[str, Any]:
             return {"opt_state": update.start(params, criterion_params)}
 
-        return make_training(self.hooks, update, start, {}, **arguments)
+        return make_training(self, update, start, {}, **arguments)
 
     test = test
     explain = explain

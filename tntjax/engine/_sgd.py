@@ -79,7 +79,7 @@ class SGDEngine:
             return {"lr": rate, "lr_criterion": own}
 
         own = {"lr": lr, "lr_criterion": lr_criterion}
-        return make_training(self.hooks, sgd_update, start, own, **arguments)
+        return make_training(self, sgd_update, start, own, **arguments)
 
     test = test
     explain = explain

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 from tntjax._struct import Opaque, child, pytree, static
+from tntjax.engine._history import as_columns, rows_until
 from tntjax.engine._names import find_close
 from tntjax.engine._show import show_state
 
@@ -24,6 +25,8 @@ HOST_ONLY = (
     "network",
     "criterion",
     "iterator",
+    "engine",
+    "recorded",
     "max_epoch",
     "max_steps",
     "members",
@@ -74,13 +77,13 @@ class State:
     and after them. `loss` is [] or [B] inside a step; outside it is a number, the mean
     of the last update (NaN before the first one, None in a test).
 
-    On the host: `network`, `criterion`, `iterator`, `max_epoch`, `training`,
-    `seconds`, and `stop`, which a host hook sets to True to end the run at the next
-    border. `members` is how many runs are in one; all that is carried but the counters
-    has a leading axis of so many then, and a step sees one of them. `done` is a [N]
-    bool, members that a hook stopped while others go on, or None. Compiled hooks see
-    `training` and the functions too, and `events` is what
-    `tnt.fire` fires in the step of a `StepEngine`.
+    On the host: `network`, `criterion`, `iterator`, `engine`, `max_epoch`, `training`,
+    `seconds`, `recorded`, of which `history` is made, and `stop`, which a host hook
+    sets to True to end the run at the next border. `members` is how many runs are in
+    one; all that is carried but the counters has a leading axis of so many then, and a
+    step sees one of them. `done` is a [N] bool, members that a hook stopped while
+    others go on, or None. Compiled hooks see `training` and the functions too, and
+    `events` is what `tnt.fire` fires in the step of a `StepEngine`.
 
     Example:
       >>> state = State(params={"weight": 1.0}, aux={})
@@ -117,6 +120,8 @@ class State:
     criterion: Any = child(Opaque, default=None)
     iterator: Any = child(Opaque, default=None)
     events: Any = child(Opaque, default=None)
+    engine: Any = child(Opaque, default=None)
+    recorded: Any = child(Opaque, default=None)
     max_epoch: int | None = static(default=None)
     max_steps: int | None = static(default=None)
     members: int | None = static(default=None)
@@ -147,6 +152,17 @@ class State:
                     f" {', '.join(fields)}."
                 )
         return dataclasses.replace(self, **changes)
+
+    @property
+    def history(self) -> dict[str, list[Any]]:
+        """Returns what `tnt.hooks.record` has recorded up to here, as columns.
+
+        Returns:
+          Lists of one length by name, with `epoch`, `t` and `loss` among them, which
+          `pandas.DataFrame(state.history)` takes; None where nothing was measured, as
+          the seconds of an epoch that is not over. Empty if nothing was recorded.
+        """
+        return as_columns(rows_until(self))
 
     def __repr__(self) -> str:
         return show_state(self)

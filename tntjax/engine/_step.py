@@ -107,7 +107,7 @@ class StepEngine:
         own = {"opt_state": opt_state, "lr": lr}
         functions: dict[str, Any] = {"network": network, "criterion": criterion}
         step = OwnStep(self.step)
-        return make_training(self.hooks, step, start, own, **functions, **arguments)
+        return make_training(self, step, start, own, **functions, **arguments)
 
     test = test
     explain = explain

@@ -9,7 +9,6 @@ import jax
 
 from tntjax.engine._carry import read_on_host
 from tntjax.engine._explain_error import explain_error
-from tntjax.engine._hooks import Scheduled
 from tntjax.engine._signals import Signals
 from tntjax.engine._state import LIGHT, Seconds, State
 
@@ -49,8 +48,14 @@ class WatchQueue:
         """Takes note of a call, by something that it returns."""
         self._calls.append((result, []))
 
-    def watch(self, scheduled: Scheduled, state: State, place: tuple = ()) -> None:
-        """Queues a State to be shown once the last call is done."""
+    def watch(
+        self,
+        function: Callable[[State], Any],
+        name: str,
+        state: State,
+        place: tuple = (),
+    ) -> None:
+        """Queues a State to be shown to a function once the last call is done."""
         light = {name: getattr(state, name) for name in SEEN} | {"key": None}
         for leaf in jax.tree.leaves(light):
             if any(device.platform != "cpu" for device in leaf.devices()):
@@ -58,8 +63,8 @@ class WatchQueue:
 
         def show() -> None:
             seen = state.replace(**read_on_host(light, place))
-            with explain_error(scheduled.function, f"watch({scheduled.n})", seen):
-                scheduled.function(seen)
+            with explain_error(function, name, seen):
+                function(seen)
 
         if not self._calls:  # all was waited for, and a hook has changed the State
             self.add(light["samples"])

@@ -9,6 +9,7 @@ from tntjax.hooks._metering import metering
 from tntjax.hooks._nan_guard import NonFiniteError, nan_guard
 from tntjax.hooks._plateau import plateau
 from tntjax.hooks._profile import profile
+from tntjax.hooks._progress import progress
 from tntjax.hooks._record import record
 from tntjax.hooks._timing import Timing, timing
 from tntjax.hooks._validate import validate
@@ -26,6 +27,7 @@ __all__ = [
     "nan_guard",
     "plateau",
     "profile",
+    "progress",
     "record",
     "timing",
     "validate",

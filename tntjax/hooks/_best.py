@@ -1,6 +1,5 @@
 """The best score so far, and how often in a row a score was not better."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from tntjax._numbers import check_at_least, check_boolean, check_number
 from tntjax._score import as_score, is_better
 from tntjax.engine import State
 from tntjax.hooks._bind import claim, put
-from tntjax.hooks._score import NOTHING_YET, check_score, read_score
+from tntjax.hooks._score import NOTHING_YET, Score, check_score, read_score
 
 
 def check_judging(
@@ -46,7 +45,7 @@ def claim_record(state: State, plugin: str, maximize: bool) -> State:
 def judge(
     state: State,
     plugin: str,
-    score: Callable[[State], Any],
+    score: Score,
     maximize: bool,
     min_delta: float,
 ) -> tuple[State, bool]:
@@ -55,7 +54,7 @@ def judge(
     Args:
       state: the State at the end of the epoch.
       plugin: whose record it is.
-      score: `State -> number`.
+      score: `State -> number`, or a name.
       maximize: whether a higher score is better.
       min_delta: by how much more than this it must be better.
 

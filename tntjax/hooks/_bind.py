@@ -19,12 +19,14 @@ class Bound:
       arguments: what it gets besides; hashable.
       each_member: True if it runs once for each of the members of a run, on the host.
       only_in_tests: True if it does nothing in training, whose step need not fire it.
+      is_shared: True if it runs once where several plugins chain it.
     """
 
     function: Callable[..., State]
     arguments: tuple
     each_member: bool = False
     only_in_tests: bool = False
+    is_shared: bool = False
 
     def __call__(self, state: State) -> State:
         """Returns what the function makes of the State."""

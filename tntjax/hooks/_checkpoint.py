@@ -1,20 +1,23 @@
 """A plugin that saves the State, so that a run can be killed and started again."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tntjax._check import check_function
+from tntjax._json import as_json_line
 from tntjax._numbers import check_at_least, check_boolean
 from tntjax._score import as_score
 from tntjax.checkpoint._folder import absolute, start_lengths
 from tntjax.checkpoint._restore import Score
 from tntjax.checkpoint._save import Saver
+from tntjax.engine._around import Session, Source
 from tntjax.engine._carry import read_saved
-from tntjax.engine._hooks import Hooks, Session, Source
+from tntjax.engine._history import rows_until
+from tntjax.engine._hooks import Hooks
 from tntjax.engine._state import State
-from tntjax.hooks._score import StaleError, read_score
+from tntjax.hooks._score import Score as Judged
+from tntjax.hooks._score import StaleError, check_score, read_score
 
 NOT_EMPTY = """{directory} has checkpoints already, after {steps} updates, but this \
 run goes on from none of them. Go on from the last one with train(..., \
@@ -33,7 +36,7 @@ def checkpoint(
     every: int | None = None,
     *,
     keep: int | None = 3,
-    best: Callable[[State], Any] | None = None,
+    best: Judged | None = None,
     maximize: bool = False,
     files: Sequence[str | os.PathLike] = (),
 ) -> Hooks:
@@ -49,7 +52,8 @@ def checkpoint(
       directory: a folder that belongs to the checkpoints of one run.
       every: also after each so many updates.
       keep: how many of the last checkpoints to keep, None for all.
-      best: `State -> score`, a number or None for no score, the lower the better. The
+      best: what is judged, the lower the better: the name of the score of a
+        `validate`, or `State -> score`, a number or None for no score. The
         checkpoint with the best score, of equals the first, is kept as well, and
         `tnt.checkpoint.best` finds it. A score of `validate` counts for the checkpoint
         of the epoch in which it was measured. NaN is never the best.
@@ -79,7 +83,7 @@ def checkpoint(
     """
     every, keep = _check_count("every", every), _check_count("keep", keep)
     if best is not None:
-        check_function(best, "checkpoint needs a function State -> score, but best")
+        check_score("checkpoint: best", best)
     maximize = check_boolean("checkpoint: maximize", maximize)
     if isinstance(files, str | os.PathLike) or not isinstance(files, Iterable):
         shown = str(files) if isinstance(files, os.PathLike) else files
@@ -142,8 +146,9 @@ class _Checkpoint:
         self._save(state, score)
 
     def _save(self, state: State, score: Score | None) -> None:
-        t, epoch = int(state.t), int(state.epoch)
-        self._open_saver().save(t, epoch, read_saved(state), score, self._lengths())
+        t, epoch, rows = int(state.t), int(state.epoch), _rows(state)
+        saved, lengths = read_saved(state), self._lengths()
+        self._open_saver().save(t, epoch, saved, score, lengths, rows)
 
     def _score(self, state: State) -> Score | None:
         if self._best is None:
@@ -176,6 +181,14 @@ class _Checkpoint:
                 raise ValueError(SHORTER.format(path=path, size=size, length=length))
             if size > length:
                 os.truncate(path, length)
+
+
+def _rows(state: State) -> list[str] | None:
+    """Returns the rows of the history as text, if no file has them."""
+    history = state.recorded
+    if history is None or history.is_kept or not history.rows:
+        return None
+    return [as_json_line(row, "checkpoint") for row in rows_until(state)]
 
 
 def _size(path: Path) -> int:

@@ -1,19 +1,19 @@
 """Stopping when nothing gets better any more."""
 
-from collections.abc import Callable
 from typing import Any
 
 from tntjax._numbers import check_boolean
 from tntjax.engine import Hooks, State
 from tntjax.hooks._best import check_judging, claim_record, judge
 from tntjax.hooks._bind import bind, bind_each, claim, put
+from tntjax.hooks._score import Score
 
 NAME = "early_stopping"
 KEPT = ("params", "model_state", "criterion_params")
 
 
 def early_stopping(
-    score: Callable[[State], Any],
+    score: Score,
     patience: int,
     *,
     maximize: bool = False,
@@ -29,8 +29,9 @@ def early_stopping(
     stays the same is not better, and NaN and the worst infinity never are.
 
     Args:
-      score: `State -> number`, the lower the better, such as
-        `lambda s: s.aux["validate"]` chained after `validate`, or the value of a meter.
+      score: what is judged, the lower the better: `"validate"`, or another name that
+        `validate`, chained before, gives to its score; or `State -> number`, such as
+        the value of a meter.
       patience: after how many scores in a row that were not better it stops.
       maximize: whether a higher score is better.
       min_delta: by how much more than this a score must be better.
@@ -42,14 +43,14 @@ def early_stopping(
       A Hooks value, to be chained with others.
 
     Raises:
-      TypeError: if `score` is not a function or, when it runs, does not return a
-        number; if another argument is of the wrong kind.
+      TypeError: if `score` is neither a name nor a function or, when it runs, does not
+        return a number; if another argument is of the wrong kind.
       ValueError: if a number is out of range; when it runs, if there are two, or if it
         is chained before the `validate` whose score it reads.
 
     Example:
       >>> import tntjax as tnt
-      >>> hooks = tnt.hooks.early_stopping(lambda s: s.aux["validate"], patience=2)
+      >>> hooks = tnt.hooks.early_stopping("validate", patience=2)
       >>> state = hooks.on_start(tnt.State(aux={"validate": 0.5}))
       >>> for epoch in (1, 2, 3):
       ...     state = hooks.on_end_epoch(state.replace(epoch=epoch))
@@ -90,7 +91,7 @@ def _stop(state: State, patience: int) -> State:
 
 def _look(
     state: State,
-    score: Callable[[State], Any],
+    score: Score,
     patience: int,
     maximize: bool,
     min_delta: float,

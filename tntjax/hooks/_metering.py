@@ -10,11 +10,12 @@ from tntjax._struct import Opaque, describe
 from tntjax._types import Meter
 from tntjax.engine import Hooks, State
 from tntjax.hooks._bind import Bound, bind, claim
+from tntjax.meter import AverageValueMeter, ClassErrorMeter
 
 Metered = tuple[Meter, Callable[[State], Any]]
 
 
-def metering(meters: Mapping[str, Metered] | None = None, /, **named: Metered) -> Hooks:
+def metering(*meters: str | Mapping[str, Metered] | None, **named: Metered) -> Hooks:
     """Measures in each step, in training and in a test.
 
     Each meter is `state.meters[name]`, and is reset at the start and before each
@@ -26,35 +27,35 @@ def metering(meters: Mapping[str, Metered] | None = None, /, **named: Metered) -
     Other meters in the State are left alone, so several of these can be chained.
 
     Args:
-      meters: `{name: (meter, function)}`, for names that aren't identifiers. The
+      *meters: names of what is measured often: `"loss"`, `"error"` and `"accuracy"`,
+        of class scores [B, K] and class numbers [B], in percent; or a dict
+        `{name: (meter, function)}`, for other names that aren't identifiers. The
         function is `State -> arguments of add`, a tuple or the only one. Make it once:
         what is compiled is cached on it.
-      **named: the same by keyword.
+      **named: pairs of a meter and a function by keyword.
 
     Returns:
       A Hooks value, to be chained with others.
 
     Raises:
       TypeError: if an entry is not a pair of a meter and a function.
-      ValueError: when it runs, if another plugin has a meter of the name.
+      ValueError: if a name is not one of those; when it runs, if another plugin has a
+        meter of the name.
 
     Example:
       >>> import tntjax as tnt
       >>> hooks = tnt.hooks.metering(
-      ...     loss=(tnt.AverageValueMeter(), lambda s: s.loss),
-      ...     error=(tnt.ClassErrorMeter(), lambda s: (s.output, s.sample["target"])),
+      ...     "error", largest=(tnt.AverageValueMeter(), lambda s: s.loss.max())
       ... )
       >>> sorted(hooks.on_start(tnt.State()).meters)
-      ['error', 'loss']
+      ['error', 'largest']
 
     Torchnet: the hooks that each example of Torchnet has anew.
     """
-    if not isinstance(meters, Mapping | None):
-        raise TypeError(
-            "metering needs a dict {name: (meter, function)}, or names as keywords; got"
-            f" {describe(meters)}."
-        )
-    entries = {**(meters or {}), **named}
+    entries: dict[str, Metered] = {}
+    for some in meters:
+        entries |= _read(some)
+    entries |= named
     for name, entry in entries.items():
         _check(name, entry)
     # A meter may hold arrays, so hooks compare it by identity; steps do not see it.
@@ -66,6 +67,38 @@ def metering(meters: Mapping[str, Metered] | None = None, /, **named: Metered) -
         on_forward=Bound(_measure_without_criterion, (reads,), only_in_tests=True),
         on_forward_criterion=bind(_measure, reads),
     )
+
+
+def _read(some: Any) -> Mapping[str, Metered]:
+    """Returns the entries of a dict, or the one of a name."""
+    if isinstance(some, str):
+        if some in USUAL:
+            return {some: USUAL[some]}
+        raise ValueError(
+            f"metering knows the names {', '.join(map(repr, USUAL))}, got {some!r}."
+            f" Others say what to read: metering({{{some!r}: (meter, function)}})."
+        )
+    if isinstance(some, Mapping | None):
+        return some or {}
+    raise TypeError(
+        'metering needs names, such as "error", a dict {name: (meter, function)}, or'
+        f" names as keywords; got {describe(some)}."
+    )
+
+
+def _read_loss(state: State) -> Any:
+    return state.loss
+
+
+def _read_scores(state: State) -> Any:
+    return state.output, state.sample["target"]
+
+
+USUAL: dict[str, Metered] = {
+    "loss": (AverageValueMeter(), _read_loss),
+    "error": (ClassErrorMeter(), _read_scores),
+    "accuracy": (ClassErrorMeter(accuracy=True), _read_scores),
+}
 
 
 def _check(name: str, entry: Any) -> None:

@@ -1,8 +1,6 @@
 """A learning rate that falls when nothing gets better any more."""
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -11,12 +9,13 @@ from tntjax.engine import Hooks, State
 from tntjax.hooks._best import check_judging, claim_record, judge
 from tntjax.hooks._bind import bind, bind_each, put
 from tntjax.hooks._rate import change_rates, claim_rate
+from tntjax.hooks._score import Score
 
 NAME = "plateau"
 
 
 def plateau(
-    score: Callable[[State], Any],
+    score: Score,
     factor: float = 0.1,
     patience: int = 10,
     *,
@@ -38,8 +37,9 @@ def plateau(
     `state.aux["learning_rate"]`, too.
 
     Args:
-      score: `State -> number`, the lower the better, such as
-        `lambda s: s.aux["validate"]` chained after `validate`, or the value of a meter.
+      score: what is judged, the lower the better: `"validate"`, or another name that
+        `validate`, chained before, gives to its score; or `State -> number`, such as
+        the value of a meter.
       factor: what each rate is multiplied by.
       patience: after how many scores in a row that were not better.
       maximize: whether a higher score is better.
@@ -51,8 +51,8 @@ def plateau(
       A Hooks value, to be chained with others.
 
     Raises:
-      TypeError: if `score` is not a function or, when it runs, does not return a
-        number; if another argument is of the wrong kind.
+      TypeError: if `score` is neither a name nor a function or, when it runs, does not
+        return a number; if another argument is of the wrong kind.
       ValueError: if a number is out of range; when it runs, if there is no rate that
         can be changed, if another plugin changes it, or if it is chained before the
         `validate` whose score it reads.
@@ -92,7 +92,7 @@ def _start(state: State, maximize: bool) -> State:
 
 def _look(
     state: State,
-    score: Callable[[State], Any],
+    score: Score,
     factor: float,
     patience: int,
     maximize: bool,

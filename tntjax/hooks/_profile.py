@@ -6,7 +6,8 @@ import jax
 
 from tntjax._numbers import check_at_least
 from tntjax.engine import Hooks, State
-from tntjax.engine._hooks import Scheduled, Session
+from tntjax.engine._around import Session
+from tntjax.engine._hooks import Scheduled
 
 
 def profile(directory: str | os.PathLike, first: int = 10, steps: int = 10) -> Hooks:

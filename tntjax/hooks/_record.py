@@ -1,138 +1,120 @@
 """A record of a run: loss, meters, scores, rates and seconds, row by row."""
 
-import json
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax.numpy as jnp
-
+from tntjax._json import as_json_line, read_json_line
 from tntjax._numbers import check_at_least
 from tntjax._plain import as_plain
 from tntjax._struct import describe
 from tntjax.engine import Hooks, State, chain, watch
-from tntjax.engine._hooks import Session, Source
-from tntjax.engine._rows import find_row_mask
-from tntjax.hooks._bind import bind, claim, put
+from tntjax.engine._around import Session, Source
+from tntjax.engine._history import Row
+from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
 from tntjax.hooks._score import measured_now
 from tntjax.log import Log
 from tntjax.log._file import Output, open_output
-from tntjax.log._json import as_json_line
 from tntjax.log._view import View
-from tntjax.meter import AverageValueMeter
 
-NAME = "record.loss"
-
-Row = dict[str, Any]
+Where = str | os.PathLike | Log | Callable[[Row], Any]
 
 
-def record(
-    where: str | os.PathLike | Log | Callable[[Row], Any], every: int | None = None
-) -> Hooks:
+def record(where: Where | None = None, every: int | None = None) -> Hooks:
     """Records what a run measures: a row for each epoch, and for updates if asked to.
 
     A row has `epoch`, `t` and `samples`, how many are done; `loss`, the mean of the
     epoch so far, whether it is metered or not (of a criterion that returns one number
     a batch each batch counts alike); the rate, if the State has it; what each
     meter shows, under its name, or `name.part` if it shows several things. That of an
-    epoch also has its `seconds`, and the scores that `validate` put into `aux` at its
-    end, if it is chained before.
+    epoch also has its `seconds`, without hooks at its end, and what a `validate`,
+    chained before, has measured there: the score as `validate`, the rest as
+    `validate.name`.
+
+    All rows are `state.history`, as columns: `pandas.DataFrame(state.history)`. A run
+    that goes on, from a State or the disk, goes on with the rows that are of what it
+    goes on from; a checkpoint has them, unless a file has.
 
     Args:
-      where: a file, which gets a line of JSON for each row, as `pandas.read_json(file,
-        lines=True)` reads it; a `Log`, whose keys that a row has are set before it is
-        flushed; or a function of a row, a dict, such as the `append` of a list or
-        `tnt.log.tensorboard(folder)`. A run
-        that goes on, from a State or the disk, drops lines of a file that are behind
+      where: also write the rows to a file, which gets a line of JSON for each, as
+        `pandas.read_json(file, lines=True)` reads it; to a `Log`, whose keys that a row
+        has are set before it is flushed; or to a function of a row, a dict, such as the
+        `append` of a list or `tnt.log.tensorboard(folder)`. A run that goes on drops lines of a file that are behind
         where it goes on from, and writes on; any other empties the file.
       every: also a row after each so many updates, without waiting for the device.
 
     Returns:
-      A Hooks value, to be chained with others. It serves one run at a time.
+      A Hooks value, to be chained with others, once for each place to write to. It
+      serves one run at a time.
 
     Raises:
       TypeError: if an argument is of the wrong kind.
-      ValueError: if `every` is below 1, or, when it runs, if there are two.
+      ValueError: if `every` is below 1; when it runs, if `validate` is chained after.
       OSError: if the file cannot be opened. One that cannot be written to later, as the
         disk is full, is told of in a warning, and training goes on.
 
     Example:
       >>> import jax.numpy as jnp
       >>> import tntjax as tnt
-      >>> rows = []
       >>> batch = {"input": jnp.ones(4), "target": jnp.full(4, 3.0)}
-      >>> state = tnt.SGDEngine(tnt.hooks.record(rows.append)).train(
+      >>> state = tnt.SGDEngine(tnt.hooks.record()).train(
       ...     network=lambda params, input: input * params,
       ...     criterion=lambda output, target: (output - target) ** 2,
       ...     iterator=tnt.DatasetIterator([batch] * 5),
       ...     params=jnp.zeros(()), lr=0.25, max_epoch=2,
       ... )
-      >>> [(row["epoch"], row["t"], round(row["loss"], 3)) for row in rows]
-      [(1, 5, 2.398), (2, 10, 0.002)]
+      >>> state.history["t"], [round(loss, 3) for loss in state.history["loss"]]
+      ([5, 10], [2.398, 0.002])
     """
     if every is not None:
         every = check_at_least("record: every", every, 1)
     write, sessions = _open(where)
-    before = State()
+    began = 0.0
+
+    def start(state: State) -> State:
+        if state.recorded is not None:
+            state.recorded.is_read = True  # a `validate` after this would be too late
+        return state
 
     def start_epoch(state: State) -> State:
         # Not in `aux`: in a run that is resumed the clock starts anew.
-        nonlocal before
-        before = state
-        return put(state, "meters", NAME, AverageValueMeter())
+        nonlocal began
+        began = time.perf_counter()
+        return state
 
-    def look(state: State) -> None:
-        write(_make_row(state))
+    def add(state: State, row: Row) -> None:
+        state.recorded.add(row)
+        write(row)
 
     def end_epoch(state: State) -> State:
-        row = _make_row(state)
-        spent = sum(state.seconds or ()) - sum(before.seconds or ())
-        write({**row, "seconds": spent, **measured_now(state)})
+        spent = time.perf_counter() - began
+        measured = {**measured_now(state), **state.recorded.noted(state.epoch)}
+        add(state, {**_make_row(state), "seconds": spent, **measured})
         return state
 
-    hooks = Hooks(
-        on_start=bind(_start),
-        on_start_epoch=start_epoch,
-        on_update=bind(_measure),
-        on_end_epoch=end_epoch,
-        sessions=sessions,
-    )
-    return hooks if every is None else chain(hooks, watch(every, look))
-
-
-def _start(state: State) -> State:
-    if not state.training:
-        return state
-    return claim(state, "meters", NAME, AverageValueMeter())
-
-
-def _measure(state: State) -> State:
-    if state.loss is None:  # a step of the user's that has none
-        return state
-    loss, mask = jnp.asarray(state.loss, jnp.float32), find_row_mask(state.sample)
-    if mask is not None and mask.shape != loss.shape:  # of losses [], or other rows
-        mask = None
-    return put(state, "meters", NAME, state.meters[NAME].add(loss, mask=mask))
+    own = Hooks(start, start_epoch, on_end_epoch=end_epoch, sessions=sessions)
+    hooks = chain(MEAN_LOSS, own)
+    if every is None:
+        return hooks
+    return chain(hooks, watch(every, lambda state: add(state, _make_row(state))))
 
 
 def _make_row(state: State) -> Row:
     """Returns what is measured by then, all of it on the host."""
     row = {name: getattr(state, name) for name in ("epoch", "t", "samples")}
-    row["loss"] = state.meters[NAME].value().mean
+    row["loss"] = None  # its place among the columns
     if state.lr is not None:
         row["lr"] = state.lr
     elif "learning_rate" in state.aux:  # of a plugin that changes that of an optimizer
         row["lr"] = state.aux["learning_rate"]
-    for name, meter in state.meters.items():
-        if name != NAME:
-            shown = meter.summary() if hasattr(meter, "summary") else {}
-            for part, value in shown.items():
-                row[f"{name}.{part}" if len(shown) > 1 else name] = value
-    return as_plain(row)
+    return {**as_plain(row), **show_meters(state)}
 
 
 def _open(where: Any) -> tuple[Callable[[Row], Any], tuple[Session, ...]]:
     """Returns what takes rows, and what is to be done around a run."""
+    if where is None:
+        return lambda row: None, ()
     if isinstance(where, str | os.PathLike):
         file = _File(where)
         return file.write, (Session(load=file.load),)
@@ -141,7 +123,7 @@ def _open(where: Any) -> tuple[Callable[[Row], Any], tuple[Session, ...]]:
     if callable(where) and not isinstance(where, type):
         return where, (_tell([where]),)
     raise TypeError(
-        "record needs a file's name, a Log or a function of a row, such as rows.append;"
+        "record takes a file's name, a Log or a function of a row, such as rows.append;"
         f" got {describe(where)}."
     )
 
@@ -181,20 +163,25 @@ class _File:
         """Empties the file, or drops what the run will do again."""
         if not state.training:
             return
-        if source != "start" and os.path.exists(self._filename):
-            self._drop_after(int(state.t), int(state.epoch))
-        append = source != "start"
-        self._output = open_output("record", None, self._filename, append)
+        goes_on = source != "start"
+        if goes_on and os.path.exists(self._filename):
+            rows = self._drop_after(int(state.t), int(state.epoch))
+            state.recorded.rows = state.recorded.rows or rows
+        self._output = open_output("record", None, self._filename, append=goes_on)
+        state.recorded.is_kept = True
 
-    def _drop_after(self, t: int, epoch: int) -> None:
+    def _drop_after(self, t: int, epoch: int) -> list[Row]:
+        """Drops lines of what the run will do again; returns the rows of the others."""
         with open(self._filename, encoding="utf-8", errors="replace") as file:
             lines = file.readlines()
-        kept = [line for line in lines if _is_before(line, t, epoch)]
-        if kept != lines:
+        read = [(line, _read_before(line, t, epoch)) for line in lines]
+        kept = {line: row for line, row in read if row is not None}
+        if len(kept) < len(lines):
             rest = f"{self._filename}.part"
             with open(rest, "w", encoding="utf-8") as file:
                 file.writelines(kept)
             os.replace(rest, self._filename)  # whole, or not at all
+        return list(kept.values())
 
     def write(self, row: Row) -> None:
         """Writes a line; a disk that is full is told of once."""
@@ -202,10 +189,11 @@ class _File:
         self._output.write(as_json_line(row, "record"))
 
 
-def _is_before(line: str, t: int, epoch: int) -> bool:
-    """True if a line is whole and of what a State has done."""
+def _read_before(line: str, t: int, epoch: int) -> Row | None:
+    """Reads a line; None if it is not whole, or of what a State has not done."""
     try:
-        row = json.loads(line)
-        return line.endswith("\n") and row["t"] <= t and row["epoch"] <= epoch
+        row = read_json_line(line)
+        is_before = line.endswith("\n") and row["t"] <= t and row["epoch"] <= epoch
+        return row if is_before else None
     except (ValueError, KeyError, TypeError):  # killed while it was written
-        return False
+        return None

@@ -31,20 +31,26 @@ class StaleError(ValueError):
     """A score was read in an epoch in which it was not measured."""
 
 
+Score = str | Callable[[State], Any]
+"""A function `State -> number`, or the name of one that `validate` puts into `aux`."""
+
+
 def check_score(plugin: str, score: Any) -> None:
-    """Raises a TypeError if a score is not a function."""
-    if not callable(score):
+    """Raises a TypeError if a score is neither a name nor a function."""
+    if not (isinstance(score, str) or callable(score)):
         raise TypeError(
-            f"{plugin} needs a function score(state) -> number, got {describe(score)}."
+            f"{plugin} needs a score: the name that validate gives it, as in"
+            f' {plugin}("validate"), or a function score(state) -> number; got'
+            f" {describe(score)}."
         )
 
 
-def read_score(plugin: str, score: Callable[[State], Any], state: State) -> Any:
-    """Calls a score function.
+def read_score(plugin: str, score: Score, state: State) -> Any:
+    """Calls a score function, or reads the score of a name.
 
     Args:
       plugin: whose it is, for errors.
-      score: `State -> number`.
+      score: `State -> number`, or the name.
       state: the State at the end of an epoch, or at any time for `checkpoint`.
 
     Returns:
@@ -55,7 +61,8 @@ def read_score(plugin: str, score: Callable[[State], Any], state: State) -> Any:
       KeyError: if it reads an entry of `aux` that is not there.
     """
     try:
-        return score(state.replace(aux=_Aux(plugin, state)))
+        aux = _Aux(plugin, state)
+        return aux[score] if isinstance(score, str) else score(state.replace(aux=aux))
     except Exception as error:
         error.add_note(f"This happened in the score of {plugin}.")
         raise

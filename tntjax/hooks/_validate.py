@@ -1,28 +1,39 @@
 """A test after each epoch."""
 
+import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from tntjax._check import check_optional_functions
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
-from tntjax.engine import Hooks, OptimEngine, SGDEngine, State
+from tntjax._types import SampleIterator
+from tntjax.engine import Hooks, OptimEngine, SGDEngine, State, StepEngine, chain
 from tntjax.engine._check import check_iterator, check_key
 from tntjax.engine._engine import check_running
 from tntjax.engine._fire import copy_containers
-from tntjax.engine._names import check_names
+from tntjax.engine._names import check_names, find_close
 from tntjax.hooks._bind import bind
+from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
 from tntjax.hooks._score import claim_measured, put_measured
 
 PASSED_ON = ("key", "mesh", "shard", "data_axis", "jit", "steps_per_call")
 """Arguments of `test` that are given where `validate` is made."""
 
+Engine = SGDEngine | OptimEngine | StepEngine
+
+LATE = """validate is chained after a hook that reads what it measures. Chain it \
+before:
+
+    tnt.chain(tnt.hooks.validate(...), tnt.hooks.record(...))
+"""
+
 
 def validate(
-    engine: SGDEngine | OptimEngine,
-    iterator: Any,
+    engine: Engine | SampleIterator | None = None,
+    iterator: SampleIterator | None = None,
     *,
-    score: Callable[[State], Any] | None = None,
+    score: str | Callable[[State], Any] | None = None,
     report: Callable[[State, State], None] | None = None,
     params: Callable[[State], Any] | None = None,
     every: int = 1,
@@ -31,17 +42,23 @@ def validate(
 ) -> Hooks:
     """Tests at the end of an epoch, with what is being trained.
 
-    The engine is another one, with hooks of its own: what they measure is theirs, and
-    the State of the training run stays as it is, but for the score. That is
+    `validate(iterator)` tests with the engine that trains: all that its hooks measure
+    they measure on these samples as well, and `on_start` and `on_end` fire as in any
+    test. With another engine, `validate(engine, iterator)`, its hooks measure.
+
+    The State of the training run stays as it is, but for the score. That is
     `state.aux[name]`, a [] float32, and `state.aux[name + ".epoch"]` is after which
     epoch it was measured. Before the first test they are the largest float32 and 0.
-    `early_stopping` and `plateau`, chained after this, read the score there.
+    `early_stopping`, `plateau` and `checkpoint`, chained after this, read the score
+    there; `record` keeps it, and all that was measured as `validate.loss` and so on.
 
     Args:
-      engine: whose `test` is called.
+      engine: whose `test` is called; left out, the one that trains.
       iterator: samples to test on.
-      score: from the State that `test` returns to a number, None to keep none. Lower
-        is better for those who read it, unless they are told to `maximize`.
+      score: what is judged, the lower the better, unless those who read it are told to
+        `maximize`: the name of a meter, or `"loss"`, the mean loss; or a function from
+        the State that `test` returns to a number. By default the mean loss if no
+        engine is given, else none.
       report: called with the State of the training run and the one `test` returned.
       params: from the State to the parameters to test, by default `state.params`; for
         averaged ones `tnt.hooks.ema_params`.
@@ -55,18 +72,14 @@ def validate(
 
     Raises:
       TypeError: if an argument is of the wrong kind, or `test` has none of the name.
-      ValueError: if a number is out of range, or, when it runs, if the name is taken.
+      ValueError: if a number is out of range, or, when it runs, if the name is taken,
+        nothing was measured of the score's name, or it is chained after `record`.
 
     Example:
       >>> import jax.numpy as jnp
       >>> import tntjax as tnt
-      >>> loss = tnt.hooks.metering(loss=(tnt.AverageValueMeter(), lambda s: s.loss))
       >>> batches = tnt.DatasetIterator([{"input": jnp.ones(4), "target": jnp.ones(4)}])
-      >>> hooks = tnt.hooks.validate(
-      ...     tnt.SGDEngine(loss), batches,
-      ...     score=lambda result: result.meters["loss"].value().mean,
-      ... )
-      >>> state = tnt.SGDEngine(hooks).train(
+      >>> state = tnt.SGDEngine(tnt.hooks.validate(batches)).train(
       ...     network=lambda params, input: params * input, params=jnp.zeros(()),
       ...     criterion=lambda output, target: (output - target) ** 2, lr=0.25,
       ...     iterator=batches, max_epoch=1,
@@ -76,14 +89,14 @@ def validate(
 
     Torchnet: `engine:test` in a hook `onEndEpoch`.
     """
-    if not callable(getattr(engine, "test", None)) or isinstance(engine, type):
-        raise TypeError(
-            "validate needs an engine, such as tnt.SGDEngine(hooks), got"
-            f" {describe(engine)}."
-        )
-    check_optional_functions("validate", score=score, report=report, params=params)
+    if iterator is None:
+        engine, iterator = None, cast(SampleIterator, engine)
+    _check_engine(engine, iterator)
+    if engine is None and score is None:
+        score = "loss"
+    judged = None if isinstance(score, str) else score
+    check_optional_functions("validate", score=judged, report=report, params=params)
     every = check_at_least("validate: every", every, 1)
-    check_iterator(iterator)
     own = ("score", "report", "params", "every", "name")
     check_names("validate", arguments, [*own, *PASSED_ON])
     check_key(arguments.get("key"))
@@ -92,7 +105,8 @@ def validate(
     def test(state: State) -> State:
         if int(state.epoch) % every:
             return state
-        result = engine.test(
+        result = _own_engine(state) if engine is None else cast(Any, engine)
+        result = result.test(
             network=state.network,
             criterion=state.criterion,
             iterator=iterator,
@@ -102,11 +116,58 @@ def validate(
             members=state.members,
             **arguments,
         )
+        measured = show_meters(result)
         if score is not None:
-            state = put_measured(state, name, score(result))
+            found = score(result) if callable(score) else _find(measured, score)
+            state = put_measured(state, name, found)
+        _note(state, name, measured)
         if report is not None:
             report(copy_containers(state), result)
         return state
 
-    start = None if score is None else bind(claim_measured, name)
-    return Hooks(on_start=start, on_end_epoch=test)
+    return Hooks(
+        on_start=bind(_start, None if score is None else name), on_end_epoch=test
+    )
+
+
+def _check_engine(engine: Any, iterator: Any) -> None:
+    can_test = callable(getattr(engine, "test", None)) and not isinstance(engine, type)
+    if engine is not None and not can_test:
+        raise TypeError(
+            "validate needs an engine, such as tnt.SGDEngine(hooks), got"
+            f" {describe(engine)}."
+        )
+    if iterator is None or hasattr(iterator, "train"):
+        raise TypeError("validate needs samples: validate(iterator).")
+    check_iterator(iterator)
+
+
+def _own_engine(state: State) -> Any:
+    """Returns the engine that trains, with the mean loss among what it measures."""
+    engine = state.engine
+    return dataclasses.replace(engine, hooks=chain(engine.hooks, MEAN_LOSS))
+
+
+def _start(state: State, name: str | None) -> State:
+    if state.recorded is not None and state.recorded.is_read:
+        raise ValueError(LATE)
+    return state if name is None else claim_measured(state, name)
+
+
+def _find(measured: dict[str, Any], score: str) -> Any:
+    if score in measured:
+        return measured[score]
+    close = find_close(score, measured)
+    raise ValueError(
+        f"validate: score={score!r} is the name of something that the test measures,"
+        f" and it measures {', '.join(map(repr, measured)) or 'nothing'}"
+        f"{f'; did you mean {close!r}?' if close else '.'} Chain"
+        ' tnt.hooks.metering("error") or another meter.'
+    )
+
+
+def _note(state: State, name: str, measured: dict[str, Any]) -> None:
+    """Puts what a test has measured into the history of the run, if there is one."""
+    if state.recorded is not None:
+        values = {f"{name}.{part}": value for part, value in measured.items()}
+        state.recorded.note(int(state.epoch), values)

@@ -2,10 +2,10 @@
 
 import dataclasses
 import os
-import re
 import sys
 from typing import Any, Protocol
 
+from tntjax._json import LINE_BREAKS
 from tntjax._numbers import check_boolean
 from tntjax._struct import describe
 from tntjax.log._lost import Lost
@@ -109,7 +109,3 @@ def on_one_line(text: str) -> str:
       two\nlines
     """
     return LINE_BREAKS.sub(lambda found: repr(found[0])[1:-1], text)
-
-
-LINE_BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-"""What `str.splitlines` splits at."""

@@ -178,9 +178,18 @@ def is_traced(tree: Any) -> bool:
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
 
 
-def in_percent(percentage: Any) -> str:
-    """Formats a percentage with its sign, which fractions do not have."""
-    return f"{percentage:.6g}%"
+class Percent(float):
+    """A percentage, shown with its sign, which fractions do not have."""
+
+    def __repr__(self) -> str:
+        return f"{float(self):.6g}%"
+
+    __str__ = __repr__
+
+
+def in_percent(percentage: Any) -> Any:
+    """Returns a number as a `Percent`; many of them, one a member, as they are."""
+    return Percent(percentage) if np.ndim(percentage) == 0 else percentage
 
 
 def _read_plainly(value: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -246,6 +255,6 @@ def _is_readable(leaf: Any) -> bool:
 
 def _as_text(part: Any) -> str:
     part = as_plain(part)
-    if isinstance(part, float):
+    if isinstance(part, float) and not isinstance(part, Percent):
         return f"{part:.6g}"
-    return str(part) if isinstance(part, str | int) else describe(part)
+    return str(part) if isinstance(part, str | int | float) else describe(part)

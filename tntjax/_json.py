@@ -1,0 +1,92 @@
+"""Rows of plain values as lines of JSON, and back."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tntjax._struct import describe
+
+LINE_BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""What `str.splitlines` splits at."""
+
+ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+def as_json_line(row: Mapping[str, Any], name: str) -> str:
+    """Writes a row of plain values as an object on one line.
+
+    Raises:
+      TypeError: if JSON has no form for a value; `name` is who says so.
+    """
+    written = {}
+    for key, value in row.items():
+        try:
+            written[key] = _as_json(value)
+        except TypeError as error:
+            raise TypeError(f"{name}: the value of {key!r} {error}") from None
+    text = ENCODER.encode(written)
+    if text.isascii():
+        return text
+    # JSON lets some characters be at which others split lines.
+    return LINE_BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def read_json_line(line: str) -> dict[str, Any]:
+    """Reads what `as_json_line` has written: arrays are lists.
+
+    Raises:
+      ValueError: if it is not an object of JSON.
+
+    Example:
+      >>> read_json_line(as_json_line({"t": 3, "loss": float("nan")}, "doc"))
+      {'t': 3, 'loss': nan}
+    """
+    row = json.loads(line)
+    if not isinstance(row, dict):
+        raise ValueError(f"a row is an object of JSON, got {describe(row)}.")
+    return _as_numbers(row)
+
+
+def _as_json(value: Any) -> Any:
+    """Converts a plain value to what JSON has."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else NOT_FINITE[str(float(value))]
+    if value is None or isinstance(value, (str, int)):  # a bool is an int
+        return value
+    if isinstance(value, np.ndarray):
+        return _as_json(list(value) if value.dtype.kind in "mM" else value.tolist())
+    if isinstance(value, Mapping):
+        named = {_as_name(key): _as_json(entry) for key, entry in value.items()}
+        if len(named) < len(value):
+            raise TypeError(f"has names that are the same as text: {list(value)}.")
+        return named
+    if names := getattr(value, "_fields", None):
+        return {name: _as_json(getattr(value, name)) for name in names}
+    if isinstance(value, list | tuple):
+        return [_as_json(entry) for entry in value]
+    raise TypeError(
+        f"must be numbers, text, or dicts and lists of these, got {describe(value)}."
+        " Set str(...) of it."
+    )
+
+
+def _as_name(key: Any) -> str:
+    if isinstance(key, str | int | float):
+        return str(key)
+    raise TypeError(f"must have names that are text or numbers, got {describe(key)}.")
+
+
+def _as_numbers(value: Any) -> Any:
+    """Turns the words for what is not finite into numbers."""
+    if isinstance(value, dict):
+        return {key: _as_numbers(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_as_numbers(entry) for entry in value]
+    is_word = isinstance(value, str) and value in NOT_FINITE.values()
+    return float(value) if is_word else value

@@ -1,0 +1,80 @@
+"""The history of a run: rows of what was measured, which only become more."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tntjax._struct import describe
+
+MOMENT = ("epoch", "t")
+
+Row = dict[str, Any]
+"""What was measured at one moment; it has `epoch` and `t`."""
+
+
+class History:
+    """Rows that hooks of the host add to, and which a State sees up to its own moment.
+
+    All States of a run share it, so that its rows are there once.
+
+    Args:
+      rows: those to begin with.
+    """
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self.rows: list[Row] = list(rows)
+        self.is_kept = False
+        """True if a file has the rows, so that a checkpoint need not."""
+        self.is_read = False
+        """True if a plugin reads at the end of an epoch what others have noted."""
+        self._noted: tuple[int, Row] = (0, {})
+
+    def add(self, row: Row) -> None:
+        """Adds what was measured now, to the last row if that is of the same moment."""
+        if self.rows and all(self.rows[-1][name] == row[name] for name in MOMENT):
+            self.rows[-1] |= row
+        else:
+            self.rows.append(dict(row))
+
+    def note(self, epoch: int, values: Row) -> None:
+        """Takes what was measured at the end of an epoch into the row of that epoch."""
+        before = self.noted(epoch)
+        self._noted = epoch, {**before, **values}
+
+    def noted(self, epoch: int) -> Row:
+        """Returns what was noted at the end of an epoch."""
+        return self._noted[1] if self._noted[0] == epoch else {}
+
+
+def rows_until(state: Any) -> list[Row]:
+    """Returns the rows of what was done when a State was left."""
+    if state.recorded is None:
+        return []
+    t, epoch = int(state.t), int(state.epoch)
+    rows = state.recorded.rows
+    return [row for row in rows if row["t"] <= t and row["epoch"] <= epoch]
+
+
+def as_columns(rows: Iterable[Row]) -> dict[str, list[Any]]:
+    """Makes a list a name of rows, None where one has no value of the name.
+
+    Example:
+      >>> as_columns([{"t": 1, "loss": 0.5}, {"t": 2}])
+      {'t': [1, 2], 'loss': [0.5, None]}
+    """
+    rows = list(rows)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def check_rows(what: str, rows: Any) -> None:
+    """Raises a TypeError if what comes from a checkpoint is not a list of rows."""
+    if rows is None:
+        return
+    are_rows = isinstance(rows, list) and all(
+        isinstance(row, dict) and row.keys() >= {*MOMENT} for row in rows
+    )
+    if not are_rows:
+        raise TypeError(
+            f"{what} must be a list of rows with epoch and t, or None, got"
+            f" {describe(rows)}."
+        )

@@ -1,0 +1,105 @@
+"""Where progress is shown: a bar on a terminal, or lines of text."""
+
+import importlib.util
+import sys
+from typing import Any, Protocol, TextIO
+
+
+class Bars(Protocol):
+    """Shows bars that come and go, each below the one before, and lines that stay."""
+
+    interval: float
+    """Seconds between two looks at a run."""
+
+    def begin(self, what: str) -> None:
+        """Begins a bar."""
+        ...
+
+    def show(self, what: str, done: int, total: int | None, text: str) -> None:
+        """Shows how far the last bar is, and a text beside it."""
+        ...
+
+    def end(self) -> None:
+        """Takes the last bar away."""
+        ...
+
+    def write(self, line: str) -> None:
+        """Writes a line that stays."""
+        ...
+
+
+def make_bars(file: TextIO | None, interval: float | None) -> Bars:
+    """Chooses what the place to show things can do.
+
+    Args:
+      file: where to, None for standard error.
+      interval: seconds between two looks, None for what fits the place.
+    """
+    if importlib.util.find_spec("rich"):
+        from rich.console import Console
+
+        console = Console(file=file) if file else Console(stderr=True)
+        if console.is_terminal or console.is_jupyter:
+            return _RichBars(console, 0.1 if interval is None else interval)
+    return _Lines(file or sys.stderr, 30.0 if interval is None else interval)
+
+
+class _Lines:
+    """Bars as lines, now and then: for logs, and where rich is not installed."""
+
+    def __init__(self, file: TextIO, interval: float) -> None:
+        self._file, self.interval = file, interval
+
+    def begin(self, what: str) -> None:
+        del what
+
+    def show(self, what: str, done: int, total: int | None, text: str) -> None:
+        of = "" if total is None else f" of {total}"
+        self.write(
+            f"{what}  {done}{of}  {text}".rstrip() if done else f"{what}  {text}"
+        )
+
+    def end(self) -> None:
+        pass
+
+    def write(self, line: str) -> None:
+        self._file.write(line + "\n")
+        self._file.flush()
+
+
+class _RichBars:
+    """Bars of rich, which vanish when they end."""
+
+    def __init__(self, console: Any, interval: float) -> None:
+        self._console, self.interval = console, interval
+        self._progress: Any = None
+
+    def begin(self, what: str) -> None:
+        from rich import progress as rich
+
+        if self._progress is None:
+            columns = (
+                rich.TextColumn("{task.description}", markup=False),
+                rich.BarColumn(bar_width=None),
+                rich.MofNCompleteColumn(),
+                rich.TextColumn("{task.fields[text]}", markup=False),
+            )
+            self._progress = rich.Progress(
+                *columns, console=self._console, transient=True, expand=True
+            )
+            self._progress.start()
+        self._progress.add_task(what, total=None, text="")
+
+    def show(self, what: str, done: int, total: int | None, text: str) -> None:
+        task = self._progress.task_ids[-1]
+        changes = {"completed": done, "total": total, "text": text}
+        self._progress.update(task, description=what, **changes)
+
+    def end(self) -> None:
+        self._progress.remove_task(self._progress.task_ids[-1])
+        if not self._progress.task_ids:
+            self._progress.stop()
+            self._progress = None
+
+    def write(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,71 @@
+"""The mean loss of an epoch or a test, which plugins share that show it."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from tntjax._plain import as_plain
+from tntjax.engine import Hooks, State
+from tntjax.engine._rows import find_row_mask
+from tntjax.hooks._bind import Bound, claim, put
+from tntjax.meter import AverageValueMeter
+
+NAME = "mean_loss"
+
+
+def _start(state: State) -> State:
+    return claim(state, "meters", NAME, AverageValueMeter())
+
+
+def _start_epoch(state: State) -> State:
+    return put(state, "meters", NAME, AverageValueMeter())
+
+
+def _measure(state: State) -> State:
+    if state.loss is None:  # of a step that has none, or of a test without criterion
+        return state
+    loss, mask = jnp.asarray(state.loss, jnp.float32), find_row_mask(state.sample)
+    if mask is not None and mask.shape != loss.shape:  # of losses [], or other rows
+        mask = None
+    return put(state, "meters", NAME, state.meters[NAME].add(loss, mask=mask))
+
+
+def _measure_in_test(state: State) -> State:
+    return state if state.training else _measure(state)
+
+
+MEAN_LOSS = Hooks(
+    on_start=Bound(_start, (), is_shared=True),
+    on_start_epoch=Bound(_start_epoch, (), is_shared=True),
+    on_forward_criterion=Bound(
+        _measure_in_test, (), only_in_tests=True, is_shared=True
+    ),
+    on_update=Bound(_measure, (), is_shared=True),
+)
+"""Measures it as `state.meters["mean_loss"]`, once if several plugins chain it. In
+training that is after the update, as a step of the user's may set its loss anywhere."""
+
+
+def show_meters(state: State) -> dict[str, Any]:
+    """Returns the mean loss and what each meter shows, all of it on the host.
+
+    Args:
+      state: a State with `MEAN_LOSS` among its hooks, or without.
+
+    Returns:
+      Numbers or text by the meter's name, or by `name.part` if it shows several things.
+    """
+    row = {}
+    if NAME in state.meters:
+        row["loss"] = state.meters[NAME].value().mean
+    for name, meter in state.meters.items():
+        if name != NAME:
+            shown = meter.summary() if hasattr(meter, "summary") else {}
+            for part, value in shown.items():
+                row[f"{name}.{part}" if len(shown) > 1 else name] = value
+    return {name: _as_number(value) for name, value in as_plain(row).items()}
+
+
+def _as_number(value: Any) -> Any:
+    """Returns a bare number of one that is shown with its unit."""
+    return float(value) if isinstance(value, float) else value
