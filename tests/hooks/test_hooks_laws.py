@@ -1,6 +1,7 @@
 """What holds for every plugin, alone and in chains. A plugin without a row fails."""
 
 import functools
+import io
 import itertools
 import pickle
 import re
@@ -58,6 +59,7 @@ PLUGINS = {
     "ema": lambda: tnt.hooks.ema(0.9),
     "loss_scaling": lambda: tnt.hooks.loss_scaling(2.0**10, interval=3),
     "record": lambda: tnt.hooks.record(ignore),
+    "progress": lambda: tnt.hooks.progress(io.StringIO()),
     "nan_guard": lambda: tnt.hooks.nan_guard(5),
     "timing": lambda: tnt.hooks.timing(ignore),
     "profile": lambda: tnt.hooks.profile("nowhere", 10**6),

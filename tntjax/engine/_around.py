@@ -1,4 +1,4 @@
-"""What plugins do around a run, and beside it: sessions and displays."""
+"""Sessions and displays: the work of plugins around a run, and beside it."""
 
 import dataclasses
 from collections.abc import Callable
@@ -35,7 +35,7 @@ class Session:
 
 @dataclasses.dataclass(frozen=True)
 class Display:
-    """What shows how far a run or a test is, without waiting for the device.
+    """Shows how far a run or a test is, without waiting for the device.
 
     Args:
       open: `() -> anything`, before all else.

@@ -1,4 +1,4 @@
-"""How far a run is, shown while it runs."""
+"""The progress of a run, shown while it runs."""
 
 import math
 import time
@@ -109,7 +109,7 @@ class _Part:
 
 
 class _Progress:
-    """What is under way: the epoch of a run, and in it perhaps a test."""
+    """Follows the epoch of a run, and a test in it."""
 
     def __init__(self, file: TextIO | None, interval: float | None) -> None:
         self._file, self._interval = file, interval
