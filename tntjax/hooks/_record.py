@@ -40,8 +40,9 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
       where: also write the rows to a file, which gets a line of JSON for each, as
         `pandas.read_json(file, lines=True)` reads it; to a `Log`, whose keys that a row
         has are set before it is flushed; or to a function of a row, a dict, such as the
-        `append` of a list or `tnt.log.tensorboard(folder)`. A run that goes on drops lines of a file that are behind
-        where it goes on from, and writes on; any other empties the file.
+        `append` of a list or `tnt.log.tensorboard(folder)`. A run that goes on drops
+        lines of a file that are behind where it goes on from, and writes on; any other
+        empties the file.
       every: also a row after each so many updates, without waiting for the device.
 
     Returns:
