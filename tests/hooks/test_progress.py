@@ -149,6 +149,15 @@ def test_it_waits_for_nothing_and_transfers_when_it_looks(problem, monkeypatch):
     assert len(reads) == 14 and len(waits) == 3 * alone
 
 
+def test_nothing_is_compiled_anew(problem):
+    def network_(params, input):
+        return network(params, input)
+
+    _, first = run(problem, network=network_)
+    _, second = run(problem, network=network_)
+    assert [("compiling" in lines[0]) for lines in (first, second)] == [True, False]
+
+
 def test_standard_error_by_default(problem, capsys):
     tnt.SGDEngine(tnt.hooks.progress()).train(**problem.job())
     shown = capsys.readouterr()

@@ -115,7 +115,8 @@ def is_same(one: Any, other: Any) -> bool:
 def step_hooks(hooks: Hooks) -> Hooks:
     """Returns the compiled part of the hooks, so that the rest compiles nothing."""
     host = dict.fromkeys(HOST_EVENTS)
-    return dataclasses.replace(hooks, **host, scheduled=(), sessions=())
+    around = dict.fromkeys(("scheduled", "sessions", "displays"), ())
+    return dataclasses.replace(hooks, **host, **around)
 
 
 @dataclasses.dataclass(frozen=True)
