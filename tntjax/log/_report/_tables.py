@@ -1,0 +1,154 @@
+"""The tables of the page: runs, last values, members, time, configuration."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from tntjax._plain import as_plain
+from tntjax.log._report._curves import (
+    X_KEYS,
+    Drawing,
+    Numbers,
+    find_median,
+    read_numbers,
+)
+from tntjax.log._report._html import Markup, join, show_number, table, tag
+from tntjax.log._report._runs import Run
+
+MOST_ROWS = 256
+"""How many members are listed."""
+
+
+def show_runs(runs: Sequence[Run], drawing: Drawing) -> Markup:
+    """Shows how far each run went, and how fast."""
+    rows = []
+    for number, (run, numbers) in enumerate(zip(runs, drawing.numbers, strict=True)):
+        done = {key: _find_done(run, numbers, key) for key in ("epoch", "t", "samples")}
+        seconds = _find_seconds(run, numbers)
+        rate = done["samples"] / seconds if seconds and done["samples"] else None
+        rows.append(
+            (
+                _show_name(run, number),
+                *done.values(),
+                None if seconds is None else f"{show_number(round(seconds, 2))} s",
+                None if rate is None else show_number(round(rate)),
+            )
+        )
+    head = ("run", "epochs", "updates", "samples", "time", "samples a second")
+    return table("Runs", head, rows, class_="runs")
+
+
+def _show_name(run: Run, number: int) -> Markup:
+    swatch = tag("span", class_=f"swatch c{number % 8}")
+    members = f" ({run.members} members)" if run.members else ""
+    return join([swatch, run.name, members])
+
+
+def _find_done(run: Run, numbers: Mapping[str, Numbers], key: str) -> Any:
+    """Finds how far a run went: its State tells, or its last row."""
+    if run.state is not None:
+        return as_plain(getattr(run.state, key))
+    return numbers[key].values.tolist()[-1] if key in numbers else None
+
+
+def _find_seconds(run: Run, numbers: Mapping[str, Numbers]) -> float | None:
+    if getattr(run.state, "seconds", None) is not None:
+        return float(sum(run.state.seconds))
+    return float(numbers["seconds"].values.sum()) if "seconds" in numbers else None
+
+
+def show_last(runs: Sequence[Run], drawing: Drawing) -> Markup:
+    """Shows for each key the last value, the lowest and the highest of each run."""
+    x = next(iter(drawing.x_keys), None)
+    at = f"at {x or 'row'}"
+    found = list(map(_find_values, runs, drawing.numbers))
+    drawn = (key for keys in drawing.plots.values() for key in keys)
+    keys = dict.fromkeys([*drawn, *(key for values in found for key in values)])
+    rows = [
+        (key, *name, *_find_ends(run, values, key, x))
+        for key in keys
+        if key not in X_KEYS
+        for number, (run, values) in enumerate(zip(runs, found, strict=True))
+        if key in values
+        for name in [[_show_name(run, number)] if len(runs) > 1 else []]
+    ]
+    head = ["value", *["run"] * (len(runs) > 1), "last", "lowest", at, "highest", at]
+    return table("Last, lowest and highest values", head, rows, class_="last")
+
+
+def _find_values(run: Run, numbers: Mapping[str, Numbers]) -> Mapping[str, Numbers]:
+    """Returns what was recorded, or what meters show if nothing was."""
+    if run.columns:
+        return numbers
+    shown = {}
+    for key, meter in run.state.meters.items():
+        parts = _summarize(meter, run.members) if hasattr(meter, "summary") else {}
+        for part, value in parts.items():
+            name = key if len(parts) == 1 else f"{key}.{part}"
+            shown[name] = read_numbers([as_plain(value)])
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def _summarize(meter: Any, members: int | None) -> dict[str, Any]:
+    """Returns what a meter shows, for members a list of what theirs show."""
+    if members is None:
+        return meter.summary()
+    meter = jax.device_get(meter)  # leaves [N, ...]
+
+    def summarize(number: int) -> dict[str, Any]:
+        return jax.tree.map(lambda leaf: leaf[number], meter).summary()
+
+    each = list(map(summarize, range(members)))
+    return {part: [one[part] for one in each] for part in each[0]}
+
+
+def _find_ends(
+    run: Run, numbers: Mapping[str, Numbers], key: str, x: str | None
+) -> tuple[Any, ...]:
+    """Returns the last value, and the lowest and highest with their places.
+
+    Of a family these are those of the last row, and which member has them.
+    """
+    rows, values = numbers[key]
+    if values.ndim > 1:
+        values = values[-1]  # [N]
+        last = f"{show_number(find_median(values[None]).item())} (median)"
+    elif len(values) > 1:
+        last = values[-1].item()
+    else:
+        return values[-1].item(), None, None, None, None
+
+    def show_place(index: int) -> str:
+        if numbers[key].values.ndim > 1:
+            return run.name_member(len(values), index)
+        row = rows[index]
+        return show_number(row + 1 if x is None else numbers[x].values[row].item())
+
+    finite = np.flatnonzero(np.isfinite(values))
+    if not len(finite):
+        return last, None, None, None, None
+    low, high = finite[values[finite].argmin()], finite[values[finite].argmax()]
+    ends = [(values[index].item(), show_place(index)) for index in (low, high)]
+    return last, *ends[0], *ends[1]
+
+
+def show_members(run: Run, drawing: Mapping[str, Numbers]) -> Markup:
+    """Lists the last values of each member of a run, of which there are many in one."""
+    families = {
+        key: found.values[-1]
+        for key, found in drawing.items()
+        if found.values.ndim > 1 and found.values.shape[1] == run.members
+    }
+    if not families:
+        return Markup()
+    columns = zip(
+        *(values.tolist()[:MOST_ROWS] for values in families.values()), strict=True
+    )
+    rows = [(f"member {number}", *values) for number, values in enumerate(columns)]
+    title = f"Last values of the members of {run.name}"
+    if (run.members or 0) > MOST_ROWS:
+        title += f", the first {MOST_ROWS} of {run.members:,}"
+    shown = table(title, ("member", *families), rows)
+    return tag("details", tag("summary", title), shown)
