@@ -363,7 +363,9 @@ def test_data_that_cannot_be_read_or_summed(tmp_path):
     assert "none: TypeError: md5 needs arrays" in fingerprint(tmp_path, strange)
 
 
-@pytest.mark.parametrize("source", [None, lambda: [1], lambda epoch: 3], ids=str)
+@pytest.mark.parametrize(
+    "source", [None, lambda: [1], lambda epoch: 3], ids=["none", "no epoch", "number"]
+)
 def test_iterators_that_tell_nothing_of_their_data(tmp_path, source):
     iterator = SimpleNamespace(source=source)
     page = write_and_read(tmp_path, ended(history=HISTORY, iterator=iterator))

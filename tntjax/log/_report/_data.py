@@ -1,4 +1,4 @@
-"""What a run was trained on, and a fingerprint of it."""
+"""The data that a run was trained on, and a fingerprint of it."""
 
 import dataclasses
 from collections.abc import Iterator

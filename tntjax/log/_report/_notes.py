@@ -1,4 +1,4 @@
-"""What is not to be seen in the curves, in words."""
+"""Notes below the curves, of all that is not to be seen in them."""
 
 from collections.abc import Iterator, Sequence
 

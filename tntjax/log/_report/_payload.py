@@ -1,4 +1,4 @@
-"""What the page draws: curves as JSON, and their numbers as base64."""
+"""The curves that the page draws, as JSON, and their numbers as base64."""
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence

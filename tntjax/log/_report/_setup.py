@@ -1,4 +1,4 @@
-"""What the page tells of how runs were made: time, configuration, data."""
+"""The tables of how runs were made: time, configuration, data."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
