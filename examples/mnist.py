@@ -15,6 +15,7 @@ parser.add_argument("--lr", type=float, default=0.2)
 parser.add_argument("--data-dir", help="where MNIST's files are or will be put")
 parser.add_argument("--platform", choices=["auto", "cpu", "gpu"], default="auto")
 parser.add_argument("--steps-per-call", type=int, help="by default the engine chooses")
+parser.add_argument("--report", help="a page of HTML to write about the run")
 args = parser.parse_args()
 if args.platform == "cpu":
     jax.config.update("jax_platforms", "cpu")
@@ -45,12 +46,10 @@ def show(state, when="step  "):  # on the host, while the device works on
     return state
 
 
-metering = tnt.hooks.metering(  # compiled, and reset before each epoch
-    loss=(tnt.AverageValueMeter(), lambda state: state.loss),
-    error=(tnt.ClassErrorMeter(), lambda state: (state.output, state.sample["target"])),
-)
+metering = tnt.hooks.metering("loss", "error")  # compiled, reset before each epoch
 ends = tnt.Hooks(on_end_epoch=lambda state: show(state, f"epoch {state.epoch}:"))
-engine = tnt.SGDEngine(tnt.chain(metering, tnt.watch(100, show), ends))
+record = tnt.hooks.record(every=10)
+engine = tnt.SGDEngine(tnt.chain(metering, tnt.watch(100, show), ends, record))
 state = engine.train(
     network=network,
     criterion=criterion,
@@ -65,5 +64,7 @@ tested = engine.test(
     network=network, criterion=criterion, iterator=tests, params=state.params
 )
 show(tested, "test:   ")
+if args.report:
+    tnt.log.report(args.report, train=state, test=tested, config=vars(args))
 seconds = sum(state.seconds) - state.seconds.compile
 print(f"{state.samples / seconds:,.0f} samples/s on {jax.devices()[0]}")

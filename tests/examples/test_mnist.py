@@ -9,6 +9,7 @@ import jax
 import pytest
 
 import tntjax as tnt
+from tests.log.reported import Page
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "mnist.py"
 DATA = os.environ.get("TNTJAX_DATA")
@@ -54,6 +55,14 @@ def test_takes_its_settings(run, offline):
     lines = run(*settings, "--platform=cpu").splitlines()
     assert lines[1].startswith("epoch 1:    12 ")
     assert lines[2].startswith("test:        2 ")
+
+
+def test_writes_a_report(run, offline, tmp_path):
+    run("--epochs=1", f"--report={tmp_path / 'out.html'}")
+    page = Page(tmp_path / "out.html")
+    assert page.payload["runs"] == ["train", "test"]
+    assert {"train/loss", "train/error"} <= set(page.curves)
+    assert page.table("Configuration")["epochs"] == ["1", "1"]
 
 
 @pytest.mark.skipif(not DATA, reason="TNTJAX_DATA is not set: no full MNIST")
