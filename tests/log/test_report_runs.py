@@ -1,6 +1,7 @@
 """In what forms runs come to a report, and what is refused."""
 
 import json
+import math
 from types import SimpleNamespace
 
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.log.reported import Page, write_and_read
+from tntjax._json import as_json_line
 from tntjax.log import report
 
 HISTORY = {"t": [1, 2], "loss": [0.75, 0.5]}
@@ -71,6 +73,14 @@ def test_a_row_without_a_value_has_no_point(tmp_path):
         {"t": 4, "loss": 1},
     ]
     assert write_and_read(tmp_path, rows).curves == {"run/loss": ([1, 4], [3, 1])}
+
+
+def test_a_file_has_words_for_what_is_not_finite(tmp_path):
+    rows = [{"loss": math.inf}, {"loss": math.nan}, {"loss": 1.0}]
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(f"{as_json_line(row, 'test')}\n" for row in rows))
+    _, y = write_and_read(tmp_path, path).curves["log/loss"]
+    assert [math.isnan(value) for value in y] == [True, True, False]
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path, file):

@@ -13,9 +13,6 @@ X_KEYS = ("t", "step", "samples", "epoch")
 LAST_KEYS = ("lr", "seconds")
 """What is drawn last."""
 
-NOT_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
-"""Numbers that JSON has as text."""
-
 MOST_POINTS = 4000
 """How many points a curve has at most."""
 
@@ -44,14 +41,13 @@ def read_numbers(column: Sequence[Any]) -> Numbers | None:
     """Reads a column; None if it has something else than numbers, or nothing.
 
     Args:
-      column: numbers, the text of numbers that are not finite, lists of N of these, or
-        None for no value.
+      column: numbers, lists of N numbers, or None for no value.
 
     Returns:
       The numbers that are there.
 
     Example:
-      >>> read_numbers([0.5, None, "NaN"])
+      >>> read_numbers([0.5, None, np.nan])
       Numbers(rows=array([0, 2]), values=array([0.5, nan]))
     """
     rows = [number for number, value in enumerate(column) if value is not None]
@@ -65,13 +61,9 @@ def read_numbers(column: Sequence[Any]) -> Numbers | None:
 
 
 def _as_floats(value: Any) -> Any:
-    if isinstance(value, str):
-        if value not in NOT_FINITE:
-            raise TypeError(value)
-        return NOT_FINITE[value]
     if isinstance(value, list | tuple | np.ndarray):
         return [np.nan if part is None else _as_floats(part) for part in value]
-    if isinstance(value, bool | np.bool_):
+    if isinstance(value, str | bool | np.bool_):  # float would read text
         raise TypeError(value)
     return float(value)
 

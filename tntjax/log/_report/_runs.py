@@ -1,13 +1,13 @@
 """The runs that a report is about, in whatever form they come."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from tntjax._json import read_json_line
 from tntjax._plain import as_plain
 from tntjax._struct import describe
 
@@ -168,7 +168,6 @@ def _read_lines(filename: str) -> list[dict[str, Any]]:
 def _parse(line: str) -> dict[str, Any] | None:
     """Reads a line of JSON; None if it is not an object."""
     try:
-        row = json.loads(line)
+        return read_json_line(line)
     except ValueError:
         return None
-    return row if isinstance(row, dict) else None
