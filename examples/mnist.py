@@ -15,7 +15,7 @@ parser.add_argument("--lr", type=float, default=0.2)
 parser.add_argument("--data-dir", help="where MNIST's files are or will be put")
 parser.add_argument("--platform", choices=["auto", "cpu", "gpu"], default="auto")
 parser.add_argument("--steps-per-call", type=int, help="by default the engine chooses")
-parser.add_argument("--report", help="a page of HTML to write about the run")
+parser.add_argument("--report", metavar="FILE", help="write a page about the run")
 args = parser.parse_args()
 if args.platform == "cpu":
     jax.config.update("jax_platforms", "cpu")
@@ -36,20 +36,21 @@ def network(params, input):  # [B, 28, 28] uint8 -> [B, 10]
     return input.reshape(-1, 784) / 255.0 @ params["weight"] + params["bias"]
 
 
-def criterion(output, target):  # [B, 10], [B] -> [B]
-    return optax.softmax_cross_entropy_with_integer_labels(output, target)
-
-
 def show(state, when="step  "):  # on the host, while the device works on
     loss, error = state.meters["loss"].value(), state.meters["error"].value()
     print(f"{when} {state.t:5}  loss {loss.mean:.4f}  error {error[1]:5.2f} %")
     return state
 
 
+tests = tnt.DatasetIterator(tnt.BatchDataset(test, args.batch_size))
+criterion = optax.softmax_cross_entropy_with_integer_labels  # [B, 10], [B] -> [B]
 metering = tnt.hooks.metering("loss", "error")  # compiled, reset before each epoch
 ends = tnt.Hooks(on_end_epoch=lambda state: show(state, f"epoch {state.epoch}:"))
-record = tnt.hooks.record(every=10)
-engine = tnt.SGDEngine(tnt.chain(metering, tnt.watch(100, show), ends, record))
+hooks = tnt.chain(metering, tnt.watch(100, show), ends)
+if args.report:
+    record = tnt.hooks.record(every=20)
+    hooks = tnt.chain(hooks, tnt.hooks.validate(tests, score="error"), record)
+engine = tnt.SGDEngine(hooks)
 state = engine.train(
     network=network,
     criterion=criterion,
@@ -59,12 +60,11 @@ state = engine.train(
     max_epoch=args.epochs,
     steps_per_call=args.steps_per_call or "auto",
 )
-tests = tnt.DatasetIterator(tnt.BatchDataset(test, args.batch_size))
 tested = engine.test(
     network=network, criterion=criterion, iterator=tests, params=state.params
 )
 show(tested, "test:   ")
 if args.report:
-    tnt.log.report(args.report, train=state, test=tested, config=vars(args))
+    tnt.log.report(args.report, mnist=state, config=vars(args))
 seconds = sum(state.seconds) - state.seconds.compile
 print(f"{state.samples / seconds:,.0f} samples/s on {jax.devices()[0]}")

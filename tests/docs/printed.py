@@ -22,11 +22,23 @@ def program(page: str) -> str:
 
 
 def run_in(folder: Path, code: str) -> str:
+    """Returns what a program prints."""
     (folder / "program.py").write_text(code, encoding="utf-8")
     return run_file(folder, "program.py")
 
 
+def run_and_see(folder: Path, code: str) -> str:
+    """Returns what a program shows on standard error, and then what it prints."""
+    (folder / "program.py").write_text(code, encoding="utf-8")
+    ended = run(folder, "program.py")
+    return ended.stderr + ended.stdout
+
+
 def run_file(folder: Path, *arguments: str | Path) -> str:
+    return run(folder, *arguments).stdout
+
+
+def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     ended = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
@@ -35,4 +47,4 @@ def run_file(folder: Path, *arguments: str | Path) -> str:
         text=True,
     )
     assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    return ended
