@@ -44,7 +44,7 @@ from tntjax.iterator import DatasetIterator, ParallelDatasetIterator, WorkerErro
 from tntjax.log import Log
 from tntjax.meter import *  # noqa: F403  # each meter is exported in one place
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BatchDataset",

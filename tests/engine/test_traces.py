@@ -18,6 +18,15 @@ def ragged(problem, sizes):
     return tnt.DatasetIterator(batches)
 
 
+def test_a_state_tells_how_often_a_step_was_compiled(problem):
+    def own(params, input):
+        return network(params, input)
+
+    job = problem.job(network=own, iterator=ragged(problem, [8, 8, 5]), max_epoch=2)
+    assert tnt.SGDEngine().train(**job).compiled == 2  # for 8 rows, and for 5
+    assert tnt.SGDEngine().train(**job).compiled == 0  # it was there
+
+
 @pytest.mark.slow
 def test_too_many_shapes_are_told_once(problem):
     job = problem.job(iterator=ragged(problem, range(1, 20)), max_epoch=1)

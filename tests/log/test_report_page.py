@@ -167,11 +167,13 @@ def test_how_far_a_run_went_and_how_fast(tmp_path):
 
 def test_where_the_time_went(tmp_path):
     seconds = tnt.Seconds(data=0.5, compile=1.0, dispatch=0.25, device=0.25, hooks=0)
-    page = write_and_read(tmp_path, ended(history=HISTORY, seconds=seconds))
+    state = ended(history=HISTORY, seconds=seconds, compiled=3)
+    page = write_and_read(tmp_path, state)
     names, spent = page.tables["Where the time went"]
-    assert names[1:] == ["data", "compile", "dispatch", "device", "hooks", "in all"]
+    assert names[1:6] == ["data", "compile", "dispatch", "device", "hooks"]
+    assert names[6:] == ["in all", "times a step was compiled"]
     assert spent[1:4] == ["0.5 s 25 %", "1 s 50 %", "0.25 s 12 %"]
-    assert spent[-1] == "2 s"
+    assert spent[-2:] == ["2 s", "3"]
     assert page.table("Runs")["run"][-2:] == ["2 s", "10"]
 
 

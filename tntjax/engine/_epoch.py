@@ -241,6 +241,7 @@ class Epoch:
             **carry.heavy,
             **{name: carry.light.get(name) for name in SEEN},
             seconds=self._run.clock.spent,
+            compiled=len(self._run.traces),
             t=t,
             epoch=self._epoch,
             position=t - self._first,

@@ -59,6 +59,7 @@ AT_BORDER = {
     "training": "The engine sets it.",
     "members": "The engine sets it.",
     "seconds": "The engine measures it.",
+    "compiled": "The engine counts it.",
     "engine": "The engine sets it.",
     "recorded": "Chain tnt.hooks.record().",
     "events": "The engine sets it.",

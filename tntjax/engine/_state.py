@@ -34,6 +34,7 @@ HOST_ONLY = (
     "training",
     "stop",
     "seconds",
+    "compiled",
     "events",
 )
 
@@ -78,12 +79,13 @@ class State:
     of the last update (NaN before the first one, None in a test).
 
     On the host: `network`, `criterion`, `iterator`, `engine`, `max_epoch`, `training`,
-    `seconds`, `recorded`, of which `history` is made, and `stop`, which a host hook
-    sets to True to end the run at the next border. `members` is how many runs are in
-    one; all that is carried but the counters has a leading axis of so many then, and a
-    step sees one of them. `done` is a [N] bool, members that a hook stopped while
-    others go on, or None. Compiled hooks see `training` and the functions too, and
-    `events` is what `tnt.fire` fires in the step of a `StepEngine`.
+    `seconds`, `compiled`, how often a step was in this run, `recorded`, of which
+    `history` is made, and `stop`, which a host hook sets to True to end the run at the
+    next border. `members` is how many runs are in one; all that is carried but the
+    counters has a leading axis of so many then, and a step sees one of them. `done` is
+    a [N] bool, members that a hook stopped while others go on, or None. Compiled hooks
+    see `training` and the functions too, and `events` is what `tnt.fire` fires in the
+    step of a `StepEngine`.
 
     Example:
       >>> state = State(params={"weight": 1.0}, aux={})
@@ -115,6 +117,7 @@ class State:
     criterion_grads: Any = None
     skip: Any = None
     seconds: Seconds | None = None
+    compiled: Any = None
     # A jit of the user's caches a State by which functions these are, hashable or not.
     network: Any = child(Opaque, default=None)
     criterion: Any = child(Opaque, default=None)

@@ -33,6 +33,9 @@ class Traces:
         self._budget = budget
         self._seen: list[dict[str, str]] = []
 
+    def __len__(self) -> int:
+        return len(self._seen)
+
     def add(self, trace: dict[str, str]) -> None:
         """Counts a trace."""
         self._seen.append(trace)

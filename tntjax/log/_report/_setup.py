@@ -20,12 +20,13 @@ SHOWN = ("engine", "network", "criterion", "max_epoch", "max_steps", "members", 
 
 def show_time(runs: Sequence[Run]) -> Markup:
     """Shows where the time of each run went, if it tells."""
-    timed = {run.name: run.state.seconds for run in runs if _has_time(run)}
+    timed = [run for run in runs if _has_time(run)]
     if not timed:
         return Markup()
-    parts = next(iter(timed.values()))._fields
+    parts = timed[0].state.seconds._fields
     rows = []
-    for name, seconds in timed.items():
+    for run in timed:
+        seconds = run.state.seconds
         total = sum(seconds)
         cells = [
             Markup(
@@ -42,12 +43,15 @@ def show_time(runs: Sequence[Run]) -> Markup:
             class_="bar",
             aria_hidden="true",
         )
-        rows.append((join([name, bar]), *cells, f"{show_number(round(total, 2))} s"))
+        whole = f"{show_number(round(total, 2))} s"
+        compiled = getattr(run.state, "compiled", None)
+        rows.append((join([run.name, bar]), *cells, whole, compiled))
     heads = [
         join([tag("span", class_=f"swatch c{number}"), part])
         for number, part in enumerate(parts)
     ]
-    return table("Where the time went", ["run", *heads, "in all"], rows, class_="time")
+    heads = ["run", *heads, "in all", "times a step was compiled"]
+    return table("Where the time went", heads, rows, class_="time")
 
 
 def _has_time(run: Run) -> bool:
