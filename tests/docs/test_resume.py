@@ -5,7 +5,7 @@ import pytest
 from tests.docs.printed import ROOT, program, run_file, run_in
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/resume.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/keras.md", "docs/resume.md"])
 def test_the_programs_of_a_page_run_twice_in_a_folder(page, tmp_path):
     run_in(tmp_path, program(page))
     assert list(tmp_path.glob("run/checkpoints/update-*"))
