@@ -11,6 +11,8 @@ import pytest
 import tntjax as tnt
 from tests.engine.conftest import criterion, network
 
+CONFUSION = (tnt.ConfusionMeter(3), lambda s: (s.output, s.sample["target"]))
+
 
 def train(problem, *hooks, **changes):
     engine = tnt.SGDEngine(tnt.chain(*hooks))
@@ -185,10 +187,12 @@ def test_resume_of_ones_own_may_bring_rows(problem):
 def test_many_members(problem):
     params = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), problem.params)
     lr = np.array([0.1, 0.2])
-    state = train(problem, tnt.hooks.record(), params=params, lr=lr, members=2)
-    alone = train(problem, tnt.hooks.record(), lr=0.2)
-    losses = [row[1] for row in state.history["loss"]]
-    assert losses == pytest.approx(alone.history["loss"])
+    hooks = tnt.hooks.metering("error", spread=CONFUSION), tnt.hooks.record()
+    state = train(problem, *hooks, params=params, lr=lr, members=2)
+    alone = train(problem, *hooks, lr=0.2).history
+    for name in ("loss", "error", "spread.accuracy"):
+        values = [row[1] for row in state.history[name]]
+        assert values == pytest.approx(alone[name])
 
 
 def test_a_jit_of_a_state_is_not_traced_anew(problem):

@@ -100,11 +100,15 @@ def test_an_error_leaves_nothing_behind(problem):
             engine.train(**problem.job())
 
 
-def test_many_members(problem):
-    params = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), problem.params)
-    lr = np.array([0.1, 0.2])
-    _, lines = run(problem, params=params, lr=lr, members=2, max_epoch=1)
-    assert re.search(r"loss \S+ to \S+$", lines[-1])
+@pytest.mark.parametrize(("members", "shown"), [(2, True), (17, False)])
+def test_many_members(problem, members, shown):
+    params = jax.tree.map(lambda leaf: jnp.stack([leaf] * members), problem.params)
+    given = {"params": params, "members": members, "max_epoch": 1, "interval": 0}
+    lr = np.linspace(0.1, 0.2, members)
+    _, lines = run(problem, tnt.hooks.metering("error"), lr=lr, **given)
+    assert re.search(r"loss \S+ to \S+  error \S+ to \S+$", lines[-1])
+    looks = [line for line in lines if " of 7 " in line and "compiling" not in line]
+    assert ["error" in line for line in looks] == [shown] * len(looks)
 
 
 @pytest.mark.parametrize("rich", [True, False])

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from tntjax._plain import as_plain
 from tntjax.engine import Hooks, State
@@ -46,24 +48,39 @@ MEAN_LOSS = Hooks(
 training that is after the update, as a step of the user's may set its loss anywhere."""
 
 
-def show_meters(state: State) -> dict[str, Any]:
+def show_meters(state: State, most: int | None = None) -> dict[str, Any]:
     """Returns the mean loss and what each meter shows, all of it on the host.
 
     Args:
       state: a State with `MEAN_LOSS` among its hooks, or without.
+      most: of more members than this, the mean loss alone, as each is asked by itself.
 
     Returns:
-      Numbers or text by the meter's name, or by `name.part` if it shows several things.
+      Numbers or text by the meter's name, or by `name.part` if it shows several things;
+      of many members arrays [N].
     """
+    meters, members = state.meters, state.members
+    loss = {"loss": meters[NAME].value().mean} if NAME in meters else {}
+    others = {name: meter for name, meter in meters.items() if name != NAME}
+    if members is None:
+        return as_plain({**loss, **_show(others)})
+    if most is not None and members > most:
+        return as_plain(loss)
+    each = [
+        as_plain(_show(jax.tree.map(lambda leaf, n=n: leaf[n], others)))
+        for n in range(members)
+    ]
+    shown = {name: np.array([row[name] for row in each]) for name in each[0]}
+    return as_plain({**loss, **shown})
+
+
+def _show(meters: dict[str, Any]) -> dict[str, Any]:
     row = {}
-    if NAME in state.meters:
-        row["loss"] = state.meters[NAME].value().mean
-    for name, meter in state.meters.items():
-        if name != NAME:
-            shown = meter.summary() if hasattr(meter, "summary") else {}
-            for part, value in shown.items():
-                row[f"{name}.{part}" if len(shown) > 1 else name] = value
-    return {name: _as_number(value) for name, value in as_plain(row).items()}
+    for name, meter in meters.items():
+        shown = meter.summary() if hasattr(meter, "summary") else {}
+        for part, value in shown.items():
+            row[f"{name}.{part}" if len(shown) > 1 else name] = _as_number(value)
+    return row
 
 
 def _as_number(value: Any) -> Any:

@@ -17,6 +17,9 @@ from tntjax.hooks._score import measured_now
 
 COMPILING = "compiling ..."
 
+MEMBERS = 16
+"""Members of which meters are read while a run goes on; of more the mean loss."""
+
 
 def progress(file: TextIO | None = None, interval: float | None = None) -> Hooks:
     """Shows how far a run is: epoch, updates, rate, time left, loss and meters.
@@ -170,7 +173,8 @@ class _Progress:
     def show(self, state: State) -> None:
         part = self._parts[-1]
         if self._bars is not None and part is not None:
-            texts = [part.pace(state), *_as_texts(show_meters(state))]
+            measured = show_meters(state, most=MEMBERS)
+            texts = [part.pace(state), *_as_texts(measured)]
             part.done, text = int(state.position), "  ".join(filter(None, texts))
             self._bars.show(part.what, part.done, part.total, text)
 

@@ -187,9 +187,9 @@ class Percent(float):
     __str__ = __repr__
 
 
-def in_percent(percentage: Any) -> Any:
-    """Returns a number as a `Percent`; many of them, one a member, as they are."""
-    return Percent(percentage) if np.ndim(percentage) == 0 else percentage
+def in_percent(percentage: Any) -> Percent:
+    """Returns a number that is shown with its sign."""
+    return Percent(percentage)
 
 
 def _read_plainly(value: Callable[[Any], Any]) -> Callable[[Any], Any]:
