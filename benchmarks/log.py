@@ -11,6 +11,7 @@ the medians of the ratios in the same turn.
 
 import argparse
 import importlib.util
+import io
 import json
 import statistics
 import tempfile
@@ -24,7 +25,7 @@ import optax
 import tntjax as tnt
 
 KEYS = ["epoch", "t", "loss", "error"]
-ROWS_BAR, TRAINING_BAR = 2.0, 1.03
+ROWS_BAR, PROGRESS_BAR, TRAINING_BAR = 2.0, 1.01, 1.03
 SAMPLES, FEATURES, CLASSES, BATCH = 60_000, 784, 10, 128
 
 
@@ -112,12 +113,21 @@ def main():
         return
     job = make_job()
     with tempfile.TemporaryDirectory() as folder:
+        progress = tnt.hooks.progress(io.StringIO())
         recorded = tnt.hooks.record(tnt.log.tensorboard(folder))
-        trainings = {
-            "no hooks": lambda: train(tnt.Hooks(), job),
-            "record, TensorBoard": lambda: train(recorded, job),
-        }
-        compare("two epochs", trainings, options.rounds, TRAINING_BAR)
+        for name, hooks, bar in (
+            ("progress", progress, PROGRESS_BAR),
+            (
+                "progress, record, TensorBoard",
+                tnt.chain(progress, recorded),
+                TRAINING_BAR,
+            ),
+        ):
+            trainings = {
+                "no hooks": lambda: train(tnt.Hooks(), job),
+                name: lambda hooks=hooks: train(hooks, job),
+            }
+            compare("two epochs", trainings, options.rounds, bar)
 
 
 if __name__ == "__main__":
