@@ -35,6 +35,7 @@ NEEDED_BY = {
         "tests/network/test_module_flags.py",
         "tntjax/network/_equinox.py",
     ],
+    "mlflow": ["tests/log/test_mlflow_server.py", "tntjax/log/_mlflow.py"],
     "orbax": [
         "tests/checkpoint",
         "tests/docs/test_resume.py",

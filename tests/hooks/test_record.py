@@ -199,6 +199,32 @@ class Stopped(Exception):
         self.kept = kept
 
 
+def test_a_tracker_is_told_how_a_run_ends(problem):
+    ended = []
+
+    def ignore(*_):
+        return None
+
+    def fail(state):
+        raise ArithmeticError
+
+    view = View("list", "here", ignore, ignore, "t", ended.append)
+    hooks = tnt.hooks.record(view)
+    failing = tnt.chain(hooks, tnt.Hooks(on_end_epoch=fail))
+    with pytest.raises(ArithmeticError):
+        tnt.SGDEngine(failing).train(**job(problem))
+    try:
+        raise KeyError
+    except KeyError:  # which is not one of the run
+        tnt.SGDEngine(hooks).train(**job(problem))
+    assert ended == [True, False]
+    given = job(problem)
+    for name in ("lr", "max_epoch"):
+        del given[name]
+    tnt.SGDEngine(hooks).test(**given)
+    assert ended == [True, False]
+
+
 def stop_after(last, kept_at):
     kept = {}
 

@@ -1,6 +1,7 @@
 """A record of a run: loss, meters, scores, rates and seconds, row by row."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -129,17 +130,28 @@ def _open(where: Any) -> tuple[Callable[[Row], Any], tuple[Session, ...]]:
     )
 
 
-def _tell(views: Sequence[Any]) -> Session:
-    """Returns a session that tells trackers what a run goes on from."""
+def _tell(places: Sequence[Any]) -> Session:
+    """Returns a session that tells trackers how a run begins and ends."""
+    views = [place for place in places if isinstance(place, View)]
+    error: BaseException | None = None  # that is handled around the run
+    training = False
 
     def load(state: State, source: Source) -> None:
+        nonlocal error, training
+        error, training = sys.exception(), state.training
         counters = {name: getattr(state, name) for name in ("epoch", "t", "samples")}
         done = None if source == "start" else counters
-        for view in views:
-            if state.training and isinstance(view, View):
-                view.start(done)
+        for view in views if training else ():
+            view.start(done)
 
-    return Session(load=load)
+    def close() -> None:
+        nonlocal error, training
+        failed = sys.exception() is not error
+        for view in views if training else ():
+            view.close(failed=failed)
+        error, training = None, False
+
+    return Session(load=load, close=close)
 
 
 class _LogRows:

@@ -5,6 +5,7 @@ from tntjax.log._history import history
 from tntjax.log._image import Image
 from tntjax.log._json import json
 from tntjax.log._log import Log
+from tntjax.log._mlflow import mlflow
 from tntjax.log._report._report import report
 from tntjax.log._status import status
 from tntjax.log._tensorboard import tensorboard
@@ -17,6 +18,7 @@ __all__ = [
     "csv",
     "history",
     "json",
+    "mlflow",
     "report",
     "status",
     "tensorboard",

@@ -18,6 +18,7 @@ class View:
       send: `(step, parts) -> anything`. What it raises is told of once.
       begin: `step -> anything`: later rows have this step at least; 0 in a new run.
       step: the name of the step in a row.
+      end: `bool -> anything`: there are no more rows; True after an error.
     """
 
     def __init__(
@@ -27,11 +28,12 @@ class View:
         send: Callable[[int, Parts], Any],
         begin: Callable[[int], Any],
         step: str,
+        end: Callable[[bool], Any] = lambda failed: None,
     ) -> None:
         if not isinstance(step, str):
             raise TypeError(f"{name} needs the name of the step, got step={step!r}.")
         self._name, self._where, self._step = name, where, step
-        self._send, self._begin = send, begin
+        self._send, self._begin, self._end = send, begin, end
         self._lost = Lost(f"{name}: {where}")
 
     def __call__(self, row: Log | Mapping[str, Any]) -> None:
@@ -51,6 +53,17 @@ class View:
             self._try(self._begin, 0)
         else:
             self._try(self._begin, read_step(done, self._name, self._step) + 1)
+
+    def close(self, log: Log | None = None, failed: bool = False) -> None:
+        """Ends the run, for trackers that show whether it has ended.
+
+        `tnt.hooks.record` calls it when training is over.
+
+        Args:
+          log: not used; as an `on_close` closure it is given one.
+          failed: if it ends by an error.
+        """
+        self._try(self._end, failed)
 
     def _try(self, function: Callable[..., Any], *arguments: Any) -> None:
         try:
