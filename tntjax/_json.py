@@ -38,7 +38,7 @@ def as_json_line(row: Mapping[str, Any], name: str) -> str:
 
 
 def read_json_line(line: str) -> dict[str, Any]:
-    """Reads what `as_json_line` has written: arrays are lists.
+    """Reads what `as_json_line` has written; lists of numbers are arrays.
 
     Raises:
       ValueError: if it is not an object of JSON.
@@ -83,10 +83,15 @@ def _as_name(key: Any) -> str:
 
 
 def _as_numbers(value: Any) -> Any:
-    """Turns the words for what is not finite into numbers."""
+    """Turns words for what is not finite into numbers, lists of numbers into arrays."""
     if isinstance(value, dict):
         return {key: _as_numbers(entry) for key, entry in value.items()}
     if isinstance(value, list):
-        return [_as_numbers(entry) for entry in value]
+        entries = [_as_numbers(entry) for entry in value]
+        try:
+            array = np.array(entries)
+        except ValueError:  # lists of several lengths
+            return entries
+        return array if array.dtype.kind in "biuf" and array.size else entries
     is_word = isinstance(value, str) and value in NOT_FINITE.values()
     return float(value) if is_word else value

@@ -175,7 +175,9 @@ def train(name: str, hooks: tnt.Hooks, **kwargs: Any) -> tnt.State:
 
 def leaves(state: tnt.State) -> dict[str, str]:
     """All that is carried, bit for bit."""
-    state = state.replace(key=jax.random.key_data(state.key), seconds=None)
+    state = state.replace(
+        key=jax.random.key_data(state.key), seconds=None, compiled=None
+    )
     found = jax.tree_util.tree_leaves_with_path(state)
     return {jax.tree_util.keystr(p): tnt.utils.md5(np.asarray(x)) for p, x in found}
 

@@ -274,3 +274,12 @@ def test_functions_are_not_taken_for_one_another(problem, jit):
 
 def test_what_cannot_be_compared_is_not_the_same():
     assert not is_same(np.ones(2), np.ones(2))
+
+
+def test_of_a_run_only_its_state_is_kept(problem):
+    state = tnt.SGDEngine().train(**problem.job())
+    params = [weakref.ref(leaf) for leaf in jax.tree.leaves(state.params)]
+    assert all(leaf() is not None for leaf in params)
+    del state
+    gc.collect()
+    assert all(leaf() is None for leaf in params)

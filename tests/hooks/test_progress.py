@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ import pytest
 import tntjax as tnt
 from tests.engine.conftest import criterion, network
 from tntjax.hooks import _bars
-from tntjax.hooks._progress import _as_text, _as_time
+from tntjax.hooks._progress import _as_text, _as_time, _Part
 
 
 def run(problem, *hooks, file=None, interval=None, **changes):
@@ -87,6 +88,52 @@ def test_without_a_known_end(problem):
 
     _, lines = run(problem, interval=0, iterator=Endless(), max_epoch=None, max_steps=3)
     assert any(line.startswith("epoch 1  3  ") for line in lines)
+
+
+def test_the_time_left_is_that_of_the_epoch(monkeypatch):
+    now = iter([0.0, 10.0, 12.0, 14.0])
+    clock = SimpleNamespace(perf_counter=now.__next__)
+    monkeypatch.setattr("tntjax.hooks._progress.time", clock)
+    part = _Part("epoch 3", tnt.State(iterator=range(20), samples=800, position=0))
+    texts = [
+        part.pace(tnt.State(samples=800 + 20 * done, position=done))
+        for done in (1, 3, 5)
+    ]
+    assert texts == ["", "20 samples/s  17.0 s left", "20 samples/s  15.0 s left"]
+
+
+def test_a_run_that_ends_in_the_middle_of_an_epoch(problem):
+    _, lines = run(problem, max_epoch=None, max_steps=10)
+    assert re.match(r"epoch 2  3 updates  TIME  loss", lines[-1])
+
+
+def test_what_cannot_be_written_ends_no_training(problem):
+    class Broken(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError("nobody reads")
+
+    with pytest.warns(RuntimeWarning, match="progress misses rows, as nobody reads"):
+        hooks = tnt.hooks.progress(Broken())
+        state = tnt.SGDEngine(hooks).train(**problem.job())
+    assert int(state.epoch) == 2
+
+
+def test_an_error_at_the_end_of_an_epoch_comes_after_its_line(problem):
+    def fail(state):
+        raise RuntimeError("enough")
+
+    file = io.StringIO()
+    hooks = tnt.chain(tnt.hooks.progress(file), tnt.Hooks(on_end_epoch=fail))
+    with pytest.raises(RuntimeError, match="enough"):
+        tnt.SGDEngine(hooks).train(**problem.job())
+    assert "epoch 1 of 2  7 updates" in file.getvalue()
+
+
+def test_a_hook_may_take_the_meters_away(problem):
+    clear = tnt.Hooks(on_start=lambda state: state.replace(meters={}))
+    hooks = tnt.chain(tnt.hooks.progress(io.StringIO()), clear)
+    given = {"network": network, "criterion": criterion, "params": problem.params}
+    assert not tnt.SGDEngine(hooks).test(**given, iterator=problem.iterator()).meters
 
 
 def test_an_error_leaves_nothing_behind(problem):
@@ -197,7 +244,13 @@ def test_times(seconds, text):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.123456, "0.1235"), (3, "3"), (np.array([2.0, 1.0]), "1 to 2"), ("a", "a")],
+    [
+        (0.123456, "0.1235"),
+        (3, "3"),
+        (np.array([2.0, 1.0]), "1 to 2"),
+        ("a", "a"),
+        (np.array(["a", "b"]), "['a' 'b']"),
+    ],
 )
 def test_values(value, text):
     assert _as_text(value) == text

@@ -147,3 +147,23 @@ def test_an_engine_with_an_optimizer(problem):
     hooks = tnt.chain(tnt.hooks.validate(problem.iterator()), tnt.hooks.record())
     state = tnt.OptimEngine(hooks).train(**job, optimizer=optax.adam(0.1))
     assert state.history["validate"][0] > state.history["validate"][1]
+
+
+def test_a_score_that_is_compiled_is_traced_once(problem):
+    traced = []
+
+    @jax.jit
+    def score(state):
+        traced.append(1)
+        return state.meters["mean_loss"].value()
+
+    train(problem, tnt.hooks.validate(problem.iterator(), score=score), max_epoch=3)
+    assert len(traced) == 1
+
+
+def test_a_step_without_a_network_has_nothing_to_test(problem):
+    hooks = tnt.hooks.validate(problem.iterator())
+    with pytest.raises(ValueError, match="tests the network, but this run has none"):
+        tnt.StepEngine(lambda state, sample: state, hooks).train(
+            iterator=problem.iterator(), params=(), max_epoch=1
+        )

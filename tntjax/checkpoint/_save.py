@@ -1,5 +1,6 @@
 """Writing checkpoints."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class Saver:
         tree: dict[str, Any],
         score: Score | None,
         files: Any,
-        recorded: list[str] | None = None,
+        recorded: Sequence[str] = (),
     ) -> None:
         """Copies a tree, and writes it while the caller goes on.
 
@@ -43,8 +44,7 @@ class Saver:
           tree: fields of the State.
           score: what it is judged by, or None.
           files: lengths of files by name.
-          recorded: rows of the run's history as lines of JSON, if nothing else has
-            them.
+          recorded: rows of the run's history as lines of JSON.
 
         Raises:
           OSError: and whatever else went wrong with the save before.
@@ -59,8 +59,7 @@ class Saver:
         judged = {} if score is None else {"maximize": score.maximize}
         value = None if score is None else score.value
         notes = {"leaves": kinds, "score": value, **judged, "files": files}
-        if recorded is not None:
-            notes["recorded"] = recorded
+        notes["recorded"] = list(recorded)
         numbered = {str(k): leaf for k, leaf in enumerate(leaves.values())}
         filled = {k: leaf for k, leaf in numbered.items() if leaf.size}
         path = self._directory / f"update-{t}-epoch-{epoch}"

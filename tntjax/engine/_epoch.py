@@ -58,8 +58,8 @@ class Epoch:
                 batches, steps, _ = planned
                 if self._is_shown:
                     self._claim()
-                self._calls.on_trace = self._tell_displays
-                self._carry, kept = self._calls(self._carry, batches, steps)
+                with self._calls.telling(self._tell_displays):
+                    self._carry, kept = self._calls(self._carry, batches, steps)
                 self._note_call(kept, steps)
                 if self._training:
                     self._act()

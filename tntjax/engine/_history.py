@@ -22,8 +22,10 @@ class History:
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         self.rows: list[Row] = list(rows)
-        self.is_kept = False
-        """True if a file has the rows, so that a checkpoint need not."""
+        self.files: dict[str, Any] = {}
+        """The plugin that writes a file."""
+        self.epoch_ended = 0.0
+        """When the last step of the epoch was over, by `time.perf_counter`."""
         self.is_read = False
         """True if a plugin reads at the end of an epoch what others have noted."""
         self._noted: tuple[int, Row] = (0, {})

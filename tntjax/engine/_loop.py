@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -165,6 +166,7 @@ class Training:
             # The State is kept until hooks are through: going on, they are fired again.
             state = self._state
             state = state.replace(epoch=state.epoch + 1, position=0)
+            state.recorded.epoch_ended = time.perf_counter()
             with run.signals.heard_in_hook():
                 state = fire_on_host(run.hooks, "on_end_epoch", state)
             # As it would be restored, so that going on makes no difference.

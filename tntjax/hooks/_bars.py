@@ -4,6 +4,8 @@ import importlib.util
 import sys
 from typing import Any, Protocol, TextIO
 
+from tntjax.log._lost import Lost
+
 
 class Bars(Protocol):
     """Shows bars that come and go, each below the one before, and lines that stay."""
@@ -49,6 +51,7 @@ class _Lines:
 
     def __init__(self, file: TextIO, interval: float) -> None:
         self._file, self.interval = file, interval
+        self._lost = Lost("progress")
 
     def begin(self, what: str) -> None:
         del what
@@ -63,8 +66,14 @@ class _Lines:
         pass
 
     def write(self, line: str) -> None:
-        self._file.write(line + "\n")
-        self._file.flush()
+        try:
+            self._file.write(line + "\n")
+            self._file.flush()
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # a pipe that nobody reads, a closed file
+            self._lost.tell(str(error))
 
 
 class _RichBars:

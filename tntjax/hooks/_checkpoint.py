@@ -183,11 +183,8 @@ class _Checkpoint:
                 os.truncate(path, length)
 
 
-def _rows(state: State) -> list[str] | None:
-    """Returns the rows of the history as text, if no file has them."""
-    history = state.recorded
-    if history is None or history.is_kept or not history.rows:
-        return None
+def _rows(state: State) -> list[str]:
+    """Returns the rows of the history as text."""
     return [as_json_line(row, "checkpoint") for row in rows_until(state)]
 
 

@@ -16,6 +16,9 @@ from tntjax.meter.parts._sums import Mean
 
 NAME = "mean_loss"
 
+COLUMNS = ("epoch", "t", "samples", "loss", "lr", "seconds")
+"""Names that rows have for what is not a meter's."""
+
 
 class MeanLoss(Meter):
     """Measures the mean of losses and nothing else, so that a step hardly costs more.
@@ -46,8 +49,8 @@ def _start_epoch(state: State) -> State:
 
 
 def _measure(state: State) -> State:
-    if state.loss is None:  # of a step that has none, or of a test without criterion
-        return state
+    if NAME not in state.meters or not jax.tree_util.all_leaves([state.loss]):
+        return state  # taken out by a hook; or a step has no loss, or no number
     loss, mask = jnp.asarray(state.loss, jnp.float32), find_row_mask(state.sample)
     if mask is not None and mask.shape != loss.shape:  # of losses [], or other rows
         mask = None
@@ -101,7 +104,8 @@ def _show(meters: dict[str, Any]) -> dict[str, Any]:
     for name, meter in meters.items():
         shown = meter.summary() if hasattr(meter, "summary") else {}
         for part, value in shown.items():
-            row[f"{name}.{part}" if len(shown) > 1 else name] = _as_number(value)
+            is_plain = len(shown) == 1 and name not in COLUMNS
+            row[name if is_plain else f"{name}.{part}"] = _as_number(value)
     return row
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from tntjax._struct import Opaque, describe
 from tntjax._types import Meter
 from tntjax.engine import Hooks, State
+from tntjax.engine._names import find_close
 from tntjax.hooks._bind import Bound, bind, claim
 from tntjax.meter import AverageValueMeter, ClassErrorMeter
 
@@ -74,8 +75,10 @@ def _read(some: Any) -> Mapping[str, Metered]:
     if isinstance(some, str):
         if some in USUAL:
             return {some: USUAL[some]}
+        close = find_close(some.lower(), USUAL)
         raise ValueError(
-            f"metering knows the names {', '.join(map(repr, USUAL))}, got {some!r}."
+            f"metering knows the names {', '.join(map(repr, USUAL))}, got {some!r}"
+            f"{f'; did you mean {close!r}?' if close else '.'}"
             f" Others say what to read: metering({{{some!r}: (meter, function)}})."
         )
     if isinstance(some, Mapping | None):

@@ -89,24 +89,23 @@ class _Part:
     """
 
     def __init__(self, what: str, state: State) -> None:
-        self.what, self.total = what, _count_updates(state.iterator)
+        self.what, self.total = what, _count_updates(state)
         self.began = self._since = time.perf_counter()
-        self.start, self._from = state, int(state.samples)
+        self.start, self._from = state, None
         self.is_compiling, self.done = False, 0
 
     def pace(self, state: State) -> str:
         """Returns samples a second and the time left, since what was compiled last."""
-        now, samples = time.perf_counter(), int(state.samples)
-        if self.is_compiling:  # it has just been made for the first time
-            self.is_compiling, self._since, self._from = False, now, samples
-        if now <= self._since or samples <= self._from:
+        now, samples, done = time.perf_counter(), state.samples, state.position
+        if self._from is None or self.is_compiling:  # made for the first time just now
+            self.is_compiling = False
+            self._since, self._from = now, (samples, done)
+        spent, (samples_then, done_then) = now - self._since, self._from
+        if not spent or done <= done_then:
             return ""
-        rate = (samples - self._from) / (now - self._since)
-        text = f"{rate:,.0f} samples/s"
-        done = int(state.position)
-        if self.total is not None and done:
-            each = samples / done  # samples of a batch, of a test or of all epochs
-            left = (self.total - done) * each / rate
+        text = f"{(samples - samples_then) / spent:,.0f} samples/s"
+        if self.total is not None:
+            left = max(0, self.total - done) * spent / (done - done_then)
             text += f"  {_as_time(left)} left"
         return text
 
@@ -131,6 +130,8 @@ class _Progress:
         """Comes after it, or when an error has ended it."""
         self._end_part()
         self._parts.pop()
+        if not self._parts and self._line is not None and self._bars is not None:
+            self._bars.write(self._line)  # an error came before its validation
         if not self._parts:
             self._bars = self._line = None
 
@@ -148,15 +149,17 @@ class _Progress:
     def end_epoch(self, state: State) -> State:
         part = self._end_part()
         if part is not None:
-            updates = int(state.t) - int(part.start.t)
-            self._line = _describe(part, f"{updates} updates", state)
+            self._line = _describe_epoch(part, state, state.recorded.epoch_ended)
         return state
 
     def end(self, state: State) -> State:
         if state.training:
+            if (part := self._end_part()) is not None:  # in the middle of an epoch
+                self._line = _describe_epoch(part, state, time.perf_counter())
             self._write_line(state)
         elif (part := self._end_part()) is not None and len(self._parts) == 1:
-            self._line = _describe(part, f"{int(state.t)} batches", state)
+            spent = time.perf_counter() - part.began
+            self._line = _describe(part, f"{int(state.t)} batches", spent, state)
             self._write_line(state)
         return state
 
@@ -211,17 +214,26 @@ class _Progress:
         self._line = None
 
 
-def _describe(part: _Part, count: str, state: State) -> str:
+def _describe_epoch(part: _Part, state: State, ended: float) -> str:
+    count = f"{int(state.t) - int(part.start.t)} updates"
+    return _describe(part, count, ended - part.began, state)
+
+
+def _describe(part: _Part, count: str, spent: float, state: State) -> str:
     """Returns the line of an epoch or a test that is done."""
-    spent = f"{_as_time(time.perf_counter() - part.began)}"
-    return "  ".join([part.what, count, spent, *_as_texts(show_meters(state))])
+    measured = _as_texts(show_meters(state))
+    return "  ".join([part.what, count, _as_time(spent), *measured])
 
 
-def _count_updates(iterator: Any) -> int | None:
+def _count_updates(state: State) -> int | None:
+    """Returns the position at the end of an epoch, a test or the run."""
     try:
-        return len(iterator)
+        total = len(state.iterator)
     except TypeError:  # one with a filter, or of the user's
         return None
+    if state.max_steps is None:
+        return total
+    return min(total, int(state.position) + state.max_steps - int(state.t))
 
 
 def _as_texts(row: dict[str, Any]) -> list[str]:
@@ -246,9 +258,14 @@ def _is_near(one: Any, other: Any) -> bool:
 def _as_text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    if isinstance(value, np.ndarray) and value.ndim == 1 and value.size:
+    if _is_of_members(value):
         return f"{value.min():.4g} to {value.max():.4g}"  # of many members
     return str(value)
+
+
+def _is_of_members(value: Any) -> bool:
+    is_array = isinstance(value, np.ndarray) and value.ndim == 1 and value.size > 0
+    return is_array and value.dtype.kind in "iuf"
 
 
 def _as_time(seconds: float) -> str:

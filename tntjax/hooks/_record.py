@@ -12,7 +12,7 @@ from tntjax._plain import as_plain
 from tntjax._struct import describe
 from tntjax.engine import Hooks, State, chain, watch
 from tntjax.engine._around import Session, Source
-from tntjax.engine._history import Row
+from tntjax.engine._history import MOMENT, Row
 from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
 from tntjax.hooks._score import measured_now
 from tntjax.log import Log
@@ -33,9 +33,10 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
     chained before, has measured there: the score as `validate`, the rest as
     `validate.name`.
 
-    All rows are `state.history`, as columns: `pandas.DataFrame(state.history)`. A run
-    that goes on, from a State or the disk, goes on with the rows that are of what it
-    goes on from; a checkpoint has them, unless a file has.
+    All rows are `state.history`, columns for `pandas.DataFrame(state.history)`. They
+    are in checkpoints, and a run that goes on, from a State or the disk, goes on with
+    the rows of what it goes on from. An epoch that is cut short has a row when the run
+    ends. One that was begun by a program that was killed has no `seconds`.
 
     Args:
       where: also write the rows to a file, which gets a line of JSON for each, as
@@ -72,12 +73,18 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
     if every is not None:
         every = check_at_least("record: every", every, 1)
     write, sessions = _open(where)
-    began = 0.0
+    began, is_part = 0.0, False
 
     def start(state: State) -> State:
+        nonlocal is_part
+        is_part = False
         if state.recorded is not None:
             state.recorded.is_read = True  # a `validate` after this would be too late
         return state
+
+    def load(state: State, source: Source) -> None:
+        nonlocal is_part
+        is_part = source != "start" and int(state.position) > 0
 
     def start_epoch(state: State) -> State:
         # Not in `aux`: in a run that is resumed the clock starts anew.
@@ -90,12 +97,27 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
         write(row)
 
     def end_epoch(state: State) -> State:
-        spent = time.perf_counter() - began
+        nonlocal is_part
+        spent = None if is_part else state.recorded.epoch_ended - began
+        is_part = False
         measured = {**measured_now(state), **state.recorded.noted(state.epoch)}
         add(state, {**_make_row(state), "seconds": spent, **measured})
         return state
 
-    own = Hooks(start, start_epoch, on_end_epoch=end_epoch, sessions=sessions)
+    def end(state: State) -> State:
+        if state.training and int(state.position):  # in the middle of an epoch
+            row, rows = _make_row(state), state.recorded.rows
+            if not rows or any(rows[-1][name] != row[name] for name in MOMENT):
+                add(state, row)
+        return state
+
+    own = Hooks(
+        on_start=start,
+        on_start_epoch=start_epoch,
+        on_end_epoch=end_epoch,
+        on_end=end,
+        sessions=(Session(load=load), *sessions),
+    )
     hooks = chain(MEAN_LOSS, own)
     if every is None:
         return hooks
@@ -176,18 +198,27 @@ class _File:
         """Empties the file, or drops what the run will do again."""
         if not state.training:
             return
-        goes_on = source != "start"
+        history, goes_on, rows = state.recorded, source != "start", []
+        if history.files.setdefault(self._filename, self) is not self:
+            raise ValueError(f"two hooks record into {self._filename}: chain one.")
         if goes_on and os.path.exists(self._filename):
             rows = self._drop_after(int(state.t), int(state.epoch))
-            state.recorded.rows = state.recorded.rows or rows
         self._output = open_output("record", None, self._filename, append=goes_on)
-        state.recorded.is_kept = True
+        if not rows:
+            for row in history.rows:  # of a run that had another file, or none
+                self.write(row)
+        elif not history.rows:
+            history.rows = rows
 
     def _drop_after(self, t: int, epoch: int) -> list[Row]:
         """Drops lines of what the run will do again; returns the rows of the others."""
         with open(self._filename, encoding="utf-8", errors="replace") as file:
             lines = file.readlines()
         read = [(line, _read_before(line, t, epoch)) for line in lines]
+        if lines and not any(map(_is_row, lines)):
+            raise ValueError(
+                f"{self._filename} has no rows of a run. Record into another file."
+            )
         kept = {line: row for line, row in read if row is not None}
         if len(kept) < len(lines):
             rest = f"{self._filename}.part"
@@ -200,6 +231,11 @@ class _File:
         """Writes a line; a disk that is full is told of once."""
         assert self._output is not None, "load comes first"
         self._output.write(as_json_line(row, "record"))
+
+
+def _is_row(line: str) -> bool:
+    """True for a row, and for a line that is cut."""
+    return line.startswith("{")
 
 
 def _read_before(line: str, t: int, epoch: int) -> Row | None:

@@ -14,7 +14,7 @@ from tntjax.engine._engine import check_running
 from tntjax.engine._fire import copy_containers
 from tntjax.engine._names import check_names, find_close
 from tntjax.hooks._bind import bind
-from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
+from tntjax.hooks._mean_loss import COLUMNS, MEAN_LOSS, show_meters
 from tntjax.hooks._score import claim_measured, put_measured
 
 PASSED_ON = ("key", "mesh", "shard", "data_axis", "jit", "steps_per_call")
@@ -92,6 +92,10 @@ def validate(
     if iterator is None:
         engine, iterator = None, cast(SampleIterator, engine)
     _check_engine(engine, iterator)
+    if name in COLUMNS:
+        raise ValueError(
+            f"validate: name={name!r} is a column of its own in a history."
+        )
     if engine is None and score is None:
         score = "loss"
     judged = None if isinstance(score, str) else score
@@ -102,11 +106,20 @@ def validate(
     check_key(arguments.get("key"))
     check_running(**{name: arguments[name] for name in arguments if name != "key"})
 
+    known: tuple[Any, Any] = None, None
+
+    def own_engine(engine: Any) -> Any:
+        # One object for a run: a user's jit of a State asks which engine it has.
+        nonlocal known
+        if known[0] is not engine:
+            known = engine, _measure_loss(engine)
+        return known[1]
+
     def test(state: State) -> State:
         if int(state.epoch) % every:
             return state
-        result = _own_engine(state) if engine is None else cast(Any, engine)
-        result = result.test(
+        tester = own_engine(state.engine) if engine is None else cast(Any, engine)
+        result = tester.test(
             network=state.network,
             criterion=state.criterion,
             iterator=iterator,
@@ -125,9 +138,8 @@ def validate(
             report(copy_containers(state), result)
         return state
 
-    return Hooks(
-        on_start=bind(_start, None if score is None else name), on_end_epoch=test
-    )
+    start = bind(_start, None if score is None else name, engine is None)
+    return Hooks(on_start=start, on_end_epoch=test)
 
 
 def _check_engine(engine: Any, iterator: Any) -> None:
@@ -142,13 +154,17 @@ def _check_engine(engine: Any, iterator: Any) -> None:
     check_iterator(iterator)
 
 
-def _own_engine(state: State) -> Any:
-    """Returns the engine that trains, with the mean loss among what it measures."""
-    engine = state.engine
+def _measure_loss(engine: Any) -> Any:
+    """Returns an engine with the mean loss among what it measures."""
     return dataclasses.replace(engine, hooks=chain(engine.hooks, MEAN_LOSS))
 
 
-def _start(state: State, name: str | None) -> State:
+def _start(state: State, name: str | None, is_own: bool) -> State:
+    if state.training and is_own and state.network is None:
+        raise ValueError(
+            "validate(iterator) tests the network, but this run has none. Pass network="
+            " and criterion= to train, or another engine: validate(engine, iterator)."
+        )
     if state.recorded is not None and state.recorded.is_read:
         raise ValueError(LATE)
     return state if name is None else claim_measured(state, name)
