@@ -1,9 +1,8 @@
 """Many steps in one call: compiled, or one by one."""
 
-import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -94,7 +93,8 @@ class Calls:
         self._traces: list[dict[str, str]] = []
         self._jitted: list[_Jitted] = []
         self._tails: set[int] = set()
-        self._on_trace: Callable[[], Any] | None = None
+        self.on_trace: Callable[[], Any] | None = None
+        """Called when a call begins to be traced."""
 
     def __call__(
         self, carry: Carry, batches: Batches, steps: Steps
@@ -132,15 +132,6 @@ class Calls:
     def donates(self) -> bool:
         """True if calls destroy the heavy part that they are given."""
         return self._jit and self.program.training
-
-    @contextlib.contextmanager
-    def telling(self, on_trace: Callable[[], Any]) -> Iterator[None]:
-        """Has a function called when a call begins to be traced, and lets it go."""
-        before, self._on_trace = self._on_trace, on_trace
-        try:
-            yield
-        finally:
-            self._on_trace = before
 
     def take_traces(self) -> list[dict[str, str]]:
         """Returns descriptions of the traces since this was asked for last."""
@@ -247,8 +238,8 @@ class Calls:
     def _note(self, carry: Carry, batches: Batches) -> None:
         """Takes note of a trace; under jax.disable_jit it is not one."""
         if isinstance(carry.light["t"], Tracer):
-            if self._on_trace is not None:
-                self._on_trace()
+            if self.on_trace is not None:
+                self.on_trace()
             state = self.program.state(*carry)
             self._traces.append(describe_trace(self.program, state, batches))
 

@@ -58,8 +58,11 @@ class Epoch:
                 batches, steps, _ = planned
                 if self._is_shown:
                     self._claim()
-                with self._calls.telling(self._tell_displays):
+                self._calls.on_trace = self._tell_displays
+                try:
                     self._carry, kept = self._calls(self._carry, batches, steps)
+                finally:  # calls outlive the run, and hold nothing of it
+                    self._calls.on_trace = None
                 self._note_call(kept, steps)
                 if self._training:
                     self._act()

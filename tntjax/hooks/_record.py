@@ -12,7 +12,7 @@ from tntjax._plain import as_plain
 from tntjax._struct import describe
 from tntjax.engine import Hooks, State, chain, watch
 from tntjax.engine._around import Session, Source
-from tntjax.engine._history import MOMENT, Row
+from tntjax.engine._history import Row
 from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
 from tntjax.hooks._score import measured_now
 from tntjax.log import Log
@@ -73,55 +73,66 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
     if every is not None:
         every = check_at_least("record: every", every, 1)
     write, sessions = _open(where)
-    began, is_part = 0.0, False
+    recorder = _Recorder(write)
+    own = Hooks(
+        on_start=recorder.start,
+        on_start_epoch=recorder.start_epoch,
+        on_end_epoch=recorder.end_epoch,
+        on_end=recorder.end,
+        sessions=(Session(load=recorder.load), *sessions),
+    )
+    hooks = chain(MEAN_LOSS, own)
+    return hooks if every is None else chain(hooks, watch(every, recorder.add))
 
-    def start(state: State) -> State:
-        nonlocal is_part
-        is_part = False
+
+class _Recorder:
+    """Makes rows of a run, one at a time.
+
+    Args:
+      write: what takes them, besides the history.
+    """
+
+    def __init__(self, write: Callable[[Row], Any]) -> None:
+        self._write = write
+        # Not in `aux`: in a run that is resumed the clock starts anew.
+        self._began, self._is_part = 0.0, False
+
+    def start(self, state: State) -> State:
+        self._is_part = False
         if state.recorded is not None:
             state.recorded.is_read = True  # a `validate` after this would be too late
         return state
 
-    def load(state: State, source: Source) -> None:
-        nonlocal is_part
-        is_part = source != "start" and int(state.position) > 0
+    def load(self, state: State, source: Source) -> None:
+        """Finds out if the first epoch was begun by another program."""
+        self._is_part = source != "start" and int(state.position) > 0
 
-    def start_epoch(state: State) -> State:
-        # Not in `aux`: in a run that is resumed the clock starts anew.
-        nonlocal began
-        began = time.perf_counter()
+    def start_epoch(self, state: State) -> State:
+        self._began = time.perf_counter()
         return state
 
-    def add(state: State, row: Row) -> None:
+    def add(self, state: State, **more: Any) -> None:
+        """Adds a row to the history, and writes it."""
+        row = {**_make_row(state), **more}
         state.recorded.add(row)
-        write(row)
+        self._write(row)
 
-    def end_epoch(state: State) -> State:
-        nonlocal is_part
-        spent = None if is_part else state.recorded.epoch_ended - began
-        is_part = False
+    def end_epoch(self, state: State) -> State:
+        spent = None if self._is_part else state.recorded.epoch_ended - self._began
+        self._is_part = False
         measured = {**measured_now(state), **state.recorded.noted(state.epoch)}
-        add(state, {**_make_row(state), "seconds": spent, **measured})
+        self.add(state, seconds=spent, **measured)
         return state
 
-    def end(state: State) -> State:
-        if state.training and int(state.position):  # in the middle of an epoch
-            row, rows = _make_row(state), state.recorded.rows
-            if not rows or any(rows[-1][name] != row[name] for name in MOMENT):
-                add(state, row)
+    def end(self, state: State) -> State:
+        """Adds a row of an epoch that was cut, unless there is one of this moment."""
+        if state.training and int(state.position):
+            last = state.recorded.rows[-1:]
+            if not any(
+                row["t"] == state.t and row["epoch"] == state.epoch for row in last
+            ):
+                self.add(state)
         return state
-
-    own = Hooks(
-        on_start=start,
-        on_start_epoch=start_epoch,
-        on_end_epoch=end_epoch,
-        on_end=end,
-        sessions=(Session(load=load), *sessions),
-    )
-    hooks = chain(MEAN_LOSS, own)
-    if every is None:
-        return hooks
-    return chain(hooks, watch(every, lambda state: add(state, _make_row(state))))
 
 
 def _make_row(state: State) -> Row:

@@ -92,28 +92,11 @@ def validate(
     if iterator is None:
         engine, iterator = None, cast(SampleIterator, engine)
     _check_engine(engine, iterator)
-    if name in COLUMNS:
-        raise ValueError(
-            f"validate: name={name!r} is a column of its own in a history."
-        )
+    _check_arguments(score, report, params, name, arguments)
+    every = check_at_least("validate: every", every, 1)
     if engine is None and score is None:
         score = "loss"
-    judged = None if isinstance(score, str) else score
-    check_optional_functions("validate", score=judged, report=report, params=params)
-    every = check_at_least("validate: every", every, 1)
-    own = ("score", "report", "params", "every", "name")
-    check_names("validate", arguments, [*own, *PASSED_ON])
-    check_key(arguments.get("key"))
-    check_running(**{name: arguments[name] for name in arguments if name != "key"})
-
-    known: tuple[Any, Any] = None, None
-
-    def own_engine(engine: Any) -> Any:
-        # One object for a run: a user's jit of a State asks which engine it has.
-        nonlocal known
-        if known[0] is not engine:
-            known = engine, _measure_loss(engine)
-        return known[1]
+    own_engine = _remember_last(_measure_loss)
 
     def test(state: State) -> State:
         if int(state.epoch) % every:
@@ -142,6 +125,21 @@ def validate(
     return Hooks(on_start=start, on_end_epoch=test)
 
 
+def _check_arguments(
+    score: Any, report: Any, params: Any, name: str, arguments: dict[str, Any]
+) -> None:
+    judged = None if isinstance(score, str) else score
+    check_optional_functions("validate", score=judged, report=report, params=params)
+    if name in COLUMNS:
+        raise ValueError(
+            f"validate: name={name!r} is a column of its own in a history."
+        )
+    own = ("score", "report", "params", "every", "name")
+    check_names("validate", arguments, [*own, *PASSED_ON])
+    check_key(arguments.get("key"))
+    check_running(**{name: arguments[name] for name in arguments if name != "key"})
+
+
 def _check_engine(engine: Any, iterator: Any) -> None:
     can_test = callable(getattr(engine, "test", None)) and not isinstance(engine, type)
     if engine is not None and not can_test:
@@ -152,6 +150,19 @@ def _check_engine(engine: Any, iterator: Any) -> None:
     if iterator is None or hasattr(iterator, "train"):
         raise TypeError("validate needs samples: validate(iterator).")
     check_iterator(iterator)
+
+
+def _remember_last(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Makes one thing of an object, as a jit of a State asks which engine it has."""
+    given, made = None, None
+
+    def remembered(value: Any) -> Any:
+        nonlocal given, made
+        if value is not given:
+            given, made = value, make(value)
+        return made
+
+    return remembered
 
 
 def _measure_loss(engine: Any) -> Any:
