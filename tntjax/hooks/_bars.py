@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from typing import Any, Protocol, TextIO
 
+from tntjax._optional import import_optional
 from tntjax.log._lost import Lost
 
 
@@ -38,9 +39,8 @@ def make_bars(file: TextIO | None, interval: float | None) -> Bars:
       interval: seconds between two looks, None for what fits the place.
     """
     if importlib.util.find_spec("rich"):
-        from rich.console import Console
-
-        console = Console(file=file) if file else Console(stderr=True)
+        make_console = import_optional("rich.console", "progress", "progress").Console
+        console = make_console(file=file) if file else make_console(stderr=True)
         if console.is_terminal or console.is_jupyter:
             return _RichBars(console, 0.1 if interval is None else interval)
     return _Lines(file or sys.stderr, 30.0 if interval is None else interval)
@@ -84,8 +84,7 @@ class _RichBars:
         self._progress: Any = None
 
     def begin(self, what: str) -> None:
-        from rich import progress as rich
-
+        rich = import_optional("rich.progress", "progress", "progress")
         if self._progress is None:
             columns = (
                 rich.TextColumn("{task.description}", markup=False),
