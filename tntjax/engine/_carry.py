@@ -207,6 +207,13 @@ def _commit_together(tree: Any) -> Any:
     Were some committed to a device and others not, then all would be after the first
     compiled call, and the second would compile anew.
     """
-    committed = (leaf.devices() for leaf in jax.tree.leaves(tree) if leaf.committed)
-    devices = next(committed, ())
-    return jax.device_put(tree, *devices) if len(devices) == 1 else tree
+    leaves, structure = jax.tree.flatten(tree)
+    devices = next((leaf.devices() for leaf in leaves if leaf.committed), ())
+    if len(devices) != 1:
+        return tree
+    # Those that are there stay as they are: on a mesh of one device, say.
+    loose = [n for n, leaf in enumerate(leaves) if not leaf.committed]
+    sent = jax.device_put([leaves[n] for n in loose], *devices)
+    for n, leaf in zip(loose, sent, strict=True):
+        leaves[n] = leaf
+    return structure.unflatten(leaves)

@@ -126,6 +126,7 @@ class Epoch:
             steps = run.plan.steps(length, size // length, exact)
             t += length
             leads_on = is_on_host(chunk) and run.reads_ahead and not self._holds(t)
+            leads_on = leads_on and not self._stops
             if steps.length > steps.count:  # one executable for several lengths
                 chunk, count = chunk.padded(steps.length), np.int32(steps.count)
             yield Planned(self._send(Batches(chunk, count), placed), steps, leads_on)
