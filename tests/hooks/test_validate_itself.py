@@ -167,3 +167,10 @@ def test_a_step_without_a_network_has_nothing_to_test(problem):
         tnt.StepEngine(lambda state, sample: state, hooks).train(
             iterator=problem.iterator(), params=(), max_epoch=1
         )
+
+
+@pytest.mark.parametrize("name", ["state", "self", "row"])
+def test_a_score_may_have_any_other_name(problem, name):
+    validate = tnt.hooks.validate(problem.iterator(), name=name)
+    history = train(problem, validate, tnt.hooks.record(), max_epoch=1).history
+    assert history[name] == pytest.approx(history[f"{name}.loss"])

@@ -1,6 +1,5 @@
 """A report in a browser: it renders, and answers to mouse, fingers and keys."""
 
-import os
 import re
 import time
 from collections.abc import Callable
@@ -14,8 +13,7 @@ from tntjax.log import report
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        PATH is None and os.environ.get("TNTJAX_REQUIRE_EXTRAS") != "1",
-        reason="there is no Chromium: apt-get install chromium",
+        PATH is None, reason="there is no Chromium: apt-get install chromium"
     ),
 ]
 

@@ -32,10 +32,16 @@ class History:
 
     def add(self, row: Row) -> None:
         """Adds what was measured now, to the last row if that is of the same moment."""
-        if self.rows and all(self.rows[-1][name] == row[name] for name in MOMENT):
+        if self.ends_at(row):
             self.rows[-1] |= row
         else:
             self.rows.append(dict(row))
+
+    def ends_at(self, row: Row) -> bool:
+        """True if the last row is of the moment of another one."""
+        return any(
+            all(last[name] == row[name] for name in MOMENT) for last in self.rows[-1:]
+        )
 
     def note(self, epoch: int, values: Row) -> None:
         """Takes what was measured at the end of an epoch into the row of that epoch."""

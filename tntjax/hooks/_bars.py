@@ -58,9 +58,7 @@ class _Lines:
 
     def show(self, what: str, done: int, total: int | None, text: str) -> None:
         of = "" if total is None else f" of {total}"
-        self.write(
-            f"{what}  {done}{of}  {text}".rstrip() if done else f"{what}  {text}"
-        )
+        self.write(f"{what}  {done}{of}  {text}" if done else f"{what}  {text}")
 
     def end(self) -> None:
         pass
@@ -69,10 +67,7 @@ class _Lines:
         try:
             self._file.write(line + "\n")
             self._file.flush()
-        except (
-            OSError,
-            ValueError,
-        ) as error:  # a pipe that nobody reads, a closed file
+        except (OSError, ValueError) as error:  # nobody reads it, or it is closed
             self._lost.tell(str(error))
 
 

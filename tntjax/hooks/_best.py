@@ -8,7 +8,7 @@ from tntjax._numbers import check_at_least, check_boolean, check_number
 from tntjax._score import as_score, is_better
 from tntjax.engine import State
 from tntjax.hooks._bind import claim, put
-from tntjax.hooks._score import NOTHING_YET, Score, check_score, read_score
+from tntjax.hooks._score import NOTHING_YET, Judged, check_score, read_score
 
 
 def check_judging(
@@ -45,7 +45,7 @@ def claim_record(state: State, plugin: str, maximize: bool) -> State:
 def judge(
     state: State,
     plugin: str,
-    score: Score,
+    score: Judged,
     maximize: bool,
     min_delta: float,
 ) -> tuple[State, bool]:

@@ -16,8 +16,7 @@ from tntjax.engine._carry import read_saved
 from tntjax.engine._history import rows_until
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._state import State
-from tntjax.hooks._score import Score as Judged
-from tntjax.hooks._score import StaleError, check_score, read_score
+from tntjax.hooks._score import Judged, StaleError, check_score, read_score
 
 NOT_EMPTY = """{directory} has checkpoints already, after {steps} updates, but this \
 run goes on from none of them. Go on from the last one with train(..., \

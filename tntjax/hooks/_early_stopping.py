@@ -6,14 +6,14 @@ from tntjax._numbers import check_boolean
 from tntjax.engine import Hooks, State
 from tntjax.hooks._best import check_judging, claim_record, judge
 from tntjax.hooks._bind import bind, bind_each, claim, put
-from tntjax.hooks._score import Score
+from tntjax.hooks._score import Judged
 
 NAME = "early_stopping"
 KEPT = ("params", "model_state", "criterion_params")
 
 
 def early_stopping(
-    score: Score,
+    score: Judged,
     patience: int,
     *,
     maximize: bool = False,
@@ -91,7 +91,7 @@ def _stop(state: State, patience: int) -> State:
 
 def _look(
     state: State,
-    score: Score,
+    score: Judged,
     patience: int,
     maximize: bool,
     min_delta: float,

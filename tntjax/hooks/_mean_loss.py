@@ -31,9 +31,8 @@ class MeanLoss(Meter):
 
     def add(self, loss: Any, *, mask: Any = None) -> "MeanLoss":
         """Counts losses in, [] or [B] float32; a mask is of the same shape."""
-        return dataclasses.replace(
-            self, losses=self.losses.add(loss, np.int32(1), mask)
-        )
+        losses = self.losses.add(loss, np.int32(1), mask)
+        return dataclasses.replace(self, losses=losses)
 
     def value(self) -> Any:
         """Returns the mean, NaN if nothing was counted."""

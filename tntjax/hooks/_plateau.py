@@ -9,13 +9,13 @@ from tntjax.engine import Hooks, State
 from tntjax.hooks._best import check_judging, claim_record, judge
 from tntjax.hooks._bind import bind, bind_each, put
 from tntjax.hooks._rate import change_rates, claim_rate
-from tntjax.hooks._score import Score
+from tntjax.hooks._score import Judged
 
 NAME = "plateau"
 
 
 def plateau(
-    score: Score,
+    score: Judged,
     factor: float = 0.1,
     patience: int = 10,
     *,
@@ -92,7 +92,7 @@ def _start(state: State, maximize: bool) -> State:
 
 def _look(
     state: State,
-    score: Score,
+    score: Judged,
     factor: float,
     patience: int,
     maximize: bool,

@@ -82,7 +82,7 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
         sessions=(Session(load=recorder.load), *sessions),
     )
     hooks = chain(MEAN_LOSS, own)
-    return hooks if every is None else chain(hooks, watch(every, recorder.add))
+    return hooks if every is None else chain(hooks, watch(every, recorder.look))
 
 
 class _Recorder:
@@ -111,28 +111,28 @@ class _Recorder:
         self._began = time.perf_counter()
         return state
 
-    def add(self, state: State, **more: Any) -> None:
-        """Adds a row to the history, and writes it."""
-        row = {**_make_row(state), **more}
-        state.recorded.add(row)
-        self._write(row)
+    def look(self, state: State) -> None:
+        """Adds a row of what is measured by then."""
+        self._add(state, _make_row(state))
 
     def end_epoch(self, state: State) -> State:
         spent = None if self._is_part else state.recorded.epoch_ended - self._began
         self._is_part = False
         measured = {**measured_now(state), **state.recorded.noted(state.epoch)}
-        self.add(state, seconds=spent, **measured)
+        self._add(state, {**_make_row(state), "seconds": spent, **measured})
         return state
 
     def end(self, state: State) -> State:
         """Adds a row of an epoch that was cut, unless there is one of this moment."""
         if state.training and int(state.position):
-            last = state.recorded.rows[-1:]
-            if not any(
-                row["t"] == state.t and row["epoch"] == state.epoch for row in last
-            ):
-                self.add(state)
+            row = _make_row(state)
+            if not state.recorded.ends_at(row):
+                self._add(state, row)
         return state
+
+    def _add(self, state: State, row: Row) -> None:
+        state.recorded.add(row)
+        self._write(row)
 
 
 def _make_row(state: State) -> Row:

@@ -31,7 +31,7 @@ class StaleError(ValueError):
     """A score was read in an epoch in which it was not measured."""
 
 
-Score = str | Callable[[State], Any]
+Judged = str | Callable[[State], Any]
 """A function `State -> number`, or the name of one that `validate` puts into `aux`."""
 
 
@@ -45,7 +45,7 @@ def check_score(plugin: str, score: Any) -> None:
         )
 
 
-def read_score(plugin: str, score: Score, state: State) -> Any:
+def read_score(plugin: str, score: Judged, state: State) -> Any:
     """Calls a score function, or reads the score of a name.
 
     Args:
