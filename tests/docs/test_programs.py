@@ -9,7 +9,10 @@ from PIL import Image
 from tests.docs.printed import FENCE, ROOT, fences, program, run_and_see, run_in
 
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
-IN_OTHER_FILES = ["README.md", "docs/errors.md", "docs/keras.md", "docs/resume.md"]
+IN_OTHER_FILES = [
+    "README.md",
+    *(f"docs/{name}.md" for name in ("errors", "keras", "log", "resume")),
+]
 PRINTING = [
     f"docs/{name}.md" for name in ("coming-from", "everything", "index", "tutorial")
 ]

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.docs.printed import program
 from tests.log.mlflow_stand_in import Server, modules
 from tntjax.log import Image, Log, _mlflow, mlflow
 
@@ -33,6 +34,14 @@ def test_a_log_is_one_batch_a_row(server):
     assert run.params == {"lr": "0.1", "model/n": "3"}
     assert run.tags == {"tntjax.run": "first", "note": "x"}
     assert server.batches == [(2, 2, 1), (1, 0, 0)]
+
+
+def test_the_program_of_the_page_begins_a_run_of_its_server(server):
+    exec(program("docs/log.md"), names := {})
+    names["view"]({"t": 100, "loss": 0.5})
+    (run,) = server.runs
+    assert (run.experiment, run.name) == ("id of digits", "first")
+    assert run.params == {"lr": "0.1"} and run.points() == [(100, 0.5)]
 
 
 def test_numbers_are_metrics(server):
