@@ -79,8 +79,21 @@ class Chunk(Protocol):
         ...
 
 
-Room = Callable[[int, int], int]
-"""`(position, sample_bytes) -> most samples` that a chunk starting there may hold."""
+class Room(Protocol):
+    """The most samples that a chunk may hold."""
+
+    def __call__(
+        self, position: int, sample_bytes: int, length: int | None = None
+    ) -> int:
+        """Returns how many samples a chunk may hold.
+
+        Args:
+          position: the number of its first sample in the epoch.
+          sample_bytes: bytes of one.
+          length: how many samples alike the epoch has, if that is known: then chunks
+            may be such that they divide it.
+        """
+        ...
 
 
 @runtime_checkable
@@ -95,7 +108,8 @@ class SampleIterator(Protocol):
         """Yields the same samples in chunks of one shape.
 
         `room(position, sample_bytes)` is the most samples that a chunk may hold if
-        its first sample is number `position` and a sample has `sample_bytes` bytes.
+        its first sample is number `position` and a sample has `sample_bytes` bytes; a
+        third argument tells how many samples the epoch has, where that is known.
         A chunk holds that many unless the samples end or change their shapes.
 
         An engine on an accelerator reads chunks on the host in a thread of its own, up

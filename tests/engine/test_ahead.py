@@ -48,8 +48,8 @@ class Recorded:
         return self._inner.run(epoch, start)
 
     def chunks(self, epoch, start, room):
-        def noted(position, size):
-            self.rooms.append((epoch, position, room(position, size)))
+        def noted(position, size, length):
+            self.rooms.append((epoch, position, room(position, size, length)))
             return self.rooms[-1][-1]
 
         self.open += 1

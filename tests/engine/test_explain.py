@@ -1,5 +1,8 @@
 """What an engine says that it will do."""
 
+import numpy as np
+import pytest
+
 import tntjax as tnt
 from tntjax.engine._around import Session
 from tntjax.engine._hooks import Scheduled
@@ -35,3 +38,47 @@ def test_all_there_is(capsys):
         "after update 3, after update 5 host      clip (waits, may change)",
         "each epoch             host      clip (saves)",
     ]
+
+
+HOOKS = {
+    "none": tnt.Hooks(),
+    "every": tnt.every(4, clip),
+    "watch": tnt.watch(2, print),
+    "rare": tnt.watch(70, print),
+}
+
+
+@pytest.mark.parametrize("hooks", HOOKS.values(), ids=HOOKS)
+@pytest.mark.parametrize(
+    ("batches", "policy", "steps_per_call"),
+    [
+        (60, "pad-last", "auto"),
+        (7, "include-last", "auto"),
+        (40, "include-last", "auto"),
+        (1, "pad-last", "auto"),
+        (37, "pad-last", 10),
+    ],
+)
+@pytest.mark.slow
+def test_executables_are_those_that_are_compiled(
+    problem, capsys, hooks, batches, policy, steps_per_call
+):
+    data = {"input": np.zeros((8 * batches - 3, 5), np.float32)}
+    data["target"] = np.zeros(8 * batches - 3, np.int32)
+    batched = tnt.BatchDataset(tnt.TableDataset(data), 8, policy=policy)
+    engine, iterator = tnt.SGDEngine(hooks), tnt.DatasetIterator(batched)
+    engine.explain(steps_per_call, iterator)
+    said = capsys.readouterr().out
+    job = problem.job(iterator=iterator, max_epoch=3, steps_per_call=steps_per_call)
+    # A network of its own: the functions of other runs are compiled already.
+    state = engine.train(**{**job, "network": lambda p, x: x @ p["weight"] + p["bias"]})
+    assert f"An epoch of {batches} samples takes" in said
+    assert f"Executables of the step: {state.compiled} (" in said
+
+
+def test_an_epoch_whose_length_is_not_known(capsys):
+    some = tnt.DatasetIterator([1.0, 2.0], filter=lambda x: x > 1)
+    tnt.SGDEngine().explain(iterator=some)
+    assert "is not known before it ends." in capsys.readouterr().out
+    tnt.SGDEngine().explain(iterator=tnt.DatasetIterator([]))
+    assert capsys.readouterr().out.endswith("An epoch has no samples.\n")

@@ -16,6 +16,10 @@ def stops_at(*numbers, steps=()):
     )
 
 
+def watches(*numbers):
+    return tuple(Scheduled("watch", n, print) for n in numbers)
+
+
 @given(LENGTHS, st.lists(LENGTHS, max_size=3), st.integers(0, 500))
 def test_no_chunk_passes_a_stop(longest, stops, t):
     room = Plan(longest, stops_at(*stops), None).room(t, 8)
@@ -73,6 +77,25 @@ def test_a_rest_is_padded_to_what_memory_bears(steps_per_call, sample_bytes, len
 
 def test_a_number_of_steps_is_obeyed():
     assert make_plan(100, ()).room(7, 2**30) == 100
+    assert make_plan(100, ()).room(7, 4, 130) == 100
+
+
+@pytest.mark.parametrize(
+    ("epoch_length", "most"),
+    [(600, 30), (469, 26), (64, 32), (33, 32), (32, 32), (20, 20), (3, 3), (1, 1)]
+    + [(0, 1), (62, 31), (37, 18), (1_000_003, 32)],
+)
+def test_calls_divide_an_epoch(epoch_length, most):
+    plan = make_plan("auto", (), accelerated=False)
+    assert plan.room(0, 4, epoch_length) == most
+    rest = plan.steps(epoch_length % most or most, 4, epoch_length=epoch_length)
+    assert rest.length in (1, most)
+
+
+@pytest.mark.parametrize("scheduled", [stops_at(25), watches(10)])
+def test_calls_end_at_stops_and_not_where_an_epoch_would_have_them(scheduled):
+    plan = make_plan("auto", scheduled, accelerated=False)
+    assert plan.room(0, 4, 28) == plan.room(0, 4)
 
 
 def test_a_single_update_is_a_stop_once():
@@ -86,10 +109,6 @@ def test_what_is_due():
     assert [t for t in range(7) if once.is_due(t)] == [3, 5]
     both = Scheduled("every", 4, print, (6,))
     assert [t for t in range(1, 9) if both.is_due(t)] == [4, 6, 8]
-
-
-def watches(*numbers):
-    return tuple(Scheduled("watch", n, print) for n in numbers)
 
 
 @pytest.mark.parametrize(

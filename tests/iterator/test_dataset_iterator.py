@@ -93,12 +93,14 @@ ITERATORS = {
     "device, empty": DatasetIterator(on_device(0)),
 }
 ROOMS = {
-    "1": lambda position, size: 1,
-    "3": lambda position, size: 3,
-    "99": lambda position, size: 99,
-    "to the next 5th": lambda position, size: 5 - position % 5,
-    "by bytes": lambda position, size: max(1, 40 // max(1, size)),
-    "little but at the start": lambda position, size: 9 if position == 0 else 2,
+    "1": lambda position, size, length=None: 1,
+    "3": lambda position, size, length=None: 3,
+    "99": lambda position, size, length=None: 99,
+    "to the next 5th": lambda position, size, length=None: 5 - position % 5,
+    "by bytes": lambda position, size, length=None: max(1, 40 // max(1, size)),
+    "little but at the start": lambda position, size, length=None: (
+        9 if position == 0 else 2
+    ),
 }
 FAST = {"batches", "loaded", "perm", "filter", "transform", "empty", "device", "3"}
 """Rows that are in the fast lane."""
@@ -339,7 +341,11 @@ def test_a_list_of_jax_arrays_is_read_on_the_host():
 )
 def test_room_hears_of_the_bytes_of_a_sample(iterator, expected):
     heard = []
-    next(iterator.chunks(0, 0, lambda position, size: heard.append(size) or 99))
+    next(
+        iterator.chunks(
+            0, 0, lambda position, size, length=None: heard.append(size) or 99
+        )
+    )
     assert heard == [expected]
 
 

@@ -255,14 +255,16 @@ def test_what_breaks_off_between_two_messages_ends_the_workers(monkeypatch):
     def interrupted(*args):
         raise KeyboardInterrupt
 
+    others = set(multiprocessing.active_children())  # of other tests' iterators
     with parallel(cases.failing, backend="process") as iterator:
         run = iterator.run()
         assert next(run) == 0
+        assert set(multiprocessing.active_children()) - others
         with monkeypatch.context() as patch:
             patch.setattr(_pool, "unpack", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 list(run)
-        assert not multiprocessing.active_children()
+        assert not set(multiprocessing.active_children()) - others
         assert next(iter(iterator)) == 0
 
 

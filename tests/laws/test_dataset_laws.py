@@ -748,7 +748,9 @@ def test_compositions_read_alike_one_by_one_together_and_compiled(dataset, data)
 def test_chunks_of_compositions_hold_their_samples(dataset, room, start):
     samples = samples_of(dataset)[start:]
     for source in (dataset, jax.device_put(dataset)):
-        chunks = DatasetIterator(source).chunks(0, start, lambda position, size: room)
+        chunks = DatasetIterator(source).chunks(
+            0, start, lambda position, size, length: room
+        )
         read = [
             chunk.read(jax.tree.map(lambda leaf, row=row: leaf[row], chunk.xs))
             for chunk in chunks

@@ -11,6 +11,7 @@ from jax.core import Tracer
 
 from tntjax._struct import pytree
 from tntjax._types import Chunk
+from tntjax.engine._lengths import Lengths
 from tntjax.engine._plan import Steps
 from tntjax.engine._primitives import has_primitive
 from tntjax.engine._program import Program, is_same
@@ -22,9 +23,6 @@ PROGRAMS = 16
 
 STRUCTURES = 8
 """Structures of samples and of the State for which one program stays compiled."""
-
-TAILS = 2
-"""Lengths of an epoch's rest for which a program is compiled; others are padded."""
 
 UNROLLED, LEAVES = 8, 128
 """Most steps in a turn of a loop on an accelerator, and most leaves of parameters and
@@ -92,7 +90,7 @@ class Calls:
         self.program, self._jit = program, jit
         self._traces: list[dict[str, str]] = []
         self._jitted: list[_Jitted] = []
-        self._tails: set[int] = set()
+        self.lengths = Lengths()
         self.on_trace: Callable[[], Any] | None = None
         """Called when a call begins to be traced."""
 
@@ -137,16 +135,6 @@ class Calls:
         """Returns descriptions of the traces since this was asked for last."""
         traces, self._traces = self._traces, []
         return traces
-
-    def is_compiled_for(self, length: int) -> bool:
-        """True if the rest of an epoch, of so many steps, is not padded.
-
-        Padding takes a loop whose number of steps is not known when it is compiled. But
-        each length that is known costs a compilation, so that few are.
-        """
-        if length not in self._tails and len(self._tails) < TAILS:
-            self._tails.add(length)
-        return length in self._tails
 
     def _find(self, structure: tuple, carry: Carry) -> _Jitted:
         """Finds what was compiled for a structure, by equality: not all have a hash."""

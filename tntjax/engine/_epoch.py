@@ -104,14 +104,14 @@ class Epoch:
         return planned
 
     def _chunks(self) -> Generator[Planned]:
-        run, asked = self._run, 1
+        run, asked, epoch = self._run, 1, None
 
-        def room(position: int, sample_bytes: int) -> int:
-            nonlocal asked
+        def room(position: int, sample_bytes: int, length: int | None = None) -> int:
+            nonlocal asked, epoch
             if self._stops:  # it is only asked whether there is another sample
                 return 1
-            t = self._first + position
-            asked, most = run.plan.room(t, sample_bytes), self._host.max_steps
+            t, epoch = self._first + position, self._calls.lengths.find_epoch(length)
+            asked, most = run.plan.room(t, sample_bytes, epoch), self._host.max_steps
             asked = asked if most is None else min(asked, most - t)
             return asked
 
@@ -121,9 +121,9 @@ class Epoch:
             check_width(chunk.xs)
             size = sum(leaf.nbytes for leaf in jax.tree.leaves(chunk.xs))
             length, count = len(chunk), None
-            exact = run.plan.accelerated and length < asked
-            exact = exact and self._calls.is_compiled_for(length)
-            steps = run.plan.steps(length, size // length, exact)
+            steps = self._calls.lengths.find_steps(
+                run.plan, length, asked, size // length, epoch
+            )
             t += length
             leads_on = is_on_host(chunk) and run.reads_ahead and not self._holds(t)
             leads_on = leads_on and not self._stops

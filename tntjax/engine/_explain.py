@@ -3,19 +3,27 @@
 from typing import Literal
 
 from tntjax._struct import describe
+from tntjax._types import SampleIterator
 from tntjax.engine._engine import HasHooks
+from tntjax.engine._executables import describe_executables
 from tntjax.engine._hooks import EVENTS, HOST_EVENTS, Hooks, Scheduled
 from tntjax.engine._plan import Plan, make_plan
 
 HOW = {"every": "waits, may change", "watch": "late, read-only", "save": "saves"}
 
 
-def explain(engine: HasHooks, steps_per_call: int | Literal["auto"] = "auto") -> None:
+def explain(
+    engine: HasHooks,
+    steps_per_call: int | Literal["auto"] = "auto",
+    iterator: SampleIterator | None = None,
+) -> None:
     """Prints the plan: what is compiled, how many steps a call makes, what fires when.
 
     Args:
       engine: whose plan.
       steps_per_call: most steps in a compiled call, or `"auto"`, as in `train`.
+      iterator: what is to be trained on, to list the executables as well: its first
+        sample is read. On a CPU a step with convolutions is an executable by itself.
 
     Example:
       >>> import tntjax as tnt
@@ -25,12 +33,20 @@ def explain(engine: HasHooks, steps_per_call: int | Literal["auto"] = "auto") ->
       A compiled call makes up to 30 steps, fewer if their samples exceed 64 MiB.
       on_backward            compiled  clip
       every 10 updates       host      print (late, read-only)
+      >>> samples = [{"input": 0.0, "target": 0.0}] * 130
+      >>> tnt.SGDEngine().explain(iterator=tnt.DatasetIterator(samples))
+      A compiled call makes up to 32 steps, fewer if their samples exceed 64 MiB.
+      An epoch of 130 samples takes 5 calls.
+      Executables of the step: 1 (26 steps).
     """
-    print("\n".join(_make_lines(engine.hooks, steps_per_call)))
+    plan = make_plan(steps_per_call, engine.hooks.schedule)
+    lines = _make_lines(engine.hooks, plan)
+    if iterator is not None:
+        lines += describe_executables(plan, iterator)
+    print("\n".join(lines))
 
 
-def _make_lines(hooks: Hooks, steps_per_call: int | Literal["auto"]) -> list[str]:
-    plan = make_plan(steps_per_call, hooks.schedule)
+def _make_lines(hooks: Hooks, plan: Plan) -> list[str]:
     lines = [f"A compiled call makes up to {plan.longest} steps"]
     if plan.most_bytes is not None:
         lines[0] += f", fewer if their samples exceed {plan.most_bytes >> 20} MiB"

@@ -70,18 +70,26 @@ class Plan:
     keep_every: int | None = None
     accelerated: bool = False
 
-    def usual(self, sample_bytes: int) -> int:
-        """Returns how many steps a call makes if nothing stops it."""
+    def usual(self, sample_bytes: int, epoch_length: int | None = None) -> int:
+        """Returns how many steps a call makes if nothing stops it.
+
+        Args:
+          sample_bytes: bytes of a sample.
+          epoch_length: how many there are in an epoch, if calls may divide it.
+        """
         usual = self.longest
         if self.most_bytes is not None:
             usual = min(usual, max(1, self.most_bytes // max(1, sample_bytes)))
         if self.keep_every is not None and usual > self.keep_every:
             usual -= usual % self.keep_every
-        return usual
+        chosen = self.most_bytes is None
+        if epoch_length is None or chosen or self.stops or self.keep_every is not None:
+            return usual
+        return _divide(epoch_length, usual)
 
-    def room(self, t: int, sample_bytes: int) -> int:
+    def room(self, t: int, sample_bytes: int, epoch_length: int | None = None) -> int:
         """Returns how many steps may be made at once when `t` updates are done."""
-        usual = self.usual(sample_bytes)
+        usual = self.usual(sample_bytes, epoch_length)
         waits = [stop.wait(t) for stop in self.stops]
         if self.keep_every is not None and (
             t % self.keep_every or usual < self.keep_every
@@ -89,7 +97,13 @@ class Plan:
             waits.append(self.keep_every - t % self.keep_every)
         return min((usual, *(wait for wait in waits if wait is not None)))
 
-    def steps(self, count: int, sample_bytes: int, exact: bool = False) -> Steps:
+    def steps(
+        self,
+        count: int,
+        sample_bytes: int,
+        exact: bool = False,
+        epoch_length: int | None = None,
+    ) -> Steps:
         """Returns what a call does with so many samples.
 
         Args:
@@ -98,11 +112,13 @@ class Plan:
           exact: compile for this length. Else lengths between one and the usual one
             share an executable, by padding, whose number of steps is not known when
             it is compiled, if so many samples are not too large.
+          epoch_length: as `room` was given it.
         """
         apart = self.most_bytes is not None  # nobody has chosen a number of steps
         if count == 1:
             return Steps(1, 1)
-        usual, keep_every = self.usual(sample_bytes), self.keep_every
+        usual = self.usual(sample_bytes, epoch_length)
+        keep_every = self.keep_every
         exact = exact or usual * sample_bytes > CHUNK_BYTES  # too much to pad to
         if keep_every is None or usual <= keep_every or (exact and count < keep_every):
             return Steps(count, count if exact else max(usual, count), None, apart)
@@ -181,3 +197,15 @@ def _find_divisor(stops: Sequence[Scheduled], unit: int, most: int) -> int:
     # Down to a half: shorter calls cost more than a second length.
     divisors = (k for k in range(most, most // 2, -unit) if shortest % k == 0)
     return next(divisors, most)
+
+
+def _divide(length: int, most: int) -> int:
+    """Finds the longest calls that an epoch consists of, without a rest.
+
+    A rest of one step counts as none, as a shorter last batch is a call of its own. To
+    less than a half no call is shortened: shorter ones cost more than a second length.
+    """
+    if length <= most:
+        return max(1, length)
+    lengths = [(rest, k) for rest in (0, 1) for k in range(most, most // 2, -1)]
+    return next((k for rest, k in lengths if length % k == rest), most)

@@ -1,6 +1,7 @@
 """DatasetIterator: the samples of a dataset, epoch after epoch."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain, groupby, islice
 from typing import Any
 
@@ -94,6 +95,8 @@ class DatasetIterator(Epochs):
         spec = find_spec(dataset)
         uniform = spec.alike if self.filter is None else 0
         resident = uniform > 0 and spec.on_device
+        if self.filter is None:
+            room = partial(room, length=uniform or len(dataset))
         if not uniform or (self.transform is not None and not resident):
             yield from group(self._read_from(dataset, start), room, start)
             return

@@ -52,7 +52,7 @@ class Epochs:
         Args:
           epoch: which epoch.
           start: how many samples to leave out at the front.
-          room: `(position, sample_bytes) -> most samples`.
+          room: `(position, sample_bytes, length=None) -> most samples`.
 
         Returns:
           An iterator over chunks.
