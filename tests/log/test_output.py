@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from tests.log.killed import run_killed
 from tntjax.log import Log, csv, json, status, text
 
 VIEWS = {"csv": csv, "json": json, "text": text}
@@ -54,3 +55,17 @@ def test_a_folder_that_is_gone_is_told_of_once(tmp_path):
         log.set(a=1).flush()
         log.set(a=2).flush()
     assert len(told) == 1
+
+
+WRITTEN = {
+    "text": "t 0 | loss 0.5\nt 1 | loss 0.5\nt 2 | loss 0.5\n",
+    "json": "".join(f'{{"t": {t}, "loss": 0.5}}\n' for t in range(3)),
+    "csv": "t,loss\n0,0.5\n1,0.5\n2,0.5\n",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_program_that_is_killed_has_written_what_it_flushed(name, tmp_path):
+    run_killed(f"tnt.log.{name}(['t', 'loss'], filename='log')", tmp_path)
+    assert (tmp_path / "log").read_text() == WRITTEN[name]

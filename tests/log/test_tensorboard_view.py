@@ -10,6 +10,7 @@ from PIL import Image as Pillow
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
+from tests.log.killed import run_killed
 from tntjax.log import Image, Log, tensorboard
 
 ALL = dict.fromkeys(("scalars", "histograms", "images", "tensors"), 0)
@@ -55,6 +56,12 @@ def test_a_log_is_written_when_it_is_flushed(tmp_path):
         log = log.set(t=t, loss=jnp.float32(t / 2)).status("training").flush()
     assert points(tmp_path / "a" / "run", "loss") == [(0, 0.0), (1, 0.5), (2, 1.0)]
     assert read(tmp_path / "a" / "run").Tags()["scalars"] == ["loss"]
+
+
+@pytest.mark.slow
+def test_a_program_that_is_killed_has_written_what_it_flushed(tmp_path):
+    run_killed("tnt.log.tensorboard('run')", tmp_path)
+    assert points(tmp_path / "run", "loss") == [(0, 0.5), (1, 0.5), (2, 0.5)]
 
 
 def test_parts_have_names_of_their_own(tmp_path):

@@ -9,12 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._plain import PLAIN
 from tntjax._struct import describe
 from tntjax.log._file import Output, Writable, on_one_line, open_output
 from tntjax.log._keys import check_names
 from tntjax.log._log import Log
 
 Format = str | Callable[[Any], str]
+
+ARRAYS = jax.Array, np.ndarray, np.generic
 
 
 def text(
@@ -89,11 +92,10 @@ class _Text:
     separator: str
 
     def __call__(self, log: Log) -> None:
-        values = [(key, log.get(key)) for key in self.keys]
         shown = [
             self.show(key, value, log.values[key])
-            for key, value in values
-            if value is not None
+            for key in self.keys
+            if (value := log.get(key)) is not None
         ]
         line = self.separator.join(shown)
         if not line.isprintable():  # the separator may have a line break
@@ -129,7 +131,7 @@ class _Text:
 
 def _in_its_digits(value: Any) -> str:
     """Shows a number in the digits of its dtype, and an array on one line."""
-    if not isinstance(value, jax.Array | np.ndarray | np.generic):
+    if type(value) in PLAIN or not isinstance(value, ARRAYS):
         return str(value)
     array = np.asanyarray(value)  # a masked array hides what it masks
     if array.dtype.kind == "V" and jnp.issubdtype(array.dtype, np.floating):
