@@ -14,7 +14,7 @@ MOST = 100_000
 
 
 class _Epoch(NamedTuple):
-    """What an iterator tells of an epoch.
+    """Tells about an epoch, as far as its iterator knows.
 
     Args:
       samples: how many it has, None if that is not known.
