@@ -71,7 +71,7 @@ def at_once(images, labels):
 def in_chunks(images, labels):
     def epoch(seed):
         dataset = stack(images, labels, seed)
-        chunks = tnt.DatasetIterator(dataset).chunks(0, 0, lambda position, size: CHUNK)
+        chunks = tnt.DatasetIterator(dataset).chunks(0, 0, lambda *_, **__: CHUNK)
         for chunk in chunks:
             yield chunk.xs
 

@@ -416,6 +416,7 @@ def transformed(batches):
     return TransformDataset(ShuffleDataset(batches, 1), lambda x: x, batched=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrap", [resampled, transformed, lambda batches: batches])
 def test_the_shorter_last_batch_on_a_device_repeats_no_row(wrap):
     dataset = wrap(BatchDataset(np.arange(5), 2))

@@ -204,7 +204,7 @@ def test_a_sample_has_the_bytes_of_the_first():
 
 def test_an_iterator_reads_all_kinds():
     dataset = ConcatDataset([fields(0, 3), fields(3, 5, np.int8)])
-    chunks = DatasetIterator(dataset).chunks(0, 0, lambda position, size: 2)
+    chunks = DatasetIterator(dataset).chunks(0, 0, lambda position, size, length: 2)
     assert [chunk.xs["x"].tolist() for chunk in chunks] == [[0, 1], [2], [3, 4]]
 
 

@@ -191,7 +191,7 @@ def test_take_reads_a_batch_at_a_time():
 
 def test_an_iterator_stacks_batches_for_an_engine():
     dataset = CoroutineBatchDataset(promises(7, awaited), 2)
-    chunks = DatasetIterator(dataset).chunks(0, 0, lambda position, size: 2)
+    chunks = DatasetIterator(dataset).chunks(0, 0, lambda position, size, length: 2)
     assert [chunk.xs.tolist() for chunk in chunks] == [
         [[0, 10], [20, 30]],
         [[40, 50]],

@@ -81,7 +81,7 @@ def test_chunks_for_an_engine(nested, error, message, wrap):
     dataset = wrap([{"x": 1, "tree": nested(1)}] * 3)
     for kind in (DatasetIterator, lambda d: ParallelDatasetIterator(d, 1)):
         with pytest.raises(error, match=message):
-            next(kind(dataset).chunks(0, 0, lambda position, size: 2))
+            next(kind(dataset).chunks(0, 0, lambda position, size, length=None: 2))
 
 
 @every_table

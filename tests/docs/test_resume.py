@@ -4,6 +4,8 @@ import pytest
 
 from tests.docs.printed import ROOT, program, run_file, run_in
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("page", ["README.md", "docs/keras.md", "docs/resume.md"])
 def test_the_programs_of_a_page_run_twice_in_a_folder(page, tmp_path):

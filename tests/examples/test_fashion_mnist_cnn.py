@@ -2,7 +2,10 @@
 
 import re
 
+import pytest
 
+
+@pytest.mark.slow
 def test_learns_the_embedded_digits(run_example, offline):
     settings = ["--epochs=2", "--features=4"]
     lines = run_example("fashion_mnist_cnn.py", *settings)

@@ -244,6 +244,7 @@ def test_resume_of_ones_own_may_bring_rows(problem):
             train(problem, resume=lambda like, rows=wrong: {"recorded": rows})
 
 
+@pytest.mark.slow
 def test_many_members(problem):
     params = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), problem.params)
     lr = np.array([0.1, 0.2])

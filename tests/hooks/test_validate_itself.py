@@ -129,6 +129,7 @@ def test_a_step_of_ones_own(problem):
     assert state.history["validate"][0] > state.history["validate"][1]
 
 
+@pytest.mark.slow
 def test_many_members(problem):
     params = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), problem.params)
     lr = np.array([0.1, 0.2])
