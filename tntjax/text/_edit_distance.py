@@ -1,0 +1,90 @@
+"""edit_distance: how many changes lead from one sequence to another."""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from tntjax._numbers import check_integers
+from tntjax._struct import describe
+
+
+def edit_distance(
+    output: ArrayLike,
+    target: ArrayLike,
+    output_length: ArrayLike | None = None,
+    target_length: ArrayLike | None = None,
+) -> jax.Array:
+    """Counts the fewest insertions, deletions and substitutions between sequences.
+
+    `N` and `M` are the lengths with padding, `B` any leading axes. What is beyond a
+    length has no effect. The time is that of N steps over M cells for all rows at once.
+
+    Args:
+      output: [*B, N] integers, ids of words or characters.
+      target: [*B, M] integers.
+      output_length: [*B] integers, how many ids of each row count; None for all.
+        A length above N counts as N.
+      target_length: [*B] integers, the same for `target`.
+
+    Returns:
+      [*B] int32.
+
+    Raises:
+      TypeError: if something is not made of integers.
+      ValueError: if the leading axes differ.
+
+    Example:
+      >>> kitten, sitting = (list(map(ord, word)) for word in ("kitten", "sitting"))
+      >>> int(edit_distance(kitten, sitting))
+      3
+      >>> edit_distance([[1, 2, 0]], [[1, 0, 0]], [2], [1]).tolist()
+      [1]
+
+    Wagner and Fischer, "The String-to-String Correction Problem", 1974. A row of their
+    table is made at once: insertions are a running minimum.
+    """
+    output, target = _as_ids(output, "output"), _as_ids(target, "target")
+    if output.shape[:-1] != target.shape[:-1]:
+        raise ValueError(
+            "edit_distance needs output [*B, N] and target [*B, M] with the same"
+            f" leading axes, got {describe(output)} and {describe(target)}."
+        )
+    ends = _as_length(output_length, output, "output_length")  # [*B]
+    columns = jnp.arange(target.shape[-1] + 1, dtype=jnp.int32)  # [M + 1]
+
+    def add_id(row: jax.Array, entry: tuple) -> tuple[jax.Array, None]:
+        token, number = entry  # [*B], []
+        changed = (token[..., None] != target).astype(jnp.int32)  # [*B, M]
+        best = jnp.minimum(row[..., :-1] + changed, row[..., 1:] + 1)
+        best = jnp.concatenate([row[..., :1] + 1, best], axis=-1)  # [*B, M + 1]
+        best = jax.lax.cummin(best - columns, axis=best.ndim - 1) + columns
+        return jnp.where((number < ends)[..., None], best, row), None
+
+    tokens = jnp.moveaxis(output, -1, 0)  # [N, *B]
+    numbers = jnp.arange(len(tokens), dtype=jnp.int32)
+    first = jnp.broadcast_to(columns, (*target.shape[:-1], len(columns)))
+    last, _ = jax.lax.scan(add_id, first, (tokens, numbers))
+    end = _as_length(target_length, target, "target_length")[..., None]
+    return jnp.take_along_axis(last, end, axis=-1)[..., 0]
+
+
+def _as_ids(ids: ArrayLike, name: str) -> jax.Array:
+    array = check_integers(ids, f"edit_distance needs integers as {name}")
+    if not array.ndim:
+        raise ValueError(
+            f"edit_distance needs {name} of shape [*B, N], got {describe(array)}."
+        )
+    return jnp.asarray(array)
+
+
+def _as_length(length: ArrayLike | None, ids: jax.Array, name: str) -> jax.Array:
+    most = ids.shape[-1]
+    if length is None:
+        return jnp.full(ids.shape[:-1], most, jnp.int32)
+    array = check_integers(length, f"edit_distance needs integers as {name}")
+    if array.shape != ids.shape[:-1]:
+        raise ValueError(
+            f"edit_distance needs {name} of shape {list(ids.shape[:-1])}, one for each"
+            f" row, got {describe(array)}."
+        )
+    return jnp.asarray(array).clip(0, most).astype(jnp.int32)
