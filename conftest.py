@@ -36,6 +36,8 @@ NEEDED_BY = {
         "tntjax/network/_equinox.py",
     ],
     "mlflow": ["tests/log/test_mlflow_server.py", "tntjax/log/_mlflow.py"],
+    "pycocotools": ["tests/vision/test_rle.py", "tntjax/vision/_rle.py"],
+    "simplejpeg": ["tests/vision/test_decode_image.py"],
     "orbax": [
         "tests/checkpoint",
         "tests/docs/test_resume.py",

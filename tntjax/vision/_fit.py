@@ -1,0 +1,138 @@
+"""fit_image, fit_boxes: images of many sizes on one canvas."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tntjax._numbers import check_at_least
+from tntjax._optional import import_optional
+from tntjax._struct import describe
+
+MODES = ("crop", "pad", "squash")
+
+
+class _Plan(NamedTuple):
+    """Where an image comes to lie, as pairs (vertical, horizontal).
+
+    Args:
+      inner: the size of what is resized.
+      origin: where its first pixel lies on the canvas; negative if cut off.
+      scale: pixels of the canvas for a pixel of the image.
+    """
+
+    inner: tuple[int, int]
+    origin: tuple[float, float]
+    scale: tuple[float, float]
+
+
+def fit_image(
+    image: ArrayLike, size: int | tuple[int, int], *, mode: str = "crop", fill: int = 0
+) -> np.ndarray:
+    """Resizes an image to a canvas of a fixed size, on the host.
+
+    Batches need images of one size; what comes after is done on the device. Resizing
+    is Pillow's bilinear filter with antialiasing.
+
+    Args:
+      image: uint8 [H, W, 3] or [H, W].
+      size: (height, width), or one number for a square.
+      mode: "crop" keeps the middle that has the canvas' shape, "pad" keeps all and
+        fills two borders, "squash" keeps all and changes the shape.
+      fill: the grey of the borders, 0 to 255.
+
+    Returns:
+      uint8 [height, width, 3] or [height, width].
+
+    Raises:
+      ImportError: if Pillow is not installed.
+      TypeError: if `image` is not uint8, or `size` not of integers.
+      ValueError: if the image is empty or has another rank, or the mode is unknown.
+
+    Example:
+      >>> wide = np.zeros((40, 80, 3), np.uint8)
+      >>> fit_image(wide, 20).shape, fit_image(wide, (30, 20), mode="pad").shape
+      ((20, 20, 3), (30, 20, 3))
+    """
+    image = np.asarray(image)
+    if image.dtype != np.uint8:
+        raise TypeError(f"fit_image needs uint8, got {describe(image)}.")
+    if image.ndim not in (2, 3) or not image.size or image.shape[2:] not in ((), (3,)):
+        raise ValueError(f"fit_image needs [H, W, 3] or [H, W], got {describe(image)}.")
+    height, width = _check_size("fit_image", size)
+    plan = _plan("fit_image", image.shape[:2], (height, width), mode)
+    pillow = import_optional("PIL.Image", "fit_image", "vision")
+    top, left = (max(0.0, -o) / s for o, s in zip(plan.origin, plan.scale, strict=True))
+    box = (left, top, image.shape[1] - left, image.shape[0] - top)
+    picture = pillow.fromarray(np.ascontiguousarray(image))
+    inner = plan.inner[::-1]  # Pillow's order is (width, height)
+    resized = np.array(picture.resize(inner, pillow.Resampling.BILINEAR, box))
+    if plan.inner == (height, width):
+        return resized
+    canvas = np.full((height, width, *image.shape[2:]), fill, np.uint8)
+    top, left = map(int, plan.origin)
+    canvas[top : top + plan.inner[0], left : left + plan.inner[1]] = resized
+    return canvas
+
+
+def fit_boxes(
+    boxes: ArrayLike,
+    shape: tuple[int, ...],
+    size: int | tuple[int, int],
+    *,
+    mode: str = "crop",
+) -> np.ndarray:
+    """Moves boxes as `fit_image` moves the image that they are on.
+
+    Args:
+      boxes: [n, 4] (left, top, right, bottom) in pixels of the image.
+      shape: the shape of the image, (H, W, ...).
+      size: as for `fit_image`.
+      mode: as for `fit_image`.
+
+    Returns:
+      float32 [n, 4] in pixels of the canvas, clipped to it: a box that was cut off
+      whole has no width or no height.
+
+    Raises:
+      TypeError: if `size` is not of integers.
+      ValueError: if `boxes` have another shape, or the mode is unknown.
+
+    Example:
+      >>> fit_boxes([[30, 10, 50, 30]], (40, 80, 3), 20).tolist()
+      [[5.0, 5.0, 15.0, 15.0]]
+    """
+    boxes = np.asarray(boxes, np.float64)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"fit_boxes needs boxes [n, 4], got {describe(boxes)}.")
+    height, width = _check_size("fit_boxes", size)
+    plan = _plan("fit_boxes", shape[:2], (height, width), mode)
+    (y_scale, x_scale), (top, left) = plan.scale, plan.origin
+    moved = boxes * [x_scale, y_scale, x_scale, y_scale] + [left, top, left, top]
+    return np.clip(moved, 0, [width, height, width, height]).astype(np.float32)
+
+
+def _check_size(name: str, size: Any) -> tuple[int, int]:
+    sides = size if isinstance(size, tuple | list) else (size, size)
+    if len(sides) != 2:
+        raise ValueError(f"{name} needs a size (height, width), got {size}.")
+    height, width = (check_at_least(f"{name}: size", side, 1) for side in sides)
+    return height, width
+
+
+def _plan(name: str, shape: tuple[int, ...], size: tuple[int, int], mode: str) -> _Plan:
+    ratios = [to / of for to, of in zip(size, shape, strict=True)]
+    if mode == "squash":
+        return _Plan(size, (0.0, 0.0), (ratios[0], ratios[1]))
+    if mode == "crop":
+        scale = max(ratios)
+        top, left = ((s - scale * n) / 2 for s, n in zip(size, shape, strict=True))
+        return _Plan(size, (top, left), (scale, scale))
+    if mode != "pad":
+        raise ValueError(f"{name} needs a mode of {MODES}, got {mode!r}.")
+    scale = min(ratios)
+    height, width = (max(1, round(scale * side)) for side in shape)
+    origin = ((size[0] - height) // 2, (size[1] - width) // 2)
+    # The resized image has whole pixels, so its sides are scaled by a little more or
+    # less than `scale`.
+    return _Plan((height, width), origin, (height / shape[0], width / shape[1]))

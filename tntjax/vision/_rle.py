@@ -1,0 +1,247 @@
+"""COCO's run-length encoding of masks."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tntjax._optional import import_optional
+from tntjax._struct import describe
+
+Rle = Mapping[str, Any]
+"""`{"size": [height, width], "counts": runs}`: a list of ints, or packed in bytes."""
+
+
+def rle_decode(rle: Rle) -> np.ndarray:
+    """Decodes a mask.
+
+    Runs go down the columns, and zeros come first.
+
+    Args:
+      rle: `{"size": [H, W], "counts": ...}`, where counts are the lengths of runs (as
+        in COCO's crowds) or the string or bytes that they are packed in.
+
+    Returns:
+      bool [H, W].
+
+    Raises:
+      TypeError: if it is not such a dict.
+      ValueError: if the runs do not add up to H x W, or are damaged.
+
+    Example:
+      >>> rle_decode({"size": [2, 3], "counts": [1, 3, 2]}).astype(int).tolist()
+      [[0, 1, 0], [1, 1, 0]]
+
+    Source: `maskApi.c` of https://github.com/cocodataset/cocoapi. There the sum of the
+    runs is not checked.
+    """
+    (height, width), runs = _check_size(rle), _read_runs(rle)
+    values = np.arange(len(runs)) % 2 == 1
+    return np.repeat(values, runs).reshape(width, height).T.copy()
+
+
+def rle_encode(mask: ArrayLike) -> dict[str, Any]:
+    """Encodes a mask as files of results have it.
+
+    Args:
+      mask: [H, W], bool or numbers of which all but 0 are foreground. In any order of
+        memory: pycocotools takes Fortran's alone.
+
+    Returns:
+      `{"size": [H, W], "counts": bytes}`. For JSON decode the bytes as ASCII.
+
+    Raises:
+      ValueError: if it does not have two axes.
+
+    Example:
+      >>> rle_encode([[0, 1, 0], [1, 1, 0]])
+      {'size': [2, 3], 'counts': b'132'}
+
+    Source: `maskApi.c` of https://github.com/cocodataset/cocoapi, to the last byte.
+    """
+    mask = np.asarray(mask)
+    if mask.ndim != 2:
+        raise ValueError(f"rle_encode needs a mask [H, W], got {describe(mask)}.")
+    flat = mask.T.astype(bool).ravel()
+    edges = np.flatnonzero(np.diff(flat, prepend=False))
+    runs = np.diff(edges, prepend=0, append=flat.size)
+    return {"size": list(mask.shape), "counts": _pack(runs)}
+
+
+def rle_area(rle: Rle) -> int:
+    """Counts the pixels of a mask.
+
+    Args:
+      rle: as for `rle_decode`.
+
+    Returns:
+      How many are foreground.
+
+    Raises:
+      TypeError: if it is not such a dict.
+      ValueError: if the runs are damaged.
+
+    Example:
+      >>> rle_area({"size": [2, 3], "counts": b"132"})
+      3
+    """
+    return int(_read_runs(rle)[1::2].sum())
+
+
+def rle_iou(
+    masks: Sequence[Rle], others: Sequence[Rle], crowd: ArrayLike | None = None
+) -> np.ndarray:
+    """Measures how much masks overlap, without decoding them.
+
+    Args:
+      masks: D of them, the detections.
+      others: G of them, the ground truth, of the same size.
+      crowd: bool [G], which of `others` are regions of many objects: there it is the
+        share of the detection that lies inside. None for none.
+
+    Returns:
+      float64 [D, G], intersection over union; 0 for two empty masks.
+
+    Raises:
+      TypeError: if a mask is not RLE.
+      ValueError: if sizes differ, or `crowd` has another length.
+
+    Example:
+      >>> one, two = rle_encode([[1, 1, 0]]), rle_encode([[0, 1, 1]])
+      >>> rle_iou([one, two], [one]).round(3).tolist()
+      [[1.0], [0.333]]
+
+    Source: `rleIou` of `maskApi.c`; a size that differs gives -1 there.
+    """
+    is_crowd = np.zeros(len(others), bool) if crowd is None else np.asarray(crowd, bool)
+    if is_crowd.shape != (len(others),):
+        raise ValueError(
+            f"rle_iou needs a crowd [{len(others)}], got {describe(is_crowd)}."
+        )
+    sizes = {tuple(_check_size(rle)) for rle in (*masks, *others)}
+    if len(sizes) > 1:
+        raise ValueError(f"rle_iou needs masks of one size, got {sorted(sizes)}.")
+    edges = [_find_edges(rle) for rle in masks]
+    areas = np.array([e[1::2].sum() - e[::2].sum() for e in edges], np.float64)  # [D]
+    owner = np.repeat(np.arange(len(edges)), [len(e) // 2 for e in edges])
+    flat = np.concatenate([*edges, np.zeros(0, np.int64)])
+    result = np.zeros((len(masks), len(others)))
+    for column, other in enumerate(others):
+        runs = _find_edges(other)
+        # Pixels of `other` before each position: a line that rises inside its runs.
+        rise = np.cumsum(runs[1::2] - runs[::2])
+        below = np.stack([rise - (runs[1::2] - runs[::2]), rise], 1).ravel()
+        before = np.interp(flat, runs, below) if len(runs) else np.zeros(len(flat))
+        shared = np.bincount(owner, before[1::2] - before[::2], len(masks))  # [D]
+        area = rise[-1] if len(rise) else 0
+        union = areas if is_crowd[column] else areas + area - shared
+        result[:, column] = np.divide(shared, np.maximum(union, 1))
+    return result
+
+
+def polygons_to_rle(
+    polygons: Sequence[Sequence[float]], height: int, width: int
+) -> dict[str, Any]:
+    """Fills polygons, with pycocotools, and encodes the mask of all of them.
+
+    Args:
+      polygons: each [x0, y0, x1, y1, ...], of three points at least.
+      height: of the image, in pixels.
+      width: of the image.
+
+    Returns:
+      `{"size": [height, width], "counts": bytes}`.
+
+    Raises:
+      ImportError: if pycocotools is not installed.
+      ValueError: if there is no polygon, or one has fewer than three points or half a
+        point: pycocotools takes four numbers for a box.
+
+    Example:
+      >>> rle_area(polygons_to_rle([[1, 1, 4, 1, 4, 3, 1, 3]], 5, 6))
+      6
+    """
+    for polygon in polygons:
+        if len(polygon) < 6 or len(polygon) % 2:
+            raise ValueError(
+                "polygons_to_rle needs polygons [x0, y0, x1, y1, x2, y2, ...], got"
+                f" {describe(list(polygon))}."
+            )
+    if not len(polygons):
+        raise ValueError("polygons_to_rle needs at least one polygon, got none.")
+    mask = import_optional("pycocotools.mask", "polygons_to_rle", "vision")
+    parts = [list(map(float, polygon)) for polygon in polygons]
+    return mask.merge(mask.frPyObjects(parts, height, width))
+
+
+def _check_size(rle: Any) -> tuple[int, int]:
+    if not isinstance(rle, Mapping) or not {"size", "counts"} <= set(rle):
+        raise TypeError(
+            'Expected RLE {"size": [height, width], "counts": ...}, got'
+            f" {describe(rle)}. For polygons: polygons_to_rle(polygons, height, width)."
+        )
+    height, width = rle["size"]
+    return int(height), int(width)
+
+
+def _read_runs(rle: Any) -> np.ndarray:
+    """Returns the lengths of the runs, zeros first, after checking their sum."""
+    height, width = _check_size(rle)
+    counts = rle["counts"]
+    if isinstance(counts, str | bytes):
+        packed = counts.encode() if isinstance(counts, str) else counts
+        runs = _unpack(packed)
+    else:
+        runs = np.asarray(counts, np.int64)
+    if runs.ndim != 1 or (runs < 0).any() or runs.sum() != height * width:
+        raise ValueError(
+            f"RLE of a mask of {height} x {width} = {height * width} pixels has runs"
+            f" that make {int(runs.sum())}: it is damaged, or its size is swapped."
+        )
+    return runs
+
+
+def _find_edges(rle: Any) -> np.ndarray:
+    """Returns where runs of ones begin and end, in turn, none of them empty."""
+    edges = np.cumsum(_read_runs(rle))
+    edges = edges[: len(edges) // 2 * 2].reshape(-1, 2)
+    return edges[edges[:, 0] < edges[:, 1]].ravel()
+
+
+def _unpack(packed: bytes) -> np.ndarray:
+    """Reads numbers of five bits a character; from the fourth on they are differences.
+
+    Bit 5 of a character says that the number goes on, bit 4 of its last is the sign.
+    """
+    codes = np.frombuffer(packed, np.uint8).astype(np.int64) - 48
+    last = codes & 32 == 0
+    if len(codes) and (not last[-1] or codes.min() < 0 or codes.max() > 63):
+        raise ValueError(f"RLE with damaged counts: {describe(packed[:40])}.")
+    ends = np.flatnonzero(last)
+    starts = np.concatenate([[0], ends[:-1] + 1]).astype(np.int64)
+    number = np.cumsum(last) - last  # to which number each character belongs
+    places = 5 * (np.arange(len(codes)) - starts[number]) if len(codes) else codes
+    if len(places) and places.max() > 55:
+        raise ValueError(f"RLE with damaged counts: {describe(packed[:40])}.")
+    parts = (codes & 31) << places
+    runs = np.add.reduceat(parts, starts) if len(codes) else parts
+    negative = codes[ends] & 16 > 0
+    runs[negative] -= 1 << (places[ends][negative] + 5)
+    # Each from the fourth on was stored less the one two places before it.
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    return runs
+
+
+def _pack(runs: np.ndarray) -> bytes:
+    values = runs.astype(np.int64).copy()
+    values[3:] -= runs[1:-2]
+    packed, going = [], np.ones(len(values), bool)
+    while going.any():
+        code, values = values & 31, values >> 5
+        more = going & np.where(code & 16 > 0, values != -1, values != 0)
+        packed.append(np.where(going, code + 32 * more + 48, 0))
+        going = more
+    characters = np.stack(packed, 1).ravel() if packed else np.zeros(0)
+    return characters[characters > 0].astype(np.uint8).tobytes()

@@ -1,0 +1,197 @@
+"""TarIndex: the files of a tar, read at random."""
+
+import contextlib
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tntjax._numbers import check_integer
+from tntjax.vision._names import Names
+from tntjax.vision._tar_members import list_members
+
+FORMAT = 1
+"""The number of the cache's form; another one is not read."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TarIndex:
+    """Reads single files of a tar where they lie, with no extraction.
+
+    One pass over the headers finds them; after that each read is one `pread`. No file
+    is held open, so threads and forked processes share an index, and it pickles as a
+    few arrays, or with a `cache` as names alone.
+
+    Args:
+      path: the tar, not compressed. It must not change.
+      nested: also index the files of tars in the tar, as those of ImageNet:
+        "n01440764.tar/n01440764_18.JPEG".
+      cache: a file to keep the index in. It is made if it is not there or belongs to
+        another tar (told by its size and time), and any number of processes may do so.
+
+    Raises:
+      FileNotFoundError: if there is no such tar.
+      ValueError: if it is compressed, cut short, damaged or no tar, or holds no file.
+
+    Example:
+      >>> import io, tarfile
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     with tarfile.open(f"{folder}/a.tar", "w") as tar:
+      ...         member = tarfile.TarInfo("cats/tom.txt")
+      ...         member.size = 5
+      ...         tar.addfile(member, io.BytesIO(b"meow!"))
+      ...     index = TarIndex(f"{folder}/a.tar")
+      ...     len(index), index.names[0], index.read(0)
+      (1, 'cats/tom.txt', b'meow!')
+
+    The format is POSIX.1-1988 ustar with the pax headers of POSIX.1-2001 and GNU's
+    additions. Links and empty folders are left out.
+    """
+
+    path: str
+    nested: bool = field(default=False, kw_only=True)
+    cache: str | None = field(default=None, kw_only=True)
+    names: Names = field(init=False)
+    offsets: np.ndarray = field(init=False)
+    sizes: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("path", "cache"):
+            if getattr(self, name) is not None:
+                absolute = os.path.abspath(os.path.expanduser(getattr(self, name)))
+                object.__setattr__(self, name, absolute)
+        self._open()
+
+    def _open(self) -> None:
+        found = os.stat(self.path)
+        stamp = [FORMAT, found.st_size, found.st_mtime_ns, self.nested]
+        arrays = _load(self.cache, stamp) if self.cache else None
+        if arrays is None:
+            arrays = _scan(self.path, self.nested)
+            if self.cache:
+                _save(self.cache, arrays | {"stamp": np.array(stamp, np.int64)})
+        names = Names(arrays["text"].tobytes(), arrays["ends"])
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "offsets", arrays["offsets"])
+        object.__setattr__(self, "sizes", arrays["sizes"])
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def __repr__(self) -> str:
+        return f"TarIndex({self.path!r}, nested={self.nested})"
+
+    def read(self, which: int | str) -> bytes:
+        """Reads a file of the tar.
+
+        Args:
+          which: its index, 0 <= which < len, in the order of the tar, or its name.
+
+        Returns:
+          Its bytes.
+
+        Raises:
+          IndexError: if there is no such index.
+          KeyError: if there is no such name.
+          ValueError: if the tar has become shorter.
+        """
+        index = self.find(which) if isinstance(which, str) else which
+        index = check_integer(index, "TarIndex.read needs an integer or a name")
+        if not 0 <= index < len(self):
+            raise IndexError(f"{self!r} has {len(self)} files, got index {index}.")
+        size = int(self.sizes[index])
+        file = os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            content = os.pread(file, size, int(self.offsets[index]))
+        finally:
+            os.close(file)
+        if len(content) != size:
+            raise ValueError(
+                f"{self.where(index)} should have {size:,} bytes, but only"
+                f" {len(content):,} are left: the tar changed after it was indexed."
+            )
+        return content
+
+    def find(self, name: str) -> int:
+        """Finds a file by its name.
+
+        Args:
+          name: as in `names`.
+
+        Returns:
+          Its index.
+
+        Raises:
+          KeyError: if there is no such file.
+        """
+        try:
+            return self.names.positions[name]
+        except KeyError:
+            raise KeyError(
+                f"{self.path} has no file {name!r}; the first is {self.names[0]!r}."
+            ) from None
+
+    def where(self, index: int) -> str:
+        """Names a file for an error.
+
+        Args:
+          index: its index.
+
+        Returns:
+          The tar, and the name in it.
+        """
+        return f"{self.path}: {self.names[index]}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(vars(self))
+        if self.cache:
+            for name in ("names", "offsets", "sizes"):
+                del state[name]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self.cache:
+            self._open()
+
+
+def _scan(path: str, nested: bool) -> dict[str, np.ndarray]:
+    members = list(list_members(path, nested))
+    if not members:
+        raise ValueError(f"{path} holds no files.")
+    names = Names.pack(member.name for member in members)
+    return {
+        "text": np.frombuffer(names.text, np.uint8),
+        "ends": names.ends,
+        "offsets": np.array([member.offset for member in members], np.int64),
+        "sizes": np.array([member.size for member in members], np.int64),
+    }
+
+
+def _load(cache: str, stamp: list[int]) -> dict[str, np.ndarray] | None:
+    """Reads a cache, unless it is not there, damaged, or of another tar."""
+    try:
+        with open(cache, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            if archive["stamp"].tolist() == stamp:
+                return {name: archive[name] for name in archive.files}
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        pass
+    return None
+
+
+def _save(cache: str, arrays: dict[str, np.ndarray]) -> None:
+    """Writes a cache that has its name once it is whole, whoever else writes it."""
+    folder = os.path.dirname(cache)
+    os.makedirs(folder, exist_ok=True)
+    file = tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False)
+    try:
+        with file:
+            np.savez(file, allow_pickle=False, **arrays)
+        os.replace(file.name, cache)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(file.name)
+        raise

@@ -1,0 +1,137 @@
+"""The members of a tar: where the bytes of each file lie."""
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+BLOCK = 512
+
+PACKED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"PK": "zip"}
+
+MOST_HEADER = 1 << 20
+"""Bytes of a long name or of a pax header; a larger one is damage."""
+
+
+class Member(NamedTuple):
+    """A file in a tar.
+
+    Args:
+      name: its path in the tar; in a tar in a tar that tar's path comes first.
+      offset: where its bytes begin in the outermost file.
+      size: how many there are.
+    """
+
+    name: str
+    offset: int
+    size: int
+
+
+def list_members(path: str, nested: bool) -> Iterator[Member]:
+    """Yields the regular files of a tar in one pass over its headers.
+
+    It knows ustar, GNU's long names and large sizes, and pax. Each header's sum is
+    compared: `tarfile` takes a damaged header for the end.
+
+    Args:
+      path: the tar, not compressed.
+      nested: also go into files whose names end in ".tar", in place of yielding them.
+
+    Yields:
+      Each file. Folders, links and devices are left out.
+
+    Raises:
+      ValueError: if it is compressed, cut short, damaged or no tar; with the place.
+    """
+    with open(path, "rb", buffering=0) as file:
+        end = os.fstat(file.fileno()).st_size
+        front = os.pread(file.fileno(), 2, 0)
+        if front in PACKED:
+            raise ValueError(
+                f"{path} is packed with {PACKED[front]}, where nothing can be read at"
+                " random: unpack it to a plain .tar first."
+            )
+        yield from _walk(file.fileno(), path, 0, end, nested, "")
+
+
+def _walk(
+    file: int, path: str, position: int, end: int, nested: bool, prefix: str
+) -> Iterator[Member]:
+    extended: dict[str, str] = {}
+    while position < end:
+        where = f"{path}, byte {position:,}"
+        header = os.pread(file, BLOCK, position)
+        if not any(header):  # the mark of the end, or the end where there is none
+            return
+        name, size, kind = _parse(header, where)
+        size = int(extended.get("size", size))
+        position += BLOCK
+        if position + size > end:
+            raise ValueError(
+                f"{where}: {name!r} should have {size:,} bytes, but only"
+                f" {max(0, end - position):,} follow. The tar is cut short."
+            )
+        if kind in (b"L", b"x"):
+            if size > MOST_HEADER:
+                raise ValueError(f"{where}: a header of {size:,} bytes, so damaged.")
+            content = os.pread(file, size, position)
+            extended |= _parse_pax(content, where) if kind == b"x" else _long(content)
+        elif kind in (b"0", b"\0", b"7"):
+            whole = prefix + extended.get("path", name).removeprefix("./")
+            if nested and whole.endswith(".tar"):
+                inner = position + size
+                yield from _walk(file, path, position, inner, nested, f"{whole}/")
+            else:
+                yield Member(whole, position, size)
+            extended = {}
+        elif kind == b"S" or any(key.startswith("GNU.sparse") for key in extended):
+            raise ValueError(f"{where}: {name!r} has holes, which cannot be read so.")
+        elif kind != b"K":  # the long name of what a link leads to, whose link follows
+            extended = {}
+        position += -(-size // BLOCK) * BLOCK
+
+
+def _parse(header: bytes, where: str) -> tuple[str, int, bytes]:
+    """Reads the name, the size and the kind of a member; raises if the sum is wrong."""
+    try:
+        expected = _number(header[148:156])
+        size = _number(header[124:136])
+    except ValueError:
+        expected, size = -1, 0
+    # The sum is that of a header whose own field is blank.
+    if expected != sum(header) - sum(header[148:156]) + 8 * 32 or len(header) < BLOCK:
+        raise ValueError(
+            f"{where} should begin a member, but is no header of a tar. It is another"
+            " kind of file, damaged, or cut short."
+        )
+    name = _text(header[:100])
+    if header[257:263] == b"ustar\0" and header[345]:
+        name = f"{_text(header[345:500])}/{name}"
+    return name, size, header[156:157]
+
+
+def _number(field: bytes) -> int:
+    """Reads octal digits, or GNU's binary numbers for what has more digits."""
+    if field[:1] == b"\x80":
+        return int.from_bytes(field[1:], "big")
+    return int(field.split(b"\0")[0].strip() or b"0", 8)
+
+
+def _text(field: bytes) -> str:
+    return field.split(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def _long(content: bytes) -> dict[str, str]:
+    return {"path": _text(content)}
+
+
+def _parse_pax(content: bytes, where: str) -> dict[str, str]:
+    """Reads records `length key=value` of which each ends with a line feed."""
+    found = {}
+    while content.strip(b"\0"):
+        length, _, _ = content.partition(b" ")
+        if not length.isdigit() or not len(length) < int(length) <= len(content):
+            raise ValueError(f"{where}: a damaged pax header.")
+        key, _, value = content[len(length) + 1 : int(length) - 1].partition(b"=")
+        found[key.decode()] = value.decode("utf-8", "surrogateescape")
+        content = content[int(length) :]
+    return found
