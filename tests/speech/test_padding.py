@@ -1,0 +1,185 @@
+"""Laws of all functions of [..., T] with lengths, over one table."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tntjax import speech
+
+T, LENGTH, BANDS = 1400, 1003, 5  # five bins has a transform of 8
+SMALL = {"size": 64, "hop": 24}
+RATES = {"source_rate": 3, "target_rate": 2}
+MOMENTS = speech.FeatureMoments(*map(np.float32, (9, 1, 4)))
+
+WAVES = {
+    "frames": functools.partial(speech.frames, **SMALL),
+    "frames, zero": functools.partial(speech.frames, pad="zero", **SMALL),
+    "frames, reflect": functools.partial(speech.frames, pad="reflect", **SMALL),
+    "frames, odd": functools.partial(speech.frames, size=5, hop=7, pad="reflect"),
+    "pre_emphasis": speech.pre_emphasis,
+    "stft": functools.partial(speech.stft, **SMALL),
+    "log_mel, whisper": speech.log_mel,
+    "log_mel, kaldi": functools.partial(speech.log_mel, preset="kaldi"),
+    "log_mel, librosa": functools.partial(speech.log_mel, preset="librosa"),
+    "mfcc": speech.mfcc,
+    "resample, down": functools.partial(speech.resample, **RATES),
+    "resample, up": functools.partial(speech.resample, source_rate=4, target_rate=5),
+}
+FEATURES = {
+    "istft": lambda x, n: speech.istft(jax.lax.complex(x, x * x), n, size=8, hop=3),
+    "deltas": speech.deltas,
+    "cmvn": speech.cmvn,
+    "cmvn, global": functools.partial(speech.cmvn, moments=MOMENTS),
+    "cmvn, mean": functools.partial(speech.cmvn, variance=False),
+}
+RANDOM_WAVES = {
+    "dither": functools.partial(speech.dither, scale=0.1),
+    "time_shift": functools.partial(speech.time_shift, most=300),
+    "add_noise": lambda key, x, n: speech.add_noise(key, x, NOISE, 3.0, n, 500),
+}
+RANDOM_FEATURES = {
+    "spec_augment": functools.partial(
+        speech.spec_augment, time_width=400, frequency_width=3
+    ),
+}
+NOISE = np.random.default_rng(9).normal(size=600).astype(np.float32)
+
+
+def of_waves(rng):
+    return rng.normal(size=T).astype(np.float32)
+
+
+def of_features(rng):
+    return rng.normal(size=(T, BANDS)).astype(np.float32)
+
+
+def with_key(function):
+    return lambda x, n: function(jax.random.key(3), x, n)
+
+
+PLAIN = {
+    **{name: (f, of_waves) for name, f in WAVES.items()},
+    **{name: (f, of_features) for name, f in FEATURES.items()},
+    **{name: (with_key(f), of_waves) for name, f in RANDOM_WAVES.items()},
+    **{name: (with_key(f), of_features) for name, f in RANDOM_FEATURES.items()},
+}
+TABLE = {name: (jax.jit(f), make) for name, (f, make) in PLAIN.items()}
+HAVE_NO_TIME = {
+    "FeatureMoments",
+    "MEL_PRESETS",
+    "MelSettings",
+    "Padded",
+    "feature_moments",
+    "frame_lengths",
+    "length_mask",
+    "mel_filters",
+}
+"""Public names that are no functions of [..., T] with lengths."""
+
+
+@pytest.fixture(params=TABLE, ids=lambda name: name.replace(" ", ""))
+def case(request):
+    function, make = TABLE[request.param]
+    return function, make(np.random.default_rng(1))
+
+
+def values_of(result):
+    return result.values if isinstance(result, speech.Padded) else result
+
+
+def real_part(result, length=LENGTH):
+    if isinstance(result, speech.Padded):
+        return np.asarray(result.values[: int(result.lengths)])
+    return np.asarray(result[:length])
+
+
+def test_each_feature_has_a_row():
+    named = {name.split(",")[0] for name in TABLE}
+    assert named == set(speech.__all__) - HAVE_NO_TIME
+
+
+def test_padding_never_leaks(case):
+    function, x = case
+    x[LENGTH:] = np.nan  # whatever lies there
+    padded, alone = function(x, LENGTH), function(x[:LENGTH], LENGTH)
+    expected = real_part(alone)
+    np.testing.assert_allclose(real_part(padded), expected, rtol=1e-4, atol=1e-5)
+    values = np.asarray(values_of(padded))
+    assert np.all(values[len(expected) :] == 0)
+    assert np.isfinite(expected).all() and np.abs(expected).sum() > 0
+
+
+@pytest.mark.slow
+def test_no_lengths_are_full_lengths(case):
+    function, x = case
+    results = function(x, None), function(x, T)
+    for whole, full in zip(*map(jax.tree.leaves, results), strict=True):
+        np.testing.assert_array_equal(whole, full)
+
+
+def test_a_row_without_samples_is_zeros(case):
+    function, x = case
+    values = np.asarray(values_of(function(x, 0)))
+    assert np.all(values == 0)
+
+
+def test_results_have_strong_dtypes(case):
+    function, x = case
+    for leaf in jax.tree.leaves(function(x, LENGTH)):
+        assert not leaf.weak_type
+        assert leaf.dtype in (jnp.float32, jnp.int32, jnp.complex64)
+
+
+@pytest.mark.slow
+def test_compiled_code_computes_the_same(case):
+    function, x = case
+    with jax.disable_jit():
+        plain = jax.tree.leaves(function(x, LENGTH))
+    compiled = jax.tree.leaves(function(x, LENGTH))
+    for left, right in zip(plain, compiled, strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [1.0, 0.0])
+def test_gradients_are_finite(case, scale):
+    function, x = case
+
+    def total(x):
+        return jnp.sum(jnp.abs(values_of(function(x, LENGTH))) ** 2)
+
+    grad = np.asarray(jax.grad(total)(jnp.asarray(x * scale)))
+    assert np.isfinite(grad).all()
+    assert np.all(grad[LENGTH:] == 0)
+    assert not scale or np.any(grad)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*WAVES, *FEATURES])
+def test_a_batch_is_its_rows(name):
+    function, make = TABLE[name]
+    rng = np.random.default_rng(2)
+    rows, lengths = np.stack([make(rng) for _ in range(4)]), np.array([LENGTH, 7, T, 0])
+    grid = function(rows.reshape(2, 2, *rows.shape[1:]), lengths.reshape(2, 2))
+    mapped = jax.vmap(function)(rows, lengths)
+    for left, right in zip(*map(jax.tree.leaves, (grid, mapped)), strict=True):
+        left = np.asarray(left).reshape(right.shape)
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [*RANDOM_WAVES, *RANDOM_FEATURES])
+def test_each_example_has_a_key_of_its_own(name):
+    function = {**RANDOM_WAVES, **RANDOM_FEATURES}[name]
+    shape = (T,) if name in RANDOM_WAVES else (T, BANDS)
+    rows = np.ones((6, *shape), np.float32)
+    if name == "time_shift":
+        rows[:, 500:900] = 0
+    if name == "add_noise":
+        noise = np.tile(NOISE, (6, 1))
+        changed = speech.add_noise(jax.random.key(3), rows, noise, 3.0)
+    else:
+        changed = function(jax.random.key(3), rows, None)
+    assert len({row.tobytes() for row in np.asarray(changed)}) > 3

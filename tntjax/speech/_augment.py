@@ -1,0 +1,182 @@
+"""Random changes of signals and features, each with a key for each example."""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from tntjax._numbers import check_at_least
+from tntjax._struct import describe
+from tntjax.speech._frames import map_keys
+from tntjax.speech._lengths import as_features, as_lengths, as_wave, cut, length_mask
+
+
+def spec_augment(
+    key: jax.Array,
+    features: ArrayLike,
+    lengths: ArrayLike | None = None,
+    *,
+    num_frequency_masks: int = 2,
+    frequency_width: int = 27,
+    num_time_masks: int = 2,
+    time_width: int = 100,
+    time_rate: float = 1.0,
+    fill: float = 0.0,
+) -> jax.Array:
+    """Hides bands of frequencies and spans of time.
+
+    Args:
+      key: a key of `jax.random`, which is consumed: a part of it for each example.
+      features: [..., F, D] floating, best normalized so that `fill` is the mean.
+      lengths: [...] how many frames are real, None for all. Spans lie within them.
+      num_frequency_masks: how many bands.
+      frequency_width: the widest band; each is 0 to this many of the D features wide.
+      num_time_masks: how many spans.
+      time_width: the longest span, in frames.
+      time_rate: the longest span, as a share of the example's frames.
+      fill: what stands in hidden places.
+
+    Returns:
+      [..., F, D] of the dtype of the features, zeros past `lengths`.
+
+    Raises:
+      ValueError: if a number or width is negative.
+
+    Example:
+      >>> import jax, numpy as np
+      >>> x = np.ones((4, 200, 80), np.float32)
+      >>> spec_augment(jax.random.key(0), x, [200, 200, 100, 50]).shape
+      (4, 200, 80)
+
+    Park et al., SpecAugment (2019), policy LD without its warping of time, which the
+    authors found to add little; `time_rate` is their p.
+    """
+    settings = (num_frequency_masks, frequency_width, num_time_masks, time_width)
+    for setting in settings:
+        check_at_least("spec_augment: a number or width of masks", setting, 0)
+    features, lengths = as_features(features, lengths, "spec_augment")
+    size, bands = features.shape[-2:]
+
+    def hide(key: jax.Array, example: jax.Array, length: jax.Array) -> jax.Array:
+        key_of_bands, key_of_spans = jax.random.split(key)
+        widest = jnp.minimum(time_width, (time_rate * length).astype(jnp.int32))
+        in_bands = _draw_spans(
+            key_of_bands, num_frequency_masks, min(frequency_width, bands), bands, bands
+        )
+        in_spans = _draw_spans(key_of_spans, num_time_masks, widest, length, size)
+        hidden = in_bands | in_spans[:, None]  # [F, D]
+        return jnp.where(hidden, jnp.asarray(fill, example.dtype), example)
+
+    hidden = map_keys(hide, key, lengths.shape, features, lengths)
+    return cut(hidden, lengths, 1)
+
+
+def _draw_spans(
+    key: jax.Array, count: int, widest: ArrayLike, length: ArrayLike, size: int
+) -> jax.Array:
+    """Draws spans of 0 to `widest` places that lie below `length`: [size] bool."""
+    width, place = jax.random.uniform(key, (2, count))
+    width = jnp.floor(width * (jnp.asarray(widest) + 1)).astype(jnp.int32)
+    start = jnp.floor(place * (jnp.asarray(length) - width + 1)).astype(jnp.int32)
+    steps = jnp.arange(size)[:, None]
+    return jnp.any((start <= steps) & (steps < start + width), -1)
+
+
+def add_noise(
+    key: jax.Array,
+    wave: ArrayLike,
+    noise: ArrayLike,
+    snr: ArrayLike,
+    lengths: ArrayLike | None = None,
+    noise_lengths: ArrayLike | None = None,
+) -> jax.Array:
+    """Mixes noise in, so much below the signal.
+
+    The powers are means over the real samples of each signal and of the noise that it
+    gets. A noise begins at a random place and starts again at its end.
+
+    Args:
+      key: a key of `jax.random`, which is consumed: a part of it for each example.
+      wave: [..., T] samples, floats or int16.
+      noise: [..., N] samples, one noise for each signal.
+      snr: decibels that the signal is above the noise; [] or [...].
+      lengths: [...] how many samples are real, None for all.
+      noise_lengths: [...] how many samples of noise are real, None for all.
+
+    Returns:
+      [..., T] float32 or wider, zeros past `lengths`; it may go beyond -1 and 1. A
+      silent signal stays silent.
+
+    Raises:
+      ValueError: if there is not one noise for each signal.
+
+    Example:
+      >>> import jax, numpy as np
+      >>> mixed = add_noise(jax.random.key(0), np.ones((1, 4)), np.ones((1, 2)), 20.0)
+      >>> mixed[0, 0].item() - 1 < 0.1001
+      True
+    """
+    wave, noise = as_wave(wave, "add_noise"), as_wave(noise, "add_noise")
+    if wave.shape[:-1] != noise.shape[:-1]:
+        raise ValueError(
+            f"add_noise needs a noise for each signal, got signals {describe(wave)} and"
+            f" noises {describe(noise)}."
+        )
+    lengths = as_lengths(lengths, wave.shape, "add_noise")
+    noise_lengths = as_lengths(noise_lengths, noise.shape, "add_noise")
+    snr = jnp.broadcast_to(jnp.asarray(snr, wave.dtype), lengths.shape)
+
+    def mix(
+        key: jax.Array, wave: jax.Array, n: jax.Array, noise: jax.Array, m: jax.Array
+    ) -> jax.Array:
+        start = jnp.floor(jax.random.uniform(key) * m).astype(jnp.int32)
+        places = (start + jnp.arange(wave.shape[-1])) % jnp.maximum(m, 1)
+        chosen = jnp.where(m > 0, noise[places], 0)
+        real = length_mask(n, wave.shape[-1])
+        powers = [jnp.sum(x * x, where=real) for x in (wave, chosen)]
+        heard = (powers[0] > 0) & (powers[1] > 0)
+        # The root has no gradient at 0, so silence is left out before and after.
+        share = jnp.where(heard, powers[0] / jnp.where(heard, powers[1], 1), 1)
+        return chosen * jnp.where(heard, jnp.sqrt(share), 0)
+
+    rows = (wave, lengths, noise, noise_lengths)
+    level = 10 ** (-snr[..., None] / 20)
+    return cut(wave + level * map_keys(mix, key, lengths.shape, *rows), lengths)
+
+
+def time_shift(
+    key: jax.Array,
+    wave: ArrayLike,
+    lengths: ArrayLike | None = None,
+    *,
+    most: int,
+) -> jax.Array:
+    """Moves each signal in time within its length, with zeros where it was.
+
+    Args:
+      key: a key of `jax.random`, which is consumed: a part of it for each example.
+      wave: [..., T] samples, floats or int16.
+      lengths: [...] how many samples are real, None for all.
+      most: samples that a signal is moved at most, to either side.
+
+    Returns:
+      [..., T] float32 or wider, zeros past `lengths`.
+
+    Raises:
+      ValueError: if `most` is negative.
+
+    Example:
+      >>> import jax, numpy as np
+      >>> time_shift(jax.random.key(0), np.ones((2, 5)), most=0).sum().item()
+      10.0
+    """
+    check_at_least("time_shift: most", most, 0)
+    wave = as_wave(wave, "time_shift")
+    lengths = as_lengths(lengths, wave.shape, "time_shift")
+
+    def move(key: jax.Array, wave: jax.Array, length: jax.Array) -> jax.Array:
+        shift = jax.random.randint(key, (), -most, most + 1)
+        places = jnp.arange(wave.shape[-1]) - shift
+        inside = (places >= 0) & (places < length)
+        return jnp.where(inside, wave[jnp.clip(places, 0, wave.shape[-1] - 1)], 0)
+
+    return cut(map_keys(move, key, lengths.shape, wave, lengths), lengths)

@@ -1,0 +1,188 @@
+"""Log-mel features as Whisper, Kaldi and librosa define them."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._struct import describe
+from tntjax.speech._frames import frames
+from tntjax.speech._lengths import Padded, as_lengths, as_wave, cut, length_mask
+from tntjax.speech._mel import mel_filters
+from tntjax.speech._stft import make_window, power
+
+
+@dataclasses.dataclass(frozen=True)
+class MelSettings:
+    """The settings of log-mel features; change one by `dataclasses.replace`.
+
+    Args:
+      sample_rate: Hz.
+      size: samples of a frame.
+      hop: samples from one frame to the next.
+      num_mels: bands.
+      fft_size: samples of the transform, None for `size`.
+      pad: "reflect", "zero" or "none", as of `frames`.
+      window: as of `stft`.
+      scale: "slaney", "htk" or "kaldi", as of `mel_filters`.
+      low: Hz, where the lowest band begins.
+      high: Hz, where the highest ends, None for half the sample rate.
+      gain: what samples from -1 to 1 are multiplied by.
+      pre_emphasis: share of the sample before, within a frame; with a share above 0
+        the frame's mean is taken off first.
+      logarithm: "whisper" for (log10(max(x, 1e-10)) + 4) / 4, "decibel" for
+        10 log10(max(x, 1e-10)), "natural" for log(max(x, 2**-23)).
+      last_frame: keep the last frame.
+      span: how far below its loudest value a signal's values are cut, in log10 of
+        power; None for nowhere.
+    """
+
+    sample_rate: int = 16000
+    size: int = 400
+    hop: int = 160
+    num_mels: int = 80
+    fft_size: int | None = None
+    pad: str = "reflect"
+    window: str = "hann"
+    scale: str = "slaney"
+    low: float = 0.0
+    high: float | None = None
+    gain: float = 1.0
+    pre_emphasis: float = 0.0
+    logarithm: str = "natural"
+    last_frame: bool = True
+    span: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.logarithm not in ("whisper", "decibel", "natural"):
+            raise ValueError(
+                "MelSettings needs logarithm 'whisper', 'decibel' or 'natural', got"
+                f" {self.logarithm!r}."
+            )
+        if self.fft_size is not None and self.fft_size < self.size:
+            raise ValueError(
+                f"MelSettings needs fft_size >= size, got {self.fft_size} and"
+                f" {self.size}."
+            )
+
+
+MEL_PRESETS = {
+    "whisper": MelSettings(logarithm="whisper", last_frame=False, span=8.0),
+    "kaldi": MelSettings(
+        fft_size=512,
+        pad="none",
+        window="povey",
+        scale="kaldi",
+        low=20.0,
+        gain=32768.0,
+        pre_emphasis=0.97,
+    ),
+    "librosa": MelSettings(
+        sample_rate=22050,
+        size=2048,
+        hop=512,
+        num_mels=128,
+        pad="zero",
+        logarithm="decibel",
+        span=8.0,
+    ),
+}
+"""The settings that go by a name."""
+
+
+def log_mel(
+    wave: ArrayLike,
+    lengths: ArrayLike | None = None,
+    *,
+    preset: str | MelSettings = "whisper",
+) -> Padded:
+    """Computes log-mel features.
+
+    * "whisper": 80 bands of 16 kHz, 25 ms frames each 10 ms, from about -1 to 1; the
+      loudest value of each signal is that of its own samples. Whisper itself pads to
+      30 s with zeros first: do so to feed its models.
+    * "kaldi": `compute-fbank-feats` of 16 kHz with 80 bands and no dither (add
+      `dither`), in natural logarithms of power of 16-bit samples.
+    * "librosa": `power_to_db(melspectrogram(y))` of 22,050 Hz, in decibels.
+
+    Args:
+      wave: [..., T] samples from -1 to 1, or int16. Resample them to the rate first.
+      lengths: [...] how many samples are real, None for all.
+      preset: a name, or settings: `replace(MEL_PRESETS["kaldi"], num_mels=40)`.
+
+    Returns:
+      [..., F, M] float32, zeros past the frames; [...] the number of frames.
+
+    Raises:
+      TypeError: if samples or lengths are of a wrong dtype.
+      ValueError: if shapes do not fit, or there is no such preset.
+
+    Example:
+      >>> import numpy as np
+      >>> features = log_mel(np.zeros((2, 16000), np.int16), [16000, 8000])
+      >>> features.values.shape, features.lengths.tolist()
+      ((2, 100, 80), [100, 50])
+
+    Sources: `whisper/audio.py` of openai-whisper 20250625, Kaldi's
+    `feat/feature-fbank.cc`, librosa 0.11.
+    """
+    settings = find_settings(preset, "log_mel")
+    wave = as_wave(wave, "log_mel")
+    return _log_mel(wave, as_lengths(lengths, wave.shape, "log_mel"), settings)
+
+
+def find_settings(preset: str | MelSettings, name: str) -> MelSettings:
+    """Returns the settings of a preset, and settings as they are."""
+    if isinstance(preset, MelSettings):
+        return preset
+    if preset not in tuple(MEL_PRESETS):
+        raise ValueError(
+            f"{name} needs preset 'whisper', 'kaldi' or 'librosa', or MelSettings, got"
+            f" {describe(preset)}."
+        )
+    return MEL_PRESETS[preset]
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _log_mel(wave: jax.Array, lengths: jax.Array, settings: MelSettings) -> Padded:
+    s = settings
+    cuts, counts = frames(wave * s.gain, lengths, size=s.size, hop=s.hop, pad=s.pad)
+    if not s.last_frame:
+        cuts, counts = cuts[..., :-1, :], jnp.maximum(counts - 1, 0)
+    if s.pre_emphasis:
+        cuts = cuts - cuts.mean(-1, keepdims=True)
+        before = jnp.concatenate([cuts[..., :1], cuts[..., :-1]], -1)
+        cuts = cuts - s.pre_emphasis * before
+    cuts = cuts * jnp.asarray(make_window(s.window, s.size), cuts.dtype)
+    fft_size = s.fft_size or s.size
+    energy = power(jnp.fft.rfft(cuts, fft_size))  # [..., F, bins]
+    filters = _filters(s, fft_size)
+    # An accelerator would multiply in fewer bits, which logarithms of small sums show.
+    mel = jnp.matmul(energy, filters.astype(energy.dtype), precision="highest")
+    return Padded(cut(_logarithm(mel, counts, s), counts, 1), counts)
+
+
+def _filters(settings: MelSettings, fft_size: int) -> np.ndarray:
+    s = settings
+    edges = {"low": s.low, "high": s.high}
+    return mel_filters(s.num_mels, fft_size, s.sample_rate, scale=s.scale, **edges)
+
+
+def _logarithm(mel: jax.Array, counts: jax.Array, settings: MelSettings) -> jax.Array:
+    """Takes the logarithm, cut at so much below the loudest value of each signal."""
+    if settings.logarithm == "natural":
+        logs, unit = jnp.log(jnp.maximum(mel, 2.0**-23)), np.log(10)
+    else:
+        logs, unit = jnp.log10(jnp.maximum(mel, 1e-10)), 1.0
+    if settings.span is not None:
+        real = length_mask(counts, mel.shape[-2])[..., None]
+        loudest = jnp.max(
+            logs, (-2, -1), keepdims=True, where=real, initial=-jnp.inf
+        )  # [..., 1, 1]
+        logs = jnp.maximum(logs, loudest - settings.span * unit)
+    if settings.logarithm == "whisper":
+        return (logs + 4) / 4
+    return 10 * logs if settings.logarithm == "decibel" else logs

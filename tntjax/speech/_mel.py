@@ -1,0 +1,107 @@
+"""Mel filters: triangles that sum up a spectrum as the ear does."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tntjax._numbers import check_at_least
+
+
+def mel_filters(
+    num_mels: int,
+    size: int,
+    sample_rate: float,
+    *,
+    scale: str = "slaney",
+    low: float = 0.0,
+    high: float | None = None,
+    normalized: bool | None = None,
+) -> np.ndarray:
+    """Makes the filters from the bins of a Fourier transform to mel bands.
+
+    Args:
+      num_mels: M, the number of bands.
+      size: samples of the transform, which has `size // 2 + 1` bins.
+      sample_rate: Hz.
+      scale: "slaney" (linear below 1 kHz; librosa's and Whisper's), "htk"
+        (2595 log10(1 + f / 700)), or "kaldi": HTK's with triangles that are straight in
+        mel and not in Hz, and without the bin of the highest frequency.
+      low: Hz, where the first band begins.
+      high: Hz, where the last band ends, None for half the sample rate.
+      normalized: divide each band by half its width in Hz, so that each has the same
+        area; None does so for "slaney" alone.
+
+    Returns:
+      [size // 2 + 1, M] float32.
+
+    Raises:
+      ValueError: if the scale is unknown, or the band from `low` to `high` is empty or
+        goes beyond half the sample rate.
+
+    Example:
+      >>> mel_filters(80, 400, 16000).shape
+      (201, 80)
+
+    Sources: Slaney, Auditory Toolbox (1998); the HTK Book, 5.4; Kaldi's
+    `feat/mel-computations.cc`.
+    """
+    check_at_least("mel_filters: num_mels", num_mels, 1)
+    high = sample_rate / 2 if high is None else high
+    if not 0 <= low < high <= sample_rate / 2:
+        raise ValueError(
+            f"mel_filters needs 0 <= low < high <= {sample_rate / 2:g} Hz, half the"
+            f" sample rate, got low={low:g} and high={high:g}."
+        )
+    if scale not in SCALES:
+        raise ValueError(
+            f"mel_filters needs scale 'slaney', 'htk' or 'kaldi', got {scale!r}."
+        )
+    to_mel, to_hertz = SCALES[scale]
+    bins = np.arange(size // 2 + 1) * sample_rate / size  # Hz
+    mels = np.linspace(to_mel(np.array(low)), to_mel(np.array(high)), num_mels + 2)
+    edges = to_hertz(mels)  # [M + 2] Hz
+    if scale == "kaldi":
+        weights = _triangles(to_mel(bins), mels)
+        weights[bins >= sample_rate / 2] = 0
+    else:
+        weights = _triangles(bins, edges)
+    if normalized or (normalized is None and scale == "slaney"):
+        weights *= 2 / (edges[2:] - edges[:-2])
+    return weights.astype(np.float32)
+
+
+def _triangles(bins: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Returns triangles [bins, M] from each edge over the next to the one behind."""
+    bins = bins[:, None]
+    rise = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    fall = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    return np.maximum(0, np.minimum(rise, fall))
+
+
+LOG_STEP = np.log(6.4) / 27
+"""Slaney's step above 1 kHz: 27 bands from 1 to 6.4 kHz."""
+
+
+def _to_slaney(hertz: np.ndarray) -> np.ndarray:
+    logs = 15 + np.log(np.maximum(hertz, 1000) / 1000) / LOG_STEP
+    return np.where(hertz < 1000, hertz * 3 / 200, logs)
+
+
+def _from_slaney(mel: np.ndarray) -> np.ndarray:
+    return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp(LOG_STEP * (mel - 15)))
+
+
+def _to_htk(hertz: np.ndarray) -> np.ndarray:
+    return 1127 * np.log1p(hertz / 700)
+
+
+def _from_htk(mel: np.ndarray) -> np.ndarray:
+    return 700 * np.expm1(mel / 1127)
+
+
+SCALES: dict[str, tuple[Callable, Callable]] = {
+    "slaney": (_to_slaney, _from_slaney),
+    "htk": (_to_htk, _from_htk),
+    "kaldi": (_to_htk, _from_htk),
+}
+"""From Hz to mel, and back."""

@@ -1,0 +1,101 @@
+"""Changing the sample rate by a polyphase filter."""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._numbers import check_at_least
+from tntjax.speech._frames import split_frames
+from tntjax.speech._lengths import Padded, as_lengths, as_wave, cut
+
+PASS = 0.913
+"""The share of the band that is kept as it is; soxr's high quality keeps as much."""
+
+ATTENUATION = 125.0
+"""Decibels by which what would be folded into the band is damped."""
+
+
+def resample(
+    wave: ArrayLike,
+    lengths: ArrayLike | None = None,
+    *,
+    source_rate: int,
+    target_rate: int,
+) -> Padded:
+    """Changes the sample rate.
+
+    Frequencies up to 91 % of half the lower rate are kept; what would be folded is
+    damped by 125 dB. The signal is zero before its start and behind its end.
+
+    Args:
+      wave: [..., T] samples, floats or int16.
+      lengths: [...] how many samples are real, None for all.
+      source_rate: Hz, an integer.
+      target_rate: Hz, an integer. Compute and memory grow with the rates divided by
+        their greatest common divisor.
+
+    Returns:
+      [..., ceil(T * target / source)] float32 or wider, zeros past the ends; [...] the
+      numbers of samples.
+
+    Raises:
+      ValueError: if a rate is below 1.
+
+    Example:
+      >>> import numpy as np
+      >>> resample(np.zeros(441), source_rate=44100, target_rate=16000).values.shape
+      (160,)
+
+    Kaiser's window; Crochiere and Rabiner, Multirate digital signal processing (1983).
+    """
+    check_at_least("resample: source_rate", source_rate, 1)
+    check_at_least("resample: target_rate", target_rate, 1)
+    wave = as_wave(wave, "resample")
+    lengths = as_lengths(lengths, wave.shape, "resample")
+    wave, common = cut(wave, lengths), math.gcd(source_rate, target_rate)
+    up, down = target_rate // common, source_rate // common
+    if up == down:
+        return Padded(wave, lengths)
+    # floor(n / down) * up + ... so that n * up does not run over 32 bits.
+    whole, rest = lengths // down, lengths % down
+    totals = whole * up + -(-rest * up // down)
+    size = -(-wave.shape[-1] * up // down)
+    return Padded(cut(_filter(wave, up, down, size), totals), totals)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _filter(wave: jax.Array, up: int, down: int, size: int) -> jax.Array:
+    """Computes `up` samples of each `down`, a product of a matrix for each such block.
+
+    Blocks are grouped where they are short, so that the matrix is worth it.
+    """
+    group = max(1, -(-64 // max(up, down)))
+    up, down = up * group, down * group
+    kernel, before = _kernel(up, down)
+    count = -(-size // up)
+    wave = jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(before, 0)])
+    blocks = split_frames(wave, count, len(kernel), down)  # [..., count, taps]
+    kernel = jnp.asarray(kernel, wave.dtype)
+    values = jnp.matmul(blocks, kernel, precision="highest")  # [..., count, up]
+    return values.reshape(*wave.shape[:-1], -1)[..., :size]
+
+
+@functools.lru_cache(maxsize=16)
+def _kernel(up: int, down: int) -> tuple[np.ndarray, int]:
+    """Returns the weights [taps, up] of a block, and how many samples it looks back."""
+    ratio = min(1.0, up / down)  # the band that is kept, of the source's
+    transition = np.pi * (1 - PASS) * ratio
+    half = (ATTENUATION - 8) / (2.285 * transition) / 2  # source samples
+    before = math.ceil(half)
+    taps = before + down + math.ceil(half) + 1
+    times = np.arange(up) * (down / up)  # [up] where the targets lie
+    away = np.arange(taps)[:, None] - before - times  # [taps, up] from them
+    band = ratio * (1 + PASS) / 2  # the middle of the transition
+    inside = np.clip(1 - (away / half) ** 2, 0, None)
+    beta = 0.1102 * (ATTENUATION - 8.7)
+    window = np.where(inside > 0, np.i0(beta * np.sqrt(inside)) / np.i0(beta), 0)
+    return band * np.sinc(band * away) * window, before
