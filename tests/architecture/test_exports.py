@@ -21,7 +21,10 @@ from tests.architecture._source import (
 KINDS = ("Dataset", "Meter", "Engine", "Iterator")
 """`XMeter` lives in `meter/_x.py`, and so on, and is exported as `tnt.XMeter`."""
 
-FILE_NAMES = {"mAP": "_map.py"}
+DOMAINS = ("vision", "text", "speech")
+"""Those of a domain live in its package, and are exported as `tnt.vision.XMeter`."""
+
+FILE_NAMES = {"mAP": "_map.py", "MeanIoU": "_mean_iou.py"}
 """Files whose name cannot be told from the capitals."""
 
 
@@ -67,16 +70,17 @@ def test_torchnet_names_live_in_a_file_of_their_name():
 
 
 def test_torchnet_names_are_exported_flat():
-    names = exported(PACKAGES[0])
+    packages = {dotted(package): exported(package) for package in PACKAGES}
     violations = [
-        f"{module.place(node)} tnt.{node.name}"
+        f"{module.place(node)} {home}.{node.name}"
         for module, node, _ in kinds()
-        if node.name not in names
+        for home in ["tntjax" + f".{module.part}" * (module.part in DOMAINS)]
+        if node.name not in packages[home]
     ]
     require_none(
         violations,
-        "Import these in tntjax/__init__.py, or a meter in its package alone, and put"
-        " them into `__all__`.",
+        "Import these in tntjax/__init__.py, or a meter and what is of a domain in its"
+        " package alone, and put them into `__all__`.",
     )
 
 

@@ -15,15 +15,18 @@ from tntjax.meter import (
     APMeter,
     AUCMeter,
     AverageValueMeter,
+    BalancedAccuracyMeter,
     BinnedAPMeter,
     BinnedAUCMeter,
     CalibrationErrorMeter,
     ClassErrorMeter,
+    CohenKappaMeter,
     ConfusionMeter,
     CorrelationMeter,
     FScoreMeter,
     HistogramMeter,
     LogLossMeter,
+    MatthewsMeter,
     MeanAbsoluteErrorMeter,
     MeterDict,
     MovingAverageValueMeter,
@@ -37,8 +40,10 @@ from tntjax.meter import (
     R2Meter,
     RecallMeter,
     ROCCurveMeter,
+    SpecificityMeter,
     mAPMeter,
 )
+from tntjax.vision import DiceMeter, MeanIoUMeter, PSNRMeter, SSIMMeter
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +147,16 @@ def predictions(rng, size):
     return rng.integers(-1, 7, size), rng.integers(-1, 7, size).astype(np.int8)
 
 
+def maps(rng, size):
+    shape = (size, 3, 4)
+    return rng.integers(0, 6, shape, np.int32), rng.integers(0, 7, shape, np.int32)
+
+
+def images(rng, size):
+    target = rng.random((size, 12, 13, 2), np.float32)
+    return target + rng.normal(0, 0.1, target.shape).astype(np.float32), target
+
+
 def group():
     meters = {"error": ClassErrorMeter((1, 2)), "precision": PrecisionMeter()}
     inner = MeterDict({"best": RecallMeter(None)})
@@ -159,6 +174,7 @@ CASES = {
     "PrecisionRecallCurveMeter": Case(
         lambda: PrecisionRecallCurveMeter(40), ranked_weighted
     ),
+    "BalancedAccuracyMeter": Case(lambda: BalancedAccuracyMeter(6), classes),
     "BinnedAUCMeter": Case(lambda: BinnedAUCMeter(8, 0.0, 3.5), ranked),
     "BinnedAPMeter": Case(lambda: BinnedAPMeter(8, 0.0, 2.0), ranked),
     "NDCGMeter": Case(lambda: NDCGMeter((1, 3, 6)), queries),
@@ -182,6 +198,7 @@ CASES = {
     "ClassErrorMeter, accuracy": Case(
         lambda: ClassErrorMeter((2,), accuracy=True), classes
     ),
+    "CohenKappaMeter": Case(lambda: CohenKappaMeter(6), classes),
     "ConfusionMeter": Case(lambda: ConfusionMeter(6), classes, empty=0),
     "ConfusionMeter, normalized": Case(
         lambda: ConfusionMeter(6, normalized=True), classes, empty=0
@@ -205,6 +222,7 @@ CASES = {
     "LogLossMeter, two": Case(LogLossMeter, chances, bad=(np.nan,)),
     "MSEMeter": Case(MSEMeter, pairs),
     "MSEMeter, Torchnet": Case(lambda: MSEMeter(True, **TORCHNET), pairs, empty=0),
+    "MatthewsMeter": Case(lambda: MatthewsMeter(6), classes),
     "MeanAbsoluteErrorMeter": Case(MeanAbsoluteErrorMeter, pairs),
     "MeterDict": Case(group, classes),
     "MovingAverageValueMeter": Case(
@@ -225,12 +243,22 @@ CASES = {
     ),
     "QuantileMeter": Case(lambda: QuantileMeter((0.5, 0.9), bits=3), weighted),
     "R2Meter": Case(R2Meter, pairs),
+    "SpecificityMeter": Case(lambda: SpecificityMeter(6), classes),
     "RecallMeter": Case(lambda: RecallMeter((0.3, 0.6)), classes),
     "RecallMeter, Torchnet, by class": Case(
         lambda: RecallMeter((0.7,), 6, **TORCHNET), labels, empty=100
     ),
 }
+CASES |= {
+    "DiceMeter": Case(lambda: DiceMeter(6), maps),
+    "MeanIoUMeter": Case(lambda: MeanIoUMeter(6), maps),
+    "MeanIoUMeter, scores": Case(lambda: MeanIoUMeter(6), classes),
+    "PSNRMeter": Case(PSNRMeter, images, bad=(np.nan, np.inf)),
+    "SSIMMeter": Case(SSIMMeter, images),
+    "SSIMMeter, uniform": Case(lambda: SSIMMeter(window="uniform"), images),
+}
 ON_THE_HOST = {"RateMeter", "TimeMeter"}  # no pytrees; their laws are in tests/meter
+ON_THE_HOST |= {"CocoMAPMeter"}  # grows; its laws are in tests/vision
 
 KINDS = [
     "APMeter",

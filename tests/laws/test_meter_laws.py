@@ -5,6 +5,7 @@ only ours promise: bits, texts and shapes.
 """
 
 import inspect
+import re
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +28,7 @@ from meter_cases import (
 )
 
 import tntjax.meter
+import tntjax.vision
 from tntjax.testing._compare import Subject
 from tntjax.testing._meter import LAWS, check_mask, check_monoid, check_parts
 
@@ -34,9 +36,10 @@ OF_PARTS = (check_monoid, check_parts, check_mask)
 
 
 def test_every_meter_is_in_the_table():
-    assert set(tntjax.meter.__all__) == {
-        name.split(",")[0] for name in CASES
-    } | ON_THE_HOST | {"Meter"}
+    exported = {*tntjax.meter.__all__, *tntjax.vision.__all__}
+    meters = {name for name in exported if re.search("Meter(Dict)?$", name)}
+    cases = {name.split(",")[0] for name in CASES}
+    assert meters == cases | ON_THE_HOST | {"Meter"}
 
 
 @every_meter

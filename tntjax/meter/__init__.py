@@ -3,16 +3,19 @@
 from tntjax.meter._ap import APMeter
 from tntjax.meter._auc import AUCMeter
 from tntjax.meter._average_value import AverageValueMeter
+from tntjax.meter._balanced_accuracy import BalancedAccuracyMeter
 from tntjax.meter._binned_ap import BinnedAPMeter
 from tntjax.meter._binned_auc import BinnedAUCMeter
 from tntjax.meter._calibration_error import CalibrationErrorMeter
 from tntjax.meter._class_error import ClassErrorMeter
+from tntjax.meter._cohen_kappa import CohenKappaMeter
 from tntjax.meter._confusion import ConfusionMeter
 from tntjax.meter._correlation import CorrelationMeter
 from tntjax.meter._f_score import FScoreMeter
 from tntjax.meter._histogram import HistogramMeter
 from tntjax.meter._log_loss import LogLossMeter
 from tntjax.meter._map import mAPMeter
+from tntjax.meter._matthews import MatthewsMeter
 from tntjax.meter._mean_absolute_error import MeanAbsoluteErrorMeter
 from tntjax.meter._meter import Meter
 from tntjax.meter._meter_dict import MeterDict
@@ -28,22 +31,26 @@ from tntjax.meter._r2 import R2Meter
 from tntjax.meter._rate import RateMeter
 from tntjax.meter._recall import RecallMeter
 from tntjax.meter._roc_curve import ROCCurveMeter
+from tntjax.meter._specificity import SpecificityMeter
 from tntjax.meter._time import TimeMeter
 
 __all__ = [
     "APMeter",
     "AUCMeter",
     "AverageValueMeter",
+    "BalancedAccuracyMeter",
     "BinnedAPMeter",
     "BinnedAUCMeter",
     "CalibrationErrorMeter",
     "ClassErrorMeter",
+    "CohenKappaMeter",
     "ConfusionMeter",
     "CorrelationMeter",
     "FScoreMeter",
     "HistogramMeter",
     "LogLossMeter",
     "MSEMeter",
+    "MatthewsMeter",
     "MeanAbsoluteErrorMeter",
     "Meter",
     "MeterDict",
@@ -58,6 +65,7 @@ __all__ = [
     "ROCCurveMeter",
     "RateMeter",
     "RecallMeter",
+    "SpecificityMeter",
     "TimeMeter",
     "mAPMeter",
 ]

@@ -1,0 +1,208 @@
+"""All twelve numbers are those of pycocotools."""
+
+import contextlib
+import io
+import pickle
+
+import jax
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from tntjax.vision import CocoMAPMeter
+
+SIDE = 160
+
+
+def theirs(outputs, targets, kind):
+    """What pycocotools measures, with NaN for its -1."""
+
+    def region(side, at):
+        left, top, right, bottom = map(float, side["boxes"][at])
+        record = {"bbox": [left, top, right - left, bottom - top]}
+        if kind == "masks":
+            mask = np.asfortranarray(side["masks"][at].astype(np.uint8))
+            record["segmentation"] = coco_mask.encode(mask)
+            record |= {} if "iscrowd" in side else {"bbox": None}
+        return {name: value for name, value in record.items() if value is not None}
+
+    truth, found = [], []
+    for image, (output, target) in enumerate(zip(outputs, targets, strict=True), 1):
+        for at, label in enumerate(target["labels"]):
+            own = {name: target[name][at].item() for name in ("iscrowd", "area")}
+            own |= {"id": len(truth) + 1, "image_id": image, "category_id": int(label)}
+            truth.append(own | region(target, at))
+        for at, label in enumerate(output["labels"]):
+            own = {"image_id": image, "category_id": int(label)}
+            own["score"] = float(output["scores"][at])
+            found.append(own | region(output, at))
+    images = [
+        {"id": at + 1, "height": SIDE, "width": SIDE} for at in range(len(targets))
+    ]
+    categories = [{"id": label} for label in range(8)]
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = {"info": {}, "images": images, "categories": categories}
+        coco.dataset["annotations"] = truth
+        coco.createIndex()
+        judge = COCOeval(
+            coco, coco.loadRes(found), {"boxes": "bbox", "masks": "segm"}[kind]
+        )
+        judge.evaluate()
+        judge.accumulate()
+        judge.summarize()
+    return np.where(judge.stats == -1, np.nan, judge.stats)
+
+
+def draw_masks(rng, boxes):
+    masks = np.zeros((len(boxes), SIDE, SIDE), bool)
+    for mask, box in zip(masks, np.clip(boxes, 0, SIDE).astype(int), strict=True):
+        left, top, right, bottom = box
+        part = rng.random((max(bottom - top, 0), max(right - left, 0))) < 0.9
+        mask[top:bottom, left:right] = part
+    return masks
+
+
+def draw(seed, images=5):
+    """Detections near objects, with ties, crowds, empty images and unknown classes."""
+    rng, outputs, targets = np.random.default_rng(seed), [], []
+    for _ in range(images):
+        known, found = rng.integers(0, 6), rng.integers(0, 14)
+        low = rng.integers(0, SIDE // 2, (known, 2))
+        boxes = np.concatenate([low, low + rng.integers(1, SIDE // 2, low.shape)], 1)
+        labels = rng.integers(1, 4, known)
+        target = {
+            "boxes": boxes.astype(float),
+            "labels": labels,
+            "iscrowd": rng.random(known) < 0.2,
+            "area": rng.choice([300.0, 1024, 5000, 9216, 20000], known),
+        }
+        near = rng.integers(0, max(known, 1), found)
+        shift = rng.integers(-6, 7, (found, 4)) * (rng.random((found, 1)) < 0.8)
+        boxes = (boxes[near] if known else np.tile([0, 0, 9, 9], (found, 1))) + shift
+        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+        odd = rng.random(found) < 0.2
+        own = labels[near] if known else np.ones(found, int)
+        output = {
+            "boxes": boxes.astype(float),
+            "labels": np.where(odd, rng.integers(1, 5, found), own),
+            "scores": rng.integers(0, 8, found) / 8,
+        }
+        for side in (target, output):
+            side["masks"] = draw_masks(rng, side["boxes"])
+        outputs.append(output), targets.append(target)
+    return outputs, targets
+
+
+@pytest.mark.parametrize("kind", ["boxes", "masks"])
+@pytest.mark.parametrize("seed", range(6))
+def test_random_detections(kind, seed):
+    outputs, targets = draw(seed)
+    found = CocoMAPMeter(kind).add(outputs, targets).value()
+    np.testing.assert_allclose(found, theirs(outputs, targets, kind), rtol=0, atol=1e-9)
+
+
+def test_more_detections_than_count():
+    rng = np.random.default_rng(0)
+    outputs, targets = draw(3, images=2)
+    low = rng.random((150, 2)) * 100
+    outputs[0]["boxes"] = np.concatenate([low, low + 20], 1)
+    outputs[0]["labels"], outputs[0]["scores"] = np.ones(150, int), rng.random(150)
+    outputs[0]["boxes"][-1] = targets[0]["boxes"][0]
+    found = CocoMAPMeter().add(outputs, targets).value()
+    expected = theirs(outputs, targets, "boxes")
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["boxes", "masks"])
+def test_many_random_detections(kind):
+    for seed in range(100, 140):
+        outputs, targets = draw(seed)
+        found = CocoMAPMeter(kind).add(outputs, targets).value()
+        expected = theirs(outputs, targets, kind)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+
+
+def test_real_coins():
+    """24 coins of a photograph, with their real outlines, found not quite."""
+    data, measure = (pytest.importorskip(f"skimage.{n}") for n in ("data", "measure"))
+    photo = data.coins()[: 2 * SIDE, : 2 * SIDE]
+    regions = [
+        r for r in measure.regionprops(measure.label(photo > 110)) if r.area > 200
+    ]
+    assert len(regions) > 8
+    boxes = np.array(
+        [np.roll(np.reshape(r.bbox, (2, 2)), 1, 1).ravel() for r in regions]
+    )
+    masks = np.zeros((len(regions), *photo.shape), bool)
+    for mask, region in zip(masks, regions, strict=True):
+        mask[tuple(region.coords.T)] = True
+    area = masks.sum((1, 2)).astype(float)
+    crowd = np.arange(len(boxes)) == 0
+    labels = 1 + (area > np.median(area))
+    target = {"boxes": boxes, "masks": masks, "labels": labels, "area": area}
+    target["iscrowd"] = crowd
+    shifts = np.arange(len(boxes)) % 6
+    moved = [np.roll(m, s, 1) for m, s in zip(masks, shifts, strict=True)]
+    output = {"boxes": boxes + shifts[:, None] * [1, 0, 1, 0], "labels": labels}
+    output |= {"masks": np.array(moved), "scores": np.linspace(1, 0.1, len(boxes))}
+    empty = {name: column[:0] for name, column in target.items()}
+    for kind in ("boxes", "masks"):
+        pair = [output, output], [target, empty]
+        found = CocoMAPMeter(kind).add(*pair).value()
+        np.testing.assert_allclose(found, theirs(*pair, kind), rtol=0, atol=1e-9)
+
+
+def test_images_may_be_padded_and_come_from_a_device():
+    outputs, targets = draw(1)
+
+    def pad(side, most):
+        sizes = np.array([len(one["labels"]) for one in side])
+        rows = {"mask": np.arange(most) < sizes[:, None]}
+        for name in set(side[0]) - {"masks"}:
+            rows[name] = np.zeros((len(side), most, *side[0][name].shape[1:]))
+            for row, one in zip(rows[name], side, strict=True):
+                row[: len(one[name])] = one[name]
+        return jax.device_put(rows)
+
+    padded = CocoMAPMeter().add(pad(outputs, 16), pad(targets, 8))
+    expected = CocoMAPMeter().add(outputs, targets)
+    np.testing.assert_allclose(padded.value(), expected.value(), atol=1e-6)
+
+
+def have_same_bits(one, other):
+    return np.array_equal(one, other, equal_nan=True)
+
+
+def test_parts_are_merged_and_a_meter_is_a_value():
+    outputs, targets = draw(2)
+    whole = CocoMAPMeter().add(outputs, targets)
+    first = CocoMAPMeter().add(outputs[:2], targets[:2])
+    second = CocoMAPMeter().add(outputs[2:], targets[2:])
+    assert have_same_bits(first.merge(second).value(), whole.value())
+    masked = CocoMAPMeter().add(outputs, targets, mask=np.arange(5) < 2)
+    assert have_same_bits(masked.value(), first.value()) and masked.n == 2
+    assert have_same_bits(whole.merge(whole.reset()).value(), whole.value())
+    assert have_same_bits(pickle.loads(pickle.dumps(whole)).value(), whole.value())
+    assert np.isnan(whole.reset().value()).all() and repr(whole).startswith("Coco")
+
+
+def test_what_does_not_fit_is_refused():
+    outputs, targets = draw(2)
+    with pytest.raises(ValueError, match="kind to be 'boxes' or 'masks', got 'bbox'"):
+        CocoMAPMeter("bbox")
+    with pytest.raises(ValueError, match="as many images in output and target"):
+        CocoMAPMeter().add(outputs[:1], targets)
+    short = {**outputs[0], "boxes": outputs[0]["boxes"][1:]}
+    with pytest.raises(ValueError, match=r"output has \d+ labels but \d+ boxes"):
+        CocoMAPMeter().add([short], targets[:1])
+    with pytest.raises(TypeError, match="works on the host"):
+        jax.jit(lambda o: CocoMAPMeter().add(o, o).n)({"labels": np.zeros(1)})
+    with pytest.raises(TypeError, match="merge needs another CocoMAPMeter"):
+        CocoMAPMeter().merge(3)
+    odd = {"boxes": [1, 2, 3], "labels": [1, 1, 1], "scores": [1, 1, 1]}
+    with pytest.raises(ValueError, match=r"boxes \[N, 4\] or masks \[N, H, W\]"):
+        CocoMAPMeter().add([odd], [odd])

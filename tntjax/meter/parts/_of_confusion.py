@@ -1,0 +1,84 @@
+"""The base of meters that read a number off a confusion matrix."""
+
+import dataclasses
+from typing import Any, Self
+
+from jax.typing import ArrayLike
+
+from tntjax._array import as_array, as_mask, namespace
+from tntjax._struct import static
+from tntjax.meter._confusion import ConfusionMeter
+from tntjax.meter._meter import Meter
+from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._inputs import is_integer
+
+
+class MeterOfConfusion(Meter):
+    """The base of meters that read a number off a confusion matrix.
+
+    Args:
+      num_classes: how many classes there are, from 1 to 46340.
+      confusion: the matrix, and what had no place in it.
+    """
+
+    num_classes: int = static()
+    confusion: Any = None
+
+    def __post_init__(self) -> None:
+        if self.confusion is None:
+            vars(self).update(confusion=ConfusionMeter(self.num_classes))
+            vars(self).update(num_classes=self.confusion.num_classes)
+
+    @property
+    def n(self) -> Count:
+        """The number of examples, or pixels, in the matrix; `int(meter.n)` is exact."""
+        return self.confusion.n
+
+    def add(
+        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
+    ) -> Self:
+        """Counts examples, or pixels, in.
+
+        Args:
+          output: [..., K] real scores, or integers [...] of the shape of the target,
+            the predicted classes.
+          target: [...] integers; what is not a class, such as 255 or -1, is left out.
+          mask: bool, the leading axes of the target; False leaves out.
+
+        Returns:
+          The new meter, of the same structure, shapes and dtypes.
+
+        Raises:
+          TypeError: if scores aren't real, targets not integer, or `mask` not bool.
+          ValueError: if shapes don't fit.
+        """
+        output, target = as_array(output), as_array(target)
+        if target.ndim > 1 and output.shape == target.shape and is_integer(output):
+            if mask is not None:
+                mask = as_mask(mask, target.shape, f"{type(self).__name__}.add: mask")
+                mask = namespace(mask).broadcast_to(mask, target.shape).reshape(-1)
+            output, target = output.reshape(-1), target.reshape(-1)
+        confusion = self.confusion.add(output, target, mask=mask)
+        return dataclasses.replace(self, confusion=confusion)
+
+    def cells(self) -> tuple[Any, Any, Any]:
+        """Returns the diagonal, the targets and the predictions of each class, [K].
+
+        Float64 on the host, so that products of counts don't overflow.
+        """
+        cells = self.confusion.counts.floats()  # [..., K targets, K predictions]
+        diagonal = namespace(cells).diagonal(cells, 0, -2, -1)
+        return diagonal, cells.sum(-1), cells.sum(-2)
+
+
+def divide(part: Any, whole: Any) -> Any:
+    """Divides; NaN of nothing."""
+    xp = namespace(part, whole)
+    return xp.where(whole > 0, part / xp.where(whole > 0, whole, 1), xp.nan)
+
+
+def mean_of_known(values: Any) -> Any:
+    """Returns the mean over the last axis of what is not NaN; NaN of nothing."""
+    xp = namespace(values)
+    known = ~xp.isnan(values)
+    return divide(xp.where(known, values, 0).sum(-1), known.sum(-1))

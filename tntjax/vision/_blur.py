@@ -1,0 +1,85 @@
+"""Blurred images."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from tntjax._struct import describe
+from tntjax.vision._images import (
+    as_images,
+    as_range,
+    as_rate,
+    compiled,
+    draw_uniform,
+    per_example,
+    restore,
+    split_key,
+    widen,
+)
+
+
+@compiled
+def gaussian_blur(
+    key: jax.Array,
+    images: ArrayLike,
+    sigma: tuple[float, float] = (0.1, 2.0),
+    rate: float = 1.0,
+) -> jax.Array:
+    """Blurs each image with a Gaussian of random width.
+
+    Args:
+      key: a key, which is consumed, or [B] keys.
+      images: [B, H, W, C] uint8 or floats.
+      sigma: the least and the most standard deviation, in pixels, above 0.
+      rate: the probability that an image is blurred.
+
+    Returns:
+      [B, H, W, C] of the same dtype. The Gaussian is cut off at three times the most
+      `sigma`; at the edges the image is mirrored, the outermost pixel once.
+
+    Raises:
+      ValueError: if a number is out of range, or the Gaussian is wider than the images.
+      TypeError: if images or key are of another dtype.
+
+    Example:
+      >>> gaussian_blur(jax.random.key(0), jnp.zeros((4, 32, 32, 3))).shape
+      (4, 32, 32, 3)
+
+    As in SimCLR (2020) and torchvision's `GaussianBlur`, where the kernel has a size of
+    its own.
+    """
+    images = as_images(images, "gaussian_blur")
+    low, high = as_range(sigma, "gaussian_blur: sigma", 1e-3)
+    radius = math.ceil(3 * high)
+    if radius >= min(images.shape[1:3]):
+        raise ValueError(
+            f"gaussian_blur with sigma up to {high:g} reaches {radius} pixels to each"
+            f" side, beyond the images: {describe(images)}."
+        )
+    rate = as_rate(rate, "gaussian_blur")
+    drawn = draw_uniform(split_key(key, len(images), "gaussian_blur"), (2,))  # [B, 2]
+    width = (low + (high - low) * drawn[:, 0])[:, None]
+    place = jnp.arange(-radius, radius + 1)
+    kernel = jnp.exp(-0.5 * (place / width) ** 2)  # [B, 2 radius + 1]
+    kernel = kernel / kernel.sum(-1, keepdims=True)
+    kernel = jnp.where(drawn[:, 1:] < rate, kernel, place == 0)
+    values = widen(images)
+    for axis in (1, 2):
+        values = _convolve(values, kernel, radius, axis)
+    return restore(values, images)
+
+
+def _convolve(
+    values: jax.Array, kernel: jax.Array, radius: int, axis: int
+) -> jax.Array:
+    """Convolves [B, H, W, C] along an axis with kernels [B, 2 radius + 1]."""
+    pads = [(0, 0)] * 4
+    pads[axis] = (radius, radius)
+    padded, length = jnp.pad(values, pads, mode="reflect"), values.shape[axis]
+    total = jnp.zeros_like(values)
+    for place in range(2 * radius + 1):
+        part = jax.lax.slice_in_dim(padded, place, place + length, axis=axis)
+        total = total + per_example(kernel[:, place]) * part
+    return total

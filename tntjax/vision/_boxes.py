@@ -1,0 +1,131 @@
+"""Boxes: their forms, and how much two of them have in common."""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from tntjax._struct import describe
+from tntjax.vision._images import compiled
+
+FORMATS = ("xyxy", "xywh", "cxcywh")
+
+
+@compiled
+def convert_boxes(boxes: ArrayLike, source: str, target: str) -> jax.Array:
+    """Converts boxes from one form to another.
+
+    Args:
+      boxes: [..., 4] real.
+      source: their form: "xyxy" is left, top, right, bottom; "xywh" left, top, width,
+        height, as in COCO's files; "cxcywh" the middle, width and height.
+      target: the form to convert to.
+
+    Returns:
+      [..., 4] float32.
+
+    Raises:
+      ValueError: if a form is unknown, or the last axis is not 4.
+
+    Example:
+      >>> convert_boxes([1, 2, 3, 4], "xywh", "xyxy").tolist()
+      [1.0, 2.0, 4.0, 6.0]
+    """
+    for form in (source, target):
+        if form not in FORMATS:
+            raise ValueError(
+                f"convert_boxes needs forms among {', '.join(FORMATS)}, got"
+                f" {describe(form)}."
+            )
+    boxes = as_boxes(boxes, "convert_boxes")
+    if source == target:
+        return boxes
+    first, second = boxes[..., :2], boxes[..., 2:]
+    if source == "cxcywh":
+        first = first - second / 2
+    size = second - first if source == "xyxy" else second
+    if target == "cxcywh":
+        return jnp.concatenate([first + size / 2, size], -1)
+    return jnp.concatenate([first, size if target == "xywh" else first + size], -1)
+
+
+@compiled
+def box_iou(first: ArrayLike, second: ArrayLike) -> jax.Array:
+    """Computes the intersection over union of each box with each other.
+
+    Args:
+      first: [..., N, 4] left, top, right, bottom.
+      second: [..., M, 4] the same.
+
+    Returns:
+      [..., N, M] float32, from 0 to 1; 0 of two boxes without an area.
+
+    Raises:
+      ValueError: if the last axis is not 4.
+
+    Example:
+      >>> box_iou([[0, 0, 2, 2]], [[1, 0, 3, 2], [5, 5, 6, 6]]).round(3).tolist()
+      [[0.3330000042915344, 0.0]]
+    """
+    shared, union, _ = _measure(first, second, "box_iou")
+    return _divide(shared, union)
+
+
+@compiled
+def box_giou(first: ArrayLike, second: ArrayLike) -> jax.Array:
+    """Computes the generalized intersection over union of each box with each other.
+
+    Args:
+      first: [..., N, 4] left, top, right, bottom.
+      second: [..., M, 4] the same.
+
+    Returns:
+      [..., N, M] float32, from -1 to 1: the intersection over union less the share that
+      neither box has of the box around both. Its gradient pulls apart boxes together.
+
+    Raises:
+      ValueError: if the last axis is not 4.
+
+    Example:
+      >>> box_giou([[0, 0, 1, 1]], [[2, 0, 3, 1], [0, 0, 1, 1]]).round(3).tolist()
+      [[-0.3330000042915344, 1.0]]
+
+    "Generalized Intersection over Union" (2019).
+    """
+    shared, union, around = _measure(first, second, "box_giou")
+    return _divide(shared, union) - _divide(around - union, around)
+
+
+def as_boxes(boxes: ArrayLike, name: str) -> jax.Array:
+    """Converts to float32, and raises a ValueError unless the last axis is 4."""
+    boxes = jnp.asarray(boxes, jnp.float32)
+    if boxes.shape[-1:] != (4,):
+        raise ValueError(f"{name} needs boxes [..., 4], got {describe(boxes)}.")
+    return boxes
+
+
+def _measure(
+    first: ArrayLike, second: ArrayLike, name: str
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Returns the areas [..., N, M] of intersections, unions and boxes around both."""
+    one = as_boxes(first, name)[..., :, None, :]  # [..., N, 1, 4]
+    other = as_boxes(second, name)[..., None, :, :]  # [..., 1, M, 4]
+    start, stop = slice(0, 2), slice(2, 4)
+
+    def area(low: jax.Array, high: jax.Array) -> jax.Array:
+        return jnp.maximum(high - low, 0).prod(-1)
+
+    shared = area(
+        jnp.maximum(one[..., start], other[..., start]),
+        jnp.minimum(one[..., stop], other[..., stop]),
+    )
+    around = area(
+        jnp.minimum(one[..., start], other[..., start]),
+        jnp.maximum(one[..., stop], other[..., stop]),
+    )
+    areas = (area(box[..., start], box[..., stop]) for box in (one, other))
+    return shared, sum(areas) - shared, around
+
+
+def _divide(part: jax.Array, whole: jax.Array) -> jax.Array:
+    """Divides; 0 of nothing, in the gradient too."""
+    return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1), 0)

@@ -1,0 +1,162 @@
+"""Grey images, and random colours by one matrix for each image."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._numbers import check_number
+from tntjax.vision._images import (
+    LUMA,
+    as_images,
+    as_rate,
+    check_colors,
+    compiled,
+    draw_uniform,
+    luma,
+    peak_of,
+    per_example,
+    restore,
+    split_key,
+    widen,
+)
+
+# Rows are the three numbers of YIQ (NTSC, 1953) of a colour: its grey, and two that
+# turn with its hue.
+_YIQ = np.array([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
+
+
+@compiled
+def grayscale(images: ArrayLike, num_channels: int = 1) -> jax.Array:
+    """Takes the colour out of images.
+
+    Args:
+      images: [B, H, W, C] uint8 or floats, C of 1 or 3.
+      num_channels: how often to repeat the grey: 3 where a network needs it.
+
+    Returns:
+      [B, H, W, num_channels] of the same dtype: 0.299 R + 0.587 G + 0.114 B, as
+      ITU-R BT.601 and Pillow's `convert("L")` have it.
+
+    Raises:
+      ValueError: if there are other channels than grey, or red, green and blue.
+      TypeError: if images are neither uint8 nor floats.
+
+    Example:
+      >>> grayscale(jnp.ones((1, 2, 2, 3), jnp.uint8)).shape
+      (1, 2, 2, 1)
+    """
+    images = as_images(images, "grayscale")
+    check_colors(images, "grayscale")
+    grey = restore(luma(widen(images)), images)
+    return jnp.broadcast_to(grey, (*grey.shape[:3], num_channels))
+
+
+@compiled
+def color_jitter(
+    key: jax.Array,
+    images: ArrayLike,
+    *,
+    brightness: float = 0.0,
+    contrast: float = 0.0,
+    saturation: float = 0.0,
+    hue: float = 0.0,
+    rate: float = 1.0,
+) -> jax.Array:
+    """Changes the colours of each image at random.
+
+    Args:
+      key: a key, which is consumed, or [B] keys.
+      images: [B, H, W, C] uint8, or floats from 0 to 1; C of 1 or 3.
+      brightness: colours are multiplied by a factor from `1 - brightness`, but at least
+        0, to `1 + brightness`.
+      contrast: the same for their distance from the mean grey of the image.
+      saturation: the same for their distance from their own grey.
+      hue: they are turned about the grey axis by up to this share of a circle, at most
+        0.5, either way.
+      rate: the probability that an image is changed.
+
+    Returns:
+      [B, H, W, C] of the same dtype, from 0 to 255 or to 1.
+
+    Raises:
+      ValueError: if a number is out of range, or grey images are to have other colours.
+      TypeError: if images or key are of another dtype.
+
+    Example:
+      >>> images = jnp.full((4, 8, 8, 3), 0.5)
+      >>> color_jitter(jax.random.key(0), images, brightness=0.4, hue=0.1).shape
+      (4, 8, 8, 3)
+
+    The factors are those of torchvision's `ColorJitter`. There the four steps are taken
+    in random order, each cut off at black and white; here they are one matrix, which
+    is the same in any order, and cut off once. Hue is turned in YIQ, where it is linear
+    and grey stays what it was, and not in HSV.
+    """
+    images = as_images(images, "color_jitter")
+    check_colors(images, "color_jitter")
+    reach = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
+    for name, number in {**reach, "hue": hue}.items():
+        most = 0.5 if name == "hue" else math.inf
+        if not 0 <= check_number(f"color_jitter: {name}", number) <= most:
+            raise ValueError(
+                f"color_jitter needs 0 <= {name}"
+                f"{' <= 0.5' if name == 'hue' else ''}, got {number}."
+            )
+    if images.shape[-1] == 1 and (saturation or hue):
+        raise ValueError("color_jitter: grey images have no saturation and no hue.")
+    rate = as_rate(rate, "color_jitter")
+    drawn = draw_uniform(split_key(key, len(images), "color_jitter"), (5,))  # [B, 5]
+    swing = jnp.where(drawn[:, 4:] < rate, 2 * drawn[:, :4] - 1, 0)  # [B, 4]
+    factors = [
+        jnp.maximum(1 + number * swing[:, place], max(0.0, 1 - number))
+        for place, number in enumerate(reach.values())
+    ]
+    values, peak = widen(images), peak_of(images)
+    mixed = mix_colors(values, peak, [*factors, hue * swing[:, 3]])
+    return restore(mixed, images)
+
+
+def mix_colors(values: jax.Array, peak: float, changes: list) -> jax.Array:
+    """Multiplies the colours of each image by one matrix.
+
+    Args:
+      values: [B, H, W, C] float32 or float64, C of 1 or 3.
+      peak: the value of white.
+      changes: four [B]: factors of brightness, contrast and saturation, and the share
+        of a circle that the hue turns.
+
+    Returns:
+      [B, H, W, C] of the same dtype, cut off at black and white.
+    """
+    brightness, contrast, saturation, turn = changes
+    channels = values.shape[-1]
+    mean = luma(values).mean((1, 2))[:, 0] * brightness  # [B]
+    factor = brightness * contrast
+    if channels == 1:
+        mixed = values * per_example(factor)
+    else:
+        matrix = factor[:, None, None] * _color_matrix(saturation, turn)  # [B, 3, 3]
+        mixed = sum(
+            values[..., c : c + 1] * matrix[:, None, None, :, c]
+            for c in range(channels)
+        )
+    return jnp.clip(mixed + per_example((1 - contrast) * mean), 0, peak)
+
+
+def _color_matrix(saturation: jax.Array, turn: jax.Array) -> jax.Array:
+    """Returns the matrices [B, 3, 3] that change saturation and hue, and not the grey.
+
+    They are the identity, exactly, where nothing is to change.
+    """
+    back = np.linalg.inv(_YIQ)
+    angle = 2 * math.pi * turn[:, None, None]
+    # [1] + cos [plane] + sin [quarter turn]: with the projections onto YIQ's axes
+    plane = back[:, 1:] @ _YIQ[1:]
+    quarter = np.outer(back[:, 2], _YIQ[1]) - np.outer(back[:, 1], _YIQ[2])
+    cosine = saturation[:, None, None] * jnp.cos(angle)
+    sine = saturation[:, None, None] * jnp.sin(angle)
+    matrix = jnp.eye(3) + (cosine - 1) * plane.astype(np.float32)
+    return matrix + sine * quarter.astype(np.float32)

@@ -1,0 +1,26 @@
+"""Dice's coefficient of maps of classes."""
+
+from tntjax.meter.parts._of_confusion import MeterOfConfusion, divide, mean_of_known
+from tntjax.vision._mean_iou import Overlap
+
+
+class DiceMeter(MeterOfConfusion):
+    """Measures Dice's coefficient of maps of classes: the F1 score of their pixels.
+
+    Args:
+      num_classes: how many classes there are.
+      confusion: what was counted.
+
+    Example:
+      >>> DiceMeter(2).add([[[0, 1], [1, 1]]], [[[0, 1], [0, 255]]]).value().classes
+      array([0.66666667, 0.66666667])
+    """
+
+    def value(self) -> Overlap:
+        """Returns twice the intersection over the sum of both, as `MeanIoUMeter` does.
+
+        NaN of a class that neither is there nor is predicted.
+        """
+        both, targets, predictions = self.cells()
+        classes = divide(2 * both, targets + predictions)
+        return Overlap(mean_of_known(classes), classes)

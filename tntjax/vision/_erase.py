@@ -1,0 +1,67 @@
+"""Images with a part that is gone."""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from tntjax.vision._images import (
+    as_images,
+    as_rate,
+    compiled,
+    draw_uniform,
+    per_example,
+    split_key,
+)
+from tntjax.vision._window import draw_windows
+
+
+@compiled
+def random_erasing(
+    key: jax.Array,
+    images: ArrayLike,
+    rate: float = 0.5,
+    scale: tuple[float, float] = (0.02, 0.33),
+    ratio: tuple[float, float] = (0.3, 3.3),
+    fill: float = 0,
+) -> jax.Array:
+    """Fills a random window of some images with one value.
+
+    Args:
+      key: a key, which is consumed, or [B] keys.
+      images: [B, H, W, C] uint8 or floats.
+      rate: the probability that an image loses a part.
+      scale: the least and most share of the area that is lost.
+      ratio: the least and most width of a part of height 1.
+      fill: the value, in the unit of the images.
+
+    Returns:
+      [B, H, W, C] of the same dtype.
+
+    Raises:
+      ValueError: if a rate or range is out of bounds.
+      TypeError: if images or key are of another dtype.
+
+    Example:
+      >>> images = jnp.ones((1, 8, 8, 1))
+      >>> erased = random_erasing(jax.random.key(0), images, 1.0, (0.25, 0.25), (1, 1))
+      >>> float(erased.sum())
+      48.0
+
+    "Random Erasing Data Augmentation" (2017), with one value for all pixels.
+    """
+    images = as_images(images, "random_erasing")
+    rate = as_rate(rate, "random_erasing")
+    keys = split_key(key, len(images), "random_erasing")
+    first, second = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)  # [B] each
+    windows = draw_windows(first, len(images), images.shape[1:3], scale, ratio)
+    inside = mark_windows(windows, images) & per_example(draw_uniform(second) < rate)
+    return jnp.where(inside, jnp.asarray(fill, images.dtype), images)
+
+
+def mark_windows(windows: jax.Array, images: jax.Array) -> jax.Array:
+    """Returns where pixels are inside of windows [B, 4]: [B, H, W, 1] bool."""
+    left, top, right, bottom = (windows[:, side, None] for side in range(4))  # [B, 1]
+    row, column = jnp.arange(images.shape[1]), jnp.arange(images.shape[2])
+    inside_rows = (row >= top) & (row < bottom)  # [B, H]
+    inside_columns = (column >= left) & (column < right)  # [B, W]
+    return (inside_rows[:, :, None] & inside_columns[:, None])[..., None]

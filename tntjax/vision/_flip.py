@@ -1,0 +1,105 @@
+"""Mirrored images, and boxes with them."""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from tntjax.vision._images import (
+    as_images,
+    as_rate,
+    compiled,
+    draw_uniform,
+    per_example,
+    split_key,
+)
+
+
+@compiled
+def flip(images: ArrayLike, flipped: ArrayLike) -> jax.Array:
+    """Mirrors those images that are to be, left to right.
+
+    Args:
+      images: [B, H, W, C] uint8 or floats; of masks, uint8 or floats too.
+      flipped: [B] bool, those to mirror.
+
+    Returns:
+      [B, H, W, C] of the same dtype.
+
+    Example:
+      >>> import numpy as np
+      >>> images = np.arange(4, dtype=np.uint8).reshape(2, 1, 2, 1)
+      >>> flip(images, [False, True]).ravel().tolist()
+      [0, 1, 3, 2]
+    """
+    images = as_images(images, "flip")
+    chosen = per_example(jnp.asarray(flipped, bool))
+    return jnp.where(chosen, images[:, :, ::-1], images)
+
+
+@compiled
+def draw_flips(key: jax.Array, count: int, rate: float = 0.5) -> jax.Array:
+    """Draws which images are mirrored, as `random_flip` does.
+
+    With these, masks and boxes can be flipped with their image: `flip(masks, flips)`,
+    `flip_boxes(boxes, flips, width)`.
+
+    Args:
+      key: a key, which is consumed, or [count] keys.
+      count: how many images there are.
+      rate: the probability of each.
+
+    Returns:
+      [count] bool.
+
+    Example:
+      >>> draw_flips(jax.random.key(0), 3, rate=1.0).tolist()
+      [True, True, True]
+    """
+    rate = as_rate(rate, "draw_flips")
+    return draw_uniform(split_key(key, count, "draw_flips")) < rate
+
+
+@compiled
+def random_flip(key: jax.Array, images: ArrayLike, rate: float = 0.5) -> jax.Array:
+    """Mirrors each image left to right with a probability.
+
+    Args:
+      key: a key, which is consumed, or [B] keys.
+      images: [B, H, W, C] uint8 or floats.
+      rate: the probability of each.
+
+    Returns:
+      [B, H, W, C] of the same dtype.
+
+    Raises:
+      ValueError: if `rate` is not from 0 to 1, or there are not four axes.
+      TypeError: if images or key are of another dtype.
+
+    Example:
+      >>> random_flip(jax.random.key(0), jnp.zeros((8, 32, 32, 3))).shape
+      (8, 32, 32, 3)
+    """
+    images = as_images(images, "random_flip")
+    return flip(images, draw_flips(key, len(images), rate))
+
+
+@compiled
+def flip_boxes(boxes: ArrayLike, flipped: ArrayLike, width: float) -> jax.Array:
+    """Mirrors boxes with their image.
+
+    Args:
+      boxes: [B, N, 4] left, top, right, bottom.
+      flipped: [B] bool, those images that are mirrored.
+      width: the width of the images, in the unit of the boxes.
+
+    Returns:
+      [B, N, 4] float32.
+
+    Example:
+      >>> flip_boxes([[[1, 2, 4, 6]]], [True], width=10).tolist()
+      [[[6.0, 2.0, 9.0, 6.0]]]
+    """
+    boxes = jnp.asarray(boxes, jnp.float32)
+    left, top, right, bottom = jnp.moveaxis(boxes, -1, 0)
+    mirrored = jnp.stack([width - right, top, width - left, bottom], -1)
+    return jnp.where(jnp.asarray(flipped, bool)[:, None, None], mirrored, boxes)

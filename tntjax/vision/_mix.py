@@ -1,0 +1,144 @@
+"""Images mixed with their neighbours in the batch, and targets with them."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from tntjax._numbers import check_number
+from tntjax._struct import describe
+from tntjax.vision._erase import mark_windows
+from tntjax.vision._images import (
+    as_images,
+    compiled,
+    draw_uniform,
+    per_example,
+    restore,
+    split_key,
+    widen,
+)
+
+
+@compiled
+def mixup(
+    key: jax.Array,
+    images: ArrayLike,
+    targets: ArrayLike,
+    alpha: float = 0.2,
+    *,
+    mask: ArrayLike | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """Blends each image, and its target, with the one before it in the batch.
+
+    Args:
+      key: a key, which is consumed, or [B] keys.
+      images: [B, H, W, C] uint8 or floats.
+      targets: [B, K] floats: shares of the classes, such as `jax.nn.one_hot(y, K)`.
+      alpha: the share of the image itself is drawn from Beta(alpha, alpha).
+      mask: [B] bool; False for examples that only fill up the batch, which mix with
+        nothing.
+
+    Returns:
+      [B, H, W, C] of the same dtype, and [B, K] of that of the targets.
+
+    Raises:
+      ValueError: if targets are class numbers, or `alpha` is not above 0.
+      TypeError: if images or key are of another dtype.
+
+    Example:
+      >>> images, targets = jnp.ones((2, 4, 4, 1)), jnp.eye(2)
+      >>> images, targets = mixup(jax.random.key(0), images, targets)
+      >>> targets.sum(-1).tolist()
+      [1.0, 1.0]
+
+    "mixup: Beyond Empirical Risk Minimization" (2017), with a share for each image and
+    not one for the batch.
+    """
+    images = as_images(images, "mixup")
+    targets, kept = _check(targets, images, alpha, mask, "mixup")
+    keys = split_key(key, len(images), "mixup")
+    share = jnp.where(kept, _draw_shares(keys, alpha), 1)  # [B]
+    values, before = widen(images), jnp.roll(widen(images), 1, 0)
+    mixed = before + per_example(share) * (values - before)
+    mixed = jnp.where(per_example(kept), mixed, values)  # a masked one may be NaN
+    return restore(mixed, images), _mix_targets(targets, share, kept)
+
+
+@compiled
+def cutmix(
+    key: jax.Array,
+    images: ArrayLike,
+    targets: ArrayLike,
+    alpha: float = 1.0,
+    *,
+    mask: ArrayLike | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """Pastes a window of the image before it in the batch into each image.
+
+    Args:
+      key: a key, which is consumed, or [B] keys.
+      images: [B, H, W, C] uint8 or floats.
+      targets: [B, K] floats: shares of the classes, such as `jax.nn.one_hot(y, K)`.
+      alpha: the share of the area that stays is drawn from Beta(alpha, alpha).
+      mask: [B] bool; False for examples that only fill up the batch, which mix with
+        nothing.
+
+    Returns:
+      [B, H, W, C] of the same dtype, and [B, K] of that of the targets, mixed by the
+      share of pixels that stayed.
+
+    Raises:
+      ValueError: if targets are class numbers, or `alpha` is not above 0.
+      TypeError: if images or key are of another dtype.
+
+    Example:
+      >>> images, targets = jnp.ones((2, 4, 4, 1)), jnp.eye(2)
+      >>> images, targets = cutmix(jax.random.key(0), images, targets)
+      >>> targets.sum(-1).tolist()
+      [1.0, 1.0]
+
+    "CutMix" (2019), with a window for each image and not one for the batch. Windows
+    have the ratio of the image, a middle that is uniform, and are cut at its edges.
+    """
+    images = as_images(images, "cutmix")
+    targets, kept = _check(targets, images, alpha, mask, "cutmix")
+    keys = split_key(key, len(images), "cutmix")
+    first, second = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
+    side = jnp.sqrt(1 - _draw_shares(first, alpha))[:, None]  # [B, 1], of the image's
+    size = jnp.asarray(images.shape[2:0:-1], jnp.float32)  # [width, height]
+    middle = draw_uniform(second, (2,)) * size  # [B, 2]
+    corners = [middle + sign * side * size / 2 for sign in (-1, 1)]
+    windows = jnp.round(jnp.clip(jnp.concatenate(corners, 1), 0, jnp.tile(size, 2)))
+    pasted = mark_windows(windows, images) & per_example(kept)  # [B, H, W, 1]
+    share = 1 - pasted.mean((1, 2, 3), dtype=jnp.float32)  # [B]
+    mixed = jnp.where(pasted, jnp.roll(images, 1, 0), images)
+    return mixed, _mix_targets(targets, share, kept)
+
+
+def _check(
+    targets: Any, images: jax.Array, alpha: float, mask: Any, name: str
+) -> tuple[jax.Array, jax.Array]:
+    """Returns the targets, and which examples have a neighbour to mix with, [B]."""
+    targets = jnp.asarray(targets)
+    floats = jnp.issubdtype(targets.dtype, jnp.floating)
+    if targets.ndim != 2 or len(targets) != len(images) or not floats:
+        raise ValueError(
+            f"{name} needs targets [{len(images)}, K] of floats, shares of the classes,"
+            f" got {describe(targets)}. Of class numbers: jax.nn.one_hot(targets, K)."
+        )
+    if not check_number(f"{name}: alpha", alpha) > 0:
+        raise ValueError(f"{name} needs alpha above 0, got {alpha}.")
+    kept = jnp.ones(len(images), bool) if mask is None else jnp.asarray(mask, bool)
+    return targets, kept & jnp.roll(kept, 1)
+
+
+def _draw_shares(keys: jax.Array, alpha: float) -> jax.Array:
+    return jax.vmap(lambda key: jax.random.beta(key, alpha, alpha, (), jnp.float32))(
+        keys
+    )
+
+
+def _mix_targets(targets: jax.Array, share: jax.Array, kept: jax.Array) -> jax.Array:
+    share, before = share[:, None].astype(targets.dtype), jnp.roll(targets, 1, 0)
+    return jnp.where(kept[:, None], before + share * (targets - before), targets)

@@ -1,0 +1,73 @@
+"""Floats made of grey levels, and channels of zero mean and unit deviation."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._struct import describe
+from tntjax.vision._images import as_images, compiled, peak_of, widen
+
+
+@compiled
+def to_float(images: ArrayLike) -> jax.Array:
+    """Converts levels from 0 to 255 to floats from 0 to 1.
+
+    Args:
+      images: [B, H, W, C] uint8, or floats, which keep their values.
+
+    Returns:
+      [B, H, W, C] float32; float64 of float64.
+
+    Raises:
+      ValueError: if there are not four axes.
+      TypeError: if images are of another dtype.
+
+    Example:
+      >>> to_float(np.full((1, 1, 1, 1), 255, np.uint8)).item()
+      1.0
+    """
+    images = as_images(images, "to_float")
+    return widen(images) / peak_of(images)
+
+
+@compiled
+def normalize(
+    images: ArrayLike, mean: float | Sequence[float], std: float | Sequence[float]
+) -> jax.Array:
+    """Subtracts a mean from each channel and divides by a deviation.
+
+    Args:
+      images: [B, H, W, C] uint8, which become floats from 0 to 1 first, or floats.
+      mean: a number, or one for each channel; of images from 0 to 1.
+      std: the same, none of them 0.
+
+    Returns:
+      [B, H, W, C] float32; float64 of float64.
+
+    Raises:
+      ValueError: if there are not as many numbers as channels, or a deviation is 0.
+      TypeError: if images are neither uint8 nor floats.
+
+    Example:
+      >>> normalize(np.full((1, 1, 1, 1), 255, np.uint8), mean=0.5, std=0.25).item()
+      2.0
+
+    Torchnet: `tnt.transform.normalize` is its own, which measures mean and deviation of
+    each sample.
+    """
+    images = as_images(images, "normalize")
+    center, scale = (np.asarray(part, np.float64) for part in (mean, std))
+    for part in (center, scale):
+        if part.shape not in ((), (1,), images.shape[-1:]):
+            raise ValueError(
+                f"normalize needs a number or one for each of {images.shape[-1]}"
+                f" channels, got {describe(part)}."
+            )
+    if not (scale != 0).all():
+        raise ValueError(f"normalize needs deviations that are not 0, got {std}.")
+    values, peak = widen(images), peak_of(images)
+    center, scale = (jnp.asarray(part * peak, values.dtype) for part in (center, scale))
+    return (values - center) / scale

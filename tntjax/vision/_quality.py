@@ -1,0 +1,83 @@
+"""The base of meters that compare images, each with its original."""
+
+import abc
+import dataclasses
+import math
+from typing import Any, Self
+
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from tntjax._numbers import check_number
+from tntjax._struct import static
+from tntjax.meter import Meter
+from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._inputs import as_pair, as_rows
+from tntjax.meter.parts._sums import Mean
+
+
+class MeterOfImages(Meter):
+    """The base of meters of a number for each image, of which they give the mean.
+
+    Args:
+      peak: the value of white: 1 of floats, 255 of levels.
+      mean: what was measured.
+
+    Raises:
+      ValueError: if `peak` is not above 0 and finite.
+    """
+
+    peak: float = static(default=1.0)
+    mean: Mean = Mean()
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        peak = check_number(f"{name}: peak", self.peak)
+        if not 0 < peak < math.inf:
+            raise ValueError(f"{name} needs 0 < peak < infinity, got {peak}.")
+        vars(self).update(peak=peak)
+
+    @property
+    def n(self) -> Count:
+        """The number of images; `int(meter.n)` is exact."""
+        return self.mean.n
+
+    @abc.abstractmethod
+    def _measure(self, output: Any, target: Any) -> Any:
+        """Returns [B] float32 of images [B, H, W, C] float32."""
+
+    def add(
+        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
+    ) -> Self:
+        """Counts images in.
+
+        Args:
+          output: [B, H, W, C] real, from 0 to `peak`, or one image [H, W, C].
+          target: the originals, of the same shape.
+          mask: [B] bool; False leaves an image out.
+
+        Returns:
+          The new meter, of the same structure, shapes and dtypes.
+
+        Raises:
+          TypeError: if images aren't real, or `mask` not bool.
+          ValueError: if the shapes differ, or don't have three or four axes.
+        """
+        name = f"{type(self).__name__}.add"
+        output, target = as_pair(output, target, name)
+        if output.ndim == 3:
+            output, target = output[None], target[None]
+        if output.ndim != 4:
+            raise ValueError(
+                f"{name} needs images [B, H, W, C], got {list(output.shape)}. Give grey"
+                " images an axis: images[..., None]."
+            )
+        mask = as_rows(mask, output.shape[:1], name)
+        pair = (jnp.asarray(part).astype(jnp.float32) for part in (output, target))
+        values = self._measure(*pair)  # [B]
+        mean = self.mean.add(values, jnp.ones((), jnp.int32), mask)
+        return dataclasses.replace(self, mean=mean)
+
+    def value(self) -> Any:
+        """Returns the mean over images, a float; NaN of none."""
+        return self.mean.value()
