@@ -36,10 +36,13 @@ NEEDED_BY = {
         "tntjax/network/_equinox.py",
     ],
     "PIL": ["tests/vision/test_augment.py", "tests/vision/test_resize.py"],
-    "pycocotools": ["tests/vision/test_coco_map.py"],
     "skimage": ["tests/vision/test_image_meters.py"],
     "mlflow": ["tests/log/test_mlflow_server.py", "tntjax/log/_mlflow.py"],
-    "pycocotools": ["tests/vision/test_rle.py", "tntjax/vision/_rle.py"],
+    "pycocotools": [
+        "tests/vision/test_coco_map.py",
+        "tests/vision/test_rle.py",
+        "tntjax/vision/_rle.py",
+    ],
     "simplejpeg": ["tests/vision/test_decode_image.py"],
     "orbax": [
         "tests/checkpoint",

@@ -80,7 +80,9 @@ def test_a_batch_is_one_take(nested):
 
 def test_a_chunk_of_an_engine_is_one_take(nested):
     dataset, leaf, functions = nested
-    chunks = list(DatasetIterator(dataset).chunks(0, 0, lambda position, size, length: 16))
+    chunks = list(
+        DatasetIterator(dataset).chunks(0, 0, lambda position, size, length: 16)
+    )
     assert [len(chunk) for chunk in chunks] == [16, 16, 16]
     assert (leaf.takes, leaf.gets) == (3 + 1, 0)  # one tells how large a sample is
     assert [function.number for function in functions] == [3 + 1, 3 + 1]

@@ -75,8 +75,8 @@ class CocoMAPMeter(Meter):
 
         Args:
           output: a list of dicts, one for each image: `boxes` [N, 4] left, top, right,
-            bottom, or `masks` [N, H, W] bool; `labels` [N] integers, `scores` [N]. Or
-            one dict of arrays [B, N, ...] with `mask` [B, N] bool, what is there.
+            bottom, or `masks`, [N, H, W] bool or N RLE; `labels` [N] integers; `scores`
+            [N]. Or one dict of arrays [B, N, ...], and `mask` [B, N], what is there.
           target: the same without scores, and perhaps `iscrowd` [N] bool, and `area`
             [N], by default that of the region.
           mask: [B] bool; False leaves an image out.
@@ -120,7 +120,7 @@ class CocoMAPMeter(Meter):
 
     def reset(self) -> Self:
         """Returns the meter that has seen no image."""
-        return CocoMAPMeter(self.kind)
+        return dataclasses.replace(self, matches=(), n=0)
 
     def value(self) -> CocoScores:
         """Returns the twelve numbers."""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tntjax._struct import describe
+from tntjax.vision._rle import rle_area, rle_encode, rle_iou
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREAS = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])
@@ -32,23 +33,23 @@ def match_image(output: Mapping, target: Mapping, kind: str) -> list[Match]:
     scores = np.asarray(output["scores"], np.float64)
     found, known = (np.asarray(side["labels"]) for side in (output, target))
     crowd = np.asarray(target.get("iscrowd", np.zeros(len(known))), bool)
-    parts = [_select(output[kind], slice(None)), _select(target[kind], slice(None))]
-    for side, part, size in zip(("output", "target"), parts, (len(found), len(known))):  # noqa: B905
-        if len(part) != size:
-            raise ValueError(
-                f"CocoMAPMeter: {side} has {size} labels but {len(part)} {kind}."
-            )
+    mine, others = (_as_regions(side[kind], kind) for side in (output, target))
+    if (len(mine), len(others)) != (len(found), len(known)):
+        raise ValueError(
+            f"CocoMAPMeter needs as many labels as {kind}, got {len(found)} and"
+            f" {len(mine)} in output, {len(known)} and {len(others)} in target."
+        )
     area = target.get("area")
-    area = _areas(parts[1], kind) if area is None else np.asarray(area, np.float64)
+    area = _areas(others, kind) if area is None else np.asarray(area, np.float64)
     matches = []
     for label in np.union1d(found, known):
-        mine, others = np.flatnonzero(found == label), np.flatnonzero(known == label)
-        mine = mine[np.argsort(-scores[mine], kind="stable")][:MOST]  # best first
-        pair = _select(parts[0], mine), _select(parts[1], others)
-        shares = _overlaps(*pair, crowd[others], kind)
-        areas = _areas(pair[0], kind), area[others]
-        rest = match_regions(shares, crowd[others], *areas)
-        matches.append(Match(np.int64(label), scores[mine], *rest))
+        some, there = np.flatnonzero(found == label), np.flatnonzero(known == label)
+        some = some[np.argsort(-scores[some], kind="stable")][:MOST]  # best first
+        pair = [mine[at] for at in some], [others[at] for at in there]
+        shares = _overlaps(*pair, crowd[there], kind)
+        areas = _areas(pair[0], kind), area[there]
+        rest = match_regions(shares, crowd[there], *areas)
+        matches.append(Match(np.int64(label), scores[some], *rest))
     return matches
 
 
@@ -92,41 +93,33 @@ def _outside(areas: np.ndarray) -> np.ndarray:
     return (areas < AREAS[:, :1]) | (areas > AREAS[:, 1:])
 
 
-def _select(regions: Any, places: Any) -> Any:
-    """Selects boxes or masks as an array, float64 [N, 4] or bool [N, H, W]."""
-    regions = np.asarray(regions)
-    if regions.dtype == object or regions.ndim not in (2, 3):
-        if not regions.size:
-            return np.zeros((0, 4))[places]
+def _as_regions(regions: Any, kind: str) -> Any:
+    """Returns a list of RLE, or boxes float64 [N, 4]."""
+    if kind == "masks":
+        return [r if isinstance(r, Mapping) else rle_encode(r) for r in regions]
+    boxes = np.asarray(regions, np.float64)
+    if boxes.size and (boxes.ndim != 2 or boxes.shape[1] != 4):
         raise ValueError(
-            "CocoMAPMeter needs boxes [N, 4] or masks [N, H, W] of an image, got"
-            f" {describe(regions)}."
+            f"CocoMAPMeter needs boxes [N, 4] of an image, got {describe(regions)}."
         )
-    return regions[places]
+    return boxes.reshape(-1, 4)
 
 
-def _areas(regions: np.ndarray, kind: str) -> np.ndarray:
+def _areas(regions: Any, kind: str) -> np.ndarray:
     if kind == "masks":
-        return regions.sum((-2, -1), dtype=np.float64)
-    regions = np.asarray(regions, np.float64)
-    return (regions[:, 2] - regions[:, 0]) * (regions[:, 3] - regions[:, 1])
+        return np.array([rle_area(region) for region in regions], np.float64)
+    boxes = np.reshape(regions, (-1, 4))
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
-def _overlaps(
-    found: np.ndarray, known: np.ndarray, crowd: np.ndarray, kind: str
-) -> np.ndarray:
+def _overlaps(found: Any, known: Any, crowd: np.ndarray, kind: str) -> np.ndarray:
     """Computes [D, G] intersections over unions; over the detection, of a crowd."""
-    if not (len(found) and len(known)):
-        return np.zeros((len(found), len(known)))
-    mine, others = _areas(found, kind)[:, None], _areas(known, kind)  # [D, 1], [G]
     if kind == "masks":
-        flat = (part.reshape(len(part), -1) for part in (found, known))
-        found, known = (part.astype(np.float64) for part in flat)
-        shared = found @ known.T
-    else:
-        found, known = (np.asarray(part, np.float64) for part in (found, known))
-        low = np.maximum(found[:, None, :2], known[:, :2])
-        high = np.minimum(found[:, None, 2:], known[:, 2:])
-        shared = np.maximum(high - low, 0).prod(-1)
+        return rle_iou(found, known, crowd)
+    mine, others = _areas(found, kind)[:, None], _areas(known, kind)  # [D, 1], [G]
+    found, known = np.reshape(found, (-1, 1, 4)), np.reshape(known, (-1, 4))
+    low = np.maximum(found[..., :2], known[:, :2])
+    high = np.minimum(found[..., 2:], known[:, 2:])
+    shared = np.maximum(high - low, 0).prod(-1)
     whole = np.where(crowd, mine, mine + others - shared)
     return np.where(shared > 0, shared / np.where(whole > 0, whole, 1), 0)

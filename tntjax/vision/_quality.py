@@ -64,17 +64,17 @@ class MeterOfImages(Meter):
           ValueError: if the shapes differ, or don't have three or four axes.
         """
         name = f"{type(self).__name__}.add"
-        output, target = as_pair(output, target, name)
-        if output.ndim == 3:
-            output, target = output[None], target[None]
-        if output.ndim != 4:
+        pair = as_pair(output, target, name)
+        shape = pair[0].shape
+        if len(shape) not in (3, 4):
             raise ValueError(
-                f"{name} needs images [B, H, W, C], got {list(output.shape)}. Give grey"
-                " images an axis: images[..., None]."
+                f"{name} needs images [B, H, W, C], got {list(shape)}. Give grey images"
+                " an axis: images[..., None]."
             )
-        mask = as_rows(mask, output.shape[:1], name)
-        pair = (jnp.asarray(part).astype(jnp.float32) for part in (output, target))
+        shape = (1, *shape)[-4:]
+        pair = [jnp.asarray(side, jnp.float32).reshape(shape) for side in pair]
         values = self._measure(*pair)  # [B]
+        mask = as_rows(mask, shape[:1], name)
         mean = self.mean.add(values, jnp.ones((), jnp.int32), mask)
         return dataclasses.replace(self, mean=mean)
 

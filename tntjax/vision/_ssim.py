@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from tntjax._struct import describe, static
@@ -73,10 +74,11 @@ def _ssim(
     def average(values: jax.Array) -> jax.Array:  # valid windows alone
         for axis in (1, 2):
             length = values.shape[axis] - len(weights) + 1
-            values = sum(
+            parts = [
                 weight * jax.lax.slice_in_dim(values, at, at + length, axis=axis)
                 for at, weight in enumerate(weights)
-            )
+            ]
+            values = functools.reduce(jnp.add, parts)
         return values
 
     mean_x, mean_y = average(x), average(y)

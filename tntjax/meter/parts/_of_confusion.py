@@ -26,8 +26,8 @@ class MeterOfConfusion(Meter):
 
     def __post_init__(self) -> None:
         if self.confusion is None:
-            vars(self).update(confusion=ConfusionMeter(self.num_classes))
-            vars(self).update(num_classes=self.confusion.num_classes)
+            matrix = ConfusionMeter(self.num_classes)
+            vars(self).update(confusion=matrix, num_classes=matrix.num_classes)
 
     @property
     def n(self) -> Count:
@@ -52,13 +52,14 @@ class MeterOfConfusion(Meter):
           TypeError: if scores aren't real, targets not integer, or `mask` not bool.
           ValueError: if shapes don't fit.
         """
-        output, target = as_array(output), as_array(target)
-        if target.ndim > 1 and output.shape == target.shape and is_integer(output):
+        predicted, known, kept = as_array(output), as_array(target), mask
+        shape = known.shape
+        if len(shape) > 1 and predicted.shape == shape and is_integer(predicted):
             if mask is not None:
-                mask = as_mask(mask, target.shape, f"{type(self).__name__}.add: mask")
-                mask = namespace(mask).broadcast_to(mask, target.shape).reshape(-1)
-            output, target = output.reshape(-1), target.reshape(-1)
-        confusion = self.confusion.add(output, target, mask=mask)
+                kept = as_mask(mask, shape, f"{type(self).__name__}.add: mask")
+                kept = namespace(kept).broadcast_to(kept, shape).reshape(-1)
+            predicted, known = predicted.reshape(-1), known.reshape(-1)
+        confusion = self.confusion.add(predicted, known, mask=kept)
         return dataclasses.replace(self, confusion=confusion)
 
     def cells(self) -> tuple[Any, Any, Any]:
