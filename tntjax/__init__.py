@@ -17,17 +17,22 @@ from tntjax import meter as _meter
 from tntjax._summary import summary
 from tntjax.dataset import (
     BatchDataset,
+    BucketDataset,
+    BudgetDataset,
     ConcatDataset,
     CoroutineBatchDataset,
     IndexedDataset,
     IndexedDatasetReader,
     IndexedDatasetWriter,
     ListDataset,
+    PackDataset,
     ResampleDataset,
     ShuffleDataset,
     SplitDataset,
     TableDataset,
     TransformDataset,
+    bptt,
+    pad_batch,
     take,
 )
 from tntjax.engine import (
@@ -50,6 +55,8 @@ __version__ = "0.2.0"
 
 __all__ = [
     "BatchDataset",
+    "BucketDataset",
+    "BudgetDataset",
     "ConcatDataset",
     "CoroutineBatchDataset",
     "DatasetIterator",
@@ -60,6 +67,7 @@ __all__ = [
     "ListDataset",
     "Log",
     "OptimEngine",
+    "PackDataset",
     "ParallelDatasetIterator",
     "ResampleDataset",
     "SGDEngine",
@@ -71,6 +79,7 @@ __all__ = [
     "TableDataset",
     "TransformDataset",
     "WorkerError",
+    "bptt",
     "chain",
     "checkpoint",
     "dataset",
@@ -79,6 +88,7 @@ __all__ = [
     "hooks",
     "log",
     "network",
+    "pad_batch",
     "speech",
     "summary",
     "take",

@@ -23,12 +23,15 @@ import tntjax.dataset
 from tntjax._types import Dataset
 from tntjax.dataset import (
     BatchDataset,
+    BucketDataset,
+    BudgetDataset,
     ConcatDataset,
     CoroutineBatchDataset,
     IndexedDataset,
     IndexedDatasetReader,
     IndexedDatasetWriter,
     ListDataset,
+    PackDataset,
     ResampleDataset,
     ShuffleDataset,
     SplitDataset,
@@ -49,6 +52,31 @@ def table(length=13):
 
 def listed():
     return [{"x": np.full(2, n), "y": n} for n in range(13)]
+
+
+def ragged():
+    return [
+        {"x": np.arange(n % 4 + 1), "y": np.arange(n % 4 + 1) * 0.5} for n in range(13)
+    ]
+
+
+def graphs():
+    """Paths of up to four nodes, with a label."""
+    return [
+        {"node": np.ones(n, np.float32), "from": np.arange(n - 1), "label": n % 3}
+        for n in (1, 3, 2, 4, 2, 1, 3)
+    ]
+
+
+def measure_graph(graph):
+    return {"nodes": len(graph["node"]), "edges": len(graph["from"])}
+
+
+def budgeted(**options):
+    budgets = {"nodes": 5, "edges": 4, "graphs": 2}
+    fields = {"node": "nodes", "from": "edges", "label": "graphs"}
+    options = {"offsets": {"from": "nodes"}, **options}
+    return lambda: BudgetDataset(graphs(), budgets, measure_graph, fields, **options)
 
 
 def load(item):
@@ -230,6 +258,14 @@ CASES = {
     "BatchDataset, batches": Case(
         lambda: BatchDataset(batched(3, policy="pad-last")(), 2), traced=True, alike=2
     ),
+    "BucketDataset": Case(lambda: BucketDataset(ragged(), 3, shapes=2), alike=2),
+    "BucketDataset, tokens": Case(
+        lambda: BucketDataset(ragged(), None, "x", tokens=8, shapes=1, seed=0)
+    ),
+    "PackDataset": Case(lambda: PackDataset(ragged(), 5)),
+    "PackDataset, seed": Case(lambda: PackDataset(ragged(), 5, 4, seed=0, fill=-1)),
+    "BudgetDataset": Case(budgeted()),
+    "BudgetDataset, seed": Case(budgeted(seed=0, epoch=3)),
     "CoroutineBatchDataset": Case(deferred(3), alike=4),
     "CoroutineBatchDataset, pad-last": Case(deferred(3, policy="pad-last")),
     "CoroutineBatchDataset, perm": Case(
@@ -453,6 +489,9 @@ def test_an_index_may_be_an_integer_of_numpy_or_jax(case, kind):
         lambda dataset: ConcatDataset([dataset]),
         lambda dataset: ShuffleDataset(dataset, 0),
         lambda dataset: SplitDataset(dataset, {"a": 1, "b": 1}),
+        lambda dataset: BucketDataset(dataset, 2),
+        lambda dataset: PackDataset(dataset, 2),
+        lambda dataset: BudgetDataset(dataset, {"n": 2}, {}, {"x": "n"}),
         ResampleDataset,
     ],
 )
