@@ -11,7 +11,7 @@ from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._take import take_one_by_one
-from tntjax.vision._coco_files import read_annotations
+from tntjax.vision._coco_files import Annotated, read_annotations
 from tntjax.vision._decode import decode_image
 from tntjax.vision._image_files import FolderFiles, read_image
 from tntjax.vision._names import Names
@@ -88,45 +88,30 @@ class CocoDetection(IndexMap):
                     f" {getattr(self, name)!r}."
                 )
 
-        def keep(note: Mapping[str, Any]) -> bool:
-            if "bbox" not in note or "category_id" not in note:
-                raise ValueError(
-                    f"CocoDetection: {self.annotations} has annotations without a box,"
-                    f" such as {describe(note)}. For captions: CocoCaptions."
-                )
-            dropped = self.crowd == "drop" and note.get("iscrowd", 0)
-            return not (dropped or self.flat == "drop" and min(note["bbox"][2:]) <= 0)
-
         found = read_annotations(
-            "CocoDetection", self.images, self.annotations, keep, self.empty == "keep"
+            "CocoDetection",
+            self.images,
+            self.annotations,
+            self._keeps,
+            self.empty == "keep",
         )
-        numbers = {entry["id"]: n for n, entry in enumerate(found.categories)}
-        notes = found.listed
-        if strange := {note["category_id"] for note in notes} - set(numbers):
-            raise ValueError(
-                f"CocoDetection: {self.annotations} has objects of categories that it"
-                f" does not list: {sorted(strange)[:5]}."
-            )
-        corners = np.array([n["bbox"] for n in notes], np.float64).reshape(-1, 4)
-        corners[:, 2:] += corners[:, :2]
-        raw = np.array([note["category_id"] for note in notes], np.int32)
-        columns = {
-            "target": np.array([numbers[number] for number in raw], np.int32),
-            "boxes": corners.astype(np.float32),
-            "area": np.array([note.get("area", 0) for note in notes], np.float32),
-            "iscrowd": np.array([note.get("iscrowd", 0) for note in notes], bool),
-            "category_id": raw,
-            "starts": found.starts,
-            "sizes": found.sizes,
-            "ids": found.ids,
-        }
+        columns = _make_columns(found, self.annotations)
         if self.masks:
-            parts = (json.dumps(note.get("segmentation")) for note in notes)
+            parts = (json.dumps(note.get("segmentation")) for note in found.listed)
             columns["segmentation"] = Names.pack(parts)
         classes = tuple(str(entry["name"]) for entry in found.categories)
         object.__setattr__(self, "files", found.files)
         object.__setattr__(self, "columns", columns)
         object.__setattr__(self, "classes", classes)
+
+    def _keeps(self, note: dict[str, Any]) -> bool:
+        if "bbox" not in note or "category_id" not in note:
+            raise ValueError(
+                f"CocoDetection: {self.annotations} has annotations without a box, such"
+                f" as {describe(note)}. For captions: CocoCaptions."
+            )
+        dropped = self.crowd == "drop" and note.get("iscrowd", 0)
+        return not (dropped or (self.flat == "drop" and min(note["bbox"][2:]) <= 0))
 
     def __len__(self) -> int:
         return len(self.columns["ids"])
@@ -161,6 +146,29 @@ class CocoDetection(IndexMap):
 
     def _take(self, rows: Any) -> Sample:
         return take_one_by_one(self, rows, self._read_each)
+
+
+def _make_columns(found: Annotated, path: str) -> dict[str, Any]:
+    notes = found.listed
+    numbers = {entry["id"]: n for n, entry in enumerate(found.categories)}
+    if strange := {note["category_id"] for note in notes} - set(numbers):
+        raise ValueError(
+            f"CocoDetection: {path} has objects of categories that it does not list:"
+            f" {sorted(strange)[:5]}."
+        )
+    corners = np.array([note["bbox"] for note in notes], np.float64).reshape(-1, 4)
+    corners[:, 2:] += corners[:, :2]
+    raw = np.array([note["category_id"] for note in notes], np.int32)
+    return {
+        "target": np.array([numbers[number] for number in raw], np.int32),
+        "boxes": corners.astype(np.float32),
+        "area": np.array([note.get("area", 0) for note in notes], np.float32),
+        "iscrowd": np.array([note.get("iscrowd", 0) for note in notes], bool),
+        "category_id": raw,
+        "starts": found.starts,
+        "sizes": found.sizes,
+        "ids": found.ids,
+    }
 
 
 def _to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
