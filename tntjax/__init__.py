@@ -50,6 +50,7 @@ from tntjax.engine import (
 from tntjax.iterator import DatasetIterator, ParallelDatasetIterator, WorkerError
 from tntjax.log import Log
 from tntjax.meter import *  # noqa: F403  # each meter is exported in one place
+from tntjax.speech import CERMeter, PERMeter, WERMeter
 
 __version__ = "0.2.0"
 
@@ -57,6 +58,7 @@ __all__ = [
     "BatchDataset",
     "BucketDataset",
     "BudgetDataset",
+    "CERMeter",
     "ConcatDataset",
     "CoroutineBatchDataset",
     "DatasetIterator",
@@ -67,6 +69,7 @@ __all__ = [
     "ListDataset",
     "Log",
     "OptimEngine",
+    "PERMeter",
     "PackDataset",
     "ParallelDatasetIterator",
     "ResampleDataset",
@@ -78,6 +81,7 @@ __all__ = [
     "StepEngine",
     "TableDataset",
     "TransformDataset",
+    "WERMeter",
     "WorkerError",
     "bptt",
     "chain",
