@@ -25,6 +25,7 @@ SHORT = {
     "fashion_mnist_cnn": ("--epochs=2", "--features=4"),
     "fine_tune": ("--epochs=2",),
     "gan": ("--epochs=4", "--noise=8"),
+    "image_folder": ("--epochs=3",),
     "mnist": (),
     "policy": ("--epochs=8", "--steps=100"),
     "resume": ("--epochs=2",),
@@ -33,7 +34,12 @@ SHORT = {
 }
 """For each example the arguments that make it short."""
 
-NEEDS = {"equinox_mlp": "equinox", "fashion_mnist_cnn": "flax", "resume": "orbax"}
+NEEDS = {
+    "equinox_mlp": "equinox",
+    "fashion_mnist_cnn": "flax",
+    "image_folder": "PIL",
+    "resume": "orbax",
+}
 """What an example needs beyond the core."""
 
 OFFLINE = """
