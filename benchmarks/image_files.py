@@ -2,8 +2,8 @@
 
 Run: python benchmarks/image_files.py [--images 20000] [--loaded 4000] [--turns 5]
 
-JPEGs of about 9 kB, parts of two photos of scikit-learn, are written into folders of 100
-classes and into a tar of 100 tars, as ImageNet has them. Timed are:
+JPEGs of about 15 kB, parts of two photos of scikit-learn, are written into folders of
+100 classes and into a tar of 100 tars, as ImageNet has them. Timed are:
 
 1. one pass over the tar for its index, and its index read from a cache;
 2. the bytes of files in a random order, through the index and as extracted files, turn
