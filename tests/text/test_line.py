@@ -1,0 +1,128 @@
+r"""Lines end at `\n` alone, wherever they lie, and are read in any order."""
+
+import gzip
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tntjax as tnt
+from tests.text.verses import ENGLISH, SPANISH, write_lines
+from tntjax.text import LineDataset, _line_file
+
+ODD = ["a\rb", "c\u2028d", "e\x85f", "\x0bg\x0ch", "", "i\r"]
+
+
+def texts(dataset):
+    return [sample["text"] for sample in dataset]
+
+
+@pytest.fixture
+def english(tmp_path):
+    return write_lines(tmp_path / "x.en", ENGLISH)
+
+
+def test_nothing_but_a_line_feed_ends_a_line(tmp_path):
+    assert texts(LineDataset(write_lines(tmp_path / "odd", ODD))) == ODD
+
+
+def test_a_last_line_needs_no_end(tmp_path):
+    (tmp_path / "a").write_bytes(b"one\ntwo")
+    assert texts(LineDataset(tmp_path / "a")) == ["one", "two"]
+
+
+def test_an_empty_file_has_no_lines(tmp_path, english):
+    (tmp_path / "none").write_bytes(b"")
+    (tmp_path / "none.gz").write_bytes(gzip.compress(b""))
+    dataset = LineDataset([tmp_path / "none", english, tmp_path / "none.gz"])
+    assert texts(dataset) == list(ENGLISH)
+
+
+def test_files_follow_each_other(tmp_path, english):
+    dataset = LineDataset([english, write_lines(tmp_path / "x.es", SPANISH)])
+    assert texts(dataset) == [*ENGLISH, *SPANISH]
+    assert dataset[len(ENGLISH)] == {"text": SPANISH[0]}
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_packed_files_read_as_plain_ones(tmp_path, cached):
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress("\n".join(ODD).encode()))
+    cache = tmp_path / "cache" if cached else None
+    assert texts(LineDataset(path, cache)) == ODD
+    assert texts(pickle.loads(pickle.dumps(LineDataset(path, cache)))) == ODD
+
+
+def test_a_damaged_packed_file_is_refused_and_not_cached(tmp_path):
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(b"a\n" * 1000)[:-9])
+    with pytest.raises(ValueError, match="not a whole gzip file"):
+        LineDataset(path, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_cache_serves_the_file_as_it_is(tmp_path, english):
+    cache = tmp_path / "cache"
+    assert len(LineDataset(english, cache)) == len(LineDataset(english, cache))
+    assert len(list(cache.iterdir())) == 1
+    write_lines(english, ["another"])
+    assert texts(LineDataset(english, cache)) == ["another"]
+
+
+def test_a_pickle_is_small_and_refuses_a_file_that_changed(tmp_path):
+    path = write_lines(tmp_path / "long", map(str, range(100_000)))
+    data = pickle.dumps(LineDataset(path))
+    assert len(data) < 1000 and pickle.loads(data)[99_999] == {"text": "99999"}
+    write_lines(path, ["another"])
+    with pytest.raises(ValueError, match="has changed"):
+        pickle.loads(data)
+
+
+def test_places_take_four_bytes_a_line(english):
+    assert LineDataset(english).files.files[0].ends.itemsize == 4
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\n", codec="utf-8"))))
+def test_any_lines_are_read_back(tmp_path_factory, lines):
+    path = write_lines(tmp_path_factory.mktemp("lines") / "a", lines)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_line_file, "PIECE", 7)  # lines lie across pieces
+        dataset = LineDataset(path)
+        assert len(dataset) == max(1, len(lines))
+        assert texts(dataset) == (lines or [""])
+
+
+def test_it_is_a_dataset_like_others(english):
+    dataset = LineDataset(english)
+    assert tnt.take(dataset, [[2, 0]])["text"] == [[ENGLISH[2], ENGLISH[0]]]
+    batches = tnt.BatchDataset(tnt.ShuffleDataset(dataset, seed=1), 3)
+    assert sorted(t for batch in batches for t in batch["text"]) == sorted(ENGLISH)
+    assert jax.tree.unflatten(*jax.tree.flatten(dataset)[::-1])[1] == dataset[1]
+    assert jax.tree.leaves(dataset) == [] and "0x" not in repr(dataset)
+    with pytest.raises(IndexError, match="8 samples"):
+        dataset[8]
+
+
+def test_threads_read_what_one_reads(english):
+    dataset, order = LineDataset(english), np.arange(800) % 8
+    with ThreadPoolExecutor(4) as pool:
+        read = list(pool.map(lambda i: dataset[int(i)]["text"], order))
+    assert read == [ENGLISH[i] for i in order]
+
+
+def test_bytes_that_are_not_text_are_told_with_their_place(tmp_path):
+    (tmp_path / "latin").write_bytes("one\naño\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"Line 2 of .*latin is not UTF-8"):
+        LineDataset(tmp_path / "latin")[1]
+    assert LineDataset(tmp_path / "latin", errors="replace")[1] == {"text": "a�o"}
+
+
+def test_missing_files_are_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no file .*nowhere"):
+        LineDataset(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="one file or more"):
+        LineDataset([])

@@ -1,0 +1,97 @@
+"""OneBillionWord: the One Billion Word Benchmark."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from tntjax.text._line import LineDataset
+
+NAME = "1-billion-word-language-modeling-benchmark-r13output"
+LAYOUTS = {
+    # Not the file 00000-of-00100 beside the held-out shards: that is all 50 in one.
+    "train": (
+        "training-monolingual.tokenized.shuffled",
+        "news.en-{:05}-of-00100",
+        range(1, 100),
+    ),
+    "heldout": (
+        "heldout-monolingual.tokenized.shuffled",
+        "news.en.heldout-{:05}-of-00050",
+        range(50),
+    ),
+}
+
+MISSING = """OneBillionWord: {count} of the {total} files of split {split!r} are not \
+there, such as {first}.
+Unpack https://www.statmt.org/lm-benchmark/{name}.tar.gz (1.8 GB; the text \
+is of WMT's News Crawl, for research) and pass the folder that holds {folder}/, or \
+name the shards that you have: shards=[0, 1]."""
+
+
+def OneBillionWord(  # noqa: N802  # the name of the benchmark
+    root: str | os.PathLike,
+    split: str = "train",
+    *,
+    shards: Sequence[int] | None = None,
+    cache: str | os.PathLike | None = None,
+) -> LineDataset:
+    """Opens the One Billion Word Benchmark: shuffled sentences of news, tokenized.
+
+    A sentence is a line, and its tokens stand between single blanks. The published way
+    of measuring is per word: `</S>` is predicted at each end, `<S>` is not, and nothing
+    is carried from one sentence to the next. Perplexity of other units must be
+    scaled by the number of words: `PerplexityMeter("word")`.
+
+    Args:
+      root: the folder of the unpacked archive, or the one that holds it.
+      split: "train" (30,301,028 sentences in shards 1 to 99) or "heldout" (306,688 in
+        shards 0 to 49). Most results are on `shards=[0]` of "heldout".
+      shards: the numbers in the names of the files to read, in this order; None for
+        all of the split.
+      cache: a folder for the places of lines, as in `LineDataset`.
+
+    Returns:
+      A dataset of `{"text": str}`.
+
+    Raises:
+      FileNotFoundError: if a file is not there; it says what to get.
+      ValueError: if there is no such split or shard.
+
+    Example:
+      >>> OneBillionWord("corpora", "test")
+      Traceback (most recent call last):
+      ValueError: OneBillionWord needs split 'train' or 'heldout', got 'test'.
+
+    Purpose: language models.
+
+    Source: Chelba et al., "One Billion Word Benchmark for Measuring Progress in
+    Statistical Language Modeling", 2013.
+    """
+    if split not in tuple(LAYOUTS):
+        raise ValueError(
+            f"OneBillionWord needs split 'train' or 'heldout', got {split!r}."
+        )
+    folder, pattern, numbers = LAYOUTS[split]
+    chosen = list(numbers if shards is None else shards)
+    for shard in chosen:
+        if shard not in numbers:
+            raise ValueError(
+                f"OneBillionWord has shards {numbers[0]} to {numbers[-1]} in split"
+                f" {split!r}, got {shard!r}."
+            )
+    roots = Path(root).expanduser() / NAME, Path(root).expanduser()
+    place = next((r for r in roots if (r / folder).is_dir()), roots[-1]) / folder
+    paths = [place / pattern.format(shard) for shard in chosen]
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            MISSING.format(
+                count=len(missing),
+                total=len(paths),
+                split=split,
+                first=missing[0],
+                name=NAME,
+                folder=folder,
+            )
+        )
+    return LineDataset(paths, cache)

@@ -1,0 +1,114 @@
+"""ParallelText: lines of two files that say the same."""
+
+from typing import Any
+
+import numpy as np
+
+from tntjax._struct import Opaque, child, pytree, static
+from tntjax._types import Sample
+from tntjax.dataset._index_map import IndexMap
+from tntjax.dataset._take import take_one_by_one
+from tntjax.text._line import LineDataset
+
+NEAR = 2
+"""How many lines before and after the place where two texts part are shown."""
+
+
+@pytree
+class ParallelText(IndexMap):
+    r"""Pairs of lines: line i of one text and line i of its translation.
+
+    Args:
+      input: a file or several, or a `LineDataset`.
+      target: the same of the translation.
+      empty: "keep" pairs of which a line is empty, so that indices are the numbers of
+        lines, or "drop" them, from both sides at once.
+      cache: a folder for what the files need, as in `LineDataset`.
+      errors: what bytes that are not UTF-8 do, as there.
+      rows: the lines that are there; leave it out.
+
+    Raises:
+      FileNotFoundError: if a file is not there.
+      ValueError: if the texts have unequal numbers of lines; it shows where they seem
+        to part.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> folder = pathlib.Path(tempfile.mkdtemp())
+      >>> _ = (folder / "x.en").write_text("good day\n\nyes\n")
+      >>> _ = (folder / "x.es").write_text("buenos días\n\nsí\n", "utf-8")
+      >>> pairs = ParallelText(folder / "x.en", folder / "x.es", empty="drop")
+      >>> len(pairs), pairs[1]
+      (2, {'input': 'yes', 'target': 'sí'})
+
+    Purpose: translation.
+    """
+
+    input: Any = child(Opaque)
+    target: Any = child(Opaque)
+    empty: str = static(default="keep")
+    cache: Any = static(default=None)
+    errors: str = static(default="strict")
+    rows: Any = child(Opaque, default=None)
+
+    def __post_init__(self) -> None:
+        if self.empty not in ("keep", "drop"):
+            raise ValueError(
+                f"ParallelText needs empty 'keep' or 'drop', got {self.empty!r}."
+            )
+        for side in ("input", "target"):
+            if not isinstance(text := getattr(self, side), LineDataset):
+                lines = LineDataset(text, self.cache, self.errors)
+                object.__setattr__(self, side, lines)
+        check_equal_counts(self.input, self.target)
+        if self.empty == "drop" and self.rows is None:
+            full = (_sizes(self.input) > 0) & (_sizes(self.target) > 0)
+            object.__setattr__(self, "rows", np.flatnonzero(full))
+
+    def __len__(self) -> int:
+        return len(self.input if self.rows is None else self.rows)
+
+    def _get(self, index: int) -> Sample:
+        row = index if self.rows is None else int(self.rows[index])
+        return {
+            "input": self.input._get(row)["text"],
+            "target": self.target._get(row)["text"],
+        }
+
+    def _take(self, rows: Any) -> Sample:
+        return take_one_by_one(self, rows, self._read_each)
+
+
+def check_equal_counts(input: LineDataset, target: LineDataset) -> None:
+    """Raises a ValueError that shows where two texts part, if their counts differ."""
+    if len(input) == len(target):
+        return
+    place = _find_parting(_sizes(input), _sizes(target))
+    shown = []
+    for name, text in (("input", input), ("target", target)):
+        shown.append(f"{name}, {len(text)} lines, {', '.join(text.paths)}:")
+        near = range(max(0, place - NEAR), min(len(text), place + NEAR + 1))
+        shown += [f"  {i + 1}: {text.read_bytes(i)[:70]!r}" for i in near]
+    raise ValueError(
+        "ParallelText needs as many lines on both sides. By their lengths they seem to"
+        f" part near line {place + 1}:\n" + "\n".join(shown) + "\nA tool that also"
+        " splits at \\r, U+0085 or U+2028 makes such files: take those of the archive."
+    )
+
+
+def _sizes(text: LineDataset) -> np.ndarray:
+    return np.concatenate([file.sizes() for file in text.files.files])
+
+
+def _find_parting(mine: np.ndarray, others: np.ndarray) -> int:
+    """Finds the line where skipping what one has too much fits the lengths best."""
+    short, long = sorted((mine, others), key=len)
+    short, long = np.log1p(short), np.log1p(long)  # lengths differ by a factor
+    gap = len(long) - len(short)
+    if not len(short):
+        return 0
+    before = np.abs(short - long[: len(short)])  # pairs if nothing is skipped yet
+    after = np.abs(short - long[gap:])  # if all was
+    cost = np.cumsum(before - after)  # of parting behind each line
+    best = int(np.argmin(cost))
+    return best + 1 if cost[best] < 0 else 0

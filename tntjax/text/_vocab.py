@@ -1,0 +1,194 @@
+"""Vocab: tokens and their numbers."""
+
+import dataclasses
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from tntjax._numbers import check_at_least, find_outside
+from tntjax._struct import describe
+
+SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
+
+
+@dataclasses.dataclass(frozen=True)
+class Vocab:
+    """A list of tokens, each with its place as its number.
+
+    Args:
+      tokens: all different.
+      unknown: the token that stands for those that are not there, or None: then such a
+        token is an error.
+      specials: how many tokens in front are no text, such as padding.
+
+    Raises:
+      ValueError: if a token is there twice, or `unknown` is not.
+
+    Example:
+      >>> vocab = Vocab.build([["to", "be", "or", "not", "to", "be"], ["be"]], size=6)
+      >>> vocab.tokens
+      ('<pad>', '<unk>', '<s>', '</s>', 'be', 'to')
+      >>> vocab.encode(["be", "quiet"])
+      array([4, 1], dtype=int32)
+      >>> vocab.decode([2, 4, 5, 3])
+      ['be', 'to']
+    """
+
+    tokens: tuple[str, ...]
+    unknown: str | None = "<unk>"
+    specials: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tokens", tuple(self.tokens))
+        if len(self._numbers) < len(self.tokens):
+            twice = [token for token, n in Counter(self.tokens).items() if n > 1]
+            raise ValueError(f"Vocab needs each token once, got {twice[0]!r} twice.")
+        if self.unknown is not None and self.unknown not in self._numbers:
+            raise ValueError(
+                f"Vocab needs the unknown token {self.unknown!r} among its tokens. Add"
+                " it to specials, or pass unknown=None."
+            )
+
+    @classmethod
+    def build(
+        cls,
+        texts: Iterable[Iterable[str]],
+        *,
+        size: int | None = None,
+        min_count: int = 1,
+        specials: Sequence[str] = SPECIALS,
+        unknown: str | None = "<unk>",
+    ) -> Self:
+        """Counts tokens and keeps the most frequent ones.
+
+        They are in the order of their counts, and of equal counts in that of their
+        letters, so that the same text gives the same numbers. Specials come first; one
+        that stands in the text, as `<unk>` may, is the special.
+
+        Args:
+          texts: texts, each a list of tokens.
+          size: how many tokens there are at most, specials counted.
+          min_count: how often a token must be there.
+          specials: tokens that are there whatever the text.
+          unknown: the token for others, one of the specials; or None.
+
+        Returns:
+          The vocabulary.
+
+        Raises:
+          TypeError: if a text is a str: it would be taken letter by letter.
+          ValueError: if `size` is too small for the specials.
+        """
+        counts: Counter[str] = Counter()
+        for text in texts:
+            if isinstance(text, str):
+                raise TypeError(
+                    f"Vocab.build needs texts that are lists of tokens, got {text!r}."
+                    " Pass map(tokenize_words, texts), say."
+                )
+            counts.update(text)
+        room = None
+        if size is not None:
+            room = check_at_least("Vocab.build: size", size, len(specials))
+            room -= len(specials)
+        found = [t for t, n in counts.items() if n >= min_count and t not in specials]
+        found.sort(key=lambda token: (-counts[token], token))
+        return cls((*specials, *found[:room]), unknown, len(specials))
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {token: number for number, token in enumerate(self.tokens)}
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __contains__(self, token: str) -> bool:
+        return token in self._numbers
+
+    def __getitem__(self, token: str) -> int:
+        """Returns the number of a token, or of the unknown one."""
+        number = self._numbers.get(token)
+        if number is None and self.unknown is not None:
+            return self._numbers[self.unknown]
+        if number is None:
+            raise KeyError(f"Vocab has no token {token!r}, and no unknown token.")
+        return number
+
+    def encode(self, tokens: Iterable[str]) -> np.ndarray:
+        """Looks up the numbers of tokens.
+
+        Args:
+          tokens: T tokens, not a str.
+
+        Returns:
+          int32 [T].
+
+        Raises:
+          KeyError: if a token is not there and none is for the unknown.
+          TypeError: if `tokens` is a str.
+        """
+        if isinstance(tokens, str):
+            raise TypeError(
+                f"Vocab.encode needs a list of tokens, got {tokens!r}. Tokenize it as"
+                " the text that the vocabulary was built of."
+            )
+        return np.fromiter((self[token] for token in tokens), np.int32)
+
+    def decode(self, ids: Iterable[int], *, keep_specials: bool = False) -> list[str]:
+        """Looks up the tokens of numbers.
+
+        Args:
+          ids: integers [T], of NumPy or JAX too.
+          keep_specials: keep padding and the like; the unknown token is always kept.
+
+        Returns:
+          The tokens.
+
+        Raises:
+          ValueError: if there is no such number.
+        """
+        numbers = np.asarray(ids, np.int64)
+        if (wrong := find_outside(numbers, len(self))) is not None:
+            raise ValueError(f"Vocab has numbers 0 to {len(self) - 1}, got {wrong}.")
+        tokens = [(number, self.tokens[number]) for number in numbers.tolist()]
+        return [
+            token
+            for number, token in tokens
+            if keep_specials or number >= self.specials or token == self.unknown
+        ]
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes a file of JSON, so that any token may be in it, a line end too.
+
+        Args:
+          path: the file.
+        """
+        fields = dataclasses.asdict(self)
+        Path(path).write_text(json.dumps(fields, ensure_ascii=False, indent=0), "utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Self:
+        """Reads what `save` wrote.
+
+        Args:
+          path: the file.
+
+        Returns:
+          The vocabulary.
+
+        Raises:
+          ValueError: if it is another file.
+        """
+        try:
+            return cls(**json.loads(Path(path).read_text("utf-8")))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path} is not a vocabulary: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"Vocab({len(self)} tokens: {describe(self.tokens)})"

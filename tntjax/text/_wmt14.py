@@ -1,0 +1,198 @@
+"""WMT14: the translation task of 2014, German and French with English."""
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tntjax._struct import Opaque, child, pytree, static
+from tntjax._types import Sample
+from tntjax.dataset._concat import ConcatDataset
+from tntjax.dataset._index_map import IndexMap
+from tntjax.dataset._take import take_one_by_one
+from tntjax.dataset._transform import TransformDataset
+from tntjax.text._parallel_text import ParallelText
+from tntjax.text._sgm import read_sgm
+
+SPLITS = ("train", "newstest2013", "newstest2014")
+TESTS = ("full", "filtered")
+
+
+class Corpus(NamedTuple):
+    """A corpus of the training data: its archive, and its files without language."""
+
+    archive: str
+    file: str
+    packed: bool = False
+
+
+CORPORA = {
+    "europarl": Corpus("wmt13/training-parallel-europarl-v7.tgz", "europarl-v7.{}-en"),
+    "commoncrawl": Corpus(
+        "wmt13/training-parallel-commoncrawl.tgz", "commoncrawl.{}-en"
+    ),
+    "news-commentary": Corpus(
+        "wmt14/training-parallel-nc-v9.tgz", "news-commentary-v9.{}-en"
+    ),
+    "un": Corpus("wmt13/training-parallel-un.tgz", "undoc.2000.{}-en"),
+    "giga": Corpus("wmt10/training-giga-fren.tar", "giga-fren.release2.fixed", True),
+}
+FRENCH_ONLY = ("un", "giga")
+
+MISSING = """WMT14: {path} is not there. Looked into the folders {folders} of {root}.
+Get {archive} from https://www.statmt.org/ (for research) and unpack it in {root}."""
+
+
+@pytree
+class WMT14(IndexMap):
+    """The data of WMT 2014, read from the unpacked archives.
+
+    Training pairs are those of all corpora, one after the other: 4,508,785 for German
+    and 40,836,715 for French. Some lines are empty on one side or both: leave those
+    pairs out with `empty="drop"`. newstest2013 has 3,000 segments. newstest2014 is
+    published twice: 3,003 segments in full, which most papers use, and filtered (2,737
+    for German), which sacreBLEU means by "wmt14". Scores on one do not compare with
+    those on the other, so there is no default.
+
+    Args:
+      root: the folder in which the archives were unpacked.
+      pair: "de-en", "en-de", "fr-en" or "en-fr": input and target.
+      split: "train", "newstest2013" or "newstest2014".
+      test: of newstest2014 "full" or "filtered".
+      corpora: which corpora to read, of "europarl", "commoncrawl", "news-commentary"
+        and, of French, "un" and "giga"; None for all.
+      empty: "keep" or "drop" pairs with an empty line, as `ParallelText` does.
+      cache: a folder for the places of lines and what was in `.gz`.
+      dataset: the samples; leave it out.
+
+    Samples are `{"input", "target", "corpus": str, "index": int}`, where the index is
+    that in the corpus, of pairs that are kept; those of test sets have `document` and
+    `segment` too.
+
+    Raises:
+      FileNotFoundError: if a file is not there; it says what to get.
+      ValueError: if an argument is none of these, or two files do not fit together.
+
+    Example:
+      >>> WMT14("corpora", "en-de", "newstest2014")
+      Traceback (most recent call last):
+      ValueError: WMT14 needs test='full' or 'filtered' for newstest2014, got None. \
+They are different segments: see what you compare with.
+
+    Purpose: translation, as papers measure it.
+
+    Source: https://www.statmt.org/wmt14/translation-task.html
+    """
+
+    root: Any = static()
+    pair: str = static(default="de-en")
+    split: str = static(default="train")
+    test: str | None = static(default=None)
+    corpora: Sequence[str] | None = static(default=None)
+    empty: str = static(default="keep")
+    cache: Any = static(default=None)
+    dataset: Any = child(Opaque, default=None)
+
+    def __post_init__(self) -> None:
+        languages = tuple(str(self.pair).split("-"))
+        if sorted(languages) not in (["de", "en"], ["en", "fr"]):
+            raise ValueError(
+                "WMT14 needs pair 'de-en', 'en-de', 'fr-en' or 'en-fr', got"
+                f" {self.pair!r}."
+            )
+        if self.split not in SPLITS:
+            raise ValueError(
+                f"WMT14 needs one of {SPLITS} as split, got {self.split!r}."
+            )
+        wanted = TESTS if self.split == "newstest2014" else (None,)
+        if self.test not in wanted and wanted is TESTS:
+            raise ValueError(
+                f"WMT14 needs test='full' or 'filtered' for newstest2014, got"
+                f" {self.test!r}. They are different segments: see what you compare"
+                " with."
+            )
+        if self.test not in wanted:
+            raise ValueError(f"WMT14 has one {self.split}: leave test= out.")
+        if self.dataset is None:
+            vars(self)["root"] = root = os.path.expanduser(self.root)
+            make = _open_training if self.split == "train" else _open_test
+            vars(self)["dataset"] = make(self, Path(root), languages)
+
+    @property
+    def name(self) -> str:
+        """The name of a test set, for the signature of a score: "wmt14/full"."""
+        return f"wmt14/{self.test or self.split}"
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def _get(self, index: int) -> Sample:
+        return dict(self._get_wrapped(index))
+
+    def _take(self, rows: Any) -> Sample:
+        return take_one_by_one(self, rows, self._read_each)
+
+
+def _open_training(data: WMT14, root: Path, languages: tuple[str, ...]) -> Any:
+    other = next(language for language in languages if language != "en")
+    known = [name for name in CORPORA if other == "fr" or name not in FRENCH_ONLY]
+    chosen, texts = list(known if data.corpora is None else data.corpora), []
+    for name in chosen:
+        if name not in known:
+            raise ValueError(f"WMT14 has the corpora {known} of {other}, got {name!r}.")
+        corpus = CORPORA[name]
+        ending = ".gz" if corpus.packed else ""
+        paths = [
+            _find(root, (".", "training", "un"), f"{file}{ending}", corpus.archive)
+            for file in (f"{corpus.file.format(other)}.{part}" for part in languages)
+        ]
+        text = ParallelText(*paths, empty=data.empty, cache=data.cache)
+        texts.append(TransformDataset(text, partial(_label, name), with_index=True))
+    return ConcatDataset(texts)
+
+
+def _label(corpus: str, sample: Sample, index: int) -> Sample:
+    return {**sample, "corpus": corpus, "index": index}
+
+
+def _open_test(data: WMT14, root: Path, languages: tuple[str, ...]) -> Any:
+    if data.split == "newstest2013":
+        folders, archive = ("dev", "test", "."), "wmt13/test.tgz"
+        # Both sides are called `src`: it was a test of all directions.
+        names = [f"newstest2013-src.{part}.sgm" for part in languages]
+    else:
+        folders = ("test-full",) if data.test == "full" else ("test",)
+        archive = f"wmt14/test-{data.test}.tgz"
+        stem = "newstest2014-" + ("deen" if "de" in languages else "fren")
+        sides = zip(("src", "ref"), languages, strict=True)
+        names = [f"{stem}-{side}.{language}.sgm" for side, language in sides]
+    paths = [_find(root, folders, name, archive) for name in names]
+    inputs, targets = map(read_sgm, paths)
+    ids = [[(part.document, part.id) for part in side] for side in (inputs, targets)]
+    if ids[0] != ids[1]:
+        raise ValueError(
+            f"{paths[0]} ({len(inputs)} segments) and {paths[1]} ({len(targets)}) have"
+            " not the same documents and segments: they are not of one archive."
+        )
+    return [
+        {
+            "input": mine.text,
+            "target": other.text,
+            "corpus": data.name,
+            "index": index,
+            "document": mine.document,
+            "segment": mine.id,
+        }
+        for index, (mine, other) in enumerate(zip(inputs, targets, strict=True))
+    ]
+
+
+def _find(root: Path, folders: tuple[str, ...], name: str, archive: str) -> Path:
+    for folder in folders:
+        if (path := root / folder / name).is_file():
+            return path
+    shown = ", ".join(folders)
+    raise FileNotFoundError(
+        MISSING.format(path=name, folders=shown, root=root, archive=archive)
+    )
