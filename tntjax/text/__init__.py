@@ -15,12 +15,12 @@ from tntjax.text._vocab import Vocab
 from tntjax.text._wmt14 import WMT14
 
 __all__ = [
-    "WMT14",
     "LineDataset",
     "OneBillionWord",
     "ParallelText",
     "Segment",
     "Vocab",
+    "WMT14",
     "edit_distance",
     "join_bytes",
     "read_sgm",
