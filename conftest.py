@@ -39,6 +39,8 @@ NEEDED_BY = {
     "skimage": ["tests/vision/test_image_meters.py"],
     "mlflow": ["tests/log/test_mlflow_server.py", "tntjax/log/_mlflow.py"],
     "pycocotools": [
+        "tests/vision/coco.py",
+        "tests/vision/test_coco.py",
         "tests/vision/test_coco_map.py",
         "tests/vision/test_rle.py",
         "tntjax/vision/_rle.py",

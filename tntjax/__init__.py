@@ -17,17 +17,22 @@ from tntjax import meter as _meter
 from tntjax._summary import summary
 from tntjax.dataset import (
     BatchDataset,
+    BucketDataset,
+    BudgetDataset,
     ConcatDataset,
     CoroutineBatchDataset,
     IndexedDataset,
     IndexedDatasetReader,
     IndexedDatasetWriter,
     ListDataset,
+    PackDataset,
     ResampleDataset,
     ShuffleDataset,
     SplitDataset,
     TableDataset,
     TransformDataset,
+    bptt,
+    pad_batch,
     take,
 )
 from tntjax.engine import (
@@ -45,11 +50,15 @@ from tntjax.engine import (
 from tntjax.iterator import DatasetIterator, ParallelDatasetIterator, WorkerError
 from tntjax.log import Log
 from tntjax.meter import *  # noqa: F403  # each meter is exported in one place
+from tntjax.speech import CERMeter, PERMeter, WERMeter
 
 __version__ = "0.2.0"
 
 __all__ = [
     "BatchDataset",
+    "BucketDataset",
+    "BudgetDataset",
+    "CERMeter",
     "ConcatDataset",
     "CoroutineBatchDataset",
     "DatasetIterator",
@@ -60,6 +69,8 @@ __all__ = [
     "ListDataset",
     "Log",
     "OptimEngine",
+    "PERMeter",
+    "PackDataset",
     "ParallelDatasetIterator",
     "ResampleDataset",
     "SGDEngine",
@@ -70,7 +81,9 @@ __all__ = [
     "StepEngine",
     "TableDataset",
     "TransformDataset",
+    "WERMeter",
     "WorkerError",
+    "bptt",
     "chain",
     "checkpoint",
     "dataset",
@@ -79,6 +92,7 @@ __all__ = [
     "hooks",
     "log",
     "network",
+    "pad_batch",
     "speech",
     "summary",
     "take",

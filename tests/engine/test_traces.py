@@ -36,6 +36,55 @@ def test_too_many_shapes_are_told_once(problem):
     assert len(caught) == 1
 
 
+@pytest.fixture(scope="module")
+def buckets():
+    """Batches of twelve shapes, more than the guard allows, mixed each epoch."""
+    samples = [
+        {"input": np.full(1 + n % 12, 0.1, np.float32), "target": n % 3}
+        for n in range(120)
+    ]
+    return tnt.BucketDataset(samples, 4, "input", shapes=12, seed=0)
+
+
+def ragged_job(iterator):
+    def network(params, input):  # [B, T] -> [B, 3]
+        return input.sum(1, keepdims=True) * params
+
+    params = np.ones(3, np.float32)
+    return {
+        "network": network,
+        "criterion": criterion,
+        "iterator": iterator,
+        "params": params,
+        "lr": 0.1,
+        "max_epoch": 2,
+    }
+
+
+@pytest.mark.slow
+def test_shapes_that_a_dataset_states_are_compiled_once_each_without_a_word(buckets):
+    wrapped = tnt.TransformDataset(buckets, lambda sample: sample)
+    iterators = [tnt.DatasetIterator(buckets.at_epoch), tnt.DatasetIterator(wrapped)]
+    for iterator in iterators:
+        assert iterator.shapes == buckets.shapes and len(buckets.shapes) == 12
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            state = tnt.SGDEngine().train(**ragged_job(iterator), steps_per_call=1)
+        assert state.compiled == 12
+
+
+@pytest.mark.slow
+def test_the_same_shapes_are_told_where_no_dataset_states_them(buckets):
+    job = ragged_job(tnt.DatasetIterator(list(buckets)))
+    with pytest.warns(UserWarning, match="compiled 9 times"):
+        tnt.SGDEngine().train(**job, steps_per_call=1)
+
+
+def test_iterators_tell_the_shapes_of_their_dataset(buckets):
+    assert tnt.ParallelDatasetIterator(buckets, 1).shapes == buckets.shapes
+    assert tnt.DatasetIterator(np.zeros((3, 2))).shapes == ()
+
+
 @pytest.mark.slow
 def test_new_functions_each_epoch_are_told(problem):
     def renew(state):

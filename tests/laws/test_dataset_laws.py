@@ -4,7 +4,9 @@ import atexit
 import copy
 import dataclasses
 import functools
+import json
 import operator
+import os
 import pickle
 import shutil
 import tempfile
@@ -20,15 +22,19 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tntjax.dataset
+import tntjax.vision
 from tntjax._types import Dataset
 from tntjax.dataset import (
     BatchDataset,
+    BucketDataset,
+    BudgetDataset,
     ConcatDataset,
     CoroutineBatchDataset,
     IndexedDataset,
     IndexedDatasetReader,
     IndexedDatasetWriter,
     ListDataset,
+    PackDataset,
     ResampleDataset,
     ShuffleDataset,
     SplitDataset,
@@ -40,6 +46,7 @@ from tntjax.dataset import (
 from tntjax.dataset._many import read_samples
 from tntjax.dataset._protocol import find_spec
 from tntjax.iterator import DatasetIterator, ParallelDatasetIterator
+from tntjax.vision import CocoDetection, ImageFolder, ImageNet
 
 
 def table(length=13):
@@ -49,6 +56,31 @@ def table(length=13):
 
 def listed():
     return [{"x": np.full(2, n), "y": n} for n in range(13)]
+
+
+def ragged():
+    return [
+        {"x": np.arange(n % 4 + 1), "y": np.arange(n % 4 + 1) * 0.5} for n in range(13)
+    ]
+
+
+def graphs():
+    """Paths of up to four nodes, with a label."""
+    return [
+        {"node": np.ones(n, np.float32), "from": np.arange(n - 1), "label": n % 3}
+        for n in (1, 3, 2, 4, 2, 1, 3)
+    ]
+
+
+def measure_graph(graph):
+    return {"nodes": len(graph["node"]), "edges": len(graph["from"])}
+
+
+def budgeted(**options):
+    budgets = {"nodes": 5, "edges": 4, "graphs": 2}
+    fields = {"node": "nodes", "from": "edges", "label": "graphs"}
+    options = {"offsets": {"from": "nodes"}, **options}
+    return lambda: BudgetDataset(graphs(), budgets, measure_graph, fields, **options)
 
 
 def load(item):
@@ -176,6 +208,32 @@ def reader(name, **options):
     return IndexedDatasetReader(*names, **options)
 
 
+@functools.cache
+def pictures():
+    """A folder of images as ImageNet has them, and COCO's list of some of them."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    boxes = [(1, 1), (1, 4), (3, 9), (3, 4), (4, 1)]  # of which image and category
+    listed = {"images": [], "categories": [{"id": n, "name": "x"} for n in (1, 4, 9)]}
+    for number in range(5):
+        name = f"train/n0{number % 2:07}/{number}.ppm"
+        os.makedirs(os.path.dirname(f"{folder}/{name}"), exist_ok=True)
+        with open(f"{folder}/{name}", "wb") as file:
+            file.write(b"P6 4 3 255\n" + bytes(range(number, number + 36)))
+        row = {"id": number, "file_name": name, "height": 3, "width": 4}
+        listed["images"].append(row)
+    listed["annotations"] = [
+        {"image_id": i, "category_id": k, "bbox": [0, i, k, 1]} for i, k in boxes
+    ]
+    with open(f"{folder}/instances.json", "w") as file:
+        json.dump(listed, file)
+    return folder
+
+
+WITH_TEXT = {"CocoCaptions"}
+"""Datasets whose samples hold strings, which are no arrays; they have their tests."""
+
+
 CASES = {
     "TableDataset": Case(table, traced=True),
     "TableDataset, tuple": Case(
@@ -230,6 +288,14 @@ CASES = {
     "BatchDataset, batches": Case(
         lambda: BatchDataset(batched(3, policy="pad-last")(), 2), traced=True, alike=2
     ),
+    "BucketDataset": Case(lambda: BucketDataset(ragged(), 3, shapes=2), alike=2),
+    "BucketDataset, tokens": Case(
+        lambda: BucketDataset(ragged(), None, "x", tokens=8, shapes=1, seed=0)
+    ),
+    "PackDataset": Case(lambda: PackDataset(ragged(), 5)),
+    "PackDataset, seed": Case(lambda: PackDataset(ragged(), 5, 4, seed=0, fill=-1)),
+    "BudgetDataset": Case(budgeted()),
+    "BudgetDataset, seed": Case(budgeted(seed=0, epoch=3)),
     "CoroutineBatchDataset": Case(deferred(3), alike=4),
     "CoroutineBatchDataset, pad-last": Case(deferred(3, policy="pad-last")),
     "CoroutineBatchDataset, perm": Case(
@@ -245,6 +311,12 @@ CASES = {
     "IndexedDataset, not mapped": Case(indexed("x", "table", mmap=False)),
     "IndexedDatasetReader": Case(lambda: reader("x")),
     "IndexedDatasetReader, tables": Case(lambda: reader("table", mmap=False)),
+    "ImageFolder": Case(lambda: ImageFolder(f"{pictures()}/train")),
+    "ImageNet": Case(lambda: ImageNet(pictures())),
+    "CocoDetection": Case(
+        lambda: CocoDetection(pictures(), f"{pictures()}/instances.json", empty="drop"),
+        alike=2,
+    ),
     "ConcatDataset": Case(
         lambda: ConcatDataset([table(0), table(5), table(0), table(3)]), traced=True
     ),
@@ -344,9 +416,12 @@ def indices_of(case, dataset):
 
 def test_every_dataset_is_in_the_table():
     exported = {
-        name for name in tntjax.dataset.__all__ if name.endswith(("Dataset", "Reader"))
+        name
+        for package in (tntjax.dataset, tntjax.vision)
+        for name in package.__all__
+        if hasattr(getattr(package, name), "_take")
     }
-    assert exported == {name.split(",")[0] for name in CASES}
+    assert exported - WITH_TEXT == {name.split(",")[0] for name in CASES}
 
 
 @every_dataset
@@ -399,7 +474,7 @@ NO_INDEX = [1.0, "0", None, slice(2), np.arange(2), jnp.arange(2), True, np.True
 @one_a_family
 @pytest.mark.parametrize("index", NO_INDEX, ids=str)
 def test_an_index_is_an_integer(case, index):
-    with pytest.raises(TypeError, match=r"Dataset.*\[index\] needs one integer, got"):
+    with pytest.raises(TypeError, match=r"\w\[index\] needs one integer, got"):
         case.make()[index]
 
 
@@ -453,6 +528,9 @@ def test_an_index_may_be_an_integer_of_numpy_or_jax(case, kind):
         lambda dataset: ConcatDataset([dataset]),
         lambda dataset: ShuffleDataset(dataset, 0),
         lambda dataset: SplitDataset(dataset, {"a": 1, "b": 1}),
+        lambda dataset: BucketDataset(dataset, 2),
+        lambda dataset: PackDataset(dataset, 2),
+        lambda dataset: BudgetDataset(dataset, {"n": 2}, {}, {"x": "n"}),
         ResampleDataset,
     ],
 )

@@ -59,6 +59,16 @@ def find_spec(dataset: Any) -> Spec:
     return Spec(*known, measure)
 
 
+def find_shapes(dataset: Any) -> tuple:
+    """Returns the shapes that a dataset states, or one that it wraps does, else ()."""
+    while dataset is not None:
+        shapes = getattr(dataset, "shapes", None)
+        if isinstance(shapes, tuple):
+            return shapes
+        dataset = getattr(dataset, "dataset", None)
+    return ()
+
+
 @lru_cache(maxsize=256)
 def is_unchecked(kind: type) -> bool:
     """True if datasets of a type can be read without a check of the indices.

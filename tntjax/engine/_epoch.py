@@ -153,7 +153,7 @@ class Epoch:
         run, before = self._run, self._t
         self._t = before + steps.count
         for trace in (traces := self._calls.take_traces()):
-            run.traces.add(trace)
+            run.traces.add(trace, self._iterator)
         run.clock.lap("compile" if traces else "dispatch")
         self._queue.add(self._carry.light["t"])
         for number, t in enumerate(steps.kept_times(before)):

@@ -9,16 +9,17 @@ from tntjax._struct import describe
 from tntjax.engine._snapshot import take_snapshot
 from tntjax.engine._state import State
 
-BUDGET = 8
-"""Traces in a run that are no cause for worry.
+LENGTHS, SPARE = 3, 2
+"""Lengths of chunks, each of which a shape of batches may be compiled for; and more."""
 
-Three lengths of chunks, for full batches and for a shorter last one, and two spare.
-"""
+BUDGET = 2 * LENGTHS + SPARE
+"""Traces in a run that are no cause for worry: for full batches, and a shorter last."""
 
 TOO_MANY = """the step was compiled {count} times in this run, and each time costs \
 more than many steps. The last time the reason was
 {changes}
-Batches of few shapes compile few times: BatchDataset(policy="pad-last") has one. \
+Batches of few shapes compile few times: BatchDataset(policy="pad-last") has one, \
+BucketDataset some and tells them. \
 Functions made anew each time (a lambda in a loop) are other functions."""
 
 
@@ -36,9 +37,17 @@ class Traces:
     def __len__(self) -> int:
         return len(self._seen)
 
-    def add(self, trace: dict[str, str]) -> None:
-        """Counts a trace."""
+    def add(self, trace: dict[str, str], iterator: Any = None) -> None:
+        """Counts a trace; an iterator whose `shapes` are known may have one for each.
+
+        It is asked when there are too many for others, as its dataset may have to be
+        made for that.
+        """
         self._seen.append(trace)
+        if len(self._seen) == self._budget + 1:
+            stated = getattr(iterator, "shapes", ())
+            if isinstance(stated, tuple):
+                self._budget = max(self._budget, LENGTHS * len(stated) + SPARE)
         if len(self._seen) == self._budget + 1:
             changes = _find_changes(self._seen[:-1], trace)
             message = TOO_MANY.format(count=len(self._seen), changes=changes)

@@ -11,7 +11,12 @@ import numpy as np
 from tntjax._check import check_optional_functions
 from tntjax._struct import child, pytree, static
 from tntjax._types import Chunk, Dataset, Room, Sample
-from tntjax.dataset._protocol import MOST_ON_DEVICE, find_spec, hide_unreadable
+from tntjax.dataset._protocol import (
+    MOST_ON_DEVICE,
+    find_shapes,
+    find_spec,
+    hide_unreadable,
+)
 from tntjax.dataset._take import take
 from tntjax.iterator._chunk import (
     IndexedChunk,
@@ -69,6 +74,11 @@ class DatasetIterator(Epochs):
             transform=self.transform,
         )
         check_source(self.source, "DatasetIterator")
+
+    @property
+    def shapes(self) -> tuple:
+        """The shapes that the dataset states, as `BucketDataset` does, else ()."""
+        return find_shapes(self._dataset(0))
 
     def _count(self) -> int:
         return len(self._dataset(0))

@@ -12,6 +12,7 @@ from tntjax._check import check_optional_functions
 from tntjax._numbers import check_integer
 from tntjax._struct import describe, flag, pytree, static
 from tntjax._types import Chunk, Room, Sample, is_dataset
+from tntjax.dataset._protocol import find_shapes
 from tntjax.iterator._ahead import quiet_at_exit, read_ahead
 from tntjax.iterator._chunk import group
 from tntjax.iterator._epochs import Epochs
@@ -120,6 +121,11 @@ class ParallelDatasetIterator(Epochs):
         if self.backend == "thread":
             return Threads(*content, self.timeout)
         return Processes(*content, self.prefetch, self.timeout)
+
+    @property
+    def shapes(self) -> tuple:
+        """The shapes that a dataset states which is given itself, else ()."""
+        return find_shapes(self.closure)
 
     def _count(self) -> int:
         if is_dataset(self.closure):

@@ -1,10 +1,16 @@
 """Text: corpora, vocabularies, and what is done with ids on the device."""
 
+from tntjax.text._attention_mask import causal_mask, length_mask, segment_mask
+from tntjax.text._beam_search import Beams, beam_search
 from tntjax.text._edit_distance import edit_distance
 from tntjax.text._line import LineDataset
+from tntjax.text._mask_tokens import MaskedTokens, mask_tokens
 from tntjax.text._one_billion_word import OneBillionWord
 from tntjax.text._parallel_text import ParallelText
+from tntjax.text._sample import sample
 from tntjax.text._sgm import Segment, read_sgm
+from tntjax.text._shift_right import shift_right
+from tntjax.text._token_loss import token_loss, token_losses
 from tntjax.text._tokenize import (
     join_bytes,
     tokenize_bytes,
@@ -15,15 +21,26 @@ from tntjax.text._vocab import Vocab
 from tntjax.text._wmt14 import WMT14
 
 __all__ = [
+    "Beams",
     "LineDataset",
+    "MaskedTokens",
     "OneBillionWord",
     "ParallelText",
     "Segment",
     "Vocab",
     "WMT14",
+    "beam_search",
+    "causal_mask",
     "edit_distance",
     "join_bytes",
+    "length_mask",
+    "mask_tokens",
     "read_sgm",
+    "sample",
+    "segment_mask",
+    "shift_right",
+    "token_loss",
+    "token_losses",
     "tokenize_bytes",
     "tokenize_characters",
     "tokenize_words",

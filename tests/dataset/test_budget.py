@@ -1,0 +1,106 @@
+"""BudgetDataset: batches of graphs in one shape, from which the graphs come back."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tntjax as tnt
+
+BUDGETS = {"node": 12, "edge": 20, "graph": 4}
+FIELDS = {"x": "node", "from": "edge", "to": "edge", "y": "graph"}
+OFFSETS = {"from": "node", "to": "node"}
+
+
+def measure(graph):
+    return {"node": len(graph["x"]), "edge": len(graph["to"])}
+
+
+def draw_graph(sizes, seed):
+    nodes, edges = sizes
+    generator = np.random.default_rng(seed)
+    return {
+        "x": generator.normal(size=(nodes, 2)).astype(np.float32),
+        "from": generator.integers(nodes, size=edges),
+        "to": generator.integers(nodes, size=edges),
+        "y": seed,
+    }
+
+
+def make_graphs(sizes):
+    return [draw_graph(size, number) for number, size in enumerate(sizes)]
+
+
+@jax.jit
+def pass_messages(batch):
+    """Sums over neighbours, and these over each graph: [graphs, 2]."""
+    into = jnp.zeros_like(batch["x"]).at[batch["to"]].add(batch["x"][batch["from"]])
+    return jax.ops.segment_sum(into, batch["segment"]["node"], BUDGETS["graph"])
+
+
+sizes = st.lists(st.tuples(st.integers(1, 12), st.integers(0, 20)), min_size=1)
+
+
+@settings(max_examples=30)
+@given(sizes, st.one_of(st.none(), st.integers(0, 3)))
+def test_a_batch_computes_what_its_graphs_do_alone(sizes, seed):
+    graphs = make_graphs(sizes)
+    dataset = tnt.BudgetDataset(graphs, BUDGETS, measure, FIELDS, OFFSETS, seed=seed)
+    found = []
+    for batch in dataset:
+        assert batch["x"].shape == (12, 2) and batch["to"].shape == (20,)
+        sums = pass_messages(batch)
+        there = batch["mask"]
+        for number, total in zip(batch["y"][there], sums[there], strict=True):
+            graph = graphs[number]
+            alone = graph["x"][graph["from"]].sum(0)
+            np.testing.assert_allclose(total, alone, atol=1e-4)
+            found.append(int(number))
+    assert sorted(found) == list(range(len(graphs)))
+
+
+def test_a_batch_is_filled_until_the_next_goes_beyond_one_budget():
+    graphs = make_graphs([(6, 1), (6, 1), (1, 1), (1, 19), (1, 1), *[(1, 0)] * 4])
+    dataset = tnt.BudgetDataset(graphs, BUDGETS, measure, FIELDS)
+    assert dataset.plan == [[0, 1], [2, 3], [4, 5, 6, 7], [8]]
+    assert dataset.shapes == ((12, 20, 4),)
+
+
+def test_tokens_alone_may_be_a_budget():
+    texts = [{"ids": np.arange(n)} for n in (3, 2, 4)]
+    size = {"token": [3, 2, 4]}
+    dataset = tnt.BudgetDataset(texts, {"token": 6}, size, {"ids": "token"})
+    assert [b["ids"].tolist() for b in dataset] == [
+        [0, 1, 2, 0, 1, 0],
+        [0, 1, 2, 3, 0, 0],
+    ]
+    assert dataset[1]["mask"].tolist() == [True] * 4 + [False] * 2
+    segment = dataset[0]["segment"]["token"]
+    assert jax.ops.segment_sum(jnp.ones(6), segment, 2).tolist() == [3, 2]
+    mixed = tnt.BudgetDataset(texts, {"token": 6}, size, {"ids": "token"}, seed=0)
+    orders = {str(mixed.at_epoch(epoch).plan) for epoch in range(6)}
+    assert len(orders) > 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"budgets": {**BUDGETS, "node": 2}}, "'node': sample 0 has length 3.*for 2"),
+        ({"budgets": {**BUDGETS, "node": 0}}, "'node' must be at least 1"),
+        ({"fields": {"x": "vertex"}}, r"go by budgets \['node', .*got.*'vertex'"),
+        ({"size_of": lambda s: {"size": 3}}, r"tells \['size'\], for which"),
+    ],
+)
+def test_bad_arguments_are_told(changes, words):
+    job = {"budgets": BUDGETS, "size_of": measure, "fields": FIELDS, **changes}
+    with pytest.raises(ValueError, match=words):
+        tnt.BudgetDataset(make_graphs([(3, 1)]), **job)
+
+
+def test_a_wrong_size_is_told():
+    wrong = {"node": [3], "edge": [2]}
+    dataset = tnt.BudgetDataset(make_graphs([(3, 1)]), BUDGETS, wrong, FIELDS)
+    with pytest.raises(ValueError, match=r"'from' is .*\[1\], but size_of tells 2"):
+        dataset[0]

@@ -1,0 +1,98 @@
+"""PackDataset: rows without padding, whose plan depends on nothing that was read."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tntjax as tnt
+
+
+def samples(lengths):
+    return [np.full(length, number + 1) for number, length in enumerate(lengths)]
+
+
+lengths = st.lists(st.integers(0, 9), min_size=1, max_size=60)
+
+
+@given(lengths, st.integers(1, 20), st.one_of(st.none(), st.integers(0, 3)))
+def test_each_sample_is_in_one_row_whole_and_numbered(lengths, window, seed):
+    dataset = tnt.PackDataset(samples(lengths), 9, window, seed=seed)
+    found = []
+    for row in dataset:
+        numbers = [n for n in np.unique(row["segment"]) if n]
+        assert numbers == list(range(1, len(numbers) + 1))
+        for number in numbers:
+            inside = row["segment"] == number
+            (value,) = set(row["input"][inside].tolist())
+            assert row["position"][inside].tolist() == list(range(lengths[value - 1]))
+            found.append(value)
+        assert (row["input"][row["segment"] == 0] == 0).all()
+    expected = [number + 1 for number, length in enumerate(lengths) if length]
+    assert sorted(found) == expected
+
+
+@given(lengths)
+def test_first_fit_takes_the_first_row_with_room(lengths):
+    rows = []
+    for number, length in enumerate(lengths):
+        if not length:
+            continue
+        for row in rows:
+            if sum(lengths[member] for member in row) + length <= 9:
+                row.append(number)
+                break
+        else:
+            rows.append([number])
+    assert tnt.PackDataset(samples(lengths), 9).plan == rows
+
+
+def test_the_plan_of_a_window_does_not_depend_on_other_windows():
+    some = samples([4, 5, 3, 6, 2, 7, 1])
+    plan = tnt.PackDataset(some, 9, window=3).plan
+    for start in (0, 3, 6):
+        own = tnt.PackDataset(some[start : start + 3], 9).plan
+        moved = [[number + start for number in row] for row in own]
+        assert all(row in plan for row in moved)
+
+
+def test_epochs_differ_and_can_be_had_again():
+    dataset = tnt.PackDataset(samples(range(1, 9)), 12, seed=0)
+    assert dataset.at_epoch(1).plan != dataset.plan
+    assert dataset.at_epoch(1).at_epoch(0).plan == dataset.plan
+    assert dataset.shapes == ((12,),)
+
+
+def test_long_documents_of_real_lengths_leave_hardly_any_padding():
+    drawn = np.random.default_rng(0).gamma(1.0, 130, size=3000).astype(int).clip(1, 512)
+    rows = tnt.PackDataset(samples(drawn), 512, seed=0)
+    assert 1 - drawn.sum() / (512 * len(rows)) < 0.02
+
+
+def test_other_fields_are_left_out_by_name():
+    some = [{"a": [1, 2], "b": [3.5, 4.5], "id": 7}]
+    row = tnt.PackDataset(some, 3, fields=("a", "b"))[0]
+    assert row["b"].tolist() == [3.5, 4.5, 0] and list(row) == [
+        "a",
+        "b",
+        "segment",
+        "position",
+    ]
+    with pytest.raises(ValueError, match=r"field 'id' is 7. Name the fields to pack"):
+        tnt.PackDataset(some, 3)[0]
+    with pytest.raises(ValueError, match=r"must be some of \['a', 'b', 'id'\], got"):
+        tnt.PackDataset(some, 3, fields=("c",))[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"length": 2}, ValueError, "sample 0 has length 3, but there is room for 2"),
+        ({"length": 0}, ValueError, "length must be at least 1"),
+        ({"length": 3, "window": 0}, ValueError, "window must be at least 1"),
+        ({"length": "3"}, TypeError, "length must be an integer, got '3'"),
+    ],
+)
+def test_bad_arguments_are_told(arguments, error, words):
+    with pytest.raises(error, match=words):
+        tnt.PackDataset(samples([3, 1]), **arguments)

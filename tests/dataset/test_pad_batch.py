@@ -1,0 +1,68 @@
+"""pad_batch and bptt: arrays out of ragged samples, and out of one long sequence."""
+
+import numpy as np
+import pytest
+
+import tntjax as tnt
+
+
+def test_fields_are_padded_or_stacked_and_rows_filled_up():
+    samples = [
+        {"x": np.ones((2, 3), np.uint8), "y": 1.5, "name": "a"},
+        {"x": np.ones((1, 3), np.uint8), "y": 2.5, "name": "b"},
+    ]
+    batch = tnt.pad_batch(samples, 4, rows=3, fill=9)
+    assert list(batch) == ["x", "y", "name", "length", "mask"]
+    assert batch["x"].shape == (3, 4, 3) and batch["x"].dtype == np.uint8
+    assert batch["x"][..., 0].tolist() == [[1, 1, 9, 9], [1, 9, 9, 9], [9] * 4]
+    assert batch["y"].tolist() == [1.5, 2.5, 2.5] and batch["name"] == ["a", "b", "b"]
+    assert batch["length"].tolist() == [2, 1, 0]
+    assert batch["mask"].tolist() == [True, True, False]
+
+
+def test_bare_arrays_are_the_field_input():
+    batch = tnt.pad_batch([[1], [2.5, 3]])
+    assert batch["input"].tolist() == [[1, 0], [2.5, 3]]
+
+
+@pytest.mark.parametrize(
+    ("samples", "options", "error", "words"),
+    [
+        ([], {}, ValueError, "at least one sample, got none"),
+        ([[1], [2]], {"rows": 1}, ValueError, "rows for 1 samples, got 2"),
+        ([[1, 2]], {"length": 1}, ValueError, "'input' to length 1: a sample has 2"),
+        ([[1, 2]], {"length": 1.5}, TypeError, "length must be an integer"),
+        ([[[1]], [[1, 2]]], {}, ValueError, "Only the first axis may differ"),
+        ([{"length": [1]}], {}, ValueError, "field `length`, and the samples have one"),
+        ([{"mask": [1]}], {}, ValueError, "the samples have one. Rename theirs"),
+        ([{"a": [1]}], {"fields": ["b"]}, ValueError, r"some of \['a'\], got \['b'\]"),
+        ([[1], [1.5], ["a"]], {}, TypeError, "No dtype holds both"),
+    ],
+)
+def test_what_cannot_be_padded_is_told(samples, options, error, words):
+    with pytest.raises(error, match=words):
+        tnt.pad_batch(samples, **options)
+
+
+def test_streams_go_on_from_sample_to_sample():
+    ids = np.arange(100)
+    dataset = tnt.bptt(ids, batch_size=3, length=5)
+    assert len(dataset) == 33 // 5
+    for number in range(len(dataset)):
+        sample = dataset[number]
+        starts = np.array([[0], [33], [66]]) + 5 * number
+        np.testing.assert_array_equal(sample["input"], starts + np.arange(5))
+        np.testing.assert_array_equal(sample["target"], sample["input"] + 1)
+
+
+def test_a_sequence_of_vectors_is_cut_too():
+    sample = tnt.bptt(np.ones((9, 2)), 2, 4)[0]
+    assert sample["input"].shape == (2, 4, 2)
+
+
+@pytest.mark.parametrize("ids", [np.arange(6), np.array(3)])
+def test_too_short_a_sequence_is_told(ids):
+    with pytest.raises(ValueError, match=r"more than batch_size \* length = 6 ids"):
+        tnt.bptt(ids, 2, 3)
+    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        tnt.bptt(ids, 0, 3)

@@ -1,0 +1,161 @@
+"""Reading audio files, SPHERE among them."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from tntjax import speech
+
+soundfile = pytest.importorskip("soundfile")
+
+
+@pytest.fixture(scope="module")
+def wave(librivox):
+    samples, _ = soundfile.read(next(librivox.glob("*0880.wav")), dtype="int16")
+    return samples
+
+
+def sphere(path, samples, subtype="PCM_16", endian="FILE", rate=16000):
+    soundfile.write(path, samples, rate, subtype, endian, format="NIST")
+    return path
+
+
+def change(path, old, new):
+    """Replaces text in a header of fixed size."""
+    content = path.read_bytes()
+    head = content[:1024].replace(old, new)
+    path.write_bytes(head.ljust(1024)[:1024] + content[1024:])
+    return path
+
+
+@pytest.mark.parametrize("endian", ["LITTLE", "BIG"])
+def test_sphere_is_read_in_both_byte_orders(tmp_path, wave, endian):
+    path = sphere(tmp_path / "a.wav", wave, endian=endian)
+    samples, header = speech.read_sphere(path)
+    assert samples.dtype == np.int16
+    np.testing.assert_array_equal(samples, wave)
+    order = {"LITTLE": "01", "BIG": "10"}[endian]
+    assert header["sample_byte_format"] == order
+    assert (header["sample_rate"], header["sample_count"]) == (16000, len(wave))
+
+
+def test_sphere_of_mu_law_is_that_of_soundfile(tmp_path):
+    path = sphere(
+        tmp_path / "a.wav", np.arange(-32768, 32767, 16, dtype=np.int16), "ULAW"
+    )
+    expected, _ = soundfile.read(path, dtype="int16")
+    np.testing.assert_array_equal(speech.read_sphere(path).samples, expected)
+
+
+def test_sphere_of_two_channels(tmp_path, wave):
+    path = sphere(tmp_path / "a.wav", np.stack([wave, -wave], 1))
+    samples = speech.read_sphere(path).samples
+    np.testing.assert_array_equal(samples, np.stack([wave, -wave], 1))
+    assert speech.read_audio_header(path) == (len(wave), 16000)
+
+
+def test_a_truncated_sphere_is_refused(tmp_path, wave):
+    path = sphere(tmp_path / "a.wav", wave)
+    path.write_bytes(path.read_bytes()[: 1024 + 1000])
+    assert soundfile.info(path).frames == 500  # which is what others return
+    for read in (speech.read_sphere, speech.read_audio):
+        with pytest.raises(
+            ValueError, match=f"promises {len(wave)} samples, it has 500"
+        ):
+            read(path)
+    assert speech.read_audio_header(path).samples == len(wave)
+
+
+def test_spare_bytes_behind_a_sphere_are_left_out(tmp_path, wave):
+    path = sphere(tmp_path / "a.wav", wave)
+    path.write_bytes(path.read_bytes() + bytes(7))
+    np.testing.assert_array_equal(speech.read_sphere(path).samples, wave)
+    assert len(speech.read_audio(path).wave) == len(wave)
+
+
+def test_shorten_is_refused_by_name(tmp_path, wave):
+    path = sphere(tmp_path / "a.sph", wave)
+    coding = b"sample_coding -s26 pcm,embedded-shorten-v2.00"
+    change(path, b"end_head", coding + b"\nend_head")
+    change(path, b"sample_coding -s3 pcm\n", b"")
+    with pytest.raises(ValueError, match="embedded-shorten-v2.00.*sph2pipe"):
+        speech.read_sphere(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        (b"NIST_1A", b"RIFF_1A", "not a SPHERE file"),
+        (b"   1024", b"    ten", "not a SPHERE file"),
+        (
+            b"sample_byte_format -s2",
+            b"sample_byte_orders -s2",
+            "sample_byte_format None",
+        ),
+        (b"sample_count", b"sample_total", "without sample_count"),
+        (b"sample_n_bytes -i 2", b"sample_n_bytes -i 3", "of 3 bytes"),
+    ],
+)
+def test_headers_that_do_not_tell_are_refused(tmp_path, wave, old, new, text):
+    path = change(sphere(tmp_path / "a.wav", wave), old, new)
+    with pytest.raises(ValueError, match=text):
+        speech.read_sphere(path)
+
+
+def test_sphere_needs_no_extra(tmp_path, wave, monkeypatch):
+    path = sphere(tmp_path / "a.wav", wave)
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    samples, rate = speech.read_audio(path, dtype="int16", start=100, frames=50)
+    np.testing.assert_array_equal(samples, wave[100:150])
+    assert rate == 16000 and speech.read_audio_header(path).samples == len(wave)
+    floats = speech.read_audio(path).wave
+    np.testing.assert_array_equal(floats, wave.astype(np.float32) / 32768)
+    (tmp_path / "a.flac").write_bytes(b"fLaC" + bytes(60))
+    for read in (speech.read_audio, speech.read_audio_header):
+        with pytest.raises(ImportError, match=r"tntjax\[speech\]"):
+            read(tmp_path / "a.flac")
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.wav"])
+def test_files_are_read_whole_or_in_part(tmp_path, wave, name):
+    path = tmp_path / name
+    soundfile.write(path, wave, 16000)
+    whole, rate = speech.read_audio(path, dtype="int16")
+    np.testing.assert_array_equal(whole, wave)
+    part = speech.read_audio(path, start=1000, frames=500).wave
+    np.testing.assert_array_equal(part, wave[1000:1500].astype(np.float32) / 32768)
+    end = len(wave) - 3
+    assert len(speech.read_audio(path, start=end, frames=9).wave) == 3
+    assert len(speech.read_audio(path, start=end + 9).wave) == 0
+    assert speech.read_audio_header(path) == (len(wave), 16000) and rate == 16000
+
+
+def test_the_rate_may_be_another(prompts):
+    pytest.importorskip("soxr")
+    path = prompts / "Front_Center.wav"
+    wave, rate = speech.read_audio(path, sample_rate=16000)
+    original, before = speech.read_audio(path)
+    assert (rate, before) == (16000, 48000)
+    assert abs(len(wave) - len(original) / 3) < 1
+    ours = speech.resample(original, source_rate=48000, target_rate=16000).values
+    difference = np.asarray(ours)[: len(wave)] - wave
+    level = 20 * np.log10(np.sqrt(np.mean(difference**2) / np.mean(wave**2)))
+    assert level < -60  # they differ above the pass band
+
+
+def test_what_is_no_audio_is_refused(tmp_path):
+    path = tmp_path / "a.flac"
+    path.write_text("not audio")
+    with pytest.raises(ValueError, match="cannot be decoded"):
+        speech.read_audio(path)
+    with pytest.raises(ValueError, match="not an audio file"):
+        speech.read_audio_header(path)
+    with pytest.raises(FileNotFoundError):
+        speech.read_audio(tmp_path / "b.flac")
+    with pytest.raises(ValueError, match="'int16'"):
+        speech.read_audio(path, dtype="float64")
+    with pytest.raises(ValueError, match="at least 0"):
+        speech.read_audio(path, start=-1)
+    with pytest.raises(ValueError, match="at least 0"):
+        speech.read_audio(path, frames=-1)

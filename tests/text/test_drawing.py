@@ -1,0 +1,87 @@
+"""mask_tokens and sample: how often what is drawn, and of which key."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tntjax import text
+
+KEY = jax.random.key(0)
+
+
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
+def test_tokens_are_hidden_as_often_as_bert_does():
+    ids = jnp.full((200, 100), 5, jnp.int32)
+    masked = jax.jit(lambda k: text.mask_tokens(k, ids, 1, 1000))(KEY)
+    chosen = np.asarray(masked.mask)
+    assert abs(chosen.mean() - 0.15) < 0.01
+    inside = np.asarray(masked.input)[chosen]
+    assert abs((inside == 1).mean() - 0.8) < 0.03
+    assert abs((inside == 5).mean() - 0.1) < 0.03
+    assert (np.asarray(masked.input)[~chosen] == 5).all()
+    assert masked.input.dtype == jnp.int32
+    assert len({row.tobytes() for row in chosen}) == 200  # each row of its own
+
+
+def test_padding_is_never_chosen():
+    allowed = np.arange(50) < 20
+    ids = np.zeros((4, 50), np.uint16)
+    masked = text.mask_tokens(KEY, ids, 1, 9, rate=1.0, mask=np.tile(allowed, (4, 1)))
+    assert (np.asarray(masked.mask) == allowed).all()
+    assert masked.input.dtype == np.uint16
+
+
+def test_the_best_is_drawn_at_temperature_0_and_with_one_to_draw_from():
+    logits = np.random.default_rng(0).normal(size=(6, 9)).astype(np.float32)
+    best = logits.argmax(1).tolist()
+    assert text.sample(KEY, logits, temperature=0).tolist() == best
+    assert text.sample(KEY, logits, top_k=1).tolist() == best
+    assert text.sample(KEY, logits, top_p=1e-6).tolist() == best
+    assert text.sample(KEY, logits, temperature=1e-4).tolist() == best
+    assert text.sample(KEY, logits[0]).shape == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        slow({}, [0.05, 0.5, 0.15, 0.3]),
+        slow({"top_k": 2}, [0, 0.625, 0, 0.375]),
+        slow({"top_k": 9}, [0.05, 0.5, 0.15, 0.3]),
+        slow({"top_p": 0.75}, [0, 0.625, 0, 0.375]),
+        slow({"top_p": 0.85}, [0, 0.5 / 0.95, 0.15 / 0.95, 0.3 / 0.95]),
+        ({"top_k": 3, "top_p": 0.8}, [0, 0.625, 0, 0.375]),
+        slow({"temperature": 0.5}, np.array([25, 2500, 225, 900]) / 3650),
+    ],
+)
+def test_ids_are_drawn_as_often_as_is_likely(options, expected):
+    logits = jnp.tile(jnp.log(jnp.array([0.05, 0.5, 0.15, 0.3])), (20_000, 1))
+    drawn = jax.jit(lambda key: text.sample(key, logits, **options))(KEY)
+    assert drawn.dtype == jnp.int32
+    found = np.bincount(drawn, minlength=4) / len(drawn)
+    np.testing.assert_allclose(found, expected, atol=0.015)
+    assert (found[np.asarray(expected) == 0] == 0).all()
+
+
+def test_of_equal_ones_the_lower_ids_are_kept():
+    drawn = text.sample(KEY, jnp.zeros((500, 5)), top_k=2)
+    assert set(drawn.tolist()) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"temperature": -1}, "temperature >= 0, got -1"),
+        ({"top_k": 0}, "top_k must be at least 1"),
+        ({"top_p": 0}, "0 < top_p <= 1, got 0"),
+        ({"logits": jnp.zeros(3, int)}, r"float logits \[\*B, V\], got int32"),
+    ],
+)
+def test_bad_settings_are_told(options, words):
+    with pytest.raises(ValueError, match=words):
+        text.sample(KEY, **{"logits": jnp.zeros(3), **options})
+    with pytest.raises(ValueError, match=r"rate in \[0, 1\], got 2"):
+        text.mask_tokens(KEY, [1], 0, 3, rate=2)

@@ -1,0 +1,117 @@
+"""Masks, shifts and losses of tokens."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import tntjax as tnt
+from tntjax import text
+
+
+@pytest.fixture(scope="module")
+def batch():
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(3, 5, 7)).astype(np.float32)
+    target = generator.integers(7, size=(3, 5))
+    mask = np.arange(5) < np.array([[5], [3], [0]])
+    return logits, target, mask
+
+
+def test_a_loss_is_the_cross_entropy_of_optax(batch):
+    logits, target, mask = batch
+    expected = optax.softmax_cross_entropy_with_integer_labels(logits, target)
+    losses = text.token_losses(logits, target)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    masked = text.token_losses(logits, target, mask)
+    np.testing.assert_allclose(masked, np.where(mask, expected, 0), rtol=1e-5)
+    mean = text.token_loss(logits, target, mask)
+    np.testing.assert_allclose(mean, expected[mask].mean(), rtol=1e-5)
+    assert text.token_loss(logits, target).shape == ()
+
+
+def test_smoothing_divides_a_share_among_all(batch):
+    logits, target, mask = batch
+    smooth = optax.smooth_labels(jax.nn.one_hot(target, 7), 0.1)
+    expected = optax.softmax_cross_entropy(logits, smooth)
+    found = text.token_losses(logits, target, mask, smoothing=0.1)
+    np.testing.assert_allclose(found, np.where(mask, expected, 0), rtol=1e-5)
+
+
+def test_what_is_masked_has_no_effect_not_even_nan(batch):
+    logits, target, mask = batch
+    wild = np.where(mask[..., None], logits, np.nan)
+    beyond = np.where(mask, target, -5)
+
+    @jax.jit
+    def gradient(logits, target):
+        return jax.grad(lambda x: text.token_loss(x, target, mask))(logits)
+
+    found = gradient(wild, beyond)
+    np.testing.assert_array_equal(found, gradient(logits, target))
+    assert (np.asarray(found)[~mask] == 0).all()
+    none = text.token_loss(wild, beyond, np.zeros_like(mask))
+    assert float(none) == 0
+
+
+def test_half_precision_gives_losses_of_single(batch):
+    logits, target, mask = batch
+    losses = text.token_losses(jnp.asarray(logits, jnp.bfloat16), target, mask[:, 0])
+    assert losses.dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"logits": np.ones((3, 5, 7), int)}, TypeError, "float logits, got int"),
+        ({"target": np.ones((3, 4), int)}, ValueError, r"logits \[\*B, T, V\] and"),
+        ({"target": np.ones((3, 5))}, TypeError, "integers as target"),
+        ({"mask": np.ones((3, 5))}, TypeError, "mask must be bool"),
+        ({"smoothing": 1.5}, ValueError, r"smoothing in \[0, 1\], got 1.5"),
+    ],
+)
+def test_what_does_not_fit_is_told(batch, changes, error, words):
+    job = dict(zip(("logits", "target", "mask"), batch, strict=True)) | changes
+    with pytest.raises(error, match=words):
+        text.token_loss(**job)
+
+
+def test_packed_rows_compute_what_their_samples_do_alone():
+    """Attention with the two masks, over packed rows and over each sample."""
+    generator = np.random.default_rng(0)
+    samples = [generator.normal(size=(n, 4)).astype(np.float32) for n in (3, 5, 2, 4)]
+
+    def attend(x, mask):
+        scores = jnp.where(mask, x @ x.T, -jnp.inf)
+        return jnp.nan_to_num(jax.nn.softmax(scores)) @ x
+
+    for row in tnt.PackDataset(samples, 8):
+        segment = row["segment"]
+        mask = text.segment_mask(segment) & text.causal_mask(8)
+        found = attend(row["input"], mask)
+        for number in range(1, segment.max() + 1):
+            own = row["input"][segment == number]
+            alone = attend(own, text.causal_mask(len(own)))
+            np.testing.assert_allclose(found[segment == number], alone, atol=1e-5)
+        assert not text.segment_mask(segment)[segment == 0].any()
+
+
+def test_queries_and_keys_may_have_segments_of_their_own():
+    mask = text.segment_mask(np.array([[1, 2]]), np.array([[2, 2, 0]]))
+    assert mask.astype(int).tolist() == [[[0, 0, 0], [1, 1, 0]]]
+    with pytest.raises(
+        ValueError, match=r"segment \[\*B, T\] and keys \[\*B, S\], got"
+    ):
+        text.segment_mask(np.ones((2, 3)), np.ones((1, 3)))
+
+
+def test_a_shift_keeps_the_dtype_and_starts_each_segment():
+    ids = np.array([[5, 6, 7, 8]], np.uint8)
+    assert text.shift_right(ids, 1).tolist() == [[1, 5, 6, 7]]
+    shifted = text.shift_right(ids, 1, segment=np.array([[1, 1, 2, 0]]))
+    assert shifted.tolist() == [[1, 5, 1, 1]] and shifted.dtype == np.uint8
+    with pytest.raises(ValueError, match=r"segment of the shape \[1, 4\] of ids, got"):
+        text.shift_right(ids, segment=[1, 1, 2, 0])
+    with pytest.raises(ValueError, match=r"needs ids \[\*B, T\], got"):
+        text.shift_right(3)

@@ -1,0 +1,54 @@
+"""bptt: one long sequence as batches that go on where the last one ended."""
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._numbers import check_at_least
+from tntjax._struct import describe
+from tntjax.dataset._table import TableDataset
+
+
+def bptt(ids: ArrayLike, batch_size: int, length: int) -> TableDataset:
+    """Cuts a sequence into streams, and streams into steps, with shifted targets.
+
+    Row `b` of sample `i + 1` goes on where row `b` of sample `i` ended, so that a
+    recurrent state can be carried from one to the next. Do not shuffle them.
+
+    Args:
+      ids: [N, ...] a sequence.
+      batch_size: B, in how many streams it is cut.
+      length: T, how many steps a sample has.
+
+    Returns:
+      A dataset of S = (N - 1) // B // T samples `{"input": [B, T, ...], "target":
+      [B, T, ...]}`, where each target is the next input. What is left at the end of
+      the streams is left out.
+
+    Raises:
+      TypeError: if `batch_size` or `length` is not an integer.
+      ValueError: if one is below 1, or the sequence too short for one sample.
+
+    Example:
+      >>> dataset = bptt(np.arange(9), batch_size=2, length=2)
+      >>> dataset[1]["input"].tolist(), dataset[1]["target"].tolist()
+      ([[2, 3], [6, 7]], [[3, 4], [7, 8]])
+    """
+    check_at_least("bptt: batch_size", batch_size, 1)
+    check_at_least("bptt: length", length, 1)
+    array = np.asarray(ids)
+    steps = (len(array) - 1) // batch_size if array.ndim else 0
+    count = steps // length
+    if count < 1:
+        raise ValueError(
+            f"bptt needs more than batch_size * length = {batch_size * length} ids, got"
+            f" {describe(array)}."
+        )
+
+    def cut(first: int) -> np.ndarray:
+        flat = array[first : first + steps * batch_size]
+        streams = flat.reshape(batch_size, steps, *array.shape[1:])
+        parts = streams[:, : count * length]
+        parts = parts.reshape(batch_size, count, length, *array.shape[1:])
+        return parts.swapaxes(0, 1)  # [S, B, T, ...]
+
+    return TableDataset({"input": cut(0), "target": cut(1)})

@@ -1,0 +1,148 @@
+"""BucketDataset: batches of samples that are about equally long."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from tntjax._check import check_dataset
+from tntjax._numbers import check_at_least, check_integers
+from tntjax._struct import Opaque, child, describe, pytree, static
+from tntjax._types import Dataset, Sample
+from tntjax.dataset._boundaries import find_boundaries
+from tntjax.dataset._index_map import IndexMap
+from tntjax.dataset._lengths import (
+    Lengths,
+    check_order,
+    check_room,
+    order_of,
+    read_lengths,
+)
+from tntjax.dataset._many import read_samples
+from tntjax.dataset._pad_batch import Fields, pad_batch
+from tntjax.dataset._protocol import hide_unreadable
+from tntjax.dataset._take import take_one_by_one
+
+
+@pytree
+class BucketDataset(IndexMap):
+    """Batches of few shapes, each of samples that are about equally long.
+
+    A batch is padded to one of a few boundaries, so that a compiled step is compiled
+    that often. Where the samples of a boundary do not fill their last batch, shorter
+    ones do: one batch in an epoch is not full. What is in a batch and which batch comes
+    when is drawn for each epoch and is a function of (seed, epoch): a sample is read
+    when it is asked for, and a run that is resumed sees the same batches.
+
+    Args:
+      dataset: N samples, dicts with arrays of several lengths, or such arrays.
+      size: how many samples a batch has; None where `tokens` tells.
+      length: how long each sample is: an array [N], a function of a sample, the name of
+        a field, or None for the first field with an axis. Without an array each sample
+        is read once to know it.
+      tokens: how many steps a batch has at most, padding included; shorter batches have
+        more rows then.
+      shapes: into how many lengths to divide, at most; those with the least padding.
+      boundaries: these lengths, increasing, in place of `shapes`.
+      fields, fill: which fields to pad, and with what; see `pad_batch`.
+      seed: a non-negative integer, None for samples in their order and short batches
+        first.
+      epoch: which epoch; `at_epoch` makes others.
+
+    Raises:
+      TypeError: if `dataset` is not one, or a number not an integer.
+      ValueError: if not exactly one of `size` and `tokens` is given, or one of the
+        numbers is below 1, or a sample is longer than the last boundary.
+
+    Samples are batches as `pad_batch` makes them: the fields, `length` and `mask`.
+
+    Example:
+      >>> words = [list(word.encode()) for word in "a be sea deep sheep".split()]
+      >>> dataset = BucketDataset(words, 2, shapes=2)
+      >>> dataset.shapes
+      ((2, 3), (2, 5))
+      >>> [batch["length"].tolist() for batch in dataset]
+      [[3, 0], [1, 2], [4, 5]]
+
+    Purpose: little padding and few compilations for text, audio, whatever is ragged:
+    `DatasetIterator(BucketDataset(..., seed=0).at_epoch)`.
+
+    Torchnet has no counterpart.
+    """
+
+    dataset: Dataset = child(hide_unreadable)
+    size: int | None = static(default=None)
+    length: Lengths = child(Opaque, default=None)
+    tokens: int | None = static(default=None)
+    shapes: Any = static(default=8)
+    boundaries: Any = static(default=None)
+    fields: Fields = child(Opaque, default=None)
+    fill: float = static(default=0)
+    seed: int | None = static(default=None)
+    epoch: int = static(default=0)
+    plan: Any = child(Opaque, init=False)
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        check_dataset(self.dataset, name)
+        check_order(self.seed, self.epoch, name)
+        if (self.size is None) == (self.tokens is None):
+            raise ValueError(f"{name} needs size or tokens, one of the two.")
+        check_at_least(f"{name}: size or tokens", self.size or self.tokens, 1)
+        lengths = read_lengths(self.dataset, self.length, name)
+        object.__setattr__(self, "length", lengths)
+        object.__setattr__(self, "boundaries", self._find_boundaries(lengths))
+        check_room(lengths, self.boundaries[-1], name)
+        tokens = self.tokens or 0
+        rows = [self.size or max(1, tokens // max(1, b)) for b in self.boundaries]
+        object.__setattr__(
+            self, "shapes", tuple(zip(rows, self.boundaries, strict=True))
+        )
+        object.__setattr__(self, "plan", self._draw(lengths, rows))
+
+    def _find_boundaries(self, lengths: np.ndarray) -> tuple[int, ...]:
+        if self.boundaries is None:
+            subject = "BucketDataset: shapes"
+            return find_boundaries(lengths, check_at_least(subject, self.shapes, 1))
+        subject = "BucketDataset needs integers as boundaries"
+        given = np.asarray(check_integers(self.boundaries, subject))
+        if given.ndim != 1 or not len(given) or (np.diff(given, prepend=-1) <= 0).any():
+            raise ValueError(
+                "BucketDataset needs boundaries >= 0 that increase, got"
+                f" {describe(self.boundaries)}."
+            )
+        return tuple(given.tolist())
+
+    def _draw(
+        self, lengths: np.ndarray, rows: list[int]
+    ) -> list[tuple[int, list[int]]]:
+        """Draws batches: the place of the boundary, and the samples, of each."""
+        order = order_of(len(lengths), self.seed, self.epoch)
+        places = np.searchsorted(self.boundaries, lengths[order])
+        longest_first = np.argsort(-places, kind="stable")
+        order, places = order[longest_first].tolist(), places[longest_first].tolist()
+        batches, start = [], 0
+        while start < len(order):
+            place = places[start]
+            batches.append((place, order[start : start + rows[place]]))
+            start += rows[place]
+        if self.seed is None:
+            return batches[::-1]
+        mixed = order_of(len(batches), self.seed, self.epoch, purpose=1)
+        return [batches[number] for number in mixed]
+
+    def at_epoch(self, epoch: int) -> "BucketDataset":
+        """Returns the dataset of another epoch, for which no length is read again."""
+        return dataclasses.replace(self, epoch=epoch)
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def _get(self, index: int) -> Sample:
+        place, members = self.plan[index]
+        rows, length = self.shapes[place]
+        samples = list(read_samples(self.dataset, members))
+        return pad_batch(samples, length, rows=rows, fill=self.fill, fields=self.fields)
+
+    def _take(self, rows: Any) -> Sample:
+        return take_one_by_one(self, rows, self._read_each)

@@ -1,0 +1,164 @@
+"""PackDataset: several samples in one row."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from tntjax._check import check_dataset
+from tntjax._numbers import check_at_least
+from tntjax._struct import Opaque, child, describe, pytree, static
+from tntjax._types import Dataset, Sample
+from tntjax.dataset._index_map import IndexMap
+from tntjax.dataset._lengths import (
+    Lengths,
+    as_fields,
+    check_order,
+    check_room,
+    order_of,
+    read_lengths,
+)
+from tntjax.dataset._many import read_samples
+from tntjax.dataset._pad_batch import Fields, as_padded_fields, pad_batch
+from tntjax.dataset._protocol import hide_unreadable
+from tntjax.dataset._take import take_one_by_one
+
+
+@pytree
+class PackDataset(IndexMap):
+    """Rows of one length, each filled with whole samples: one shape, hardly padding.
+
+    The samples of an epoch are divided into windows. In a window each goes into the
+    first row that has room for it. The plan of a window is a function of (seed, epoch,
+    window), so that a row is read when it is asked for, and a run that is resumed sees
+    the same rows; no bin is under way that a checkpoint would have to keep.
+
+    Args:
+      dataset: samples that are dicts with arrays of one length, or such arrays.
+      length: T, how long a row is; no sample may be longer.
+      window: from how many samples at a time rows are filled.
+      lengths: how long each sample is: an array, a function of a sample, the name of a
+        field, or None for the first field with an axis. Without an array each sample
+        is read once to know it. Samples of length 0 are in no row.
+      fields: names of the fields to pack, None for all of a sample.
+      fill: what to pad with.
+      seed: a non-negative integer, None for samples in their order.
+      epoch: which epoch; `at_epoch` makes others.
+
+    Raises:
+      TypeError: if `dataset` is not one, or a number not an integer.
+      ValueError: if a number is too small, or a sample longer than a row.
+
+    A sample is a dict: the fields [T, ...], `segment` [T] int32, which numbers the
+    samples of a row from 1 on and is 0 for padding, and `position` [T] int32, which
+    counts from 0 in each.
+
+    Example:
+      >>> rows = PackDataset([[1, 2, 3], [4, 5], [6]], length=4)
+      >>> rows[0]["input"].tolist(), rows[0]["segment"].tolist()
+      ([1, 2, 3, 6], [1, 1, 1, 2])
+      >>> rows[1]["input"].tolist(), rows[1]["position"].tolist()
+      ([4, 5, 0, 0], [0, 1, 0, 0])
+
+    Purpose: language models on documents, without padding; `tnt.text.segment_mask`
+    keeps them apart. `BatchDataset(PackDataset(...), 32)` has batches of rows.
+
+    Torchnet has no counterpart.
+    """
+
+    dataset: Dataset = child(hide_unreadable)
+    length: int = static()
+    window: int = static(default=1024)
+    lengths: Lengths = child(Opaque, default=None)
+    fields: Fields = child(Opaque, default=None)
+    fill: float = static(default=0)
+    seed: int | None = static(default=None)
+    epoch: int = static(default=0)
+    plan: Any = child(Opaque, init=False)
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        check_dataset(self.dataset, name)
+        check_order(self.seed, self.epoch, name)
+        length = check_at_least(f"{name}: length", self.length, 1)
+        window = check_at_least(f"{name}: window", self.window, 1)
+        lengths = read_lengths(self.dataset, self.lengths, name)
+        check_room(lengths, length, name)
+        object.__setattr__(self, "lengths", lengths)
+        order = order_of(len(lengths), self.seed, self.epoch)
+        order = order[lengths[order] > 0]
+        plan = [
+            row
+            for start in range(0, len(order), window)
+            for row in _fill_rows(order[start : start + window], lengths, length)
+        ]
+        object.__setattr__(self, "plan", plan)
+
+    def at_epoch(self, epoch: int) -> "PackDataset":
+        """Returns the dataset of another epoch, for which no length is read again."""
+        return dataclasses.replace(self, epoch=epoch)
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The one shape that there is."""
+        return ((self.length,),)
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def _get(self, index: int) -> Sample:
+        tables = [as_fields(s) for s in read_samples(self.dataset, self.plan[index])]
+        wanted = tables[0] if self.fields is None else self.fields
+        names = list(as_padded_fields(tuple(wanted), tables[0]))
+        sizes = self.lengths[self.plan[index]].tolist()
+        for table, size in zip(tables, sizes, strict=True):
+            _check_sizes(table, names, size)
+        marks = [
+            {"segment": np.full(size, number, np.int32), "position": _count(size)}
+            for number, size in enumerate(sizes, start=1)
+        ]
+        row = {
+            name: _join([table[name] for table in tables], self.length, self.fill)
+            for name in names
+        }
+        for name in ("segment", "position"):
+            row[name] = _join([mark[name] for mark in marks], self.length, 0)
+        return row
+
+    def _take(self, rows: Any) -> Sample:
+        return take_one_by_one(self, rows, self._read_each)
+
+
+def _fill_rows(order: np.ndarray, lengths: np.ndarray, room: int) -> list[list[int]]:
+    """Puts samples one after another into the first row that has room."""
+    rows: list[list[int]] = []
+    left = np.zeros(len(order), np.int64)  # what each row has room for
+    for number, size in zip(order.tolist(), lengths[order].tolist(), strict=True):
+        fits = left[: len(rows)] >= size
+        place = int(fits.argmax()) if len(rows) else 0
+        if not len(rows) or not fits[place]:
+            place = len(rows)
+            rows.append([])
+            left[place] = room
+        rows[place].append(number)
+        left[place] -= size
+    return rows
+
+
+def _count(size: int) -> np.ndarray:
+    return np.arange(size, dtype=np.int32)
+
+
+def _join(parts: list, length: int, fill: float) -> np.ndarray:
+    """Returns one array [length, ...] of arrays one after the other, and fill."""
+    whole = np.concatenate(parts)
+    return pad_batch([{"input": whole}], length, fill=fill)["input"][0]
+
+
+def _check_sizes(table: dict[str, Any], names: list[str], size: int) -> None:
+    for name in names:
+        if not np.ndim(table[name]) or len(table[name]) != size:
+            raise ValueError(
+                f"PackDataset: a sample has length {size}, but its field {name!r} is"
+                f" {describe(table[name])}. Name the fields to pack: fields=(...)."
+            )

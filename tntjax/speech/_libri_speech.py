@@ -1,0 +1,132 @@
+"""LibriSpeech: a thousand hours of audiobooks, read by volunteers."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tntjax._struct import pytree, static
+from tntjax._types import Sample
+from tntjax.dataset._index_map import IndexMap
+from tntjax.dataset._take import take_one_by_one
+from tntjax.speech._audio import read_audio, read_audio_header
+
+MISSING = """LibriSpeech has no subset {subset!r} in {root}. It is CC BY 4.0: get \
+{subset}.tar.gz from https://www.openslr.org/12 and unpack it, so that \
+{root}/LibriSpeech/{subset}/<speaker>/<chapter>/*.flac is there."""
+
+
+@pytree
+class LibriSpeech(IndexMap):
+    """Utterances of LibriSpeech, in the order of their ids, which are compared as text.
+
+    Folders and transcripts are read once, here; audio is decoded when it is asked for.
+
+    A sample is `{"audio": [T], "sample_rate": 16000, "text": str, "speaker_id": int,
+    "chapter_id": int, "utterance_id": int, "id": str, "sex": "F", "M" or "" if
+    SPEAKERS.TXT is not there}`; texts are in capitals.
+
+    Args:
+      root: the folder `LibriSpeech`, or the one that holds it.
+      subsets: names such as "train-clean-100", in their order; or one name.
+      decode: `path -> Audio`; None reads int16, with the extra `speech`.
+
+    Raises:
+      FileNotFoundError: if a subset is not there, or a file of a transcript.
+      ValueError: if a file has no transcript.
+
+    Purpose: speech recognition.
+
+    Panayotov et al. (2015); https://www.openslr.org/12, CC BY 4.0.
+    """
+
+    root: str | os.PathLike[str] = static()
+    subsets: str | Sequence[str] = static()
+    decode: Callable[[str], Any] | None = static(default=None)
+
+    def __post_init__(self) -> None:
+        subsets = self.subsets
+        subsets = (subsets,) if isinstance(subsets, str) else tuple(subsets)
+        object.__setattr__(self, "subsets", subsets)  # hashable
+        object.__setattr__(self, "root", os.fspath(self.root))
+        _ = self._utterances
+
+    @cached_property
+    def _utterances(self) -> list[tuple[str, str, str]]:
+        """The id, folder and text of each utterance."""
+        found = []
+        for subset in self.subsets:
+            folders = (self._folder / subset).glob("*/*/")
+            pairs = [pair for folder in folders for pair in _read_chapter(folder)]
+            if not pairs:
+                raise FileNotFoundError(MISSING.format(subset=subset, root=self.root))
+            found += sorted(pairs)
+        return found
+
+    @property
+    def _folder(self) -> Path:
+        inner = Path(self.root) / "LibriSpeech"
+        return inner if inner.is_dir() else Path(self.root)
+
+    @cached_property
+    def _sexes(self) -> dict[str, str]:
+        path = self._folder / "SPEAKERS.TXT"
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        # A name, which is the last field, may hold the separator.
+        rows = (line.split("|", 4) for line in lines if not line.startswith(";"))
+        return {row[0].strip(): row[1].strip() for row in rows if len(row) == 5}
+
+    def __len__(self) -> int:
+        return len(self._utterances)
+
+    def _get(self, index: int) -> Sample:
+        name, folder, text = self._utterances[index]
+        speaker, chapter, utterance = name.split("-")
+        decode = self.decode or partial(read_audio, dtype="int16")
+        wave, rate = decode(os.path.join(folder, f"{name}.flac"))
+        return {
+            "audio": wave,
+            "sample_rate": rate,
+            "text": text,
+            "speaker_id": int(speaker),
+            "chapter_id": int(chapter),
+            "utterance_id": int(utterance),
+            "id": name,
+            "sex": self._sexes.get(speaker, ""),
+        }
+
+    def _take(self, rows: Any) -> Sample:
+        return take_one_by_one(self, rows, self._read_each)
+
+    def lengths(self) -> np.ndarray:
+        """Reads the length of each utterance from its header; nothing is decoded.
+
+        Returns:
+          [N] int64, samples.
+        """
+        paths = (os.path.join(f, f"{name}.flac") for name, f, _ in self._utterances)
+        return np.array([read_audio_header(path).samples for path in paths], np.int64)
+
+
+def _read_chapter(folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Yields the id, folder and text of each utterance, after comparing with files."""
+    stem = f"{folder.parent.name}-{folder.name}"
+    names = os.listdir(folder)
+    files = {name.removesuffix(".flac") for name in names if name.endswith(".flac")}
+    transcript = folder / f"{stem}.trans.txt"
+    if transcript.name not in names:
+        raise FileNotFoundError(f"{transcript} is not there: unpack the archive again.")
+    lines = transcript.read_text("utf-8").split("\n")
+    texts = dict(line.strip().split(" ", 1) for line in lines if line.strip())
+    if missing := sorted(set(texts) - files):
+        raise FileNotFoundError(
+            f"{folder} lacks {missing[0]}.flac, which {transcript.name} names, and"
+            f" {len(missing) - 1} more. Unpack the archive again."
+        )
+    if extra := sorted(files - set(texts)):
+        raise ValueError(f"{transcript} has no text of {extra[0]}.flac.")
+    where = os.fspath(folder)
+    yield from ((name, where, text) for name, text in texts.items())

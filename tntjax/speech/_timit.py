@@ -1,0 +1,219 @@
+"""TIMIT: read sentences with the spans of their phones and words."""
+
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tntjax._struct import flag, pytree, static
+from tntjax._types import Sample
+from tntjax.dataset._index_map import IndexMap
+from tntjax.dataset._take import take_one_by_one
+from tntjax.speech._audio import read_audio, read_audio_header
+from tntjax.speech._phones import fold_phone
+
+CORE_TEST = frozenset(
+    "mdab0 mwbt0 felc0 mtas1 mwew0 fpas0 mjmp0 mlnt0 fpkt0 mlll0 mtls0 fjlm0 mbpm0"
+    " mklt0 fnlp0 mcmj0 mjdh0 fmgd0 mgrt0 mnjm0 fdhc0 mjln0 mpam0 fmld0".split()
+)
+DEV = frozenset(
+    "faks0 fdac1 fjem0 mgwt0 mjar0 mmdb1 mmdm2 mpdf0 fcmh0 fkms0 mbdg0 mbwm0 mcsh0"
+    " fadg0 fdms0 fedw0 mgjf0 mglb0 mrtk0 mtaa0 mtdt0 mthc0 mwjg0 fnmr0 frew0 fsem0"
+    " mbns0 mmjr0 mdls0 mdlf0 mdvc0 mers0 fmah0 fdrw0 mrcs0 mrjm4 fcal1 mmwh0 fjsj0"
+    " majc0 mjsw0 mreb0 fgjd0 fjmg0 mroa0 mteb0 mjfc0 mrjr0 fmml0 mrws1".split()
+)
+SPLITS = {"train": None, "dev": DEV, "core-test": CORE_TEST, "test": None}
+"""The speakers of each split, None for all of its folder."""
+
+MISSING = """{split} of TIMIT is not in {root}: {lacks}. Its licence is from the LDC, \
+https://catalog.ldc.upenn.edu/LDC93S1; unpack it so that \
+{root}/TIMIT/{{TRAIN,TEST}}/DR1/<speaker>/<sentence>.{{WAV,PHN,WRD,TXT}} is there, in \
+capitals or not."""
+
+
+class Segments(NamedTuple):
+    """Labels with their spans.
+
+    Args:
+      labels: N labels.
+      spans: [N, 2] int32, the first sample of each and the one behind its last.
+    """
+
+    labels: list[str]
+    spans: np.ndarray
+
+
+def read_segments(path: str | os.PathLike[str]) -> Segments:
+    """Reads a PHN, WRD or TXT file of TIMIT: lines `start end label`, in samples.
+
+    Args:
+      path: the file.
+
+    Returns:
+      The labels and spans in the order of the file; spans may overlap or leave gaps.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if a line is otherwise; the text names it.
+    """
+    labels, spans = [], []
+    lines = Path(path).read_text("latin-1").splitlines()
+    for number, line in enumerate(lines, start=1):
+        match line.split(None, 2):
+            case [start, end, label] if start.isdigit() and end.isdigit():
+                labels.append(label.strip())
+                spans.append((int(start), int(end)))
+            case []:
+                continue
+            case _:
+                raise ValueError(
+                    f"{os.fspath(path)}:{number} needs 'start end label', got {line!r}."
+                )
+    return Segments(labels, np.array(spans, np.int32).reshape(-1, 2))
+
+
+def fold_segments(segments: Segments, to: int) -> Segments:
+    """Folds the labels; the time of a `q` goes to the phone before, or else behind."""
+    labels, spans, early = [], [], None
+    for label, (start, end) in zip(*segments, strict=True):
+        phone = fold_phone(label, to)
+        if phone is not None:
+            labels.append(phone)
+            spans.append([start if early is None else early, end])
+            early = None
+        elif spans:
+            spans[-1][1] = max(spans[-1][1], end)
+        else:
+            early = start if early is None else early
+    return Segments(labels, np.array(spans, np.int32).reshape(-1, 2))
+
+
+@pytree
+class TIMIT(IndexMap):
+    """Sentences of TIMIT, by the names of speaker and sentence.
+
+    Names of files are compared without capitals, and a `*.WAV.wav` beside a `*.WAV` is
+    the same sentence. A sample is `{"audio": int16 [T], "sample_rate": 16000,
+    "phones": list of str, "phone_spans": int32 [N, 2], "words", "word_spans", "text",
+    "speaker", "dialect": 1 to 8, "sex": "f" or "m", "sentence_id", "kind": "SA", "SI"
+    or "SX"}`. Spans are in samples, and end where the audio ends.
+
+    Args:
+      root: the folder that holds TRAIN and TEST, or the one around it.
+      split: "train" (3,696 sentences without SA), "dev" (400), "core-test" (192) or
+        "test" (1,344).
+      phones: 61 labels as they are, or folded to 48 or 39 by `fold_phones`.
+      sa: keep the two sentences that all speakers say. They would be in training and
+        in the test.
+
+    Raises:
+      FileNotFoundError: if the split is not there, or a file of a sentence.
+      ValueError: if an argument is wrong.
+
+    Purpose: phone recognition.
+
+    Garofolo et al., LDC93S1 (1993). Dev and core test are Kaldi's lists of speakers.
+    """
+
+    root: str | os.PathLike[str] = static()
+    split: str = static(default="train")
+    phones: int = static(default=61)
+    sa: bool = flag(default=False)
+
+    def __post_init__(self) -> None:
+        if self.split not in tuple(SPLITS):
+            raise ValueError(
+                f"TIMIT needs split {', '.join(map(repr, SPLITS))}, got {self.split!r}."
+            )
+        if self.phones not in (61, 48, 39):
+            raise ValueError(f"TIMIT needs phones=61, 48 or 39, got {self.phones!r}.")
+        object.__setattr__(self, "root", os.fspath(self.root))
+        _ = self._sentences
+
+    @cached_property
+    def _sentences(self) -> list[dict[str, str]]:
+        """The files of each sentence by their endings, and what its path tells."""
+        folder = "train" if self.split == "train" else "test"
+        paths = _find(Path(self.root), folder, ("timit", "data"))
+        if paths is None:
+            raise self._error(f"it has no folder {folder.upper()}")
+        speakers = SPLITS[self.split]
+        found = [
+            sentence
+            for dialect in _folders(paths)
+            for speaker in _folders(dialect)
+            if speakers is None or speaker.name.lower() in speakers
+            for sentence in self._read_folder(dialect, speaker)
+        ]
+        if not found:
+            raise self._error(f"{paths} has no sentences")
+        return sorted(found, key=lambda s: (s["speaker"], s["sentence"]))
+
+    def _read_folder(self, dialect: Path, speaker: Path) -> Iterator[dict[str, str]]:
+        files = {name.lower(): name for name in sorted(os.listdir(speaker))}
+        stems = (n.removesuffix(".phn") for n in files if n.endswith(".phn"))
+        for stem in stems:
+            if not self.sa and stem.startswith("sa"):
+                continue
+            names = [f"{stem}.{kind}" for kind in ("wav", "phn", "wrd", "txt")]
+            names[0] += "" if names[0] in files else ".wav"
+            if missing := [name for name in names if name not in files]:
+                raise self._error(f"{speaker} has {stem}.phn, but no {missing[0]}")
+            kinds = {name[-3:]: os.fspath(speaker / files[name]) for name in names}
+            path = {"dialect": dialect.name[-1], "speaker": speaker.name.lower()}
+            yield {**kinds, **path, "sentence": stem}
+
+    def _error(self, lacks: str) -> FileNotFoundError:
+        named = {"split": self.split, "root": self.root, "lacks": lacks}
+        return FileNotFoundError(MISSING.format(**named))
+
+    def __len__(self) -> int:
+        return len(self._sentences)
+
+    def _get(self, index: int) -> Sample:
+        files = self._sentences[index]
+        wave, rate = read_audio(files["wav"], dtype="int16")
+        phones = fold_segments(read_segments(files["phn"]), self.phones)
+        words = read_segments(files["wrd"])
+        return {
+            "audio": wave,
+            "sample_rate": rate,
+            "phones": phones.labels,
+            "phone_spans": np.minimum(phones.spans, len(wave)),
+            "words": words.labels,
+            "word_spans": np.minimum(words.spans, len(wave)),
+            "text": " ".join(read_segments(files["txt"]).labels),
+            "speaker": files["speaker"],
+            "dialect": int(files["dialect"]),
+            "sex": files["speaker"][0],
+            "sentence_id": files["sentence"],
+            "kind": files["sentence"][:2].upper(),
+        }
+
+    def _take(self, rows: Any) -> Sample:
+        return take_one_by_one(self, rows, self._read_each)
+
+    def lengths(self) -> np.ndarray:
+        """Reads the length of each sentence from its header; nothing is decoded.
+
+        Returns:
+          [N] int64, samples.
+        """
+        paths = (files["wav"] for files in self._sentences)
+        return np.array([read_audio_header(path).samples for path in paths], np.int64)
+
+
+def _folders(path: Path) -> list[Path]:
+    return [entry for entry in sorted(path.iterdir()) if entry.is_dir()]
+
+
+def _find(root: Path, name: str, around: tuple[str, ...]) -> Path | None:
+    """Finds a folder by its name without capitals, in the root or in one inside."""
+    if not root.is_dir():
+        return None
+    inner = {path.name.lower(): path for path in _folders(root)}
+    nested = (_find(inner[part], name, around) for part in around if part in inner)
+    return inner.get(name) or next((path for path in nested if path), None)

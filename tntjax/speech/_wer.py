@@ -1,0 +1,33 @@
+"""The word error rate."""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from tntjax._struct import static
+from tntjax.speech._errors import MeterOfErrors, describe_normalizer
+
+
+class WERMeter(MeterOfErrors):
+    """Measures the word error rate: edits of words by words of the targets, in percent.
+
+    Words stand between blanks. Edits are summed over all that was added, so that long
+    utterances count more than short ones.
+
+    Args:
+      normalize: `text -> text`, applied to outputs and targets, such as `str.lower`;
+        None leaves them as they are.
+
+    Example:
+      >>> WERMeter(normalize=str.lower).add(["the cat sat"], ["The cat sits there"])
+      WERMeter(rate=50%, signature=WER|words|normalize:str.lower, n=1)
+    """
+
+    normalize: Callable[[str], str] | None = static(default=None)
+
+    @property
+    def signature(self) -> str:
+        """Describes all that the rate depends on, to be told with it."""
+        return f"WER|words|normalize:{describe_normalizer(self.normalize)}"
+
+    def _split(self, text: Any) -> Sequence[Hashable]:
+        return (text if self.normalize is None else self.normalize(text)).split()

@@ -1,0 +1,81 @@
+"""Masks of sequences: which places there are, and which see which."""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from tntjax._numbers import check_at_least
+from tntjax._struct import describe
+
+
+def length_mask(length: ArrayLike, size: int) -> jax.Array:
+    """Returns which places of padded sequences hold something.
+
+    Args:
+      length: [*B] integers, how long each is.
+      size: T, static.
+
+    Returns:
+      [*B, T] bool.
+
+    Raises:
+      ValueError: if `size` is negative.
+
+    Example:
+      >>> length_mask(jnp.array([2, 0]), 3).astype(int).tolist()
+      [[1, 1, 0], [0, 0, 0]]
+    """
+    places = jnp.arange(check_at_least("length_mask: size", size, 0))
+    return places < jnp.asarray(length)[..., None]
+
+
+def causal_mask(length: int) -> jax.Array:
+    """Returns which places see which, if each sees itself and those before.
+
+    Args:
+      length: T, static.
+
+    Returns:
+      [T, T] bool, of queries (rows) and keys.
+
+    Raises:
+      ValueError: if `length` is negative.
+
+    Example:
+      >>> causal_mask(3).astype(int).tolist()
+      [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
+    """
+    places = jnp.arange(check_at_least("causal_mask: length", length, 0))
+    return places[:, None] >= places
+
+
+def segment_mask(segment: ArrayLike, keys: ArrayLike | None = None) -> jax.Array:
+    """Returns which places see which, if each sees its own segment only.
+
+    Combine them: `segment_mask(segment) & causal_mask(T)`. With an axis for the heads,
+    `mask[:, None]`, it is the `mask` of `jax.nn.dot_product_attention`.
+
+    Args:
+      segment: [*B, T] integers, as `tnt.PackDataset` makes them: from 1 on, and 0 for
+        padding, which sees nothing and is not seen.
+      keys: [*B, S] those of the keys, None for the same.
+
+    Returns:
+      [*B, T, S] bool.
+
+    Raises:
+      ValueError: if the leading axes differ or there is no last one.
+
+    Example:
+      >>> segment_mask(jnp.array([1, 1, 2, 0])).astype(int).tolist()
+      [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+    """
+    own = jnp.asarray(segment)
+    other = own if keys is None else jnp.asarray(keys)
+    if not own.ndim or own.shape[:-1] != other.shape[:-1]:
+        raise ValueError(
+            "segment_mask needs segment [*B, T] and keys [*B, S], got"
+            f" {describe(own)} and {describe(other)}."
+        )
+    own, other = own[..., :, None], other[..., None, :]
+    return (own == other) & (own != 0)

@@ -1,0 +1,72 @@
+"""sample: draws the next token."""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from tntjax._numbers import check_at_least, check_number
+from tntjax._struct import describe
+
+
+def sample(
+    key: jax.Array,
+    logits: ArrayLike,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+) -> jax.Array:
+    """Draws an id for each row of logits, from the likely ones if so wanted.
+
+    The logits are divided by the temperature first; then the `top_k` best are kept, and
+    of these, as they stand after that, the fewest whose probabilities make `top_p`.
+    Among equal ones the lower id is kept. Each row draws from a key of its own.
+
+    Args:
+      key: the key is consumed.
+      logits: [*B, V] float; -inf for what must not be drawn.
+      temperature: 0 for the best id always.
+      top_k: how many ids to draw from at most.
+      top_p: a probability, above 0.
+
+    Returns:
+      [*B] int32.
+
+    Raises:
+      ValueError: if a number is out of its range, or logits have no axis.
+      TypeError: if something is not a number.
+
+    Example:
+      >>> logits = jnp.log(jnp.array([[0.1, 0.6, 0.3]]))
+      >>> sample(jax.random.key(0), logits, temperature=0).tolist()
+      [1]
+      >>> sample(jax.random.key(0), logits, top_p=0.5).tolist()
+      [1]
+
+    Nucleus sampling: Holtzman et al., "The Curious Case of Neural Text Degeneration".
+    """
+    scores = jnp.asarray(logits)
+    if not scores.ndim or not jnp.issubdtype(scores.dtype, jnp.floating):
+        raise ValueError(f"sample needs float logits [*B, V], got {describe(scores)}.")
+    warmth = check_number("sample: temperature", temperature)
+    if not warmth >= 0:
+        raise ValueError(f"sample needs temperature >= 0, got {warmth}.")
+    share = 1.0 if top_p is None else check_number("sample: top_p", top_p)
+    if not 0 < share <= 1:
+        raise ValueError(f"sample needs 0 < top_p <= 1, got {share}.")
+    size = scores.shape[-1]
+    most = size if top_k is None else check_at_least("sample: top_k", top_k, 1)
+    if warmth == 0:
+        return scores.argmax(-1).astype(jnp.int32)
+    scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32)) / warmth
+    order = jnp.argsort(-scores, axis=-1, stable=True)  # [*B, V] best first
+    scores = jnp.take_along_axis(scores, order, axis=-1)
+    scores = jnp.where(jnp.arange(size) < most, scores, -jnp.inf)
+    likely = jax.nn.softmax(scores)
+    before = jnp.cumsum(likely, axis=-1) - likely
+    scores = jnp.where((before < share) | (jnp.arange(size) == 0), scores, -jnp.inf)
+    rows = scores.reshape(-1, size)
+    keys = jax.random.split(key, len(rows))
+    places = jax.vmap(jax.random.categorical)(keys, rows).reshape(scores.shape[:-1])
+    drawn = jnp.take_along_axis(order, places[..., None], axis=-1)[..., 0]
+    return drawn.astype(jnp.int32)

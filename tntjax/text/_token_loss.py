@@ -1,0 +1,101 @@
+"""token_loss and token_losses: cross entropy of tokens, with a mask and smoothing."""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from tntjax._array import as_mask
+from tntjax._numbers import check_integers, check_number
+from tntjax._struct import describe
+
+
+def token_losses(
+    logits: ArrayLike,
+    target: ArrayLike,
+    mask: ArrayLike | None = None,
+    *,
+    smoothing: float = 0.0,
+) -> jax.Array:
+    """Computes the loss of each token in nats, 0 where the mask is False.
+
+    Args:
+      logits: [*B, T, V] float.
+      target: [*B, T] integers below V; where the mask is False they may be anything.
+      mask: [*B, T] or leading axes of it, bool, True for tokens that count.
+      smoothing: the share of the target's probability that all V tokens divide.
+
+    Returns:
+      [*B, T] float32, float64 if the logits are. What is masked, NaN included, has no
+      effect on it or on a gradient.
+
+    Raises:
+      TypeError: if the targets are not integers, or the mask not bool.
+      ValueError: if shapes do not fit, or smoothing is not in [0, 1].
+
+    Example:
+      >>> losses = token_losses(jnp.zeros((1, 2, 4)), [[3, 0]], [[True, False]])
+      >>> [round(float(loss), 4) for loss in losses[0]]
+      [1.3863, 0.0]
+
+    Label smoothing: Szegedy et al., "Rethinking the Inception Architecture", 2016.
+    """
+    scores = jnp.asarray(logits)
+    if not jnp.issubdtype(scores.dtype, jnp.floating):
+        raise TypeError(f"token_losses needs float logits, got {describe(scores)}.")
+    wanted = check_integers(target, "token_losses needs integers as target")
+    if scores.ndim < 1 or wanted.shape != scores.shape[:-1]:
+        raise ValueError(
+            "token_losses needs logits [*B, T, V] and target [*B, T], got"
+            f" {describe(scores)} and {describe(wanted)}."
+        )
+    share = check_number("token_losses: smoothing", smoothing)
+    if not 0 <= share <= 1:
+        raise ValueError(f"token_losses needs smoothing in [0, 1], got {share}.")
+    scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    wanted = jnp.asarray(wanted)
+    there = None
+    if mask is not None:
+        there = jnp.broadcast_to(
+            as_mask(mask, wanted.shape, "token_losses: mask"), wanted.shape
+        )
+        scores = jnp.where(there[..., None], scores, 0)  # no NaN in the gradient
+        wanted = jnp.where(there, wanted, 0)
+    logs = jax.nn.log_softmax(scores)
+    losses = -jnp.take_along_axis(logs, wanted[..., None], axis=-1)[..., 0]
+    if share:
+        losses = (1 - share) * losses - share * logs.mean(-1)
+    return losses if there is None else jnp.where(there, losses, 0)
+
+
+def token_loss(
+    logits: ArrayLike,
+    target: ArrayLike,
+    mask: ArrayLike | None = None,
+    *,
+    smoothing: float = 0.0,
+) -> jax.Array:
+    """Computes the mean loss of the tokens that count: their sum by their number.
+
+    Args:
+      logits: [*B, T, V] float.
+      target: [*B, T] integers below V.
+      mask: [*B, T] or leading axes of it, bool, True for tokens that count.
+      smoothing: the share of the target's probability that all V tokens divide.
+
+    Returns:
+      [] float32, 0 if no token counts.
+
+    Raises:
+      TypeError: as `token_losses`.
+      ValueError: as `token_losses`.
+
+    Example:
+      >>> round(float(token_loss(jnp.zeros((2, 3, 4)), jnp.zeros((2, 3), int))), 4)
+      1.3863
+    """
+    losses = token_losses(logits, target, mask, smoothing=smoothing)
+    if mask is None:
+        return losses.mean()
+    there = as_mask(mask, losses.shape, "token_loss: mask")
+    count = jnp.broadcast_to(there, losses.shape).sum()
+    return losses.sum() / jnp.maximum(count, 1)

@@ -1,0 +1,110 @@
+"""CIFAR-10 and CIFAR-100: 32 by 32 colour images of ten and of a hundred classes."""
+
+import os
+
+from tntjax.dataset import TableDataset
+from tntjax.vision import _cifar_files as files
+
+LABELS = ("fine", "coarse", "both")
+
+
+def cifar10(split: str, data_dir: str | os.PathLike[str] | None = None) -> TableDataset:
+    """Loads CIFAR-10 from the official files, which it does not download.
+
+    The folder may hold the python version or the binary one, unpacked
+    (`cifar-10-batches-py`, `cifar-10-batches-bin`) or as it came
+    (`cifar-10-python.tar.gz`, `cifar-10-binary.tar.gz`). Pickles are read in a way
+    that lets them call nothing but what NumPy's arrays are made of.
+
+    Args:
+      split: "train" (50,000 images) or "test" (10,000).
+      data_dir: the folder that holds one of these, or is one, or holds a `cifar10`
+        that does. None for `$TNTJAX_DATA` and the user's cache.
+
+    Returns:
+      A dataset of `{"input": uint8 [32, 32, 3], "target": int32 []}`. Its columns are
+      read-only. `cifar_classes` names the targets.
+
+    Raises:
+      ValueError: if `split` is unknown, or a file is damaged, of another form, or
+        holds labels out of range.
+      FileNotFoundError: if there are no such files; the text tells where to get them.
+
+    Example:
+      >>> cifar10("validation")
+      Traceback (most recent call last):
+      ValueError: cifar10 needs split 'train' or 'test', got 'validation'.
+
+    Purpose: the first experiment in colour.
+
+    Source: https://www.cs.toronto.edu/~kriz/cifar.html; A. Krizhevsky, Learning
+    Multiple Layers of Features from Tiny Images, 2009. Some test images resemble
+    training images closely (the ciFAIR data set replaces them).
+    """
+    images, labels = files.read(files.CIFAR10, split, data_dir)
+    return TableDataset({"input": images, "target": labels[:, 0]})
+
+
+def cifar100(
+    split: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    labels: str = "fine",
+) -> TableDataset:
+    """Loads CIFAR-100 from the official files, which it does not download.
+
+    All is as with `cifar10`; the names are `cifar-100-python` and `cifar-100-binary`,
+    and the folder in `$TNTJAX_DATA` is `cifar100`.
+
+    Args:
+      split: "train" (50,000 images) or "test" (10,000).
+      data_dir: as with `cifar10`.
+      labels: "fine" for 100 classes as the target, "coarse" for their 20 groups, "both"
+        for the classes as the target and the groups beside them.
+
+    Returns:
+      A dataset of `{"input": uint8 [32, 32, 3], "target": int32 []}`, with "both" also
+      of `"coarse": int32 []`. Its columns are read-only.
+
+    Raises:
+      ValueError: if `split` or `labels` is unknown, or a file is not as it should be.
+      FileNotFoundError: if there are no such files; the text tells where to get them.
+
+    Example:
+      >>> cifar100("train", labels="all")
+      Traceback (most recent call last):
+      ValueError: cifar100 needs labels of ('fine', 'coarse', 'both'), got 'all'.
+
+    Purpose: few images of many classes.
+
+    Source: https://www.cs.toronto.edu/~kriz/cifar.html.
+    """
+    if labels not in LABELS:
+        raise ValueError(f"cifar100 needs labels of {LABELS}, got {labels!r}.")
+    images, both = files.read(files.CIFAR100, split, data_dir)
+    coarse, fine = both[:, 0], both[:, 1]
+    columns = {"input": images, "target": coarse if labels == "coarse" else fine}
+    return TableDataset(columns | ({"coarse": coarse} if labels == "both" else {}))
+
+
+def cifar_classes(labels: str) -> tuple[str, ...]:
+    """Names the classes of CIFAR in the order of their numbers.
+
+    Args:
+      labels: "cifar10", or "fine" or "coarse" for those of CIFAR-100.
+
+    Returns:
+      10, 100 or 20 names, as in the official metadata.
+
+    Raises:
+      ValueError: if `labels` is something else.
+
+    Example:
+      >>> cifar_classes("cifar10")[3], cifar_classes("coarse")[0]
+      ('cat', 'aquatic_mammals')
+    """
+    if labels not in files.NAMES:
+        raise ValueError(
+            f"cifar_classes needs labels of {tuple(files.NAMES)}, got {labels!r}."
+        )
+    return tuple(files.NAMES[labels].split())

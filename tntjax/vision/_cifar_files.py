@@ -1,0 +1,215 @@
+"""The files of CIFAR: two versions, unpacked or not."""
+
+import os
+import tarfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tntjax._struct import describe
+from tntjax.vision._missing import Source, list_roots, missing
+from tntjax.vision._unpickle import unpickle_arrays
+
+PIXELS = 3 * 32 * 32
+
+SIZES = {"train": 50_000, "test": 10_000}
+
+
+class Variant(NamedTuple):
+    """One of the two data sets.
+
+    Args:
+      name: the function's name, and that of our folder.
+      folders: of the python version and of the binary one.
+      archives: the same, as they are downloaded.
+      parts: for each version and split the files' names.
+      keys: of the labels in a pickle, in the order of the binary version's bytes.
+      classes: how many there are, for each label.
+      source: where it comes from.
+    """
+
+    name: str
+    folders: tuple[str, str]
+    archives: tuple[str, str]
+    parts: tuple[dict[str, list[str]], dict[str, list[str]]]
+    keys: tuple[bytes, ...]
+    classes: tuple[int, ...]
+    source: Source
+
+
+SITE = "https://www.cs.toronto.edu/~kriz"
+LICENCE = "none is stated; cite A. Krizhevsky, 2009"
+
+CIFAR10 = Variant(
+    name="cifar10",
+    folders=("cifar-10-batches-py", "cifar-10-batches-bin"),
+    archives=("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz"),
+    parts=(
+        {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]},
+        {
+            "train": [f"data_batch_{i}.bin" for i in range(1, 6)],
+            "test": ["test_batch.bin"],
+        },
+    ),
+    keys=(b"labels",),
+    classes=(10,),
+    source=Source(
+        "CIFAR-10",
+        f"{SITE}/cifar-10-python.tar.gz (md5 c58f30108f718f92721af3b95e74349a)",
+        LICENCE,
+        "cifar-10-python.tar.gz or cifar-10-binary.tar.gz, as they come\n"
+        "cifar-10-batches-py/{data_batch_1 ... data_batch_5,test_batch}\n"
+        "cifar-10-batches-bin/{data_batch_1.bin ... data_batch_5.bin,test_batch.bin}",
+    ),
+)
+
+CIFAR100 = Variant(
+    name="cifar100",
+    folders=("cifar-100-python", "cifar-100-binary"),
+    archives=("cifar-100-python.tar.gz", "cifar-100-binary.tar.gz"),
+    parts=(
+        {"train": ["train"], "test": ["test"]},
+        {"train": ["train.bin"], "test": ["test.bin"]},
+    ),
+    keys=(b"coarse_labels", b"fine_labels"),
+    classes=(20, 100),
+    source=Source(
+        "CIFAR-100",
+        f"{SITE}/cifar-100-python.tar.gz (md5 eb9058c3a382ffc7106e4002c42a8d85)",
+        LICENCE,
+        "cifar-100-python.tar.gz or cifar-100-binary.tar.gz, as they come\n"
+        "cifar-100-python/{train,test}\ncifar-100-binary/{train.bin,test.bin}",
+    ),
+)
+
+NAMES = {
+    "cifar10": "airplane automobile bird cat deer dog frog horse ship truck",
+    "coarse": "aquatic_mammals fish flowers food_containers fruit_and_vegetables"
+    " household_electrical_devices household_furniture insects large_carnivores"
+    " large_man-made_outdoor_things large_natural_outdoor_scenes"
+    " large_omnivores_and_herbivores medium_mammals non-insect_invertebrates people"
+    " reptiles small_mammals trees vehicles_1 vehicles_2",
+    "fine": "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl"
+    " boy bridge bus butterfly camel can castle caterpillar cattle chair chimpanzee"
+    " clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish"
+    " forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion"
+    " lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange"
+    " orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine"
+    " possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper"
+    " snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone"
+    " television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf"
+    " woman worm",
+}
+
+
+def read(
+    variant: Variant, split: str, data_dir: str | os.PathLike[str] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reads a split: images [N, 32, 32, 3], labels [N, labels], both read-only."""
+    if split not in tuple(SIZES):
+        raise ValueError(
+            f"{variant.name} needs split 'train' or 'test', got {split!r}."
+        )
+    rows, labels = zip(*_read_parts(variant, split, data_dir), strict=True)
+    pixels = np.concatenate(rows)  # [N, 3 * 32 * 32], planes of red, green and blue
+    if len(pixels) != SIZES[split]:
+        raise ValueError(
+            f"{variant.source.title}: the {split} split should have {SIZES[split]:,}"
+            f" images, but the files hold {len(pixels):,}."
+        )
+    images = np.ascontiguousarray(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+    numbers = np.concatenate(labels).astype(np.int32)  # [N, labels]
+    images.setflags(write=False)
+    numbers.setflags(write=False)
+    return images, numbers
+
+
+def _read_parts(
+    variant: Variant, split: str, data_dir: str | os.PathLike[str] | None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    roots = list_roots(data_dir, variant.name)
+    for root in roots:
+        for version, decode in enumerate((_decode_pickle, _decode_binary)):
+            names = variant.parts[version][split]
+            for folder in (root / variant.folders[version], root):
+                if all(os.path.isfile(folder / name) for name in names):
+                    paths = [folder / name for name in names]
+                    return [decode(variant, p.read_bytes(), str(p)) for p in paths]
+            archive = root / variant.archives[version]
+            if os.path.isfile(archive):
+                found = _read_archive(archive, names)
+                return [
+                    decode(variant, content, f"{archive}: {name}")
+                    for name, content in found.items()
+                ]
+    raise missing(variant.source, f"the {split} split", roots)
+
+
+def _read_archive(path: Path, names: list[str]) -> dict[str, bytes]:
+    """Reads members by the last part of their name, in one pass."""
+    found = {}
+    try:
+        with tarfile.open(path, "r|*") as tar:
+            for member in tar:
+                name = member.name.rsplit("/", 1)[-1]
+                file = tar.extractfile(member) if name in names else None
+                if file is not None:
+                    found[name] = file.read()
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path} is truncated or damaged: {error}") from error
+    if set(found) != set(names):
+        raise ValueError(f"{path} lacks {sorted(set(names) - set(found))}.")
+    return {name: found[name] for name in names}
+
+
+def _decode_pickle(
+    variant: Variant, content: bytes, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    batch: Any = unpickle_arrays(content, where)
+    wanted = {b"data", *variant.keys}
+    if not isinstance(batch, Mapping) or not wanted <= set(batch):
+        raise ValueError(
+            f"{where} should hold a dict with {sorted(wanted)}, but holds"
+            f" {describe(batch)}. Is it the file of another data set?"
+        )
+    try:
+        labels = np.array([batch[key] for key in variant.keys], np.int64).T
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where} holds labels that are no numbers: {error}") from None
+    return _check(variant, np.asarray(batch[b"data"]), labels, where)
+
+
+def _decode_binary(
+    variant: Variant, content: bytes, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    width = len(variant.keys) + PIXELS  # the labels' bytes come first, coarse then fine
+    if not content or len(content) % width:
+        raise ValueError(
+            f"{where} should hold rows of {width} bytes, but has {len(content):,}:"
+            " truncated, or the file of another data set."
+        )
+    rows = np.frombuffer(content, np.uint8).reshape(-1, width)
+    labels = rows[:, : len(variant.keys)]
+    return _check(variant, rows[:, len(variant.keys) :], labels, where)
+
+
+def _check(
+    variant: Variant, pixels: np.ndarray, labels: np.ndarray, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    if pixels.dtype != np.uint8 or pixels.shape != (len(labels), PIXELS):
+        raise ValueError(
+            f"{where} should hold uint8[{len(labels)},{PIXELS}] for its {len(labels)}"
+            f" labels, but holds {describe(pixels)}."
+        )
+    for column, classes in enumerate(variant.classes):
+        low, high = int(labels[:, column].min()), int(labels[:, column].max())
+        if low < 0 or high >= classes:
+            key = variant.keys[column].decode()
+            raise ValueError(
+                f"{where} should have {key} from 0 to {classes - 1}, but has {low} to"
+                f" {high}."
+            )
+    return pixels, labels

@@ -1,0 +1,178 @@
+"""CocoDetection: images with boxes and masks of objects."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tntjax._check import check_function
+from tntjax._struct import Opaque, child, describe, pytree, static
+from tntjax._types import Sample
+from tntjax.dataset._index_map import IndexMap
+from tntjax.dataset._take import take_one_by_one
+from tntjax.vision._coco_files import Annotated, read_annotations
+from tntjax.vision._decode import decode_image
+from tntjax.vision._image_files import FolderFiles, read_image
+from tntjax.vision._names import Names
+from tntjax.vision._rle import polygons_to_rle, rle_decode, rle_encode
+
+CHOICES = {
+    "masks": (None, "rle", "array"),
+    "crowd": ("mark", "drop"),
+    "empty": ("keep", "drop"),
+    "flat": ("keep", "drop"),
+}
+
+
+@pytree
+class CocoDetection(IndexMap):
+    """COCO's images, with the boxes of their objects and, if asked for, the masks.
+
+    The annotations are read once into columns, which pickle fast; images and masks
+    are decoded when their turn comes. Images are sorted by their ids. Categories are
+    numbered from 0 without the holes of COCO's ids (80 of them, up to 90).
+
+    Args:
+      images: the folder, such as "coco/val2017".
+      annotations: "coco/annotations/instances_val2017.json", or another file in its
+        form; of a test set the list of images.
+      masks: None for none, "rle" for a list of `{"size", "counts": bytes}`, "array" for
+        bool [n, H, W]. Polygons are filled by pycocotools.
+      crowd: "mark" keeps regions of many objects, which are to be ignored and not
+        learnt (`iscrowd`), "drop" leaves them out.
+      empty: "keep" keeps images of which no object is kept, as evaluation must (1,021
+        of train2017 have none), "drop" leaves them out.
+      flat: "keep" or "drop" for boxes without width or height, of which COCO has some.
+      decode: `bytes -> array`. It must keep the size: `fit_image` and `fit_boxes`
+        change it for image and boxes together.
+
+    Raises:
+      FileNotFoundError: if a file or folder is not there; the text tells where to get
+        it. Nothing is downloaded.
+      TypeError: if `decode` is not a function.
+      ValueError: if an option is unknown, or the file is not whole or of another kind.
+
+    Example:
+      >>> CocoDetection("val2017", "instances_val2017.json", crowd="ignore")
+      Traceback (most recent call last):
+      ValueError: CocoDetection needs crowd of ('mark', 'drop'), got 'ignore'.
+
+    Samples, of n objects: `input` uint8 [H, W, 3], `target` int32 [n], `boxes` float32
+    [n, 4] (left, top, right, bottom), `area` float32 [n] of the mask, which says small
+    or large in evaluation, `iscrowd` bool [n], `category_id` int32 [n] as in the file,
+    `image_id` int64 []. `classes` names the targets. For batches: `pad_boxes`.
+
+    Purpose: detection and segmentation.
+
+    Source: https://cocodataset.org/#format-data; T.-Y. Lin et al., 2014.
+    """
+
+    images: str = static()
+    annotations: str = static()
+    masks: str | None = static(default=None, kw_only=True)
+    crowd: str = static(default="mark", kw_only=True)
+    empty: str = static(default="keep", kw_only=True)
+    flat: str = static(default="keep", kw_only=True)
+    decode: Callable[[bytes], Any] = static(default=decode_image, kw_only=True)
+    classes: tuple[str, ...] = static(init=False)
+    files: FolderFiles = child(Opaque, init=False)
+    columns: dict[str, Any] = child(Opaque, init=False)
+
+    def __post_init__(self) -> None:
+        check_function(self.decode, "CocoDetection needs a function, but decode")
+        for name, values in CHOICES.items():
+            if getattr(self, name) not in values:
+                raise ValueError(
+                    f"CocoDetection needs {name} of {values}, got"
+                    f" {getattr(self, name)!r}."
+                )
+
+        found = read_annotations(
+            "CocoDetection",
+            self.images,
+            self.annotations,
+            self._keeps,
+            self.empty == "keep",
+        )
+        columns = _make_columns(found, self.annotations)
+        if self.masks:
+            parts = (json.dumps(note.get("segmentation")) for note in found.listed)
+            columns["segmentation"] = Names.pack(parts)
+        classes = tuple(str(entry["name"]) for entry in found.categories)
+        object.__setattr__(self, "files", found.files)
+        object.__setattr__(self, "columns", columns)
+        object.__setattr__(self, "classes", classes)
+
+    def _keeps(self, note: dict[str, Any]) -> bool:
+        if "bbox" not in note or "category_id" not in note:
+            raise ValueError(
+                f"CocoDetection: {self.annotations} has annotations without a box, such"
+                f" as {describe(note)}. For captions: CocoCaptions."
+            )
+        dropped = self.crowd == "drop" and note.get("iscrowd", 0)
+        return not (dropped or (self.flat == "drop" and min(note["bbox"][2:]) <= 0))
+
+    def __len__(self) -> int:
+        return len(self.columns["ids"])
+
+    def __repr__(self) -> str:
+        return f"CocoDetection({self.images!r}, {self.annotations!r})"
+
+    def _get(self, index: int) -> Sample:
+        columns = self.columns
+        start, end = columns["starts"][index : index + 2]
+        image = read_image(self.files, index, self.decode)
+        size = tuple(columns["sizes"][index].tolist())
+        if np.shape(image)[:2] != size:
+            raise ValueError(
+                f"CocoDetection: {self.files.where(index)} is {np.shape(image)[:2]},"
+                f" but its annotations are for {size}. To change the size, use"
+                " fit_image and fit_boxes in a TransformDataset."
+            )
+        names = ("target", "boxes", "area", "iscrowd", "category_id")
+        sample = {"input": image} | {n: columns[n][start:end].copy() for n in names}
+        sample["image_id"] = columns["ids"][index]
+        if self.masks:
+            sample["masks"] = self._read_masks(range(start, end), size)
+        return sample
+
+    def _read_masks(self, rows: range, size: tuple[int, ...]) -> Any:
+        parts = [json.loads(self.columns["segmentation"][row]) for row in rows]
+        masks = [_to_rle(part, size[0], size[1]) for part in parts]
+        if self.masks == "rle":
+            return masks
+        return np.array([rle_decode(m) for m in masks], bool).reshape(-1, *size)
+
+    def _take(self, rows: Any) -> Sample:
+        return take_one_by_one(self, rows, self._read_each)
+
+
+def _make_columns(found: Annotated, path: str) -> dict[str, Any]:
+    notes = found.listed
+    numbers = {entry["id"]: n for n, entry in enumerate(found.categories)}
+    if strange := {note["category_id"] for note in notes} - set(numbers):
+        raise ValueError(
+            f"CocoDetection: {path} has objects of categories that it does not list:"
+            f" {sorted(strange)[:5]}."
+        )
+    corners = np.array([note["bbox"] for note in notes], np.float64).reshape(-1, 4)
+    corners[:, 2:] += corners[:, :2]
+    raw = np.array([note["category_id"] for note in notes], np.int32)
+    return {
+        "target": np.array([numbers[number] for number in raw], np.int32),
+        "boxes": corners.astype(np.float32),
+        "area": np.array([note.get("area", 0) for note in notes], np.float32),
+        "iscrowd": np.array([note.get("iscrowd", 0) for note in notes], bool),
+        "category_id": raw,
+        "starts": found.starts,
+        "sizes": found.sizes,
+        "ids": found.ids,
+    }
+
+
+def _to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
+    """Makes packed RLE of polygons, of a list of runs, or of a packed string."""
+    if isinstance(segmentation, Mapping):
+        return rle_encode(rle_decode(segmentation))
+    return polygons_to_rle(segmentation or (), height, width)

@@ -1,0 +1,101 @@
+"""COCO's annotations: one file of JSON, kept as columns."""
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tntjax.vision._image_files import FolderFiles
+from tntjax.vision._missing import Source, missing
+from tntjax.vision._names import Names
+
+SITE = "http://images.cocodataset.org"
+SOURCE = Source(
+    "COCO",
+    f"{SITE}/annotations/annotations_trainval2017.zip,"
+    f" {SITE}/zips/train2017.zip (19 GB) and {SITE}/zips/val2017.zip (0.8 GB); unzip",
+    "annotations CC BY 4.0; each image has a licence of its own, from Flickr",
+    "annotations/{instances,captions}_{train,val}2017.json\n"
+    "{train,val}2017/000000NNNNNN.jpg",
+)
+
+
+class Annotated(NamedTuple):
+    """Images, sorted by their ids, and their annotations, in the order of the file.
+
+    Args:
+      files: the images.
+      ids: int64 [I].
+      sizes: int64 [I, 2], heights and widths.
+      starts: int64 [I + 1]; those of image i are `starts[i]` to `starts[i + 1]`.
+      listed: the annotations, as they are in the file.
+      categories: those of the file.
+    """
+
+    files: FolderFiles
+    ids: np.ndarray
+    sizes: np.ndarray
+    starts: np.ndarray
+    listed: list[dict[str, Any]]
+    categories: list[dict[str, Any]]
+
+
+def read_annotations(
+    name: str, images: str, path: str, keep: Callable[[dict[str, Any]], bool], all: bool
+) -> Annotated:
+    """Reads a file of annotations.
+
+    Args:
+      name: of the dataset, for errors.
+      images: the folder of the images.
+      path: the file.
+      keep: whether to keep an annotation.
+      all: whether to keep an image of which no annotation is kept.
+
+    Returns:
+      What was kept.
+
+    Raises:
+      FileNotFoundError: if the file or the folder is not there.
+      ValueError: if it is no such file, or not whole in itself.
+    """
+    images, path = (os.path.abspath(os.path.expanduser(p)) for p in (images, path))
+    for place, what in ((path, "the annotations"), (images, "the folder of images")):
+        if not os.path.exists(place):
+            raise missing(SOURCE, what, [place])
+    content = _load(name, path)
+    listed = [note for note in content.get("annotations", ()) if keep(note)]
+    rows = sorted(content["images"], key=lambda image: image["id"])
+    noted = {note["image_id"] for note in listed}
+    ids = np.array([row["id"] for row in rows], np.int64)
+    if strange := sorted(noted - set(ids.tolist())):
+        raise ValueError(f"{name}: {path} annotates images it lacks: {strange[:5]}.")
+    if len(set(ids.tolist())) < len(ids):
+        raise ValueError(f"{name}: {path} has two images of one id.")
+    if not all:
+        rows = [row for row in rows if row["id"] in noted]
+        ids = np.array([row["id"] for row in rows], np.int64)
+    places = np.searchsorted(ids, [note["image_id"] for note in listed])
+    order = np.argsort(places, kind="stable")
+    names = Names.pack(row["file_name"] for row in rows)
+    sizes = np.array([(row["height"], row["width"]) for row in rows], np.int64)
+    starts = np.searchsorted(places[order], np.arange(len(ids) + 1))
+    listed = [listed[place] for place in order]
+    categories = sorted(content.get("categories", ()), key=lambda entry: entry["id"])
+    return Annotated(FolderFiles(images, names), ids, sizes, starts, listed, categories)
+
+
+def _load(name: str, path: str) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except ValueError as error:
+        raise ValueError(f"{name}: {path} is no JSON, or cut short: {error}") from error
+    if not isinstance(content, dict) or "images" not in content:
+        raise ValueError(
+            f"{name}: {path} is no file of annotations: it should be a dict with"
+            ' "images" and "annotations".'
+        )
+    return content

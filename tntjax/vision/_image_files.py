@@ -1,0 +1,120 @@
+"""Files of images in a folder or in a tar, and the classes that they lie in."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from tntjax.vision._names import Names
+from tntjax.vision._tar_index import TarIndex
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tif")
+SUFFIXES += (".tiff",)
+
+
+class Files(Protocol):
+    """Files by number. A TarIndex is one."""
+
+    @property
+    def names(self) -> Names:
+        """Their names."""
+        ...
+
+    def read(self, which: int) -> bytes:
+        """Reads the content of a file."""
+        ...
+
+    def where(self, index: int) -> str:
+        """Names a file for an error."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class FolderFiles:
+    """The images anywhere below a folder, by their names from there on."""
+
+    root: str
+    names: Names
+
+    def read(self, which: int) -> bytes:
+        """Reads the content of a file."""
+        with open(self.where(which), "rb") as file:
+            return file.read()
+
+    def where(self, index: int) -> str:
+        """Names a file."""
+        return os.path.join(self.root, self.names[index])
+
+
+def open_files(root: str, cache: str | None = None) -> Files:
+    """Lists the images below a folder, or in a tar and the tars in it."""
+    if os.path.isfile(root):
+        return TarIndex(root, nested=True, cache=cache)
+    return FolderFiles(root, Names.pack(_walk(root, "")))
+
+
+def _walk(root: str, prefix: str) -> Iterator[str]:
+    with os.scandir(os.path.join(root, prefix)) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        name = prefix + entry.name
+        if entry.is_dir():
+            yield from _walk(root, f"{name}/")
+        elif is_image(name):
+            yield name
+
+
+def is_image(name: str) -> bool:
+    """True if a name has the suffix of an image and is not one of hidden files."""
+    last = name.rpartition("/")[2]
+    return last.lower().endswith(SUFFIXES) and not last.startswith(".")
+
+
+def read_image(files: Files, index: int, decode: Callable[[bytes], Any]) -> Any:
+    """Reads and decodes a file; an error is told which."""
+    try:
+        return decode(files.read(index))
+    except Exception as error:
+        error.add_note(f"While reading {files.where(index)}.")
+        raise
+
+
+class Labelled(NamedTuple):
+    """Files in the order of their classes and names.
+
+    Args:
+      rows: int64 [N], their numbers in `files`.
+      targets: int32 [N], the numbers of their classes.
+      classes: the names of these.
+    """
+
+    rows: np.ndarray
+    targets: np.ndarray
+    classes: tuple[str, ...]
+
+
+def label_by_folder(files: Files, classes: Sequence[str] | None) -> Labelled:
+    """Takes the first folder of each name, or the tar, as the class.
+
+    Args:
+      files: the files; those outside of folders are left out.
+      classes: the names of the classes in their order, or None for all, sorted.
+
+    Returns:
+      What a dataset needs. The order does not depend on that of a tar.
+    """
+    found = []
+    for row, name in enumerate(files.names):
+        folder, inside, rest = name.partition("/")
+        if inside and is_image(rest):
+            found.append((folder.removesuffix(".tar"), rest, row))
+    if classes is None:
+        classes = sorted({folder for folder, _, _ in found})
+    numbers = {name: number for number, name in enumerate(classes)}
+    kept = sorted((numbers[f], rest, row) for f, rest, row in found if f in numbers)
+    rows = np.array([row for _, _, row in kept], np.int64)
+    targets = np.array([number for number, _, _ in kept], np.int32)
+    targets.setflags(write=False)
+    return Labelled(rows, targets, tuple(classes))

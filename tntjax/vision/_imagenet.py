@@ -1,0 +1,113 @@
+"""ImageNet: the 1,000 classes of ILSVRC2012, as the files lie."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tntjax._check import check_function
+from tntjax._struct import Opaque, child, pytree, static
+from tntjax._types import Sample
+from tntjax.dataset._index_map import IndexMap
+from tntjax.dataset._take import take_one_by_one
+from tntjax.vision._decode import decode_image
+from tntjax.vision._image_files import Files, read_image
+from tntjax.vision._imagenet_files import SPLITS, find_files, label_files
+from tntjax.vision._imagenet_synsets import read_synsets
+
+
+@pytree
+class ImageNet(IndexMap):
+    """The images of ILSVRC2012 in whichever layout they lie.
+
+    1. class folders, `root/train/n01440764/*.JPEG` and `root/val/n01440764/*.JPEG`;
+    2. the official tars, `root/ILSVRC2012_img_train.tar`, a tar of 1,000 tars, and
+       `root/ILSVRC2012_img_val.tar`, read where they are through a `TarIndex`;
+    3. Kaggle's `root/ILSVRC/Data/CLS-LOC/{train,val}`.
+
+    Sample `i` is the same image in each. The targets of validation images that lie in
+    no class folders are read from Kaggle's `LOC_val_solution.csv`, or from the devkit,
+    `ILSVRC2012_devkit_t12`, unpacked or as `.tar.gz`. Its own numbers are others: the
+    target is the rank of the synset among the sorted ones, 0 for n01440764.
+
+    Nothing is left out: the PNG named JPEG, the 22 files in CMYK and the grey ones are
+    decoded to RGB. EXIF's rotation is not applied, as in the usual pipelines.
+
+    Args:
+      root: the folder.
+      split: "train" (1,281,167 images) or "val" (50,000).
+      decode: `bytes -> array`.
+      cache: a file for the index of a tar, which saves the pass over 138 GB. One file
+        for each split.
+
+    Raises:
+      FileNotFoundError: if the images or the labels are not there; the text tells what
+        to get, where and in which layout. ImageNet is behind an account and terms, so
+        nothing is downloaded.
+      TypeError: if `decode` is not a function.
+      ValueError: if the split is unknown, or labels and images do not belong together.
+
+    Example:
+      >>> ImageNet("imagenet", "test")
+      Traceback (most recent call last):
+      ValueError: ImageNet needs split 'train' or 'val', got 'test'.
+
+    Samples are `{"input": uint8 [H, W, 3], "target": int32 []}`. Of class `k`,
+    `wnids[k]` is the synset and `names[k]` its names, from Kaggle's
+    `LOC_synset_mapping.txt` or the devkit, else the synset alone. Two classes are
+    called crane and two maillot, so no name stands for a class.
+
+    Purpose: the benchmark of image classification.
+
+    Source: https://image-net.org/challenges/LSVRC/2012; O. Russakovsky et al., 2015.
+    """
+
+    root: str = static()
+    split: str = static(default="train")
+    decode: Callable[[bytes], Any] = static(default=decode_image, kw_only=True)
+    cache: str | None = static(default=None, kw_only=True)
+    wnids: tuple[str, ...] = static(init=False)
+    names: tuple[tuple[str, ...], ...] = static(init=False)
+    files: Files = child(Opaque, init=False)
+    rows: np.ndarray = child(Opaque, init=False)
+    targets: np.ndarray = child(Opaque, init=False)
+
+    def __post_init__(self) -> None:
+        check_function(self.decode, "ImageNet needs a function, but decode")
+        if self.split not in SPLITS:
+            raise ValueError(
+                f"ImageNet needs split 'train' or 'val', got {self.split!r}."
+            )
+        root = os.path.abspath(os.path.expanduser(self.root))
+        files = find_files(root, self.split, self.cache)
+        synsets = read_synsets(root)
+        rows, targets, wnids = label_files(root, files, synsets)
+        names = tuple(synsets.names.get(wnid, (wnid,)) for wnid in wnids)
+        made = {"root": root, "files": files, "rows": rows, "targets": targets}
+        for name, value in (made | {"wnids": wnids, "names": names}).items():
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __repr__(self) -> str:
+        return f"ImageNet({self.root!r}, {self.split!r})"
+
+    def where(self, index: int) -> str:
+        """Names the file of a sample.
+
+        Args:
+          index: of the sample.
+
+        Returns:
+          Its path, or that of the tar and the name in it.
+        """
+        return self.files.where(int(self.rows[index]))
+
+    def _get(self, index: int) -> Sample:
+        image = read_image(self.files, int(self.rows[index]), self.decode)
+        return {"input": image, "target": self.targets[index]}
+
+    def _take(self, rows: Any) -> Sample:
+        return take_one_by_one(self, rows, self._read_each)

@@ -1,0 +1,106 @@
+"""Where the files of ImageNet lie, and the labels of those in no class folder."""
+
+import os
+import re
+
+import numpy as np
+
+from tntjax.vision._image_files import (
+    Files,
+    Labelled,
+    is_image,
+    label_by_folder,
+    open_files,
+)
+from tntjax.vision._imagenet_synsets import Synsets, read_devkit
+from tntjax.vision._missing import Source, missing
+
+SPLITS = ("train", "val")
+
+SOURCE = Source(
+    "ImageNet (ILSVRC2012)",
+    "with an account at https://image-net.org/challenges/LSVRC/2012:"
+    " ILSVRC2012_img_train.tar (138 GB, md5 1d675b47d978889d74fa0da5fadfb00e),"
+    " ILSVRC2012_img_val.tar (6 GB, md5 29b22e2961454d5413ddabcf34fc5622),"
+    " ILSVRC2012_devkit_t12.tar.gz (md5 fa75699e90414af021442c21a62c3abf)",
+    "research only, not to be passed on; nothing is downloaded for you",
+    "ILSVRC2012_img_{train,val}.tar with ILSVRC2012_devkit_t12.tar.gz\n"
+    "{train,val}/nXXXXXXXX/*.JPEG\n"
+    "ILSVRC/Data/CLS-LOC/{train,val} with LOC_synset_mapping.txt and"
+    " LOC_val_solution.csv",
+)
+
+
+def find_files(root: str, split: str, cache: str | None) -> Files:
+    """Finds the images of a split in any of the layouts."""
+    inside = (split, f"ILSVRC/Data/CLS-LOC/{split}", f"Data/CLS-LOC/{split}")
+    folders = [os.path.join(root, name) for name in inside]
+    tar = os.path.join(root, f"ILSVRC2012_img_{split}.tar")
+    for place in (*folders, tar):
+        if os.path.isfile(place) if place == tar else os.path.isdir(place):
+            files = open_files(place, cache)
+            if len(files.names):
+                return files
+    raise missing(SOURCE, f"the {split} split", [*folders, tar])
+
+
+def label_files(root: str, files: Files, synsets: Synsets) -> Labelled:
+    """Numbers the classes of files by the rank of their synsets."""
+    known = tuple(sorted(synsets.names)) or None
+    if re.match(r"n\d{8}(\.tar)?/", files.names[0]):
+        labelled = label_by_folder(files, None)
+        if known is None:
+            return labelled
+        strange = sorted(set(labelled.classes) - set(known))
+        if strange:
+            raise ValueError(
+                f"ImageNet: {strange[:5]} are folders of images, but no synsets of"
+                f" {synsets.where}."
+            )
+        return label_by_folder(files, known)
+    return _label_by_list(root, files, synsets, known)
+
+
+def _label_by_list(
+    root: str, files: Files, synsets: Synsets, known: tuple[str, ...] | None
+) -> Labelled:
+    """Labels the flat files of the validation set by the lists beside them."""
+    wnids, where = _read_list(root, synsets)
+    used = set(wnids.values())
+    known = known or tuple(sorted(used))
+    if strange := sorted(used - set(known)):
+        raise ValueError(
+            f"ImageNet: {strange[:5]} in {where} are no synsets of {synsets.where}."
+        )
+    stems = {}
+    for row, name in enumerate(files.names):
+        if is_image(name):
+            stems[os.path.splitext(name.rpartition("/")[2])[0]] = row
+    if set(stems) != set(wnids):
+        odd = sorted(set(stems) ^ set(wnids))
+        raise ValueError(
+            f"ImageNet: there are {len(stems):,} images and {len(wnids):,} labels in"
+            f" {where}, and they do not belong together: {odd[:3]} are in one alone."
+        )
+    numbers = {wnid: number for number, wnid in enumerate(known)}
+    order = sorted(stems, key=lambda stem: (wnids[stem], stem))
+    targets = np.array([numbers[wnids[stem]] for stem in order], np.int32)
+    targets.setflags(write=False)
+    return Labelled(np.array([stems[s] for s in order], np.int64), targets, known)
+
+
+def _read_list(root: str, synsets: Synsets) -> tuple[dict[str, str], str]:
+    """Reads the synset of each validation image, by the name without its suffix."""
+    path = os.path.join(root, "LOC_val_solution.csv")
+    if os.path.isfile(path):
+        with open(path, encoding="utf-8") as file:
+            rows = [line.strip().split(",") for line in file][1:]
+        # The synset, then boxes of which each has one before it.
+        return {row[0]: row[1].split()[0] for row in rows if row != [""]}, path
+    truth = read_devkit(root, "ILSVRC2012_validation_ground_truth.txt")
+    if truth is None or not synsets.numbers:
+        labels = "the synset of each validation image (the images are there)"
+        raise missing(SOURCE, labels, [path, f"{root}/ILSVRC2012_devkit_t12[.tar.gz]"])
+    lines = enumerate(truth.decode().split(), start=1)
+    names = {f"ILSVRC2012_val_{line:08}": int(number) for line, number in lines}
+    return {n: synsets.numbers[i] for n, i in names.items()}, "the devkit's truth"

@@ -1,0 +1,58 @@
+"""pad_boxes: as many boxes in each sample."""
+
+from typing import Any
+
+import numpy as np
+
+from tntjax._numbers import check_at_least
+from tntjax._struct import describe
+from tntjax._types import Sample
+
+FIELDS = ("target", "boxes", "area", "iscrowd", "category_id", "masks")
+
+
+def pad_boxes(sample: Sample, max_boxes: int) -> Sample:
+    """Fills what a sample has for each object up to a fixed number, for batches.
+
+    Args:
+      sample: of CocoDetection or in its form: `boxes` [n, 4], and beside it any of
+        `target`, `area`, `iscrowd`, `category_id` and `masks`, arrays [n, ...].
+      max_boxes: how many rows each of them shall have.
+
+    Returns:
+      The sample with these fields [max_boxes, ...], of zeros from row n on, and with
+      `valid`, bool [max_boxes], True for the first n. The rest stays as it is.
+
+    Raises:
+      TypeError: if `max_boxes` is not an integer, or masks are not an array.
+      ValueError: if there are more boxes, or a field has another number of rows.
+
+    Example:
+      >>> sample = {"boxes": np.ones((2, 4)), "target": np.array([3, 7])}
+      >>> padded = pad_boxes(sample, 3)
+      >>> padded["target"].tolist(), padded["valid"].tolist()
+      ([3, 7, 0], [True, True, False])
+    """
+    check_at_least("pad_boxes: max_boxes", max_boxes, 1)
+    count = len(sample["boxes"])
+    if count > max_boxes:
+        raise ValueError(
+            f"pad_boxes: a sample has {count} boxes, more than max_boxes={max_boxes}."
+            " COCO has up to 93 in an image: raise it, or choose some boxes before."
+        )
+    padded = dict(sample)
+    for name in FIELDS:
+        if name in sample:
+            padded[name] = _pad(name, sample[name], count, max_boxes)
+    return padded | {"valid": np.arange(max_boxes) < count}
+
+
+def _pad(name: str, rows: Any, count: int, length: int) -> np.ndarray:
+    if not isinstance(rows, np.ndarray):
+        raise TypeError(
+            f"pad_boxes needs arrays, got {name} = {describe(rows)}. Read masks as"
+            ' arrays, CocoDetection(..., masks="array"), or leave them out.'
+        )
+    if len(rows) != count:
+        raise ValueError(f"pad_boxes: {len(rows)} rows of {name} for {count} boxes.")
+    return np.pad(rows, [(0, length - count)] + [(0, 0)] * (rows.ndim - 1))

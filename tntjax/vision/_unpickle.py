@@ -1,0 +1,88 @@
+"""Unpickles dicts of arrays, and nothing that could run code."""
+
+import io
+import pickle
+from typing import Any
+
+import numpy as np
+
+
+def unpickle_arrays(content: bytes, where: str) -> Any:
+    """Reads a pickle of plain values and NumPy arrays, from Python 2 or 3.
+
+    A pickle names the functions that it wants called, which may be any. Here it gets
+    those that NumPy's arrays are made of, in a form that makes arrays of numbers only.
+
+    Args:
+      content: the pickle.
+      where: its name, for errors.
+
+    Returns:
+      The value. Strings of Python 2 are bytes.
+
+    Raises:
+      ValueError: if it asks for anything else, or is damaged.
+
+    Example:
+      >>> unpickle_arrays(pickle.dumps({b"data": np.arange(3)}), "x")[b"data"].tolist()
+      [0, 1, 2]
+      >>> unpickle_arrays(pickle.dumps(print), "x")
+      Traceback (most recent call last):
+      ValueError: x wants to call builtins.print, which no pickle of arrays needs.
+    """
+    try:
+        return _Unpickler(io.BytesIO(content), where).load()
+    except _RefusedError as error:
+        raise ValueError(str(error)) from None
+    except Exception as error:  # whatever the bytes of a damaged one mean
+        raise ValueError(f"{where} is damaged or no pickle: {error!r}") from error
+
+
+class _RefusedError(Exception):
+    pass
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, where: str) -> None:
+        super().__init__(file, encoding="bytes")
+        self._where = where
+
+    def find_class(self, module: str, name: str) -> Any:
+        package = module.replace("numpy._core", "numpy.core")  # its name since NumPy 2
+        if (found := _ALLOWED.get((package, name))) is None:
+            raise _RefusedError(
+                f"{self._where} wants to call {module}.{name}, which no pickle of"
+                " arrays needs."
+            )
+        return found
+
+
+def _start_array(*_: Any) -> np.ndarray:
+    return np.zeros(0, np.int8)  # the pickle sets its state
+
+
+def _make_dtype(code: Any, *_: Any) -> np.dtype:
+    dtype = np.dtype(code, copy=True)  # the pickle sets its order of bytes
+    if dtype.kind not in "biufS":
+        raise ValueError(f"an array of {dtype}")
+    return dtype
+
+
+def _from_buffer(buffer: Any, dtype: np.dtype, shape: Any, order: Any) -> np.ndarray:
+    return np.frombuffer(buffer, dtype).reshape(shape, order=order)
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Makes bytes, which Python 3 writes as text where it writes for Python 2."""
+    if encoding != "latin1":
+        raise ValueError(f"bytes as {encoding}")
+    return text.encode("latin1")
+
+
+_ALLOWED = {
+    ("numpy.core.multiarray", "_reconstruct"): _start_array,
+    ("numpy", "ndarray"): "ndarray",  # named, and never called
+    ("numpy", "dtype"): _make_dtype,
+    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+    ("_codecs", "encode"): _encode,
+}
