@@ -16,6 +16,7 @@ TENSORBOARD = [
 NEEDED_BY = {
     "flax": [
         "docs/networks.md",
+        "tests/examples/test_cifar10_resnet.py",
         "tests/examples/test_fashion_mnist_cnn.py",
         "tests/network/linen_network.py",
         "tests/network/test_linen.py",

@@ -1,19 +1,23 @@
-"""A convolutional network of flax on Fashion-MNIST: `pip install "tntjax[flax]"`."""
+"""A convolutional network of flax on Fashion-MNIST: `pip install "tntjax[flax]"`.
+
+Two convolutions and 93,000 numbers; images are moved and mirrored on the device.
+"""
 
 import argparse
+import functools
 
-import jax.numpy as jnp
 import optax
 from flax import nnx
 
 import tntjax as tnt
 
 parser = argparse.ArgumentParser(description=__doc__)
-for flag, default in (("--epochs", 10), ("--batch-size", 128), ("--lr", 2e-3)):
+for flag, default in (("--epochs", 30), ("--batch-size", 128), ("--lr", 2e-3)):
     parser.add_argument(flag, type=type(default), default=default)
 parser.add_argument("--data-dir", help="a folder that has the files or will get them")
 parser.add_argument("--variant", choices=["fashion", "mnist"], default="fashion")
 parser.add_argument("--features", type=int, default=16, help="of the first layer")
+parser.add_argument("--hidden", type=int, default=56, help="of the dense layer")
 args = parser.parse_args()
 try:
     data = {
@@ -23,6 +27,14 @@ try:
 except FileNotFoundError:
     print("No such files and none to be fetched: training on the 6,000 digits inside.")
     data = {name: tnt.vision.mnist_sample(name) for name in ("train", "test")}
+    args.variant = "mnist"
+
+augment = tnt.vision.compose(
+    functools.partial(tnt.vision.random_crop, size=28, pad=2),
+    functools.partial(
+        tnt.vision.random_flip, rate=0.5 if args.variant == "fashion" else 0.0
+    ),
+)
 
 
 class Block(nnx.Module):
@@ -36,12 +48,12 @@ class Block(nnx.Module):
 
 
 class CNN(nnx.Module):
-    def __init__(self, features, rngs):
+    def __init__(self, features, hidden, rngs):
         self.block1 = Block(1, features, rngs)
         self.block2 = Block(features, 2 * features, rngs)
-        self.dense1 = nnx.Linear(7 * 7 * 2 * features, 128, rngs=rngs)
-        self.dropout = nnx.Dropout(0.4, rngs=rngs)
-        self.dense2 = nnx.Linear(128, 10, rngs=rngs)
+        self.dense1 = nnx.Linear(7 * 7 * 2 * features, hidden, rngs=rngs)
+        self.dropout = nnx.Dropout(0.2, rngs=rngs)
+        self.dense2 = nnx.Linear(hidden, 10, rngs=rngs)
 
     def __call__(self, x):  # [B, 28, 28, 1] -> [B, 10]
         x = self.block2(self.block1(x))
@@ -65,8 +77,10 @@ def reset(state):  # on the host
 
 
 def prepare(state):  # compiled: uint8 travels, floats are made on the device
-    input = state.sample["input"][..., None].astype(jnp.float32) / 255
-    return state.replace(sample={**state.sample, "input": input})
+    images = state.sample["input"][..., None]
+    images = augment(state.key, images) if state.training else images
+    sample = {**state.sample, "input": tnt.vision.to_float(images)}
+    return state.replace(sample=sample)
 
 
 def measure(state):  # compiled
@@ -87,7 +101,9 @@ end = tnt.Hooks(
 )
 engine = tnt.OptimEngine(tnt.chain(hooks, end))
 steps = args.epochs * len(batches(0))
-network, params, model_state = tnt.network.nnx(CNN(args.features, nnx.Rngs(0)))
+network, params, model_state = tnt.network.nnx(
+    CNN(args.features, args.hidden, nnx.Rngs(0))
+)
 job = {"network": network, "criterion": criterion}
 state = engine.train(
     **job,

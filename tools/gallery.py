@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 
 SHORT = {
+    "cifar10_resnet": ("--epochs=2", "--width=8", "--blocks=1"),
     "contrastive": ("--epochs=4",),
     "data_parallel": ("--devices=2", "--epochs=1"),
     "equinox_mlp": ("--epochs=2", "--lr=0.01"),
@@ -35,6 +36,7 @@ SHORT = {
 """For each example the arguments that make it short."""
 
 NEEDS = {
+    "cifar10_resnet": "flax",
     "equinox_mlp": "equinox",
     "fashion_mnist_cnn": "flax",
     "image_folder": "PIL",

@@ -163,7 +163,7 @@ def test_images_may_be_padded_and_come_from_a_device():
     outputs, targets = draw(1)
 
     def pad(side, most):
-        sizes = np.array([len(one["labels"]) for one in side])
+        sizes = np.array([len(one["boxes"]) for one in side])
         rows = {"mask": np.arange(most) < sizes[:, None]}
         for name in set(side[0]) - {"masks"}:
             rows[name] = np.zeros((len(side), most, *side[0][name].shape[1:]))
@@ -171,6 +171,9 @@ def test_images_may_be_padded_and_come_from_a_device():
                 row[: len(one[name])] = one[name]
         return jax.device_put(rows)
 
+    for target in targets:  # as CocoDetection has them
+        target["target"] = target.pop("labels")
+    assert CocoMAPMeter().add(outputs[0], targets[0]).n == 1
     padded = CocoMAPMeter().add(pad(outputs, 16), pad(targets, 8))
     expected = CocoMAPMeter().add(outputs, targets)
     np.testing.assert_allclose(padded.value(), expected.value(), atol=1e-6)

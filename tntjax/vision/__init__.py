@@ -14,7 +14,7 @@ from tntjax.vision._decode import decode_image
 from tntjax.vision._dice import DiceMeter
 from tntjax.vision._erase import random_erasing
 from tntjax.vision._fit import fit_boxes, fit_image
-from tntjax.vision._flip import draw_flips, flip, flip_boxes, random_flip
+from tntjax.vision._flip import draw_flips, flip_boxes, random_flip
 from tntjax.vision._idx import read_idx
 from tntjax.vision._image_folder import ImageFolder
 from tntjax.vision._imagenet import ImageNet
@@ -70,7 +70,6 @@ __all__ = [
     "example_keys",
     "fit_boxes",
     "fit_image",
-    "flip",
     "flip_boxes",
     "gaussian_blur",
     "grayscale",

@@ -74,7 +74,6 @@ def rand_augment(
 
     Raises:
       ValueError: if a number is out of range, or there are neither 1 nor 3 channels.
-      TypeError: if images or key are of another dtype.
 
     Example:
       >>> images = jnp.zeros((4, 32, 32, 3), jnp.uint8)
@@ -116,7 +115,6 @@ def trivial_augment(key: jax.Array, images: ArrayLike, fill: float = 0) -> jax.A
 
     Raises:
       ValueError: if there are neither 1 nor 3 channels.
-      TypeError: if images or key are of another dtype.
 
     Example:
       >>> images = jnp.zeros((4, 32, 32, 3), jnp.uint8)
@@ -152,17 +150,9 @@ def apply_operations(
     reach: Reach,
     fill: float,
 ) -> jax.Array:
-    """Applies operations to images.
+    """Applies operations [B, n], places in `OPERATIONS`, to images [B, H, W, C].
 
-    Args:
-      images: [B, H, W, C] uint8 or floats, C of 1 or 3.
-      operation: [B, n] int32, places in `OPERATIONS`.
-      signed: [B, n] from -1 to 1; what has no direction takes the distance from 0.
-      reach: how far they go.
-      fill: the value of what is outside of an image.
-
-    Returns:
-      [B, H, W, C] of the same dtype.
+    `signed` are [B, n] from -1 to 1; what has no direction takes the distance from 0.
     """
     peak = peak_of(images)
 
@@ -180,8 +170,7 @@ def apply_operations(
     )
     values = warp(images, maps, fill) * (255 / peak)
     changes = [brightness, contrast, saturation, jnp.zeros_like(contrast)]
-    values = mix_colors(values, 255.0, changes)
-    values = sharpen(values, sharpness)
+    values = sharpen(mix_colors(values, 255.0, changes), sharpness)
     levels = jnp.clip(jnp.round(values), 0, 255).astype(jnp.int32)
     levels = apply_table(_find_table(levels, operation, signed, reach), levels)
     return (levels.astype(jnp.float32) * (peak / 255)).astype(images.dtype)

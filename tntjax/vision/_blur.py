@@ -41,7 +41,6 @@ def gaussian_blur(
 
     Raises:
       ValueError: if a number is out of range, or the Gaussian is wider than the images.
-      TypeError: if images or key are of another dtype.
 
     Example:
       >>> gaussian_blur(jax.random.key(0), jnp.zeros((4, 32, 32, 3))).shape

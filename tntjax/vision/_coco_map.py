@@ -78,7 +78,8 @@ class CocoMAPMeter(Meter):
             bottom, or `masks`, [N, H, W] bool or N RLE; `labels` [N] integers; `scores`
             [N]. Or one dict of arrays [B, N, ...], and `mask` [B, N], what is there.
           target: the same without scores, and perhaps `iscrowd` [N] bool, and `area`
-            [N], by default that of the region.
+            [N], by default that of the region: a sample of `CocoDetection` is such a
+            dict, with its labels in `target`.
           mask: [B] bool; False leaves an image out.
 
         Returns:
@@ -146,9 +147,10 @@ def _split_images(side: Any, kind: str) -> list[Mapping]:
     if not isinstance(side, Mapping):
         return list(side)
     side = jax.device_get(dict(side))
-    if np.ndim(side["labels"]) == 1:
+    shape = np.shape(side["target" if "target" in side else "labels"])
+    if len(shape) == 1:
         return [side]
-    there = np.asarray(side.pop("mask", np.ones(np.shape(side["labels"]), bool)))
+    there = np.asarray(side.pop("mask", np.ones(shape, bool)))
     return [
         {name: np.asarray(column[image])[rows] for name, column in side.items()}
         for image, rows in enumerate(there)

@@ -31,7 +31,8 @@ class Match(NamedTuple):
 def match_image(output: Mapping, target: Mapping, kind: str) -> list[Match]:
     """Matches the detections of an image, class by class."""
     scores = np.asarray(output["scores"], np.float64)
-    found, known = (np.asarray(side["labels"]) for side in (output, target))
+    known = target["target" if "target" in target else "labels"]
+    found, known = np.asarray(output["labels"]), np.asarray(known)
     crowd = np.asarray(target.get("iscrowd", np.zeros(len(known))), bool)
     mine, others = (_as_regions(side[kind], kind) for side in (output, target))
     if (len(mine), len(others)) != (len(found), len(known)):
@@ -58,14 +59,9 @@ def match_regions(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gives each detection, best first, the object it overlaps most and that is free.
 
-    Args:
-      shares: [D, G] overlaps of detections and objects.
-      crowd: [G] bool, objects that take any number of detections, which don't count.
-      found: [D] areas of detections.
-      known: [G] areas of objects.
-
-    Returns:
-      `matched`, `ignored` and `positives` of `Match`.
+    `shares` are the overlaps [D, G] of detections and objects, `found` [D] and `known`
+    [G] their areas; a `crowd` takes any number of detections, which don't count then.
+    Returned are `matched`, `ignored` and `positives` of `Match`.
     """
     skipped = crowd | _outside(known)  # [4, G]
     shape = (len(AREAS), len(THRESHOLDS), len(found))

@@ -42,7 +42,6 @@ def grayscale(images: ArrayLike, num_channels: int = 1) -> jax.Array:
 
     Raises:
       ValueError: if there are other channels than grey, or red, green and blue.
-      TypeError: if images are neither uint8 nor floats.
 
     Example:
       >>> grayscale(jnp.ones((1, 2, 2, 3), jnp.uint8)).shape
@@ -83,7 +82,6 @@ def color_jitter(
 
     Raises:
       ValueError: if a number is out of range, or grey images are to have other colours.
-      TypeError: if images or key are of another dtype.
 
     Example:
       >>> images = jnp.full((4, 8, 8, 3), 0.5)
@@ -120,16 +118,10 @@ def color_jitter(
 
 
 def mix_colors(values: jax.Array, peak: float, changes: list) -> jax.Array:
-    """Multiplies the colours of each image by one matrix.
+    """Multiplies the colours [B, H, W, C] of each image by one matrix.
 
-    Args:
-      values: [B, H, W, C] float32 or float64, C of 1 or 3.
-      peak: the value of white.
-      changes: four [B]: factors of brightness, contrast and saturation, and the share
-        of a circle that the hue turns.
-
-    Returns:
-      [B, H, W, C] of the same dtype, cut off at black and white.
+    `changes` are four [B]: factors of brightness, contrast and saturation, and the
+    share of a circle that the hue turns. `peak` is white, where colours are cut off.
     """
     brightness, contrast, saturation, turn = changes
     channels = values.shape[-1]

@@ -23,7 +23,6 @@ def center_crop(images: ArrayLike, size: int | tuple[int, int]) -> jax.Array:
 
     Raises:
       ValueError: if the size is larger than the images.
-      TypeError: if images are neither uint8 nor floats.
 
     Example:
       >>> center_crop(jnp.arange(16.0).reshape(1, 4, 4, 1), 2).ravel().tolist()
@@ -57,7 +56,6 @@ def random_crop(
 
     Raises:
       ValueError: if the size is larger than the images with their padding.
-      TypeError: if images or key are of another dtype.
 
     Example:
       >>> images = jnp.zeros((8, 32, 32, 3), jnp.uint8)

@@ -39,7 +39,6 @@ def random_erasing(
 
     Raises:
       ValueError: if a rate or range is out of bounds.
-      TypeError: if images or key are of another dtype.
 
     Example:
       >>> images = jnp.ones((1, 8, 8, 1))

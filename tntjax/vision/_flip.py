@@ -15,33 +15,11 @@ from tntjax.vision._images import (
 
 
 @compiled
-def flip(images: ArrayLike, flipped: ArrayLike) -> jax.Array:
-    """Mirrors those images that are to be, left to right.
-
-    Args:
-      images: [B, H, W, C] uint8 or floats; of masks, uint8 or floats too.
-      flipped: [B] bool, those to mirror.
-
-    Returns:
-      [B, H, W, C] of the same dtype.
-
-    Example:
-      >>> import numpy as np
-      >>> images = np.arange(4, dtype=np.uint8).reshape(2, 1, 2, 1)
-      >>> flip(images, [False, True]).ravel().tolist()
-      [0, 1, 3, 2]
-    """
-    images = as_images(images, "flip")
-    chosen = per_example(jnp.asarray(flipped, bool))
-    return jnp.where(chosen, images[:, :, ::-1], images)
-
-
-@compiled
 def draw_flips(key: jax.Array, count: int, rate: float = 0.5) -> jax.Array:
     """Draws which images are mirrored, as `random_flip` does.
 
-    With these, masks and boxes can be flipped with their image: `flip(masks, flips)`,
-    `flip_boxes(boxes, flips, width)`.
+    `flip_boxes(boxes, flips, width)` flips boxes with their image, and `random_flip`
+    with the same key masks.
 
     Args:
       key: a key, which is consumed, or [count] keys.
@@ -72,15 +50,15 @@ def random_flip(key: jax.Array, images: ArrayLike, rate: float = 0.5) -> jax.Arr
       [B, H, W, C] of the same dtype.
 
     Raises:
-      ValueError: if `rate` is not from 0 to 1, or there are not four axes.
-      TypeError: if images or key are of another dtype.
+      ValueError: if `rate` is not from 0 to 1.
 
     Example:
       >>> random_flip(jax.random.key(0), jnp.zeros((8, 32, 32, 3))).shape
       (8, 32, 32, 3)
     """
     images = as_images(images, "random_flip")
-    return flip(images, draw_flips(key, len(images), rate))
+    flips = per_example(draw_flips(key, len(images), rate))
+    return jnp.where(flips, images[:, :, ::-1], images)
 
 
 @compiled

@@ -32,7 +32,7 @@ def compiled(
 
     Lists among the arguments become tuples, which programs can be told apart by.
     """
-    names = [name for name in inspect.signature(function).parameters]
+    names = list(inspect.signature(function).parameters)
     static = [name for name in names if name not in ARRAYS]
     run = jax.jit(function, static_argnames=static, inline=True)
 
@@ -48,15 +48,7 @@ def compiled(
 
 
 def as_images(images: Any, name: str) -> jax.Array:
-    """Checks a batch of images; `name` begins the error's sentence.
-
-    Returns:
-      [B, H, W, C] uint8 or floating point.
-
-    Raises:
-      ValueError: if there are not four axes.
-      TypeError: if it is of another dtype.
-    """
+    """Checks that images are [B, H, W, C] uint8 or floats; `name` begins an error."""
     if jnp.ndim(images) != 4:
         raise ValueError(
             f"{name} needs images [B, H, W, C], got {describe(images)}. Give one image"
@@ -157,12 +149,7 @@ def example_keys(seed: ArrayLike, epoch: ArrayLike, index: ArrayLike) -> jax.Arr
 
 
 def split_key(key: Any, count: int, name: str) -> jax.Array:
-    """Returns a key for each of `count` examples, given these or one to split.
-
-    Raises:
-      TypeError: if it is not a key.
-      ValueError: if there are more or fewer keys than examples.
-    """
+    """Returns a key for each of `count` examples, given these or one to split."""
     dtype = getattr(key, "dtype", None)
     if dtype == jnp.uint32:
         key = jax.random.wrap_key_data(key)

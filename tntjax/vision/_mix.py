@@ -44,7 +44,6 @@ def mixup(
 
     Raises:
       ValueError: if targets are class numbers, or `alpha` is not above 0.
-      TypeError: if images or key are of another dtype.
 
     Example:
       >>> images, targets = jnp.ones((2, 4, 4, 1)), jnp.eye(2)
@@ -90,7 +89,6 @@ def cutmix(
 
     Raises:
       ValueError: if targets are class numbers, or `alpha` is not above 0.
-      TypeError: if images or key are of another dtype.
 
     Example:
       >>> images, targets = jnp.ones((2, 4, 4, 1)), jnp.eye(2)

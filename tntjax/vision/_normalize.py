@@ -21,10 +21,6 @@ def to_float(images: ArrayLike) -> jax.Array:
     Returns:
       [B, H, W, C] float32; float64 of float64.
 
-    Raises:
-      ValueError: if there are not four axes.
-      TypeError: if images are of another dtype.
-
     Example:
       >>> to_float(np.full((1, 1, 1, 1), 255, np.uint8)).item()
       1.0
@@ -49,7 +45,6 @@ def normalize(
 
     Raises:
       ValueError: if there are not as many numbers as channels, or a deviation is 0.
-      TypeError: if images are neither uint8 nor floats.
 
     Example:
       >>> normalize(np.full((1, 1, 1, 1), 255, np.uint8), mean=0.5, std=0.25).item()

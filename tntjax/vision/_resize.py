@@ -30,8 +30,7 @@ def resize(
       [B, height, width, C] of the same dtype; levels are rounded.
 
     Raises:
-      ValueError: if a size is below 1, `method` is another, or there are not four axes.
-      TypeError: if images are neither uint8 nor floats.
+      ValueError: if a size is below 1, `method` is another.
 
     Example:
       >>> resize(jnp.ones((2, 427, 640, 3), jnp.uint8), 224).shape
@@ -73,7 +72,6 @@ def crop_resize(
 
     Raises:
       ValueError: if there is not a box for each image.
-      TypeError: if images are neither uint8 nor floats.
 
     Example:
       >>> image = jnp.arange(16, dtype=jnp.float32).reshape(1, 4, 4, 1)
@@ -111,8 +109,7 @@ def random_resized_crop(
       [B, height, width, C] of the same dtype: `crop_resize` of `draw_windows`.
 
     Raises:
-      ValueError: if a size or range is out of bounds, or there are not four axes.
-      TypeError: if images or key are of another dtype.
+      ValueError: if a size or range is out of bounds.
 
     Example:
       >>> images = jnp.zeros((8, 256, 256, 3), jnp.uint8)
@@ -198,18 +195,11 @@ def _resize_banded(
 def _bands(
     start: jax.Array, stop: jax.Array, length: int, size: int, block: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Computes the weights of pixels along an axis, for blocks of `block` new pixels.
+    """Computes the weights of an axis of `length`, from `start` to `stop`, [B] each.
 
-    Args:
-      start: [B], where the part begins.
-      stop: [B], where it ends.
-      length: L, of the axis.
-      size: of the new axis; the last block may go beyond.
-      block: N, new pixels in a block.
-
-    Returns:
-      [B, blocks] int32, the first pixel that a block is made of, and [B, blocks, T, N]
-      float32, the weights of T pixels from there on.
+    `size` new pixels are made in blocks of N, the last of which may go beyond. Returned
+    are [B, blocks] int32, the first pixel that a block is made of, and [B, blocks, T,
+    N] float32, the weights of T pixels from there on.
     """
     block = min(block, size)
     blocks, most = -(-size // block), length / size  # most: pixels for a new one

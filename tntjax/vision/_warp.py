@@ -7,15 +7,10 @@ from tntjax.vision._images import per_example, widen
 
 
 def warp(images: jax.Array, maps: jax.Array, fill: float) -> jax.Array:
-    """Reads each new pixel from the place that an affine map leads to.
+    """Reads each new pixel from the place that an affine map leads to, linearly.
 
-    Args:
-      images: [B, H, W, C].
-      maps: [B, 3, 3], from new places to old ones, both (x, y, 1) about the middle.
-      fill: the value of what is outside.
-
-    Returns:
-      [B, H, W, C] float32 or float64, interpolated linearly.
+    `maps` [B, 3, 3] lead from new places to old ones, both (x, y, 1) about the middle;
+    `fill` is outside. Returned are [B, H, W, C] float32 or float64.
     """
     batch, height, width, channels = images.shape
     middle = jnp.asarray([(width - 1) / 2, (height - 1) / 2], jnp.float32)
@@ -70,12 +65,13 @@ def sharpen(values: jax.Array, factor: jax.Array) -> jax.Array:
     height, width = values.shape[1:3]
     if min(height, width) < 3:
         return values
-    parts = [
-        values[:, row : row + height - 2, column : column + width - 2]
-        for row in range(3)
-        for column in range(3)
-    ]
-    inner = parts[4]
-    smooth = (sum(parts) + 4 * inner) / 13
-    sharp = inner + per_example(factor - 1) * (inner - smooth)
-    return values.at[:, 1:-1, 1:-1].set(sharp)
+    sums = values
+    for axis, length in ((1, height), (2, width)):
+        parts = [
+            jax.lax.slice_in_dim(sums, at, at + length - 2, axis=axis)
+            for at in range(3)
+        ]
+        sums = parts[0] + parts[1] + parts[2]
+    inner = values[:, 1:-1, 1:-1]
+    change = per_example(factor - 1) * (inner - (sums + 4 * inner) / 13)
+    return values + jnp.pad(change, ((0, 0), (1, 1), (1, 1), (0, 0)))
