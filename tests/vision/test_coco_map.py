@@ -11,7 +11,8 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from tntjax.vision import CocoMAPMeter, rle_encode
+from tests.vision import coco
+from tntjax.vision import CocoDetection, CocoMAPMeter, rle_encode
 
 SIDE = 160
 
@@ -45,17 +46,19 @@ def theirs(outputs, targets, kind):
     ]
     categories = [{"id": label} for label in range(8)]
     with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO()
-        coco.dataset = {"info": {}, "images": images, "categories": categories}
-        coco.dataset["annotations"] = truth
-        coco.createIndex()
-        judge = COCOeval(
-            coco, coco.loadRes(found), {"boxes": "bbox", "masks": "segm"}[kind]
-        )
-        judge.evaluate()
-        judge.accumulate()
-        judge.summarize()
-    return np.where(judge.stats == -1, np.nan, judge.stats)
+        known = COCO()
+        known.dataset = {"info": {}, "images": images, "categories": categories}
+        known.dataset["annotations"] = truth
+        known.createIndex()
+        return judge(known, known.loadRes(found), kind)
+
+
+def judge(truth, found, kind):
+    evaluation = COCOeval(truth, found, {"boxes": "bbox", "masks": "segm"}[kind])
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return np.where(evaluation.stats == -1, np.nan, evaluation.stats)
 
 
 def draw_masks(rng, boxes):
@@ -164,7 +167,7 @@ def test_images_may_be_padded_and_come_from_a_device():
 
     def pad(side, most):
         sizes = np.array([len(one["boxes"]) for one in side])
-        rows = {"mask": np.arange(most) < sizes[:, None]}
+        rows = {"valid": np.arange(most) < sizes[:, None], "input": np.zeros((5, 9, 9))}
         for name in set(side[0]) - {"masks"}:
             rows[name] = np.zeros((len(side), most, *side[0][name].shape[1:]))
             for row, one in zip(rows[name], side, strict=True):
@@ -212,3 +215,27 @@ def test_what_does_not_fit_is_refused():
     odd = {"boxes": [1, 2, 3], "labels": [1, 1, 1], "scores": [1, 1, 1]}
     with pytest.raises(ValueError, match=r"needs boxes \[N, 4\]"):
         CocoMAPMeter().add([odd], [odd])
+
+
+@pytest.mark.parametrize("kind", ["boxes", "masks"])
+def test_samples_of_coco_are_targets(kind, tmp_path):
+    folder, path, _ = coco.write(tmp_path)
+    dataset = CocoDetection(folder, path, masks="rle")
+    rng, found, outputs = np.random.default_rng(0), [], []
+    for sample in dataset:
+        shift = rng.integers(-9, 10, sample["boxes"].shape).astype(float)
+        output = {"boxes": sample["boxes"] + shift, "labels": sample["target"]}
+        output |= {"masks": sample["masks"], "scores": rng.random(len(shift))}
+        outputs.append(output)
+        for at, box in enumerate(output["boxes"].tolist()):
+            own = {"image_id": int(sample["image_id"]), "score": output["scores"][at]}
+            own["category_id"] = int(sample["category_id"][at])
+            box = [box[0], box[1], box[2] - box[0], box[3] - box[1]]
+            mask = {"segmentation": sample["masks"][at]}
+            found.append(own | (mask if kind == "masks" else {"bbox": box}))
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(path))
+        truth.dataset.setdefault("info", {})
+        expected = judge(truth, truth.loadRes(found), kind)
+    measured = CocoMAPMeter(kind).add(outputs, list(dataset)).value()
+    np.testing.assert_allclose(measured, expected, rtol=0, atol=1e-9)

@@ -76,7 +76,8 @@ class CocoMAPMeter(Meter):
         Args:
           output: a list of dicts, one for each image: `boxes` [N, 4] left, top, right,
             bottom, or `masks`, [N, H, W] bool or N RLE; `labels` [N] integers; `scores`
-            [N]. Or one dict of arrays [B, N, ...], and `mask` [B, N], what is there.
+            [N]. Or one dict of arrays [B, N, ...] with `valid` [B, N] bool, as of
+            `pad_boxes`.
           target: the same without scores, and perhaps `iscrowd` [N] bool, and `area`
             [N], by default that of the region: a sample of `CocoDetection` is such a
             dict, with its labels in `target`.
@@ -146,11 +147,12 @@ def _split_images(side: Any, kind: str) -> list[Mapping]:
     """Returns a dict for each image, without what only fills up."""
     if not isinstance(side, Mapping):
         return list(side)
-    side = jax.device_get(dict(side))
+    names = {kind, "labels", "target", "scores", "iscrowd", "area", "valid"}
+    side = jax.device_get({name: side[name] for name in names & set(side)})
     shape = np.shape(side["target" if "target" in side else "labels"])
     if len(shape) == 1:
         return [side]
-    there = np.asarray(side.pop("mask", np.ones(shape, bool)))
+    there = np.asarray(side.pop("valid", np.ones(shape, bool)))
     return [
         {name: np.asarray(column[image])[rows] for name, column in side.items()}
         for image, rows in enumerate(there)
