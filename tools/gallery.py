@@ -27,10 +27,12 @@ SHORT = {
     "fine_tune": ("--epochs=2",),
     "gan": ("--epochs=4", "--noise=8"),
     "image_folder": ("--epochs=3",),
+    "language_model": ("--updates=200", "--epoch=100", "--width=64"),
     "mnist": (),
     "policy": ("--epochs=8", "--steps=100"),
     "resume": ("--epochs=2",),
     "sweep": ("--members=8", "--epochs=1"),
+    "tree_lstm": ("--epochs=4",),
     "vae": ("--epochs=3",),
 }
 """For each example the arguments that make it short."""
@@ -97,7 +99,7 @@ def page(name: str, wanted: str) -> str:
         command = " ".join([f"python examples/{name}.py", *SHORT[name]])
         machine = f"{os.cpu_count()} CPU cores"
         shown = (
-            f"On the digits that come with the package it took {seconds:.0f} s on"
+            f"On what comes with the package or with Python it took {seconds:.0f} s on"
             f" {machine}, start and compilation included:\n\n"
             f"```sh\n{command}\n```\n\n```text\n{printed}```\n"
         )
