@@ -65,7 +65,7 @@ class Toy:
             if name == "cifar10" and split == "train":
                 parts = [slice(4 * part, 4 * part + 4) for part in range(5)]
             variant = files.CIFAR10 if name == "cifar10" else files.CIFAR100
-            for file, part in zip(variant.parts[0][split], parts, strict=True):
+            for file, part in zip(variant.parts[split], parts, strict=True):
                 batch = {b"batch_label": b"of a toy", b"data": rows[part]}
                 if name == "cifar10":
                     batch[b"labels"] = ten[part]
@@ -82,7 +82,7 @@ class Toy:
             labels = [self.ten[split]] if name == "cifar10" else labels
             table = np.column_stack([*labels, self.rows(split)]).astype(np.uint8)
             variant = files.CIFAR10 if name == "cifar10" else files.CIFAR100
-            names = variant.parts[1][split]
+            names = [f"{name}.bin" for name in variant.parts[split]]
             for file, part in zip(names, np.split(table, len(names)), strict=True):
                 made[f"{variant.folders[1]}/{file}"] = part.tobytes()
         return made

@@ -289,4 +289,4 @@ def test_wrong_places_are_refused(tmp_path):
         index.read("gone")
     with pytest.raises(FileNotFoundError):
         TarIndex(tmp_path / "gone.tar")
-    assert repr(index).startswith("TarIndex('") and "0x" not in repr(index.names)
+    assert repr(index).startswith("TarIndex('")

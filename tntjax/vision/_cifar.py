@@ -26,8 +26,7 @@ def cifar10(split: str, data_dir: str | os.PathLike[str] | None = None) -> Table
       read-only. `cifar_classes` names the targets.
 
     Raises:
-      ValueError: if `split` is unknown, or a file is damaged, of another form, or
-        holds labels out of range.
+      ValueError: if `split` is unknown, or a file is not as it should be.
       FileNotFoundError: if there are no such files; the text tells where to get them.
 
     Example:
@@ -37,9 +36,8 @@ def cifar10(split: str, data_dir: str | os.PathLike[str] | None = None) -> Table
 
     Purpose: the first experiment in colour.
 
-    Source: https://www.cs.toronto.edu/~kriz/cifar.html; A. Krizhevsky, Learning
-    Multiple Layers of Features from Tiny Images, 2009. Some test images resemble
-    training images closely (the ciFAIR data set replaces them).
+    Source: https://www.cs.toronto.edu/~kriz/cifar.html; A. Krizhevsky, 2009. Some test
+    images resemble training images closely (the ciFAIR data set replaces them).
     """
     images, labels = files.read(files.CIFAR10, split, data_dir)
     return TableDataset({"input": images, "target": labels[:, 0]})
@@ -51,10 +49,10 @@ def cifar100(
     *,
     labels: str = "fine",
 ) -> TableDataset:
-    """Loads CIFAR-100 from the official files, which it does not download.
+    """Loads CIFAR-100 as `cifar10` loads CIFAR-10.
 
-    All is as with `cifar10`; the names are `cifar-100-python` and `cifar-100-binary`,
-    and the folder in `$TNTJAX_DATA` is `cifar100`.
+    The names are `cifar-100-python` and `cifar-100-binary`, and `cifar100` for the
+    folder in `$TNTJAX_DATA`.
 
     Args:
       split: "train" (50,000 images) or "test" (10,000).
@@ -76,8 +74,6 @@ def cifar100(
       ValueError: cifar100 needs labels of ('fine', 'coarse', 'both'), got 'all'.
 
     Purpose: few images of many classes.
-
-    Source: https://www.cs.toronto.edu/~kriz/cifar.html.
     """
     if labels not in LABELS:
         raise ValueError(f"cifar100 needs labels of {LABELS}, got {labels!r}.")
@@ -104,7 +100,6 @@ def cifar_classes(labels: str) -> tuple[str, ...]:
       ('cat', 'aquatic_mammals')
     """
     if labels not in files.NAMES:
-        raise ValueError(
-            f"cifar_classes needs labels of {tuple(files.NAMES)}, got {labels!r}."
-        )
+        known = tuple(files.NAMES)
+        raise ValueError(f"cifar_classes needs labels of {known}, got {labels!r}.")
     return tuple(files.NAMES[labels].split())

@@ -19,41 +19,26 @@ SIZES = {"train": 50_000, "test": 10_000}
 
 
 class Variant(NamedTuple):
-    """One of the two data sets.
+    """One of the two data sets, in its python version and its binary one."""
 
-    Args:
-      name: the function's name, and that of our folder.
-      folders: of the python version and of the binary one.
-      archives: the same, as they are downloaded.
-      parts: for each version and split the files' names.
-      keys: of the labels in a pickle, in the order of the binary version's bytes.
-      classes: how many there are, for each label.
-      source: where it comes from.
-    """
-
-    name: str
+    name: str  # of the function, and of our folder
     folders: tuple[str, str]
     archives: tuple[str, str]
-    parts: tuple[dict[str, list[str]], dict[str, list[str]]]
-    keys: tuple[bytes, ...]
-    classes: tuple[int, ...]
+    parts: dict[str, list[str]]  # the files of a split, those of binaries without .bin
+    keys: tuple[bytes, ...]  # of labels in a pickle, in the order of a binary's bytes
+    classes: tuple[int, ...]  # of each label
     source: Source
 
 
 SITE = "https://www.cs.toronto.edu/~kriz"
 LICENCE = "none is stated; cite A. Krizhevsky, 2009"
+BATCHES = [f"data_batch_{number}" for number in range(1, 6)]
 
 CIFAR10 = Variant(
     name="cifar10",
     folders=("cifar-10-batches-py", "cifar-10-batches-bin"),
     archives=("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz"),
-    parts=(
-        {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]},
-        {
-            "train": [f"data_batch_{i}.bin" for i in range(1, 6)],
-            "test": ["test_batch.bin"],
-        },
-    ),
+    parts={"train": BATCHES, "test": ["test_batch"]},
     keys=(b"labels",),
     classes=(10,),
     source=Source(
@@ -70,10 +55,7 @@ CIFAR100 = Variant(
     name="cifar100",
     folders=("cifar-100-python", "cifar-100-binary"),
     archives=("cifar-100-python.tar.gz", "cifar-100-binary.tar.gz"),
-    parts=(
-        {"train": ["train"], "test": ["test"]},
-        {"train": ["train.bin"], "test": ["test.bin"]},
-    ),
+    parts={"train": ["train"], "test": ["test"]},
     keys=(b"coarse_labels", b"fine_labels"),
     classes=(20, 100),
     source=Source(
@@ -133,7 +115,7 @@ def _read_parts(
     roots = list_roots(data_dir, variant.name)
     for root in roots:
         for version, decode in enumerate((_decode_pickle, _decode_binary)):
-            names = variant.parts[version][split]
+            names = [name + (".bin" * version) for name in variant.parts[split]]
             for folder in (root / variant.folders[version], root):
                 if all(os.path.isfile(folder / name) for name in names):
                     paths = [folder / name for name in names]

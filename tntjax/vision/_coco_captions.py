@@ -26,10 +26,7 @@ class CocoCaptions(IndexMap):
       decode: `bytes -> array`.
 
     Raises:
-      FileNotFoundError: if a file or folder is not there; the text tells where to get
-        it. Nothing is downloaded.
-      TypeError: if `decode` is not a function.
-      ValueError: if the file is not whole or of another kind.
+      FileNotFoundError, TypeError, ValueError: as CocoDetection.
 
     Example:
       >>> CocoCaptions("val2017", "captions_val2017.json", decode="rgb")

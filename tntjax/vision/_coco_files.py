@@ -23,21 +23,12 @@ SOURCE = Source(
 
 
 class Annotated(NamedTuple):
-    """Images, sorted by their ids, and their annotations, in the order of the file.
-
-    Args:
-      files: the images.
-      ids: int64 [I].
-      sizes: int64 [I, 2], heights and widths.
-      starts: int64 [I + 1]; those of image i are `starts[i]` to `starts[i + 1]`.
-      listed: the annotations, as they are in the file.
-      categories: those of the file.
-    """
+    """Images, sorted by their ids, and their annotations, in the order of the file."""
 
     files: FolderFiles
-    ids: np.ndarray
-    sizes: np.ndarray
-    starts: np.ndarray
+    ids: np.ndarray  # int64 [I]
+    sizes: np.ndarray  # int64 [I, 2], heights and widths
+    starts: np.ndarray  # int64 [I + 1], into `listed`, where those of each image begin
     listed: list[dict[str, Any]]
     categories: list[dict[str, Any]]
 
@@ -45,17 +36,7 @@ class Annotated(NamedTuple):
 def read_annotations(
     name: str, images: str, path: str, keep: Callable[[dict[str, Any]], bool], all: bool
 ) -> Annotated:
-    """Reads a file of annotations.
-
-    Args:
-      name: of the dataset, for errors.
-      images: the folder of the images.
-      path: the file.
-      keep: whether to keep an annotation.
-      all: whether to keep an image of which no annotation is kept.
-
-    Returns:
-      What was kept.
+    """Reads the annotations to keep, and all images or those of which any is kept.
 
     Raises:
       FileNotFoundError: if the file or the folder is not there.

@@ -13,17 +13,11 @@ MODES = ("crop", "pad", "squash")
 
 
 class _Plan(NamedTuple):
-    """Where an image comes to lie, as pairs (vertical, horizontal).
+    """Where an image comes to lie, as pairs (vertical, horizontal)."""
 
-    Args:
-      inner: the size of what is resized.
-      origin: where its first pixel lies on the canvas; negative if cut off.
-      scale: pixels of the canvas for a pixel of the image.
-    """
-
-    inner: tuple[int, int]
-    origin: tuple[float, float]
-    scale: tuple[float, float]
+    inner: tuple[int, int]  # the size that it is resized to
+    origin: tuple[float, float]  # where it begins on the canvas; negative if cut off
+    scale: tuple[float, float]  # pixels of the canvas for a pixel of the image
 
 
 def fit_image(
@@ -46,8 +40,7 @@ def fit_image(
 
     Raises:
       ImportError: if Pillow is not installed.
-      TypeError: if `image` is not uint8, or `size` not of integers.
-      ValueError: if the image is empty or has another rank, or the mode is unknown.
+      TypeError, ValueError: if image, size or mode is something else.
 
     Example:
       >>> wide = np.zeros((40, 80, 3), np.uint8)
@@ -88,15 +81,14 @@ def fit_boxes(
       boxes: [n, 4] (left, top, right, bottom) in pixels of the image.
       shape: the shape of the image, (H, W, ...).
       size: as for `fit_image`.
-      mode: as for `fit_image`.
+      mode: as well.
 
     Returns:
       float32 [n, 4] in pixels of the canvas, clipped to it: a box that was cut off
       whole has no width or no height.
 
     Raises:
-      TypeError: if `size` is not of integers.
-      ValueError: if `boxes` have another shape, or the mode is unknown.
+      TypeError, ValueError: if boxes, size or mode is something else.
 
     Example:
       >>> fit_boxes([[30, 10, 50, 30]], (40, 80, 3), 20).tolist()

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,23 +12,6 @@ from tntjax.vision._tar_index import TarIndex
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tif")
 SUFFIXES += (".tiff",)
-
-
-class Files(Protocol):
-    """Files by number. A TarIndex is one."""
-
-    @property
-    def names(self) -> Names:
-        """Their names."""
-        ...
-
-    def read(self, which: int) -> bytes:
-        """Reads the content of a file."""
-        ...
-
-    def where(self, index: int) -> str:
-        """Names a file for an error."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +29,9 @@ class FolderFiles:
     def where(self, index: int) -> str:
         """Names a file."""
         return os.path.join(self.root, self.names[index])
+
+
+Files = FolderFiles | TarIndex
 
 
 def open_files(root: str, cache: str | None = None) -> Files:
@@ -82,28 +68,18 @@ def read_image(files: Files, index: int, decode: Callable[[bytes], Any]) -> Any:
 
 
 class Labelled(NamedTuple):
-    """Files in the order of their classes and names.
+    """Files in the order of their classes and names."""
 
-    Args:
-      rows: int64 [N], their numbers in `files`.
-      targets: int32 [N], the numbers of their classes.
-      classes: the names of these.
-    """
-
-    rows: np.ndarray
-    targets: np.ndarray
+    rows: np.ndarray  # int64 [N], their numbers
+    targets: np.ndarray  # int32 [N], those of their classes
     classes: tuple[str, ...]
 
 
 def label_by_folder(files: Files, classes: Sequence[str] | None) -> Labelled:
-    """Takes the first folder of each name, or the tar, as the class.
+    """Takes the first folder of each name, or the inner tar, as the class.
 
-    Args:
-      files: the files; those outside of folders are left out.
-      classes: the names of the classes in their order, or None for all, sorted.
-
-    Returns:
-      What a dataset needs. The order does not depend on that of a tar.
+    Files outside of folders, or in those of other names than `classes`, are left out.
+    The order is not that of a tar.
     """
     found = []
     for row, name in enumerate(files.names):

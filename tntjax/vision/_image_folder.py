@@ -98,14 +98,7 @@ class ImageFolder(IndexMap):
         return f"ImageFolder({self.root!r}, {len(self.classes)} classes)"
 
     def where(self, index: int) -> str:
-        """Names the file of a sample.
-
-        Args:
-          index: of the sample.
-
-        Returns:
-          Its path, or that of the tar and the name in it.
-        """
+        """Names the file of the sample of an index, or the tar and the name in it."""
         return self.files.where(int(self.rows[index]))
 
     def _get(self, index: int) -> Sample:

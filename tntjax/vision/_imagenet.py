@@ -13,8 +13,12 @@ from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._take import take_one_by_one
 from tntjax.vision._decode import decode_image
 from tntjax.vision._image_files import Files, read_image
-from tntjax.vision._imagenet_files import SPLITS, find_files, label_files
-from tntjax.vision._imagenet_synsets import read_synsets
+from tntjax.vision._imagenet_files import (
+    SPLITS,
+    find_files,
+    label_files,
+    read_synsets,
+)
 
 
 @pytree
@@ -95,14 +99,7 @@ class ImageNet(IndexMap):
         return f"ImageNet({self.root!r}, {self.split!r})"
 
     def where(self, index: int) -> str:
-        """Names the file of a sample.
-
-        Args:
-          index: of the sample.
-
-        Returns:
-          Its path, or that of the tar and the name in it.
-        """
+        """Names the file of the sample of an index, or the tar and the name in it."""
         return self.files.where(int(self.rows[index]))
 
     def _get(self, index: int) -> Sample:

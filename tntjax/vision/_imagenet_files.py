@@ -1,7 +1,10 @@
-"""Where the files of ImageNet lie, and the labels of those in no class folder."""
+"""Where the files of ImageNet lie, their synsets, and labels of those in no folder."""
 
+import io
 import os
 import re
+import tarfile
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +15,6 @@ from tntjax.vision._image_files import (
     label_by_folder,
     open_files,
 )
-from tntjax.vision._imagenet_synsets import Synsets, read_devkit
 from tntjax.vision._missing import Source, missing
 
 SPLITS = ("train", "val")
@@ -31,6 +33,61 @@ SOURCE = Source(
 )
 
 
+class Synsets(NamedTuple):
+    """The synsets of the 1,000 classes."""
+
+    names: dict[str, tuple[str, ...]]  # of each, by its id "n01440764"
+    numbers: dict[int, str]  # the id of each number of the devkit, from 1
+    where: str  # the file that they are from
+
+
+def read_synsets(root: str) -> Synsets:
+    """Reads Kaggle's list of synsets or else the devkit's, or nothing."""
+    path = os.path.join(root, "LOC_synset_mapping.txt")
+    names, numbers, where = {}, {}, path
+    if os.path.isfile(path):
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                wnid, _, words = line.strip().partition(" ")
+                if wnid:
+                    names[wnid] = tuple(words.split(", "))
+    if (meta := read_devkit(root, "meta.mat")) is not None:
+        listed, numbers = _read_meta(meta)
+        where = path if names else "the devkit's meta.mat"
+        names = names or listed
+    return Synsets(names, numbers, where)
+
+
+def _read_meta(content: bytes) -> tuple[dict[str, tuple[str, ...]], dict[int, str]]:
+    import scipy.io  # JAX needs it as well; slow to import
+
+    table = scipy.io.loadmat(io.BytesIO(content), squeeze_me=True)["synsets"]
+    names, numbers = {}, {}
+    for row in table:
+        if int(row["num_children"]) == 0:  # the others are groups of classes
+            wnid = str(row["WNID"])
+            names[wnid] = tuple(str(row["words"]).split(", "))
+            numbers[int(row["ILSVRC2012_ID"])] = wnid
+    return names, numbers
+
+
+def read_devkit(root: str, name: str) -> bytes | None:
+    """Reads a file of the devkit, which may be unpacked; None if it is not there."""
+    for folder in ("ILSVRC2012_devkit_t12/data", "data"):
+        path = os.path.join(root, folder, name)
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                return file.read()
+    path = os.path.join(root, "ILSVRC2012_devkit_t12.tar.gz")
+    if os.path.isfile(path):
+        with tarfile.open(path) as tar:
+            for member in tar:
+                if member.name.endswith(f"/{name}"):
+                    file = tar.extractfile(member)
+                    return None if file is None else file.read()
+    return None
+
+
 def find_files(root: str, split: str, cache: str | None) -> Files:
     """Finds the images of a split in any of the layouts."""
     inside = (split, f"ILSVRC/Data/CLS-LOC/{split}", f"Data/CLS-LOC/{split}")
@@ -47,17 +104,15 @@ def find_files(root: str, split: str, cache: str | None) -> Files:
 def label_files(root: str, files: Files, synsets: Synsets) -> Labelled:
     """Numbers the classes of files by the rank of their synsets."""
     known = tuple(sorted(synsets.names)) or None
-    if re.match(r"n\d{8}(\.tar)?/", files.names[0]):
-        labelled = label_by_folder(files, None)
-        if known is None:
-            return labelled
-        strange = sorted(set(labelled.classes) - set(known))
-        if strange:
+    folders = {name.partition("/")[0].removesuffix(".tar") for name in files.names}
+    folders = {name for name in folders if re.fullmatch(r"n\d{8}", name)}
+    if folders:
+        if known and (strange := sorted(folders - set(known))):
             raise ValueError(
                 f"ImageNet: {strange[:5]} are folders of images, but no synsets of"
                 f" {synsets.where}."
             )
-        return label_by_folder(files, known)
+        return label_by_folder(files, known or sorted(folders))
     return _label_by_list(root, files, synsets, known)
 
 

@@ -2,37 +2,22 @@
 
 import os
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 
 class Source(NamedTuple):
-    """Tells where a data set comes from.
-
-    Args:
-      title: its name.
-      get: what to fetch, and from where.
-      licence: on which terms.
-      layout: the files or folders that are read, one a line.
-    """
+    """Where a data set comes from."""
 
     title: str
-    get: str
+    get: str  # what to fetch, and from where
     licence: str
-    layout: str
+    layout: str  # the files or folders that are read, one choice a line
 
 
 def missing(source: Source, what: str, looked: Iterable[object]) -> FileNotFoundError:
     """Makes the error that tells what to get, where, on which terms, and in what form.
-
-    Args:
-      source: where the data set comes from.
-      what: the part that is not there.
-      looked: the places where it was looked for.
-
-    Returns:
-      The error, to be raised.
 
     Example:
       >>> print(missing(Source("Toys", "toys.org", "MIT", "toys.bin"), "train", ["/a"]))
@@ -51,21 +36,10 @@ def missing(source: Source, what: str, looked: Iterable[object]) -> FileNotFound
     )
 
 
-def list_roots(data_dir: str | os.PathLike[str] | None, name: str) -> Sequence[Path]:
-    """Lists the folders where a data set may lie, as `mnist` has them.
-
-    Args:
-      data_dir: the folder that the user passed.
-      name: the data set's own folder.
-
-    Returns:
-      `data_dir` and the folder in it, or else those of TNTJAX_DATA and of the cache.
-    """
-    if data_dir is not None:
-        root = Path(data_dir).expanduser()
-        return [root, root / name]
-    roots = []
-    if data := os.environ.get("TNTJAX_DATA"):
-        roots += [Path(data).expanduser(), Path(data).expanduser() / name]
+def list_roots(data_dir: str | os.PathLike[str] | None, name: str) -> list[Path]:
+    """Lists `data_dir`, or else TNTJAX_DATA and the cache, and the folder in each."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return [*roots, Path(cache, "tntjax", name)]
+    given = [os.environ.get("TNTJAX_DATA"), Path(cache, "tntjax")]
+    roots = given if data_dir is None else [data_dir]
+    paths = [Path(root).expanduser() for root in roots if root]
+    return [path for root in paths for path in (root, root / name)]

@@ -11,27 +11,16 @@ import numpy as np
 class Names:
     """A sequence of strings that pickles as fast as two arrays.
 
-    A million strings of Python take seconds to pickle, and a forked process that
-    only counts references to them copies their pages.
-
-    Args:
-      text: all names in UTF-8, one behind the other.
-      ends: int64 [N], where each of them ends.
+    A million strings of Python take a second to pickle, and a forked process that only
+    counts references to them copies their pages.
     """
 
-    text: bytes
-    ends: np.ndarray
+    text: bytes  # all of them in UTF-8, one behind the other
+    ends: np.ndarray  # int64 [N]
 
     @classmethod
     def pack(cls, names: Iterable[str]) -> "Names":
-        """Makes it of strings; what is no UTF-8 in a file's name is kept as it is.
-
-        Args:
-          names: the strings.
-
-        Returns:
-          The same, packed.
-        """
+        """Packs strings; what is no UTF-8 in the name of a file is kept."""
         encoded = [name.encode("utf-8", "surrogateescape") for name in names]
         ends = np.cumsum([len(name) for name in encoded], dtype=np.int64)
         return cls(b"".join(encoded), ends)
@@ -45,9 +34,6 @@ class Names:
 
     def __iter__(self) -> Iterator[str]:
         return map(self.__getitem__, range(len(self)))
-
-    def __repr__(self) -> str:
-        return f"Names({len(self)})"
 
     def __getstate__(self) -> dict[str, object]:
         return {"text": self.text, "ends": self.ends}

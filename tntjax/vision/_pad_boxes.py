@@ -24,7 +24,7 @@ def pad_boxes(sample: Sample, max_boxes: int) -> Sample:
       `valid`, bool [max_boxes], True for the first n. The rest stays as it is.
 
     Raises:
-      TypeError: if `max_boxes` is not an integer, or masks are not an array.
+      TypeError: if masks are RLE and not an array.
       ValueError: if there are more boxes, or a field has another number of rows.
 
     Example:
@@ -41,9 +41,8 @@ def pad_boxes(sample: Sample, max_boxes: int) -> Sample:
             " COCO has up to 93 in an image: raise it, or choose some boxes before."
         )
     padded = dict(sample)
-    for name in FIELDS:
-        if name in sample:
-            padded[name] = _pad(name, sample[name], count, max_boxes)
+    for name in set(FIELDS) & set(sample):
+        padded[name] = _pad(name, sample[name], count, max_boxes)
     return padded | {"valid": np.arange(max_boxes) < count}
 
 

@@ -26,15 +26,14 @@ def rle_decode(rle: Rle) -> np.ndarray:
       bool [H, W].
 
     Raises:
-      TypeError: if it is not such a dict.
-      ValueError: if the runs do not add up to H x W, or are damaged.
+      TypeError, ValueError: if it is not such a dict, or its runs do not make H x W.
 
     Example:
       >>> rle_decode({"size": [2, 3], "counts": [1, 3, 2]}).astype(int).tolist()
       [[0, 1, 0], [1, 1, 0]]
 
-    Source: `maskApi.c` of https://github.com/cocodataset/cocoapi. There the sum of the
-    runs is not checked.
+    Source: `maskApi.c` of https://github.com/cocodataset/cocoapi, which does not check
+    the runs.
     """
     (height, width), runs = _check_size(rle), _read_runs(rle)
     values = np.arange(len(runs)) % 2 == 1
@@ -58,7 +57,7 @@ def rle_encode(mask: ArrayLike) -> dict[str, Any]:
       >>> rle_encode([[0, 1, 0], [1, 1, 0]])
       {'size': [2, 3], 'counts': b'132'}
 
-    Source: `maskApi.c` of https://github.com/cocodataset/cocoapi, to the last byte.
+    Source: as `rle_decode`; the bytes are the same.
     """
     mask = np.asarray(mask)
     if mask.ndim != 2:
@@ -79,8 +78,7 @@ def rle_area(rle: Rle) -> int:
       How many are foreground.
 
     Raises:
-      TypeError: if it is not such a dict.
-      ValueError: if the runs are damaged.
+      TypeError, ValueError: as `rle_decode`.
 
     Example:
       >>> rle_area({"size": [2, 3], "counts": b"132"})
@@ -104,15 +102,14 @@ def rle_iou(
       float64 [D, G], intersection over union; 0 for two empty masks.
 
     Raises:
-      TypeError: if a mask is not RLE.
-      ValueError: if sizes differ, or `crowd` has another length.
+      TypeError, ValueError: as `rle_decode`; also if sizes differ.
 
     Example:
       >>> one, two = rle_encode([[1, 1, 0]]), rle_encode([[0, 1, 1]])
       >>> rle_iou([one, two], [one]).round(3).tolist()
       [[1.0], [0.333]]
 
-    Source: `rleIou` of `maskApi.c`; a size that differs gives -1 there.
+    Source: `rleIou` of the same file, where a size that differs gives -1.
     """
     is_crowd = np.zeros(len(others), bool) if crowd is None else np.asarray(crowd, bool)
     if is_crowd.shape != (len(others),):

@@ -13,8 +13,7 @@ from tntjax._numbers import check_integer
 from tntjax.vision._names import Names
 from tntjax.vision._tar_members import list_members
 
-FORMAT = 1
-"""The number of the cache's form; another one is not read."""
+FORMAT = 1  # of the cache; another one is not read
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,8 +93,7 @@ class TarIndex:
           Its bytes.
 
         Raises:
-          IndexError: if there is no such index.
-          KeyError: if there is no such name.
+          IndexError, KeyError: if there is no such file.
           ValueError: if the tar has become shorter.
         """
         index = self.find(which) if isinstance(which, str) else which
@@ -116,17 +114,7 @@ class TarIndex:
         return content
 
     def find(self, name: str) -> int:
-        """Finds a file by its name.
-
-        Args:
-          name: as in `names`.
-
-        Returns:
-          Its index.
-
-        Raises:
-          KeyError: if there is no such file.
-        """
+        """Finds the index of a file by its name, or raises a KeyError."""
         try:
             return self.names.positions[name]
         except KeyError:
@@ -135,14 +123,7 @@ class TarIndex:
             ) from None
 
     def where(self, index: int) -> str:
-        """Names a file for an error.
-
-        Args:
-          index: its index.
-
-        Returns:
-          The tar, and the name in it.
-        """
+        """Names the tar, and the file of an index in it."""
         return f"{self.path}: {self.names[index]}"
 
     def __getstate__(self) -> dict[str, Any]:

@@ -13,16 +13,10 @@ MOST_HEADER = 1 << 20
 
 
 class Member(NamedTuple):
-    """A file in a tar.
+    """A file in a tar."""
 
-    Args:
-      name: its path in the tar; in a tar in a tar that tar's path comes first.
-      offset: where its bytes begin in the outermost file.
-      size: how many there are.
-    """
-
-    name: str
-    offset: int
+    name: str  # its path; in a tar in a tar that tar's path comes first
+    offset: int  # where its bytes begin in the outermost file
     size: int
 
 
@@ -30,14 +24,8 @@ def list_members(path: str, nested: bool) -> Iterator[Member]:
     """Yields the regular files of a tar in one pass over its headers.
 
     It knows ustar, GNU's long names and large sizes, and pax. Each header's sum is
-    compared: `tarfile` takes a damaged header for the end.
-
-    Args:
-      path: the tar, not compressed.
-      nested: also go into files whose names end in ".tar", in place of yielding them.
-
-    Yields:
-      Each file. Folders, links and devices are left out.
+    compared: `tarfile` takes a damaged header for the end. With `nested` it goes into
+    files whose names end in ".tar".
 
     Raises:
       ValueError: if it is compressed, cut short, damaged or no tar; with the place.
@@ -74,7 +62,8 @@ def _walk(
             if size > MOST_HEADER:
                 raise ValueError(f"{where}: a header of {size:,} bytes, so damaged.")
             content = os.pread(file, size, position)
-            extended |= _parse_pax(content, where) if kind == b"x" else _long(content)
+            pax = kind == b"x"
+            extended |= _parse_pax(content, where) if pax else {"path": _text(content)}
         elif kind in (b"0", b"\0", b"7"):
             whole = prefix + extended.get("path", name).removeprefix("./")
             if nested and whole.endswith(".tar"):
@@ -118,10 +107,6 @@ def _number(field: bytes) -> int:
 
 def _text(field: bytes) -> str:
     return field.split(b"\0")[0].decode("utf-8", "surrogateescape")
-
-
-def _long(content: bytes) -> dict[str, str]:
-    return {"path": _text(content)}
 
 
 def _parse_pax(content: bytes, where: str) -> dict[str, str]:

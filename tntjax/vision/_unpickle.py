@@ -11,14 +11,8 @@ def unpickle_arrays(content: bytes, where: str) -> Any:
     """Reads a pickle of plain values and NumPy arrays, from Python 2 or 3.
 
     A pickle names the functions that it wants called, which may be any. Here it gets
-    those that NumPy's arrays are made of, in a form that makes arrays of numbers only.
-
-    Args:
-      content: the pickle.
-      where: its name, for errors.
-
-    Returns:
-      The value. Strings of Python 2 are bytes.
+    those that arrays are made of, in a form that makes arrays of numbers only. Strings
+    of Python 2 become bytes; `where` names the pickle in errors.
 
     Raises:
       ValueError: if it asks for anything else, or is damaged.
@@ -31,9 +25,10 @@ def unpickle_arrays(content: bytes, where: str) -> Any:
       ValueError: x wants to call builtins.print, which no pickle of arrays needs.
     """
     try:
-        return _Unpickler(io.BytesIO(content), where).load()
+        return _Unpickler(io.BytesIO(content), encoding="bytes").load()
     except _RefusedError as error:
-        raise ValueError(str(error)) from None
+        text = f"{where} wants to call {error}, which no pickle of arrays needs."
+        raise ValueError(text) from None
     except Exception as error:  # whatever the bytes of a damaged one mean
         raise ValueError(f"{where} is damaged or no pickle: {error!r}") from error
 
@@ -43,22 +38,11 @@ class _RefusedError(Exception):
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, where: str) -> None:
-        super().__init__(file, encoding="bytes")
-        self._where = where
-
     def find_class(self, module: str, name: str) -> Any:
         package = module.replace("numpy._core", "numpy.core")  # its name since NumPy 2
-        if (found := _ALLOWED.get((package, name))) is None:
-            raise _RefusedError(
-                f"{self._where} wants to call {module}.{name}, which no pickle of"
-                " arrays needs."
-            )
-        return found
-
-
-def _start_array(*_: Any) -> np.ndarray:
-    return np.zeros(0, np.int8)  # the pickle sets its state
+        if (package, name) not in _ALLOWED:
+            raise _RefusedError(f"{module}.{name}")
+        return _ALLOWED[package, name]
 
 
 def _make_dtype(code: Any, *_: Any) -> np.dtype:
@@ -80,7 +64,8 @@ def _encode(text: str, encoding: str) -> bytes:
 
 
 _ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"): _start_array,
+    # An empty array, whose state the pickle sets.
+    ("numpy.core.multiarray", "_reconstruct"): lambda *_: np.zeros(0, np.int8),
     ("numpy", "ndarray"): "ndarray",  # named, and never called
     ("numpy", "dtype"): _make_dtype,
     ("numpy.core.numeric", "_frombuffer"): _from_buffer,
