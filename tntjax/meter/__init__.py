@@ -13,10 +13,12 @@ from tntjax.meter._confusion import ConfusionMeter
 from tntjax.meter._correlation import CorrelationMeter
 from tntjax.meter._f_score import FScoreMeter
 from tntjax.meter._histogram import HistogramMeter
+from tntjax.meter._hit_rate import HitRateMeter
 from tntjax.meter._log_loss import LogLossMeter
 from tntjax.meter._map import mAPMeter
 from tntjax.meter._matthews import MatthewsMeter
 from tntjax.meter._mean_absolute_error import MeanAbsoluteErrorMeter
+from tntjax.meter._mean_reciprocal_rank import MeanReciprocalRankMeter
 from tntjax.meter._meter import Meter
 from tntjax.meter._meter_dict import MeterDict
 from tntjax.meter._moving_average_value import MovingAverageValueMeter
@@ -30,6 +32,7 @@ from tntjax.meter._quantile import QuantileMeter
 from tntjax.meter._r2 import R2Meter
 from tntjax.meter._rate import RateMeter
 from tntjax.meter._recall import RecallMeter
+from tntjax.meter._recall_at_k import RecallAtKMeter
 from tntjax.meter._roc_curve import ROCCurveMeter
 from tntjax.meter._specificity import SpecificityMeter
 from tntjax.meter._time import TimeMeter
@@ -48,10 +51,12 @@ __all__ = [
     "CorrelationMeter",
     "FScoreMeter",
     "HistogramMeter",
+    "HitRateMeter",
     "LogLossMeter",
     "MSEMeter",
     "MatthewsMeter",
     "MeanAbsoluteErrorMeter",
+    "MeanReciprocalRankMeter",
     "Meter",
     "MeterDict",
     "MovingAverageValueMeter",
@@ -64,6 +69,7 @@ __all__ = [
     "R2Meter",
     "ROCCurveMeter",
     "RateMeter",
+    "RecallAtKMeter",
     "RecallMeter",
     "SpecificityMeter",
     "TimeMeter",

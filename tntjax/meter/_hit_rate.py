@@ -1,0 +1,31 @@
+"""The share of queries with a relevant one among the k best candidates."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from tntjax.meter.parts._rankings import MeterOfRankings
+
+
+class HitRateMeter(MeterOfRankings):
+    """Measures for how many queries one of the k best candidates is relevant.
+
+    Of equal scores the first comes first. A NaN score comes before all others and
+    counts as a miss, and so does a query without relevant candidates.
+
+    Args:
+      topk: for which k to measure; one value, in percent, is kept for each.
+      mean: the means over queries.
+
+    Raises:
+      TypeError: if `topk` isn't a sequence of integers.
+      ValueError: if `topk` is empty or has a number below 1.
+
+    Example:
+      >>> HitRateMeter((1, 2)).add([[0.9, 0.5, 0.1]], [[0, 1, 1]])
+      HitRateMeter(top1=0%, top2=100%, n=1)
+    """
+
+    @staticmethod
+    def _measure(hits: Any, total: Any, last: Any) -> Any:
+        return jnp.take(hits, last, axis=1) > 0  # [B, K]

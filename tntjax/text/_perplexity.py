@@ -1,0 +1,129 @@
+"""Perplexity: of all that was seen, whatever the batches."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from tntjax._struct import describe, static
+from tntjax.meter import Meter
+from tntjax.meter.parts._count import Count, check_single
+from tntjax.meter.parts._inputs import as_counts, as_floats, as_rows
+from tntjax.meter.parts._sums import Total
+
+UNITS = ("token", "word", "byte")
+
+
+class PerplexityMeter(Meter):
+    """Measures perplexity: exp of the sum of losses by the number of units.
+
+    Both are summed over all that is added and divided in the end, so batches of any
+    lengths give the corpus' own value; a mean of their means does not. Between models
+    of unlike tokens compare "word" or "byte": the losses of all tokens are divided by
+    the number of words, ends of sentences counted as the benchmark does.
+
+    Args:
+      unit: "token", "word" or "byte": what the losses are divided by the number of.
+      loss: the sum of the losses.
+      n: the number of units; `int(meter.n)` is exact.
+
+    Raises:
+      ValueError: if `unit` is another.
+
+    Example:
+      >>> import numpy as np
+      >>> meter = PerplexityMeter().add(np.full(100, 2.0)).add(np.full(10, 5.0))
+      >>> meter
+      PerplexityMeter(perplexity=9.70584, n=110)
+    """
+
+    unit: str = static(default="token")
+    loss: Total = Total()
+    n: Count = Count()
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS:
+            raise ValueError(
+                f"PerplexityMeter needs a unit of {UNITS}, got {self.unit!r}."
+            )
+
+    def add(
+        self,
+        loss: ArrayLike,
+        n: ArrayLike | None = None,
+        *,
+        mask: ArrayLike | None = None,
+    ) -> "PerplexityMeter":
+        """Counts tokens in.
+
+        Args:
+          loss: real, any shape, such as [B, T]: -log of the probability of each token,
+            in nats.
+          n: with "word" or "byte" how many of them the tokens make up: integers >= 0
+            of the leading axes of `loss`, such as [B], or [] for all of them. An entry
+            counts if a token of it does.
+          mask: bool, the leading axes of `loss`; False leaves tokens out.
+
+        Returns:
+          The new meter, of the same structure, shapes and dtypes.
+
+        Raises:
+          TypeError: if losses are not real, `n` not integer or `mask` not bool.
+          ValueError: if shapes don't fit, or `n` is missing or too much.
+
+        Example:
+          >>> meter = PerplexityMeter("byte").add([[1.0, 2.0], [4.0, 0.0]], [3, 4])
+          >>> round(meter.value(), 4)  # exp(7 / 7)
+          2.7183
+        """
+        name = "PerplexityMeter.add"
+        losses = as_floats(loss, np.float32, name, "losses")
+        kept = as_rows(mask, losses.shape, name)
+        if (n is None) != (self.unit == "token"):
+            raise ValueError(
+                f"{name} needs n, how many {self.unit}s there are, if unit is 'word' or"
+                f" 'byte', and else no n; got {describe(n)}."
+            )
+        counts = np.int32(1)
+        axes = losses.ndim
+        if n is not None:
+            axes = np.ndim(n)
+            shape = losses.shape[:axes]
+            if np.shape(n) != shape:
+                raise ValueError(
+                    f"{name} needs n of the leading axes of loss {describe(losses)}, or"
+                    f" [], got {describe(n)}."
+                )
+            counts = as_counts(n, shape, name)
+        check_single(self.n, 0)
+        total, units = _sum(losses, counts, kept, axes=axes)
+        return dataclasses.replace(self, loss=self.loss + total, n=self.n + units)
+
+    def value(self) -> Any:
+        """Returns the perplexity, a float; NaN if nothing was added.
+
+        Its logarithm to base 2 is bits a unit: `math.log2(meter.value())`.
+        """
+        total, n = self.loss, self.n.floats()
+        if isinstance(total.sum, np.ndarray | np.generic):  # read on the host
+            return np.exp((total.sum.astype(np.float64) + total.rest) / n)
+        return jnp.exp(total.floats() / n)
+
+    def summary(self) -> dict[str, Any]:
+        """Returns the value under its name."""
+        return {"perplexity": self.value()}
+
+
+@functools.partial(jax.jit, static_argnames="axes", inline=True)
+def _sum(loss: Any, counts: Any, kept: Any, *, axes: int) -> tuple[Any, Any]:
+    """Sums losses and units; those of `axes` leading axes count if a token does."""
+    kept = jnp.ones(loss.shape, bool) if kept is None else kept
+    kept = jnp.broadcast_to(kept, loss.shape)
+    seen = kept.any(tuple(range(axes, loss.ndim)))  # [*leading]
+    loss = jnp.where(kept, loss.astype(jnp.float32), 0)
+    units = jnp.where(seen, jnp.asarray(counts).astype(jnp.int32), 0)
+    return loss.sum(), units.sum(dtype=jnp.int32)

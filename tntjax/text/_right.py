@@ -1,0 +1,87 @@
+"""The base of meters of what is right: a share, in percent."""
+
+import dataclasses
+import functools
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from tntjax._array import as_array
+from tntjax._struct import describe
+from tntjax.meter import Meter
+from tntjax.meter._meter import in_percent
+from tntjax.meter.parts._count import Count, check_single
+from tntjax.meter.parts._inputs import as_rows, is_integer
+from tntjax.meter.parts._labels import as_class_numbers, as_classes, best_class
+
+
+class MeterOfIds(Meter):
+    """A share of ids, or of sequences of them, that are right; in percent.
+
+    A subclass says in `_select` what is counted.
+    """
+
+    right: Count = Count()
+    n: Count = Count()
+
+    def add(
+        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
+    ) -> Self:
+        """Counts sequences in.
+
+        Args:
+          output: [B, T, V] real, a score for each id of V, of which the best is taken,
+            the first of equals; or [B, T] integers, ids.
+          target: [B, T] integers, the true ids. It may be [T] for one sequence.
+          mask: bool [B, T] or [B]; False leaves ids out. A sequence without any is not
+            counted.
+
+        Returns:
+          The new meter, of the same structure, shapes and dtypes.
+
+        Raises:
+          TypeError: if ids aren't integers, or `mask` not bool.
+          ValueError: if shapes don't fit.
+        """
+        name = f"{type(self).__name__}.add"
+        scores, ids = as_array(output), as_array(target)
+        if scores.ndim == ids.ndim + 1:
+            scores, ids = as_classes(scores, ids, name)
+        elif not (is_integer(scores) and is_integer(ids)):
+            raise TypeError(
+                f"{name} needs integer ids, got output {describe(scores)} and target"
+                f" {describe(ids)}. Scores have one more axis: [B, T, V]."
+            )
+        elif scores.shape != ids.shape:
+            raise ValueError(
+                f"{name} needs output [B, T, V] scores or [B, T] ids, and target"
+                f" [B, T]; got output {describe(scores)} and target {describe(ids)}."
+            )
+        else:
+            scores, ids = as_class_numbers(scores), as_class_numbers(ids)
+        kept = as_rows(mask, ids.shape, name)
+        check_single(self.n, 0)
+        right, n = _count(scores, ids, kept, select=type(self)._select)
+        return dataclasses.replace(self, right=self.right + right, n=self.n + n)
+
+    @staticmethod
+    def _select(right: Any, kept: Any) -> tuple[Any, Any]: ...
+
+    def value(self) -> Any:
+        """Returns the percentage that is right, a float; NaN if nothing was counted."""
+        return 100 * self.right.floats() / self.n.floats()
+
+    def summary(self) -> dict[str, Any]:
+        """Returns the percentage with its sign."""
+        return {"accuracy": in_percent(self.value())}
+
+
+@functools.partial(jax.jit, static_argnames="select", inline=True)
+def _count(output: Any, target: Any, kept: Any, *, select: Any) -> tuple[Any, Any]:
+    ids = output if output.ndim == target.ndim else best_class(output)
+    kept = jnp.ones(target.shape, bool) if kept is None else kept
+    kept = jnp.broadcast_to(kept, target.shape)
+    right, seen = select(ids == target, kept)
+    return (right & seen).sum(dtype=jnp.int32), seen.sum(dtype=jnp.int32)

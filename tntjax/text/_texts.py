@@ -1,0 +1,54 @@
+"""The texts that meters of translations are given, checked."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tntjax._array import as_mask
+from tntjax._struct import describe
+
+Texts = Sequence[str]
+References = Sequence[str] | Sequence[Sequence[str]]
+
+
+def as_texts(
+    output: Any, target: Any, mask: Any, count: int, name: str
+) -> tuple[list[str], list[list[str]]]:
+    """Checks texts and their references, and leaves out what a mask does.
+
+    Args:
+      output: B texts.
+      target: B references, or B lists of `count` references.
+      mask: bool [B], or None.
+      count: how many references a text has.
+      name: who needs them, for the error.
+
+    Returns:
+      The texts, and a list of references of each.
+
+    Raises:
+      TypeError: if something is not text.
+      ValueError: if the numbers differ.
+    """
+    given = [[ref] if isinstance(ref, str) else list(ref) for ref in target]
+    for value in (output, target):
+        if isinstance(value, str):
+            raise TypeError(f"{name} needs lists of texts, got {value[:40]!r}.")
+    for text in (*output, *(ref for refs in given for ref in refs)):
+        if not isinstance(text, str):
+            raise TypeError(
+                f"{name} needs texts, detokenized; got {describe(text)} among them."
+            )
+    counts = sorted({len(refs) for refs in given} | {count})
+    if len(output) != len(given) or counts != [count]:
+        raise ValueError(
+            f"{name} needs as many texts as references, and {count} for each; got"
+            f" {len(output)} texts and {len(given)} times {counts} references. Of"
+            " several references pass a list for each text, and num_references."
+        )
+    kept = np.ones(len(given), bool)
+    if mask is not None:
+        kept = np.asarray(as_mask(mask, (len(given),), f"{name}: mask"))
+    rows = np.flatnonzero(kept).tolist()
+    return [output[row] for row in rows], [given[row] for row in rows]
