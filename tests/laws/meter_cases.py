@@ -25,9 +25,11 @@ from tntjax.meter import (
     CorrelationMeter,
     FScoreMeter,
     HistogramMeter,
+    HitRateMeter,
     LogLossMeter,
     MatthewsMeter,
     MeanAbsoluteErrorMeter,
+    MeanReciprocalRankMeter,
     MeterDict,
     MovingAverageValueMeter,
     MSEMeter,
@@ -38,11 +40,13 @@ from tntjax.meter import (
     PrecisionRecallCurveMeter,
     QuantileMeter,
     R2Meter,
+    RecallAtKMeter,
     RecallMeter,
     ROCCurveMeter,
     SpecificityMeter,
     mAPMeter,
 )
+from tntjax.text import ExactMatchMeter, PerplexityMeter, TokenAccuracyMeter
 from tntjax.vision import DiceMeter, MeanIoUMeter, PSNRMeter, SSIMMeter
 
 
@@ -157,6 +161,18 @@ def images(rng, size):
     return target + rng.normal(0, 0.1, target.shape).astype(np.float32), target
 
 
+def sequences(rng, size):
+    return rng.integers(0, 3, (size, 2), np.int32), rng.integers(0, 3, (size, 2))
+
+
+def scored_sequences(rng, size):
+    return rng.normal(size=(size, 2, 3)).astype(np.float32), sequences(rng, size)[1]
+
+
+def tokens_and_words(rng, size):
+    return (*tokens(rng, size), rng.integers(1, 4, size, np.int32))
+
+
 def group():
     meters = {"error": ClassErrorMeter((1, 2)), "precision": PrecisionMeter()}
     inner = MeterDict({"best": RecallMeter(None)})
@@ -257,7 +273,18 @@ CASES |= {
     "SSIMMeter": Case(SSIMMeter, images),
     "SSIMMeter, uniform": Case(lambda: SSIMMeter(window="uniform"), images),
 }
+CASES |= {
+    "HitRateMeter": Case(lambda: HitRateMeter((1, 3, 9)), queries),
+    "MeanReciprocalRankMeter": Case(lambda: MeanReciprocalRankMeter((2, 6)), queries),
+    "RecallAtKMeter": Case(lambda: RecallAtKMeter((1, 4)), queries),
+    "ExactMatchMeter": Case(ExactMatchMeter, sequences),
+    "TokenAccuracyMeter": Case(TokenAccuracyMeter, sequences),
+    "TokenAccuracyMeter, scores": Case(TokenAccuracyMeter, scored_sequences),
+    "PerplexityMeter": Case(PerplexityMeter, tokens),
+    "PerplexityMeter, word": Case(lambda: PerplexityMeter("word"), tokens_and_words),
+}
 ON_THE_HOST = {"RateMeter", "TimeMeter"}  # no pytrees; their laws are in tests/meter
+ON_THE_HOST |= {"BLEUMeter", "ChrFMeter"}  # of str; their laws are in tests/text
 ON_THE_HOST |= {"CocoMAPMeter"}  # grows; its laws are in tests/vision
 
 KINDS = [

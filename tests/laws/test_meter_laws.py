@@ -28,6 +28,7 @@ from meter_cases import (
 )
 
 import tntjax.meter
+import tntjax.text
 import tntjax.vision
 from tntjax.testing._compare import Subject
 from tntjax.testing._meter import LAWS, check_mask, check_monoid, check_parts
@@ -36,7 +37,7 @@ OF_PARTS = (check_monoid, check_parts, check_mask)
 
 
 def test_every_meter_is_in_the_table():
-    exported = {*tntjax.meter.__all__, *tntjax.vision.__all__}
+    exported = {*tntjax.meter.__all__, *tntjax.text.__all__, *tntjax.vision.__all__}
     meters = {name for name in exported if re.search("Meter(Dict)?$", name)}
     cases = {name.split(",")[0] for name in CASES}
     assert meters == cases | ON_THE_HOST | {"Meter"}

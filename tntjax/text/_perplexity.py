@@ -54,7 +54,7 @@ class PerplexityMeter(Meter):
     def add(
         self,
         loss: ArrayLike,
-        n: ArrayLike | None = None,
+        units: ArrayLike | None = None,
         *,
         mask: ArrayLike | None = None,
     ) -> "PerplexityMeter":
@@ -63,17 +63,17 @@ class PerplexityMeter(Meter):
         Args:
           loss: real, any shape, such as [B, T]: -log of the probability of each token,
             in nats.
-          n: with "word" or "byte" how many of them the tokens make up: integers >= 0
-            of the leading axes of `loss`, such as [B], or [] for all of them. An entry
-            counts if a token of it does.
+          units: with "word" or "byte" how many of them the tokens make up: integers
+            >= 0 of the leading axes of `loss`, such as [B], or [] for all of them. An
+            entry counts if a token of it does.
           mask: bool, the leading axes of `loss`; False leaves tokens out.
 
         Returns:
           The new meter, of the same structure, shapes and dtypes.
 
         Raises:
-          TypeError: if losses are not real, `n` not integer or `mask` not bool.
-          ValueError: if shapes don't fit, or `n` is missing or too much.
+          TypeError: if losses are not real, `units` not integer or `mask` not bool.
+          ValueError: if shapes don't fit, or `units` is missing or too much.
 
         Example:
           >>> meter = PerplexityMeter("byte").add([[1.0, 2.0], [4.0, 0.0]], [3, 4])
@@ -83,25 +83,25 @@ class PerplexityMeter(Meter):
         name = "PerplexityMeter.add"
         losses = as_floats(loss, np.float32, name, "losses")
         kept = as_rows(mask, losses.shape, name)
-        if (n is None) != (self.unit == "token"):
+        if (units is None) != (self.unit == "token"):
             raise ValueError(
-                f"{name} needs n, how many {self.unit}s there are, if unit is 'word' or"
-                f" 'byte', and else no n; got {describe(n)}."
+                f"{name} needs units, how many {self.unit}s there are, if unit is"
+                f" 'word' or 'byte', and else none; got {describe(units)}."
             )
         counts = np.int32(1)
         axes = losses.ndim
-        if n is not None:
-            axes = np.ndim(n)
+        if units is not None:
+            axes = np.ndim(units)
             shape = losses.shape[:axes]
-            if np.shape(n) != shape:
+            if np.shape(units) != shape:
                 raise ValueError(
-                    f"{name} needs n of the leading axes of loss {describe(losses)}, or"
-                    f" [], got {describe(n)}."
+                    f"{name} needs units of the leading axes of loss"
+                    f" {describe(losses)}, or [], got {describe(units)}."
                 )
-            counts = as_counts(n, shape, name)
+            counts = as_counts(units, shape, name)
         check_single(self.n, 0)
-        total, units = _sum(losses, counts, kept, axes=axes)
-        return dataclasses.replace(self, loss=self.loss + total, n=self.n + units)
+        total, added = _sum(losses, counts, kept, axes=axes)
+        return dataclasses.replace(self, loss=self.loss + total, n=self.n + added)
 
     def value(self) -> Any:
         """Returns the perplexity, a float; NaN if nothing was added.
