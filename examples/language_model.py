@@ -26,7 +26,7 @@ parser.add_argument("--context", type=int, default=64, help="letters that it see
 parser.add_argument("--batch-size", type=int, default=12)
 parser.add_argument("--updates", type=int, default=2000)
 parser.add_argument("--epoch", type=int, default=250, help="updates before a test")
-parser.add_argument("--lr", type=float, default=1e-3)
+parser.add_argument("--lr", type=float, default=3e-3)
 parser.add_argument("--dropout", type=float, default=0.0)
 parser.add_argument("--letters", type=int, default=300, help="to write in the end")
 args = parser.parse_args()

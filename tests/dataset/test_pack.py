@@ -80,6 +80,8 @@ def test_other_fields_are_left_out_by_name():
     ]
     with pytest.raises(ValueError, match=r"field 'id' is 7. Name the fields to pack"):
         tnt.PackDataset(some, 3)[0]
+    with pytest.raises(ValueError, match="field `segment`, and the samples have one"):
+        tnt.PackDataset([{"segment": [1, 2]}], 3)[0]
     with pytest.raises(ValueError, match=r"must be some of \['a', 'b', 'id'\], got"):
         tnt.PackDataset(some, 3, fields=("c",))[0]
 

@@ -107,23 +107,26 @@ class PackDataset(IndexMap):
         return len(self.plan)
 
     def _get(self, index: int) -> Sample:
-        tables = [as_fields(s) for s in read_samples(self.dataset, self.plan[index])]
+        members = self.plan[index]
+        tables = [as_fields(s) for s in read_samples(self.dataset, members)]
         wanted = tables[0] if self.fields is None else self.fields
         names = list(as_padded_fields(tuple(wanted), tables[0]))
-        sizes = self.lengths[self.plan[index]].tolist()
-        for table, size in zip(tables, sizes, strict=True):
+        sizes = self.lengths[members]
+        for table, size in zip(tables, sizes.tolist(), strict=True):
             _check_sizes(table, names, size)
-        marks = [
-            {"segment": np.full(size, number, np.int32), "position": _count(size)}
-            for number, size in enumerate(sizes, start=1)
-        ]
-        row = {
-            name: _join([table[name] for table in tables], self.length, self.fill)
-            for name in names
+        starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
+        row = {name: np.concatenate([t[name] for t in tables]) for name in names}
+        row = pad_batch([row], self.length, fill=self.fill, fields=names)
+        marks = {
+            "segment": np.repeat(np.arange(1, len(sizes) + 1), sizes),
+            "position": np.arange(len(starts)) - starts,
         }
-        for name in ("segment", "position"):
-            row[name] = _join([mark[name] for mark in marks], self.length, 0)
-        return row
+        row |= pad_batch([marks], self.length)
+        del row["mask"], row["length"]
+        return {
+            name: array[0].astype(np.int32) if name in marks else array[0]
+            for name, array in row.items()
+        }
 
     def _take(self, rows: Any) -> Sample:
         return take_one_by_one(self, rows, self._read_each)
@@ -145,18 +148,13 @@ def _fill_rows(order: np.ndarray, lengths: np.ndarray, room: int) -> list[list[i
     return rows
 
 
-def _count(size: int) -> np.ndarray:
-    return np.arange(size, dtype=np.int32)
-
-
-def _join(parts: list, length: int, fill: float) -> np.ndarray:
-    """Returns one array [length, ...] of arrays one after the other, and fill."""
-    whole = np.concatenate(parts)
-    return pad_batch([{"input": whole}], length, fill=fill)["input"][0]
-
-
 def _check_sizes(table: dict[str, Any], names: list[str], size: int) -> None:
     for name in names:
+        if name in ("segment", "position"):
+            raise ValueError(
+                f"PackDataset makes a field `{name}`, and the samples have one. Rename"
+                " theirs, or leave it out: fields=(...)."
+            )
         if not np.ndim(table[name]) or len(table[name]) != size:
             raise ValueError(
                 f"PackDataset: a sample has length {size}, but its field {name!r} is"
