@@ -24,6 +24,7 @@ import statistics
 import tarfile
 import tempfile
 import time
+import warnings
 
 import numpy as np
 from PIL import Image
@@ -144,6 +145,7 @@ def torch_loader(root, images, workers):
     import torch
 
     torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", message="This DataLoader will create")
     return torch.utils.data.DataLoader(
         Mapped(root, images), BATCH, num_workers=workers, persistent_workers=True
     ).__iter__

@@ -156,6 +156,15 @@ def test_exif_turns_an_image_only_when_asked(orientation):
     np.testing.assert_array_equal(turned, ROTATED[orientation](plain))
 
 
+def test_a_damaged_exif_block_spoils_nothing_and_only_pillow_warns(monkeypatch):
+    data = save(in_mode("RGB"), exif=b"Exif\0\0II*\0\x08\0\0\0\xff\0junk")
+    plain = decode_image(save(in_mode("RGB")))
+    np.testing.assert_array_equal(decode_image(data), plain)
+    monkeypatch.setattr(_decode, "_find_simplejpeg", lambda: None)
+    with pytest.warns(UserWarning, match="Truncated File Read|EXIF"):
+        np.testing.assert_array_equal(decode_image(data), plain)
+
+
 @pytest.mark.parametrize("kept", [0.02, 0.5, 0.99])
 @pytest.mark.parametrize("format", ["jpeg", "png"])
 def test_what_is_truncated_is_an_error(kept, format):
