@@ -21,6 +21,7 @@ EXAMPLES = ROOT / "examples"
 SHORT = {
     "cifar10_resnet": ("--epochs=2", "--width=8", "--blocks=1"),
     "contrastive": ("--epochs=4",),
+    "ctc_digits": ("--epochs=10", "--strings=200"),
     "data_parallel": ("--devices=2", "--epochs=1"),
     "equinox_mlp": ("--epochs=2", "--lr=0.01"),
     "fashion_mnist_cnn": ("--epochs=2", "--features=4"),
@@ -31,6 +32,7 @@ SHORT = {
     "mnist": (),
     "policy": ("--epochs=8", "--steps=100"),
     "resume": ("--epochs=2",),
+    "spoken_digits": ("--epochs=4",),
     "sweep": ("--members=8", "--epochs=1"),
     "tree_lstm": ("--epochs=4",),
     "vae": ("--epochs=3",),
@@ -43,6 +45,7 @@ NEEDS = {
     "fashion_mnist_cnn": "flax",
     "image_folder": "PIL",
     "resume": "orbax",
+    "spoken_digits": "soundfile",
 }
 """What an example needs beyond the core."""
 

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "_summary": GROUND | {"network", "engine"},
     "vision": DOMAIN,
     "text": DOMAIN,
-    "speech": DOMAIN,
+    "speech": DOMAIN | {"text"},  # masks of lengths, and transcripts are text
 }
 """For each part of tntjax the parts that it may import, besides itself."""
 

@@ -71,7 +71,6 @@ OTHERS = {
     "MelSettings",
     "feature_moments",
     "frame_lengths",
-    "length_mask",
     "mel_filters",
 }
 """Public functions of arrays, but not of [..., T] with lengths."""

@@ -7,7 +7,7 @@ from tntjax.speech._cmvn import FeatureMoments, cmvn, feature_moments
 from tntjax.speech._ctc import ctc_greedy, ctc_loss, ctc_valid
 from tntjax.speech._ctc_beam import ctc_beam
 from tntjax.speech._frames import dither, frames, pre_emphasis
-from tntjax.speech._lengths import Padded, frame_lengths, length_mask
+from tntjax.speech._lengths import Padded, frame_lengths
 from tntjax.speech._libri_speech import LibriSpeech
 from tntjax.speech._log_mel import MEL_PRESETS, MelSettings, log_mel
 from tntjax.speech._mel import mel_filters
@@ -57,7 +57,6 @@ __all__ = [
     "frame_lengths",
     "frames",
     "istft",
-    "length_mask",
     "log_mel",
     "mel_filters",
     "mfcc",

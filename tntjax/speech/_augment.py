@@ -7,7 +7,8 @@ from jax.typing import ArrayLike
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
 from tntjax.speech._frames import map_keys
-from tntjax.speech._lengths import as_features, as_lengths, as_wave, cut, length_mask
+from tntjax.speech._lengths import as_features, as_lengths, as_wave, cut
+from tntjax.text import length_mask
 
 
 def spec_augment(

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax.speech._lengths import as_features, cut, length_mask
+from tntjax.speech._lengths import as_features, cut
+from tntjax.text import length_mask
 
 
 class FeatureMoments(NamedTuple):

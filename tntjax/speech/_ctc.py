@@ -6,7 +6,8 @@ import optax
 from jax.typing import ArrayLike
 
 from tntjax._struct import describe
-from tntjax.speech._lengths import Padded, as_features, as_lengths, cut, length_mask
+from tntjax.speech._lengths import Padded, as_features, as_lengths, cut
+from tntjax.text import length_mask
 
 
 def ctc_valid(
@@ -28,7 +29,7 @@ def ctc_valid(
     """
     labels, label_lengths = jnp.asarray(labels), jnp.asarray(label_lengths)
     again = (labels[..., 1:] == labels[..., :-1]) & length_mask(
-        label_lengths - 1, labels.shape[-1] - 1
+        label_lengths - 1, max(0, labels.shape[-1] - 1)
     )
     return jnp.asarray(lengths) >= label_lengths + again.sum(-1)
 

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least
-from tntjax.speech._lengths import Padded, as_features, cut, length_mask
+from tntjax.speech._lengths import Padded, as_features, cut
+from tntjax.text import length_mask
 
 
 class _Beams(NamedTuple):

@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
+from tntjax.text import length_mask
 
 
 class Padded(NamedTuple):
@@ -20,23 +21,6 @@ class Padded(NamedTuple):
 
     values: jax.Array
     lengths: jax.Array
-
-
-def length_mask(lengths: ArrayLike, size: int) -> jax.Array:
-    """Marks the entries that are real.
-
-    Args:
-      lengths: [...] integers.
-      size: T, the entries of a row with its padding.
-
-    Returns:
-      [..., T] bool, True before the end of each row.
-
-    Example:
-      >>> length_mask([1, 3], 3).tolist()
-      [[True, False, False], [True, True, True]]
-    """
-    return jnp.arange(size) < jnp.asarray(lengths)[..., None]
 
 
 def frame_lengths(

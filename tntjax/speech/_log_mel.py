@@ -10,9 +10,10 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import describe
 from tntjax.speech._frames import frames
-from tntjax.speech._lengths import Padded, as_lengths, as_wave, cut, length_mask
+from tntjax.speech._lengths import Padded, as_lengths, as_wave, cut
 from tntjax.speech._mel import mel_filters
 from tntjax.speech._stft import make_window, power
+from tntjax.text import length_mask
 
 
 @dataclasses.dataclass(frozen=True)
