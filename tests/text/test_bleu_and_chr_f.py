@@ -1,18 +1,13 @@
 """BLEU and chrF are sacreBLEU's, and add up."""
 
-import os
 import pickle
 
 import numpy as np
 import pytest
+import sacrebleu
 
 from tests.text.verses import ENGLISH, SPANISH
 from tntjax.text import BLEUMeter, ChrFMeter
-
-if not os.environ.get("TNTJAX_REQUIRE_EXTRAS"):
-    pytest.importorskip("sacrebleu")
-
-import sacrebleu
 
 TEXTS = [
     *ENGLISH,

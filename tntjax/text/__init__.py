@@ -3,15 +3,19 @@
 from tntjax.text._attention_mask import causal_mask, length_mask, segment_mask
 from tntjax.text._beam_search import Beams, beam_search
 from tntjax.text._bleu import BLEUMeter
+from tntjax.text._bpe import BPE
 from tntjax.text._chr_f import ChrFMeter
 from tntjax.text._edit_distance import edit_distance
 from tntjax.text._exact_match import ExactMatchMeter
+from tntjax.text._hugging_face_tokenizer import HuggingFaceTokenizer
 from tntjax.text._line import LineDataset
 from tntjax.text._mask_tokens import MaskedTokens, mask_tokens
+from tntjax.text._moses import MosesTokenizer
 from tntjax.text._one_billion_word import OneBillionWord
 from tntjax.text._parallel_text import ParallelText
 from tntjax.text._perplexity import PerplexityMeter
 from tntjax.text._sample import sample
+from tntjax.text._sentence_piece import SentencePiece, train_sentence_piece
 from tntjax.text._sgm import Segment, read_sgm
 from tntjax.text._shift_right import shift_right
 from tntjax.text._token_accuracy import TokenAccuracyMeter
@@ -27,15 +31,19 @@ from tntjax.text._wmt14 import WMT14
 
 __all__ = [
     "BLEUMeter",
+    "BPE",
     "Beams",
     "ChrFMeter",
     "ExactMatchMeter",
+    "HuggingFaceTokenizer",
     "LineDataset",
     "MaskedTokens",
+    "MosesTokenizer",
     "OneBillionWord",
     "ParallelText",
     "PerplexityMeter",
     "Segment",
+    "SentencePiece",
     "TokenAccuracyMeter",
     "Vocab",
     "WMT14",
@@ -54,4 +62,5 @@ __all__ = [
     "tokenize_bytes",
     "tokenize_characters",
     "tokenize_words",
+    "train_sentence_piece",
 ]

@@ -1,0 +1,122 @@
+"""Byte pair encoding gives the published ids."""
+
+import os
+import pickle
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.text.verses import ENGLISH, SPANISH
+from tntjax.text import BPE
+from tntjax.text._bpe import GPT2, translate_pattern
+
+BYTES = {bytes([byte]): byte for byte in range(256)}
+TEXTS = [
+    *ENGLISH,
+    *SPANISH,
+    "Hello, world! It's 2024 — ½²Ⅻ 日本語の文\u2028x\x1c \x85 ☃😀\r\n\t  end  ",
+    "x" * 700 + " " * 50 + "!" * 99,
+    "",
+]
+SAMPLE = "Hello, world! It's 2024 — 日本語 año\n\n  end"
+GOLDEN = {  # of tiktoken 0.14
+    "gpt2": [15496, 11, 995, 0, 632, 338, 48609, 851, 10545, 245, 98, 17312, 105]
+    + [45739, 252, 257, 31329, 628, 220, 886],
+    "multilingual": [15947, 11, 1002, 0, 467, 311, 45237, 3466, 220, 27311, 31348]
+    + [15984, 198, 198, 220, 917],
+}
+
+
+@pytest.fixture(scope="module", params=sorted(GOLDEN))
+def published(request):
+    found = find_spec("whisper")
+    if found is None or not found.submodule_search_locations:
+        if os.environ.get("TNTJAX_REQUIRE_EXTRAS"):
+            pytest.fail("pip install --no-deps openai-whisper")
+        pytest.skip("needs the vocabularies in openai-whisper")
+    folder = Path(found.submodule_search_locations[0]) / "assets"
+    return request.param, BPE.from_tiktoken(folder / f"{request.param}.tiktoken")
+
+
+def test_ids_are_the_published_ones(published):
+    name, bpe = published
+    assert bpe.encode(SAMPLE).tolist() == GOLDEN[name]
+    assert len(bpe) == {"gpt2": 50256, "multilingual": 50257}[name]
+
+
+def test_any_text_comes_back(published):
+    for text in TEXTS:
+        assert published[1].decode(published[1].encode(text)) == text
+
+
+def test_tiktoken_agrees(published):
+    tiktoken = pytest.importorskip("tiktoken")
+    name, bpe = published
+    other = tiktoken.Encoding(
+        name, pat_str=GPT2, mergeable_ranks=dict(bpe.ranks), special_tokens={}
+    )
+    for text in TEXTS:
+        assert bpe.encode(text).tolist() == other.encode(text, disallowed_special=())
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_bytes_are_always_there(text):
+    assert BPE(BYTES).decode(BPE(BYTES).encode(text)) == text
+
+
+def slowly(part, ranks):
+    """The definition: merge the first pair in rank, of equals the leftmost."""
+    tokens = [bytes([byte]) for byte in part]
+    while True:
+        pairs = [
+            (ranks[left + right], place)
+            for place, (left, right) in enumerate(zip(tokens, tokens[1:], strict=False))
+            if left + right in ranks
+        ]
+        if not pairs:
+            return [ranks[token] for token in tokens]
+        _, place = min(pairs)
+        tokens[place : place + 2] = [tokens[place] + tokens[place + 1]]
+
+
+@given(st.text("abc", max_size=40), st.lists(st.text("abc", min_size=2, max_size=5)))
+def test_merges_are_those_of_the_definition(text, merges):
+    ranks = BYTES | {m.encode(): 256 + i for i, m in enumerate(dict.fromkeys(merges))}
+    if text.encode() not in ranks:  # which is one token at once
+        assert BPE(ranks).encode(text).tolist() == slowly(text.encode(), ranks)
+
+
+def test_specials_are_ids_and_never_text():
+    bpe = BPE(BYTES, specials={"<|end|>": 256})
+    assert bpe.encode("<|end|>").tolist() == list(b"<|end|>")
+    assert bpe.decode([104, 105, bpe.specials["<|end|>"]]) == "hi<|end|>"
+    assert pickle.loads(pickle.dumps(bpe)) == bpe and len(bpe) == 257
+
+
+def test_a_part_of_a_character_is_shown_as_such():
+    assert BPE(BYTES).decode([0xC3]) == "�"
+
+
+def test_patterns_know_unicode():
+    assert np.all([translate_pattern(r"\p{Lu}[\p{N}x]") != r"\p{Lu}[\p{N}x]"])
+    found = re.findall(translate_pattern(r"\p{L}+|[^\s\p{L}]+"), "añ½ b")
+    assert found == ["añ", "½", "b"]
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "x").write_text("IQ== 0\nhello\n")
+    with pytest.raises(ValueError, match="line 2: expected a token in base64"):
+        BPE.from_tiktoken(tmp_path / "x")
+    (tmp_path / "x").write_text("IQ== 0\n")
+    with pytest.raises(ValueError, match="id for each of the 256 bytes"):
+        BPE.from_tiktoken(tmp_path / "x")
+    for wrong in (256, -1):
+        with pytest.raises(ValueError, match=f"256 ids from 0, and not {wrong}"):
+            BPE(BYTES).decode([wrong])
+    with pytest.raises(ValueError, match="and not 256"):
+        BPE(BYTES, specials={"<|end|>": 300}).decode([256])

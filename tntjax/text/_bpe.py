@@ -1,0 +1,236 @@
+"""Byte-level byte pair encoding from published vocabularies, in plain Python."""
+
+import base64
+import dataclasses
+import heapq
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping
+from functools import cache, cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from tntjax._numbers import find_outside
+
+GPT2 = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
+"""How GPT-2, and Whisper, part text before merging."""
+
+SPACES = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""White space of Unicode: `re` counts four control characters more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BPE:
+    r"""Byte-level byte pair encoding: any text as ids, and back without loss.
+
+    Text is parted by a pattern, and in each part the pair of neighbours that the
+    vocabulary ranks first is merged again and again. What looks like a special token in
+    a text is text: put specials in by their ids.
+
+    Args:
+      ranks: `{bytes: id}`; lower ids are merged first.
+      pattern: how to part text, a regular expression that may have `\p{L}` and the
+        like. Each vocabulary belongs to one.
+      specials: `{name: id}`, above all of `ranks`.
+
+    Raises:
+      ValueError: if a byte has no id of its own.
+
+    Example:
+      >>> ranks = {bytes([byte]): byte for byte in range(256)}
+      >>> bpe = BPE(ranks | {b"th": 256, b"the": 257}, specials={"<|end|>": 258})
+      >>> bpe.encode("the").tolist(), bpe.decode([257, 32, 256, 258])
+      ([257], 'the th<|end|>')
+
+    Source: Sennrich et al., "Neural machine translation of rare words with subword
+    units", 2016; Radford et al., "Language models are unsupervised multitask learners",
+    2019.
+    """
+
+    ranks: Mapping[bytes, int]
+    pattern: str = GPT2
+    specials: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        missing = sum(bytes([byte]) not in self.ranks for byte in range(256))
+        if missing:
+            raise ValueError(
+                f"BPE needs an id for each of the 256 bytes, and has none for {missing}"
+                " of them. Is the file whole?"
+            )
+
+    @classmethod
+    def from_tiktoken(
+        cls,
+        path: str | os.PathLike,
+        *,
+        pattern: str = GPT2,
+        specials: Mapping[str, int] | None = None,
+    ) -> Self:
+        """Reads a `.tiktoken` file: a line for each token, in base64, and its id.
+
+        Args:
+          path: the file, such as `gpt2.tiktoken`, which openai-whisper ships.
+          pattern: how its vocabulary parts text.
+          specials: `{name: id}`; for GPT-2 `{"<|endoftext|>": 50256}`.
+
+        Returns:
+          The encoder.
+
+        Raises:
+          ValueError: if the file is something else.
+        """
+        ranks = {}
+        for number, line in enumerate(Path(path).read_bytes().splitlines(), start=1):
+            try:
+                token, rank = line.split()
+                # A lone "=" keeps an id free, in Whisper's file: no text leads to it.
+                token = b"" if token == b"=" else base64.b64decode(token, validate=True)
+                ranks[token] = int(rank)
+            except ValueError:
+                raise ValueError(
+                    f"{path}, line {number}: expected a token in base64 and its id, got"
+                    f" {line[:40]!r}. Is it a .tiktoken file?"
+                ) from None
+        return cls(ranks, pattern, dict(specials or {}))
+
+    def __len__(self) -> int:
+        """The number of ids."""
+        return max(*self.ranks.values(), *self.specials.values()) + 1
+
+    def encode(self, text: str) -> np.ndarray:
+        """Makes ids of text.
+
+        Args:
+          text: any text.
+
+        Returns:
+          int32 [T].
+        """
+        merge, ids = self._merge, []
+        for part in self._parts.findall(text):
+            ids += merge(part)
+        return np.array(ids, np.int32)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Makes text of ids; bytes that are not UTF-8, as of a part, become U+FFFD.
+
+        Args:
+          ids: integers [T].
+
+        Returns:
+          The text, names of specials in it.
+
+        Raises:
+          ValueError: if there is no such id.
+        """
+        numbers = np.asarray(ids, np.int64)
+        wrong = find_outside(numbers, len(self))
+        if wrong is None:
+            known = self._tokens
+            wrong = next((n for n in numbers.tolist() if n not in known), None)
+        if wrong is not None:
+            raise ValueError(f"BPE has {len(self)} ids from 0, and not {wrong}.")
+        parts = (self._tokens[number] for number in numbers.tolist())
+        return b"".join(parts).decode("utf-8", "replace")
+
+    @cached_property
+    def _tokens(self) -> dict[int, bytes]:
+        tokens = {id: token for token, id in self.ranks.items()}
+        return tokens | {id: name.encode() for name, id in self.specials.items()}
+
+    @cached_property
+    def _parts(self) -> re.Pattern:
+        return re.compile(translate_pattern(self.pattern))
+
+    @cached_property
+    def _merge(self) -> Any:
+        """Makes ids of a part of a text; those of common words are kept."""
+        return lru_cache(maxsize=1 << 16)(
+            lambda part: _merge(part.encode(), self.ranks)
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        names = [field.name for field in dataclasses.fields(self)]
+        return {name: vars(self)[name] for name in names}
+
+    def __repr__(self) -> str:
+        return f"BPE({len(self)} ids, {len(self.specials)} of them special)"
+
+
+def _merge(part: bytes, ranks: Mapping[bytes, int]) -> list[int]:
+    """Merges pairs, the first in rank first and of equals the leftmost.
+
+    The pairs are in a heap, so that a part of a million bytes takes seconds, not years.
+    """
+    if part in ranks:
+        return [ranks[part]]
+    size = len(part)
+    ends = list(range(1, size + 1))  # of the token that begins here; 0 if none does
+    before = list(range(-1, size))  # where the token before begins
+    heap = []
+
+    def push(start: int) -> None:
+        if start >= 0 and (middle := ends[start]) < size:
+            end = ends[middle]
+            if (rank := ranks.get(part[start:end])) is not None:
+                heapq.heappush(heap, (rank, start, middle, end))
+
+    for start in range(size):
+        push(start)
+    while heap:
+        _, start, middle, end = heapq.heappop(heap)
+        if ends[start] != middle or ends[middle] != end:
+            continue  # one of the two was merged with another since
+        ends[start], ends[middle] = end, 0
+        if end < size:
+            before[end] = start
+        push(start)
+        push(before[start])
+    ids, start = [], 0
+    while start < size:
+        ids.append(ranks[part[start : ends[start]]])
+        start = ends[start]
+    return ids
+
+
+@cache
+def translate_pattern(pattern: str) -> str:
+    r"""Writes a pattern so that `re` knows it: without `\p{L}`, and Unicode's `\s`.
+
+    Args:
+      pattern: a regular expression; `\S` is not inside of brackets.
+
+    Returns:
+      The same for `re`.
+
+    Example:
+      >>> bool(re.fullmatch(translate_pattern(r"\p{L}+"), "año"))
+      True
+    """
+    inside, found, at = False, [], 0
+    for match in re.finditer(r"\\p\{(\w+)\}|\\s|\\S|\\.|\[|\]", pattern):
+        found.append(pattern[at : match.start()])
+        at, text = match.end(), match[0]
+        if text in ("[", "]"):
+            inside = text == "["
+        ranges = SPACES if text in ("\\s", "\\S") else match[1] and _ranges(match[1])
+        if ranges:
+            text = ranges if inside else f"[{'^' * (text == chr(92) + 'S')}{ranges}]"
+        found.append(text)
+    return "".join(found) + pattern[at:]
+
+
+@cache
+def _ranges(category: str) -> str:
+    """Lists the characters of a category of Unicode, such as L or Lu, as ranges."""
+    known = np.frompyfunc(lambda code: unicodedata.category(chr(code)), 1, 1)
+    kinds = known(np.arange(sys.maxunicode + 1)).astype(str)
+    there = np.flatnonzero(np.char.startswith(kinds, category))
+    pieces = np.split(there, np.flatnonzero(np.diff(there) > 1) + 1)
+    # Nothing in L, M or N has a meaning inside of brackets, and most of P is escaped.
+    return "".join(f"\\U{piece[0]:08x}-\\U{piece[-1]:08x}" for piece in pieces)

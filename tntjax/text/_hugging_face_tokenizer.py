@@ -1,0 +1,70 @@
+"""Tokenizers in the files of Hugging Face."""
+
+import dataclasses
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tntjax._optional import import_optional
+
+
+@dataclasses.dataclass(frozen=True)
+class HuggingFaceTokenizer:
+    """Text as ids of a `tokenizer.json`, as models there have it (extra `hf`).
+
+    Args:
+      file: the file; nothing is downloaded. Its content is read here, and is what
+        pickles.
+      specials: whether `encode` puts in the special tokens that the file says.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ImportError: if tokenizers is not there.
+      ValueError: if it is another file.
+    """
+
+    file: Any
+    specials: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.file, bytes):
+            object.__setattr__(self, "file", Path(self.file).read_bytes())
+        _ = self._tokenizer
+
+    def __len__(self) -> int:
+        """The number of ids."""
+        return self._tokenizer.get_vocab_size()
+
+    def encode(self, text: str) -> np.ndarray:
+        """Makes ids of text, int32 [T].
+
+        Args:
+          text: any text.
+        """
+        found = self._tokenizer.encode(text, add_special_tokens=self.specials)
+        return np.array(found.ids, np.int32)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Makes text of ids, without special tokens.
+
+        Args:
+          ids: integers [T].
+        """
+        return self._tokenizer.decode(np.asarray(ids, np.int64).tolist())
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        module = import_optional("tokenizers", "HuggingFaceTokenizer", "hf")
+        try:
+            return module.Tokenizer.from_buffer(self.file)
+        except Exception as error:  # the package has no narrower kind
+            raise ValueError(f"This is not a tokenizer.json: {error}") from None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"file": self.file, "specials": self.specials}
+
+    def __repr__(self) -> str:
+        return f"HuggingFaceTokenizer({len(self)} ids)"
