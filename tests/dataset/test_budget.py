@@ -90,6 +90,7 @@ def test_tokens_alone_may_be_a_budget():
         ({"budgets": {**BUDGETS, "node": 2}}, "'node': sample 0 has length 3.*for 2"),
         ({"budgets": {**BUDGETS, "node": 0}}, "'node' must be at least 1"),
         ({"fields": {"x": "vertex"}}, r"go by budgets \['node', .*got.*'vertex'"),
+        ({"fields": {"mask": "node"}}, r"makes fields \['mask'\]. Rename"),
         ({"size_of": lambda s: {"size": 3}}, r"tells \['size'\], for which"),
     ],
 )

@@ -104,6 +104,8 @@ class BudgetDataset(IndexMap):
                 f"{name}: fields and offsets go by budgets {list(self.budgets)}, got"
                 f" {sorted(used)}."
             )
+        if own := {"mask", "segment"} & self.fields.keys():
+            raise ValueError(f"{name} makes fields {sorted(own)}. Rename the samples'.")
         object.__setattr__(self, "size_of", self._read_sizes())
         object.__setattr__(self, "plan", self._fill())
 
@@ -130,9 +132,8 @@ class BudgetDataset(IndexMap):
         counts = list(self.budgets)
         most = np.array([self.budgets[count] for count in counts])  # [C]
         one = np.ones(len(self.dataset), np.int64)
-        sizes = np.stack(
-            [self.size_of.get(count, one) for count in counts], 1
-        )  # [N, C]
+        columns = [self.size_of.get(count, one) for count in counts]
+        sizes = np.stack(columns, axis=1)  # [N, C]
         batches: list[list[int]] = []
         left = np.zeros_like(most)
         for number in order_of(len(sizes), self.seed, self.epoch).tolist():
@@ -197,10 +198,8 @@ class BudgetDataset(IndexMap):
         else:
             before = np.cumsum(sizes[counted]) - sizes[counted]
             shifted = [array + n for array, n in zip(arrays, before, strict=True)]
-            whole, fill = (
-                np.concatenate(shifted).astype(np.int32),
-                self.budgets[counted],
-            )
+            whole = np.concatenate(shifted).astype(np.int32)
+            fill = self.budgets[counted]
         return pad_batch([{"x": whole}], self.budgets[count], fill=fill)["x"][0]
 
     def _take(self, rows: Any) -> Sample:
