@@ -163,14 +163,14 @@ def _load(cache: str, stamp: list[int]) -> dict[str, np.ndarray] | None:
     return None
 
 
-def _save(cache: str, arrays: dict[str, np.ndarray]) -> None:
+def _save(cache: str, arrays: Any) -> None:
     """Writes a cache that has its name once it is whole, whoever else writes it."""
     folder = os.path.dirname(cache)
     os.makedirs(folder, exist_ok=True)
     file = tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False)
     try:
         with file:
-            np.savez(file, allow_pickle=False, **arrays)
+            np.savez(file, **arrays)
         os.replace(file.name, cache)
     except BaseException:
         with contextlib.suppress(OSError):
