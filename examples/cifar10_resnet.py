@@ -69,14 +69,11 @@ class ResNet(nnx.Module):
                 stride = 2 if stage and not place else 1
                 blocks.append(Block(width, outputs, stride, rngs))
                 width = outputs
-        self.blocks = nnx.List(blocks)
+        self.blocks = nnx.Sequential(*blocks)
         self.head = nnx.Linear(width, 10, rngs=rngs)
 
     def __call__(self, x):  # [B, H, W, C] -> [B, 10]
-        x = self.stem(x)
-        for block in self.blocks:
-            x = block(x)
-        return self.head(x.mean((1, 2)))
+        return self.head(self.blocks(self.stem(x)).mean((1, 2)))
 
 
 def batches(epoch):

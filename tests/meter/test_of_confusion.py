@@ -46,6 +46,7 @@ def test_is_that_of_scikit_learn(make):
     np.testing.assert_array_equal(make(5).add(scores, target).value(), found.value())
 
 
+@pytest.mark.slow
 @every_meter
 def test_is_exact_of_a_thousand_million_examples(make):
     output, target = examples(60)

@@ -71,6 +71,7 @@ def pillow(function):
     return np.stack([np.asarray(function(Image.fromarray(x))) for x in images()], 0)
 
 
+@pytest.mark.slow
 def test_tables_are_applied_one_after_the_other():
     found = applied(["posterize", "equalize"], 1.0)
     expected = pillow(lambda x: ImageOps.equalize(ImageOps.posterize(x, 4)))
@@ -80,6 +81,7 @@ def test_tables_are_applied_one_after_the_other():
     assert np.abs(found - stretched).max() <= 1
 
 
+@pytest.mark.slow
 def test_maps_are_applied_one_after_the_other():
     there = applied(["translate_x", "rotate"], 0.4)
     rotated = [x.astype(np.uint8) for x in applied(["translate_x"], 0.4)]

@@ -38,6 +38,7 @@ def test_overlaps_are_those_of_each_pair():
         assert giou[at] == pytest.approx(expected - gap, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_boxes_without_an_area_have_no_nan_in_value_or_gradient():
     empty = jnp.zeros((1, 4))
     for overlap in (box_iou, box_giou):

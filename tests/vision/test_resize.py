@@ -66,6 +66,7 @@ def test_boxes_may_be_traced_and_are_cut_at_the_edges():
     assert np.isfinite(crop(jnp.zeros((1, 4)))).all()  # of an empty one
 
 
+@pytest.mark.slow
 def test_gradients_pass_through_and_are_the_weights():
     image = jnp.ones((1, 6, 6, 1))
     grad = jax.grad(lambda image: crop_resize(image, [[0, 0, 6, 6]], 3).sum())(image)

@@ -53,8 +53,9 @@ def test_an_example_depends_on_its_own_key_alone(name):
     keys = jax.random.split(KEY, 6)
     together = RANDOM[name](KEY, images())
     np.testing.assert_array_equal(together, RANDOM[name](keys, images()))
-    some = RANDOM[name](keys[2:4], images()[2:4])
-    np.testing.assert_array_equal(some, together[2:4])
+    order = np.array([3, 3, 0, 5, 1, 2])
+    moved = RANDOM[name](keys[order], images()[order])
+    np.testing.assert_array_equal(moved, together[order])
     same = np.asarray(RANDOM[name](KEY, np.repeat(images()[:1], 6, 0)))
     assert len(np.unique(same.reshape(6, -1), axis=0)) > 1  # not one draw for all
 
@@ -80,13 +81,14 @@ def test_floats_of_any_size_and_their_gradients(name):
     assert found.dtype == jnp.float32 and not found.weak_type
     if "fill" not in getattr(RANDOM[name], "keywords", {}):
         np.testing.assert_allclose(found, levels, atol=1.5 / 255)
-    assert RANDOM[name](KEY, half).dtype == jnp.bfloat16
+    if name in QUICK:
+        assert RANDOM[name](KEY, half).dtype == jnp.bfloat16
     grad = jax.grad(lambda x: RANDOM[name](KEY, x).sum())(jnp.asarray(whole))
     assert np.isfinite(grad).all()
 
 
 @pytest.mark.slow
-@every_transform
+@pytest.mark.parametrize("name", ["random_resized_crop", "rand_augment"])
 def test_is_mapped_over_members(name):
     keys = jax.random.split(KEY, 2)
     found = jax.vmap(lambda key: RANDOM[name](key, images()))(keys)

@@ -76,6 +76,7 @@ def test_a_dataset_draws_by_seed_epoch_and_index_however_it_is_read():
         assert (tnt.take(other, np.arange(12))["input"] != whole).any((1, 2, 3)).all()
 
 
+@pytest.mark.slow
 def test_a_dataset_on_a_device_draws_the_same():
     def transform(sample, index):
         images = augment(vision.example_keys(0, 3, index), sample["input"][..., None])
