@@ -125,7 +125,7 @@ def mix_colors(values: jax.Array, peak: float, changes: list) -> jax.Array:
     """
     brightness, contrast, saturation, turn = changes
     channels = values.shape[-1]
-    mean = luma(values).mean((1, 2))[:, 0] * brightness  # [B]
+    mean = luma(values.mean((1, 2)))[:, 0] * brightness  # [B]
     factor = brightness * contrast
     if channels == 1:
         mixed = values * per_example(factor)

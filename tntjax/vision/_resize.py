@@ -165,9 +165,9 @@ def _resize_banded(
     cache, and most of the weights are 0.
     """
     _, height, width, channels = images.shape
-    rows, down = _bands(start[:, 1], stop[:, 1], height, size[0], 32)
-    columns, across = _bands(start[:, 0], stop[:, 0], width, size[1], 16)
-    # Rows of pixels are multiplied as they lie, [W * C], by weights [T * C, 16 * C].
+    rows, down = _bands(start[:, 1], stop[:, 1], height, size[0], 16)
+    columns, across = _bands(start[:, 0], stop[:, 0], width, size[1], 8)
+    # Rows of pixels are multiplied as they lie, [W * C], by weights [T * C, 8 * C].
     across = across[..., None, :, None] * jnp.eye(channels)[:, None, :]
     batch, blocks, taps = across.shape[:3]
     across = across.reshape(batch, blocks, taps * channels, -1)
