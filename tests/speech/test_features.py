@@ -114,6 +114,7 @@ def kaldi_frames(computer, samples):
     return np.stack([computer.get_frame(i) for i in range(count)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pad", "window"), [("reflect", "hann"), ("zero", "hamming"), ("zero", "ones")]
 )
@@ -124,6 +125,7 @@ def test_istft_inverts_stft(signal, pad, window):
     np.testing.assert_allclose(back, x, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_stft_is_that_of_scipy(signal):
     x, hann = signal(800), np.hanning(65)[:-1]
     _, _, expected = jax.scipy.signal.stft(

@@ -172,6 +172,7 @@ def test_a_batch_is_its_rows(name):
         np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*RANDOM_WAVES, *RANDOM_FEATURES])
 def test_each_example_has_a_key_of_its_own(name):
     function = {**RANDOM_WAVES, **RANDOM_FEATURES}[name]

@@ -20,10 +20,8 @@ class CERMeter(MeterOfErrors):
 
     normalize: Callable[[str], str] | None = static(default=None)
 
-    @property
-    def signature(self) -> str:
-        """Describes all that the rate depends on, to be told with it."""
-        return f"CER|characters|normalize:{describe_normalizer(self.normalize)}"
+    def _terms(self) -> list[str]:
+        return ["characters", describe_normalizer(self.normalize)]
 
     def _split(self, text: Any) -> Sequence[Hashable]:
         return text if self.normalize is None else self.normalize(text)

@@ -33,9 +33,13 @@ class MeterOfErrors(Meter):
         """Splits one output or target into what is compared."""
 
     @property
-    @abc.abstractmethod
     def signature(self) -> str:
         """Describes all that the rate depends on, to be told with it."""
+        return "|".join([type(self).__name__.removesuffix("Meter"), *self._terms()])
+
+    @abc.abstractmethod
+    def _terms(self) -> list[str]:
+        """Returns what the rate is of, and how it was prepared."""
 
     def add(
         self,
@@ -105,7 +109,8 @@ class MeterOfErrors(Meter):
 
 def describe_normalizer(normalize: Any) -> str:
     """Names a function in a signature."""
-    return "none" if normalize is None else getattr(normalize, "__qualname__", "?")
+    name = "none" if normalize is None else getattr(normalize, "__qualname__", "?")
+    return f"normalize:{name}"
 
 
 def count_edits(output: Sequence[Hashable], target: Sequence[Hashable]) -> int:

@@ -57,16 +57,7 @@ def frame_lengths(
 
 
 def as_wave(wave: Any, name: str) -> jax.Array:
-    """Converts samples to floats; int16 becomes float32 from -1 to 1.
-
-    Args:
-      wave: [..., T] int16 or floating.
-      name: who needs it, for the error.
-
-    Raises:
-      TypeError: if samples are of another dtype.
-      ValueError: if there is no axis of time.
-    """
+    """Converts samples [..., T] to floats; int16 becomes float32 from -1 to 1."""
     wave = jnp.asarray(wave)
     if not wave.ndim:
         raise ValueError(f"{name} needs samples [..., T], got {describe(wave)}.")
@@ -81,12 +72,7 @@ def as_wave(wave: Any, name: str) -> jax.Array:
 
 
 def as_lengths(lengths: Any, shape: tuple[int, ...], name: str) -> jax.Array:
-    """Converts lengths to int32 from 0 to T of rows [..., T]; None is T for each row.
-
-    Raises:
-      TypeError: if they are not integers.
-      ValueError: if they are not one for each row.
-    """
+    """Converts lengths to int32 from 0 to T of rows [..., T]; None is T for each."""
     batch, size = shape[:-1], shape[-1]
     if lengths is None:
         return jnp.full(batch, size, jnp.int32)

@@ -23,10 +23,8 @@ class PERMeter(MeterOfErrors):
 
     fold: int = static(default=39)
 
-    @property
-    def signature(self) -> str:
-        """Describes all that the rate depends on, to be told with it."""
-        return f"PER|phones|fold:{self.fold}"
+    def _terms(self) -> list[str]:
+        return ["phones", f"fold:{self.fold}"]
 
     def _split(self, text: Any) -> Sequence[Hashable]:
         return fold_phones(text.split() if isinstance(text, str) else text, self.fold)

@@ -58,15 +58,7 @@ def read_sphere(path: str | os.PathLike[str]) -> Sphere:
 
 
 def parse_sphere_header(content: bytes, where: str) -> tuple[dict[str, Any], int]:
-    """Reads the header: its fields, and where samples begin.
-
-    Args:
-      content: the beginning of a file.
-      where: the file, for an error.
-
-    Raises:
-      ValueError: if it is not a header, or lacks what tells the samples.
-    """
+    """Reads the header of the file `where`: its fields, and where samples begin."""
     lines = content[:16].split(b"\n")
     if not content.startswith(MAGIC) or not lines[1].strip().isdigit():
         raise ValueError(

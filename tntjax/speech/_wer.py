@@ -24,10 +24,8 @@ class WERMeter(MeterOfErrors):
 
     normalize: Callable[[str], str] | None = static(default=None)
 
-    @property
-    def signature(self) -> str:
-        """Describes all that the rate depends on, to be told with it."""
-        return f"WER|words|normalize:{describe_normalizer(self.normalize)}"
+    def _terms(self) -> list[str]:
+        return ["words", describe_normalizer(self.normalize)]
 
     def _split(self, text: Any) -> Sequence[Hashable]:
         return (text if self.normalize is None else self.normalize(text)).split()
