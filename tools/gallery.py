@@ -34,6 +34,7 @@ SHORT = {
     "resume": ("--epochs=2",),
     "spoken_digits": ("--epochs=4",),
     "sweep": ("--members=8", "--epochs=1"),
+    "translation": ("--pairs=800", "--pieces=400", "--width=32", "--epochs=3"),
     "tree_lstm": ("--epochs=4",),
     "vae": ("--epochs=3",),
 }
@@ -46,6 +47,7 @@ NEEDS = {
     "image_folder": "PIL",
     "resume": "orbax",
     "spoken_digits": "soundfile",
+    "translation": "sentencepiece",
 }
 """What an example needs beyond the core."""
 

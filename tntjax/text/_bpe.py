@@ -228,9 +228,9 @@ def translate_pattern(pattern: str) -> str:
 @cache
 def _ranges(category: str) -> str:
     """Lists the characters of a category of Unicode, such as L or Lu, as ranges."""
-    known = np.frompyfunc(lambda code: unicodedata.category(chr(code)), 1, 1)
-    kinds = known(np.arange(sys.maxunicode + 1)).astype(str)
-    there = np.flatnonzero(np.char.startswith(kinds, category))
+    codes = range(sys.maxunicode + 1)
+    kinds = (unicodedata.category(chr(code)) for code in codes)
+    there = np.flatnonzero([kind.startswith(category) for kind in kinds])
     pieces = np.split(there, np.flatnonzero(np.diff(there) > 1) + 1)
     # Nothing in L, M or N has a meaning inside of brackets, and most of P is escaped.
     return "".join(f"\\U{piece[0]:08x}-\\U{piece[-1]:08x}" for piece in pieces)
