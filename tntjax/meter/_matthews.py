@@ -21,14 +21,10 @@ class MatthewsMeter(MeterOfConfusion):
     def value(self) -> Any:
         """Returns a float from -1 to 1; NaN if one class is all there is on a side."""
         right, targets, predictions = self.cells()
-        n = targets.sum(-1)
-        # Shares of n, as float32, which compiled code has, would overflow.
-        targets, predictions = (
-            divide(side, n[..., None]) for side in (targets, predictions)
-        )
-        agreed = divide(right.sum(-1), n) - (targets * predictions).sum(-1)
-        spread = (1 - (targets**2).sum(-1)) * (1 - (predictions**2).sum(-1))
-        return divide(agreed, namespace(spread).sqrt(spread))
+        n, root = targets.sum(-1), namespace(targets).sqrt
+        agreed = right.sum(-1) * n - (targets * predictions).sum(-1)
+        spreads = [root(n**2 - (side**2).sum(-1)) for side in (targets, predictions)]
+        return divide(agreed, spreads[0] * spreads[1])
 
     def summary(self) -> dict[str, Any]:
         """Returns the value under the name of what it is."""

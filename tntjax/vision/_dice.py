@@ -1,5 +1,7 @@
 """Dice's coefficient of maps of classes."""
 
+from typing import Any
+
 from tntjax.meter.parts._of_confusion import MeterOfConfusion, divide, mean_of_known
 from tntjax.vision._mean_iou import Overlap
 
@@ -24,3 +26,7 @@ class DiceMeter(MeterOfConfusion):
         both, targets, predictions = self.cells()
         classes = divide(2 * both, targets + predictions)
         return Overlap(mean_of_known(classes), classes)
+
+    def summary(self) -> dict[str, Any]:
+        """Returns the mean over classes."""
+        return {"mean": self.value().mean}

@@ -35,3 +35,7 @@ class MeanIoUMeter(MeterOfConfusion):
         both, targets, predictions = self.cells()
         classes = divide(both, targets + predictions - both)
         return Overlap(mean_of_known(classes), classes)
+
+    def summary(self) -> dict[str, Any]:
+        """Returns the mean over classes."""
+        return {"mean": self.value().mean}
