@@ -152,7 +152,9 @@ def _log_mel(wave: jax.Array, lengths: jax.Array, settings: MelSettings) -> Padd
     *batch, size = wave.shape
 
     def compute_each(wave: jax.Array, lengths: jax.Array) -> Padded:
-        return jax.lax.map(lambda row: _compute(*row, settings), (wave, lengths))
+        return jax.lax.map(
+            lambda row: _compute(row[0], row[1], settings), (wave, lengths)
+        )
 
     # The frames of one signal stay in the cache of a CPU: a third of the time.
     found = jax.lax.platform_dependent(
