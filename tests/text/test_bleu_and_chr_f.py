@@ -16,6 +16,7 @@ TEXTS = [
     "Straße 12,5 km/h -- “so”!",
     "",
     "A B ",
+    "(so) it 'is",
     "x",
 ]
 KINDS = [BLEUMeter, ChrFMeter]

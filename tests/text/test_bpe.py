@@ -96,6 +96,7 @@ def test_specials_are_ids_and_never_text():
     assert bpe.encode("<|end|>").tolist() == list(b"<|end|>")
     assert bpe.decode([104, 105, bpe.specials["<|end|>"]]) == "hi<|end|>"
     assert pickle.loads(pickle.dumps(bpe)) == bpe and len(bpe) == 257
+    assert repr(bpe) == "BPE(257 ids, 1 of them special)"
 
 
 def test_a_part_of_a_character_is_shown_as_such():

@@ -1,10 +1,13 @@
 """One Billion Word and WMT14 in their official layouts, made of real sentences."""
 
+import dataclasses
 import gzip
+import pickle
 import re
 
 import pytest
 
+import tntjax as tnt
 from tests.text.verses import ENGLISH, SPANISH, write_lines
 from tntjax.text import WMT14, OneBillionWord, read_sgm
 from tntjax.text._one_billion_word import NAME
@@ -166,8 +169,12 @@ def test_segments_keep_their_documents(wmt):
         "document": "b.2",
         "segment": "2",
     }
-    sample["input"] = "changed"
-    assert WMT14(wmt, "fr-en", "newstest2014", test="full")[5]["input"] == SPANISH[5]
+    dataset = WMT14(wmt, "en-de", "newstest2014", test="full")
+    assert tnt.take(dataset, [5, 0])["segment"] == ["2", "1"]
+    assert pickle.loads(pickle.dumps(dataset))[5] == sample
+    assert dataclasses.replace(dataset, cache=wmt)[5] == sample
+    dataset[5]["input"] = "changed"
+    assert dataset[5]["input"] == ENGLISH[5]
 
 
 def test_both_sides_of_2013_are_sources(wmt):

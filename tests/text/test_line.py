@@ -1,5 +1,6 @@
 r"""Lines end at `\n` alone, wherever they lie, and are read in any order."""
 
+import dataclasses
 import gzip
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -102,6 +103,7 @@ def test_it_is_a_dataset_like_others(english):
     batches = tnt.BatchDataset(tnt.ShuffleDataset(dataset, seed=1), 3)
     assert sorted(t for batch in batches for t in batch["text"]) == sorted(ENGLISH)
     assert jax.tree.unflatten(*jax.tree.flatten(dataset)[::-1])[1] == dataset[1]
+    assert dataclasses.replace(dataset, errors="ignore")[1] == dataset[1]
     assert jax.tree.leaves(dataset) == [] and "0x" not in repr(dataset)
     with pytest.raises(IndexError, match="8 samples"):
         dataset[8]

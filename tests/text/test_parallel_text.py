@@ -1,5 +1,6 @@
 """Pairs of lines stay pairs, or it is shown where they part."""
 
+import dataclasses
 import pickle
 
 import numpy as np
@@ -27,6 +28,8 @@ def test_lines_go_in_pairs(write):
     assert pairs[4] == {"input": ENGLISH[4], "target": SPANISH[4]}
     assert pickle.loads(pickle.dumps(pairs))[7]["target"] == SPANISH[7]
     assert tnt.take(pairs, [1])["input"] == [ENGLISH[1]]
+    turned = dataclasses.replace(pairs, input=pairs.target, target=pairs.input)
+    assert turned[4] == {"input": SPANISH[4], "target": ENGLISH[4]}
 
 
 def test_ends_of_other_systems_inside_a_line_part_nothing(write):

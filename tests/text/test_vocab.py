@@ -44,6 +44,7 @@ def test_numbers_come_back_as_tokens():
     assert ids.dtype == np.int32 and vocab.decode(ids) == WORDS[2]
     assert vocab.decode([2, vocab["God"], 1, 3, 0]) == ["God", "<unk>"]
     assert vocab.decode([2, 3], keep_specials=True) == ["<s>", "</s>"]
+    assert repr(vocab).startswith(f"Vocab({len(vocab)} tokens: ")
     assert vocab.encode([]).shape == (0,) and vocab.decode([]) == []
 
 

@@ -39,8 +39,8 @@ class BLEUMeter(Meter):
 
     Example:
       >>> meter = BLEUMeter(test="mine").add(["It is so ."], ["It is so."])
-      >>> meter.value(), meter.signature.split("|version")[0]
-      (100.00000000000004, 'nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|test:mine')
+      >>> round(meter.value(), 4), meter.signature.split("|version")[0]
+      (100.0, 'nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|test:mine')
 
     Source: Papineni et al., "BLEU: a method for automatic evaluation of machine
     translation", 2002; Post, "A call for clarity in reporting BLEU scores", 2018.
