@@ -70,7 +70,14 @@ def hide_types(app, what, name, obj, options, lines):
         lines[number] = lines[number].removesuffix(text) + f": {text}"
 
 
+def hide_classes(app, what, name, obj, options, lines):
+    """Takes away from a constant the docstring of its class; its page describes it."""
+    if what == "data":
+        lines.clear()
+
+
 def setup(app):
     """Adds what is done to pages and to docstrings."""
     app.connect("source-read", link_examples)
     app.connect("autodoc-process-docstring", hide_types, priority=100)
+    app.connect("autodoc-process-docstring", hide_classes)

@@ -77,7 +77,7 @@ def test_of_equal_ones_the_lower_ids_are_kept():
         ({"temperature": -1}, "temperature >= 0, got -1"),
         ({"top_k": 0}, "top_k must be at least 1"),
         ({"top_p": 0}, "0 < top_p <= 1, got 0"),
-        ({"logits": jnp.zeros(3, int)}, r"float logits \[\*B, V\], got int32"),
+        ({"logits": jnp.zeros(3, int)}, r"float logits \[..., V\], got int32"),
     ],
 )
 def test_bad_settings_are_told(options, words):

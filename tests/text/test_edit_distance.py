@@ -77,7 +77,7 @@ def test_an_empty_sequence_is_as_far_as_the_other_is_long():
     ("arguments", "error", "words"),
     [
         (([[1.5]], [[1]]), TypeError, "integers as output, got"),
-        ((3, [1]), ValueError, r"output of shape \[\*B, N\], got"),
+        ((3, [1]), ValueError, r"output of shape \[..., N\], got"),
         (([[1]], [[1], [2]]), ValueError, "the same leading axes, got"),
         (([[1]], [[1]], [1, 1]), ValueError, r"output_length of shape \[1\]"),
         (([[1]], [[1]], [1], [True]), TypeError, "integers as target_length"),

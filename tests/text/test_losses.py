@@ -65,7 +65,7 @@ def test_half_precision_gives_losses_of_single(batch):
     ("changes", "error", "words"),
     [
         ({"logits": np.ones((3, 5, 7), int)}, TypeError, "float logits, got int"),
-        ({"target": np.ones((3, 4), int)}, ValueError, r"logits \[\*B, T, V\] and"),
+        ({"target": np.ones((3, 4), int)}, ValueError, r"logits \[..., T, V\] and"),
         ({"target": np.ones((3, 5))}, TypeError, "integers as target"),
         ({"mask": np.ones((3, 5))}, TypeError, "mask must be bool"),
         ({"smoothing": 1.5}, ValueError, r"smoothing in \[0, 1\], got 1.5"),
@@ -101,7 +101,7 @@ def test_queries_and_keys_may_have_segments_of_their_own():
     mask = text.segment_mask(np.array([[1, 2]]), np.array([[2, 2, 0]]))
     assert mask.astype(int).tolist() == [[[0, 0, 0], [1, 1, 0]]]
     with pytest.raises(
-        ValueError, match=r"segment \[\*B, T\] and keys \[\*B, S\], got"
+        ValueError, match=r"segment \[..., T\] and keys \[..., S\], got"
     ):
         text.segment_mask(np.ones((2, 3)), np.ones((1, 3)))
 
@@ -113,5 +113,5 @@ def test_a_shift_keeps_the_dtype_and_starts_each_segment():
     assert shifted.tolist() == [[1, 5, 1, 1]] and shifted.dtype == np.uint8
     with pytest.raises(ValueError, match=r"segment of the shape \[1, 4\] of ids, got"):
         text.shift_right(ids, segment=[1, 1, 2, 0])
-    with pytest.raises(ValueError, match=r"needs ids \[\*B, T\], got"):
+    with pytest.raises(ValueError, match=r"needs ids \[..., T\], got"):
         text.shift_right(3)

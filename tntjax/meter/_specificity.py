@@ -15,8 +15,8 @@ class SpecificityMeter(MeterOfConfusion):
 
     Example:
       >>> meter = SpecificityMeter(2).add([0, 0, 1, 1], [0, 0, 0, 1])
-      >>> meter.value().tolist()
-      [100.0, 66.66666666666667]
+      >>> [f"{share:.2f}" for share in meter.value()]
+      ['100.00', '66.67']
     """
 
     def value(self) -> Any:

@@ -15,7 +15,7 @@ class Padded(NamedTuple):
     """Rows of unequal lengths in one array, with zeros behind their ends.
 
     Args:
-      values: [..., T, *D] the rows.
+      values: [..., T, ...] the rows.
       lengths: [...] int32, how many of the T entries of each row are real.
     """
 

@@ -12,11 +12,11 @@ def length_mask(length: ArrayLike, size: int) -> jax.Array:
     """Returns which places of padded sequences hold something.
 
     Args:
-      length: [*B] integers, how long each is.
+      length: [...] integers, how long each is.
       size: T, static.
 
     Returns:
-      [*B, T] bool.
+      [..., T] bool.
 
     Raises:
       ValueError: if `size` is negative.
@@ -56,12 +56,12 @@ def segment_mask(segment: ArrayLike, keys: ArrayLike | None = None) -> jax.Array
     `mask[:, None]`, it is the `mask` of `jax.nn.dot_product_attention`.
 
     Args:
-      segment: [*B, T] integers, as `tnt.PackDataset` makes them: from 1 on, and 0 for
+      segment: [..., T] integers, as `tnt.PackDataset` makes them: from 1 on, and 0 for
         padding, which sees nothing and is not seen.
-      keys: [*B, S] those of the keys, None for the same.
+      keys: [..., S] those of the keys, None for the same.
 
     Returns:
-      [*B, T, S] bool.
+      [..., T, S] bool.
 
     Raises:
       ValueError: if the leading axes differ or there is no last one.
@@ -74,7 +74,7 @@ def segment_mask(segment: ArrayLike, keys: ArrayLike | None = None) -> jax.Array
     other = own if keys is None else jnp.asarray(keys)
     if not own.ndim or own.shape[:-1] != other.shape[:-1]:
         raise ValueError(
-            "segment_mask needs segment [*B, T] and keys [*B, S], got"
+            "segment_mask needs segment [..., T] and keys [..., S], got"
             f" {describe(own)} and {describe(other)}."
         )
     own, other = own[..., :, None], other[..., None, :]

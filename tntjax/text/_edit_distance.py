@@ -20,14 +20,14 @@ def edit_distance(
     length has no effect. The time is that of N steps over M cells for all rows at once.
 
     Args:
-      output: [*B, N] integers, ids of words or characters.
-      target: [*B, M] integers.
-      output_length: [*B] integers, how many ids of each row count; None for all.
+      output: [..., N] integers, ids of words or characters.
+      target: [..., M] integers.
+      output_length: [...] integers, how many ids of each row count; None for all.
         A length above N counts as N.
-      target_length: [*B] integers, the same for `target`.
+      target_length: [...] integers, the same for `target`.
 
     Returns:
-      [*B] int32.
+      [...] int32.
 
     Raises:
       TypeError: if something is not made of integers.
@@ -46,17 +46,17 @@ def edit_distance(
     output, target = _as_ids(output, "output"), _as_ids(target, "target")
     if output.shape[:-1] != target.shape[:-1]:
         raise ValueError(
-            "edit_distance needs output [*B, N] and target [*B, M] with the same"
+            "edit_distance needs output [..., N] and target [..., M] with the same"
             f" leading axes, got {describe(output)} and {describe(target)}."
         )
-    ends = _as_length(output_length, output, "output_length")  # [*B]
+    ends = _as_length(output_length, output, "output_length")  # [...]
     columns = jnp.arange(target.shape[-1] + 1, dtype=jnp.int32)  # [M + 1]
 
     def add_id(row: jax.Array, entry: tuple) -> tuple[jax.Array, None]:
-        token, number = entry  # [*B], []
-        changed = (token[..., None] != target).astype(jnp.int32)  # [*B, M]
+        token, number = entry  # [...], []
+        changed = (token[..., None] != target).astype(jnp.int32)  # [..., M]
         best = jnp.minimum(row[..., :-1] + changed, row[..., 1:] + 1)
-        best = jnp.concatenate([row[..., :1] + 1, best], axis=-1)  # [*B, M + 1]
+        best = jnp.concatenate([row[..., :1] + 1, best], axis=-1)  # [..., M + 1]
         best = jax.lax.cummin(best - columns, axis=best.ndim - 1) + columns
         return jnp.where((number < ends)[..., None], best, row), None
 
@@ -72,7 +72,7 @@ def _as_ids(ids: ArrayLike, name: str) -> jax.Array:
     array = check_integers(ids, f"edit_distance needs integers as {name}")
     if not array.ndim:
         raise ValueError(
-            f"edit_distance needs {name} of shape [*B, N], got {describe(array)}."
+            f"edit_distance needs {name} of shape [..., N], got {describe(array)}."
         )
     return jnp.asarray(array)
 

@@ -14,8 +14,8 @@ class MaskedTokens(NamedTuple):
     """Tokens of which some are hidden.
 
     Args:
-      input: [*B, T] integers, what the model reads.
-      mask: [*B, T] bool, True where the token is to be found.
+      input: [..., T] integers, what the model reads.
+      mask: [..., T] bool, True where the token is to be found.
     """
 
     input: jax.Array
@@ -38,11 +38,11 @@ def mask_tokens(
 
     Args:
       key: the key is consumed.
-      ids: [*B, T] integers.
+      ids: [..., T] integers.
       hidden: the id that stands for a hidden token.
       vocabulary: how many ids there are to draw from.
       rate: the probability that a token is chosen.
-      mask: [*B, T] or leading axes of it, bool, False for what is never chosen, such
+      mask: [..., T] or leading axes of it, bool, False for what is never chosen, such
         as padding and special tokens.
 
     Returns:

@@ -24,13 +24,13 @@ def sample(
 
     Args:
       key: the key is consumed.
-      logits: [*B, V] float; -inf for what must not be drawn.
+      logits: [..., V] float; -inf for what must not be drawn.
       temperature: 0 for the best id always.
       top_k: how many ids to draw from at most.
       top_p: a probability, above 0.
 
     Returns:
-      [*B] int32.
+      [...] int32.
 
     Raises:
       ValueError: if a number is out of its range, or logits have no axis.
@@ -47,7 +47,7 @@ def sample(
     """
     scores = jnp.asarray(logits)
     if not scores.ndim or not jnp.issubdtype(scores.dtype, jnp.floating):
-        raise ValueError(f"sample needs float logits [*B, V], got {describe(scores)}.")
+        raise ValueError(f"sample needs float logits [..., V], got {describe(scores)}.")
     warmth = check_number("sample: temperature", temperature)
     if not warmth >= 0:
         raise ValueError(f"sample needs temperature >= 0, got {warmth}.")
@@ -59,7 +59,7 @@ def sample(
     if warmth == 0:
         return scores.argmax(-1).astype(jnp.int32)
     scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32)) / warmth
-    order = jnp.argsort(-scores, axis=-1, stable=True)  # [*B, V] best first
+    order = jnp.argsort(-scores, axis=-1, stable=True)  # [..., V] best first
     scores = jnp.take_along_axis(scores, order, axis=-1)
     scores = jnp.where(jnp.arange(size) < most, scores, -jnp.inf)
     likely = jax.nn.softmax(scores)

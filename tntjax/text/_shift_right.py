@@ -13,13 +13,13 @@ def shift_right(
     """Moves ids one place to the right and puts `start` in front.
 
     Args:
-      ids: [*B, T] integers.
+      ids: [..., T] integers.
       start: the id that a sequence begins with.
-      segment: [*B, T] integers, for rows in which several sequences are packed: each
+      segment: [..., T] integers, for rows in which several sequences are packed: each
         gets a start of its own.
 
     Returns:
-      [*B, T] of the dtype of `ids`; the last id is gone.
+      [..., T] of the dtype of `ids`; the last id is gone.
 
     Raises:
       ValueError: if the shapes differ or there is no axis.
@@ -32,7 +32,7 @@ def shift_right(
     """
     array = jnp.asarray(ids)
     if not array.ndim:
-        raise ValueError(f"shift_right needs ids [*B, T], got {describe(array)}.")
+        raise ValueError(f"shift_right needs ids [..., T], got {describe(array)}.")
     first = jnp.full_like(array[..., :1], start)
     shifted = jnp.concatenate([first, array[..., :-1]], axis=-1)
     if segment is None:
@@ -43,6 +43,6 @@ def shift_right(
             f"shift_right needs segment of the shape {list(array.shape)} of ids, got"
             f" {describe(number)}."
         )
-    begins = number[..., 1:] != number[..., :-1]  # [*B, T - 1]
+    begins = number[..., 1:] != number[..., :-1]  # [..., T - 1]
     begins = jnp.concatenate([jnp.ones_like(begins, shape=first.shape), begins], -1)
     return jnp.where(begins, jnp.asarray(start, array.dtype), shifted)

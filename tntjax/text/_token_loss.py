@@ -19,13 +19,13 @@ def token_losses(
     """Computes the loss of each token in nats, 0 where the mask is False.
 
     Args:
-      logits: [*B, T, V] float.
-      target: [*B, T] integers below V; where the mask is False they may be anything.
-      mask: [*B, T] or leading axes of it, bool, True for tokens that count.
+      logits: [..., T, V] float.
+      target: [..., T] integers below V; where the mask is False they may be anything.
+      mask: [..., T] or leading axes of it, bool, True for tokens that count.
       smoothing: the share of the target's probability that all V tokens divide.
 
     Returns:
-      [*B, T] float32, float64 if the logits are. What is masked, NaN included, has no
+      [..., T] float32, float64 if the logits are. What is masked, NaN included, has no
       effect on it or on a gradient.
 
     Raises:
@@ -45,7 +45,7 @@ def token_losses(
     wanted = check_integers(target, "token_losses needs integers as target")
     if scores.ndim < 1 or wanted.shape != scores.shape[:-1]:
         raise ValueError(
-            "token_losses needs logits [*B, T, V] and target [*B, T], got"
+            "token_losses needs logits [..., T, V] and target [..., T], got"
             f" {describe(scores)} and {describe(wanted)}."
         )
     share = check_number("token_losses: smoothing", smoothing)
@@ -77,9 +77,9 @@ def token_loss(
     """Computes the mean loss of the tokens that count: their sum by their number.
 
     Args:
-      logits: [*B, T, V] float.
-      target: [*B, T] integers below V.
-      mask: [*B, T] or leading axes of it, bool, True for tokens that count.
+      logits: [..., T, V] float.
+      target: [..., T] integers below V.
+      mask: [..., T] or leading axes of it, bool, True for tokens that count.
       smoothing: the share of the target's probability that all V tokens divide.
 
     Returns:
