@@ -131,7 +131,7 @@ def test_wrappers_hand_down_indices_in_range_only(make, monkeypatch):
 def test_the_family_defines_no_public_reading_of_its_own():
     kinds = [kind for kind in vars(tntjax.dataset).values() if isinstance(kind, type)]
     family = [kind for kind in kinds if issubclass(kind, IndexMap)]
-    assert len(family) == 11
+    assert len(family) == 14
     for kind in family:
         assert not {"take", "__getitem__", "__iter__"} & set(vars(kind)), kind
 
