@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 from collections.abc import Hashable, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Self
 
@@ -119,9 +120,8 @@ def count_edits(output: Sequence[Hashable], target: Sequence[Hashable]) -> int:
     By rapidfuzz where it is installed.
     """
     if find_spec("rapidfuzz"):
-        from rapidfuzz.distance import Levenshtein
-
-        return Levenshtein.distance(output, target)
+        distance = import_module("rapidfuzz.distance")
+        return distance.Levenshtein.distance(output, target)
     return count_edits_plainly(output, target)
 
 

@@ -2,6 +2,7 @@
 
 import io
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -62,10 +63,9 @@ def decode_image(
 @cache
 def _find_simplejpeg() -> Any:
     try:
-        import simplejpeg
+        return import_module("simplejpeg")
     except ImportError:
         return None
-    return simplejpeg
 
 
 def _decode_fast(data: bytes, min_size: int | None) -> np.ndarray | None:
