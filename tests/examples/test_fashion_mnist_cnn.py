@@ -12,4 +12,4 @@ def test_learns_the_embedded_digits(run_example, offline):
     assert lines[0].startswith("No such files")
     assert [line.split()[1] for line in lines[1:3]] == ["1:", "2:"]
     accuracy = float(re.search(r"accuracy +([\d.]+) %", lines[3])[1])
-    assert lines[3].startswith("test:") and accuracy > 90
+    assert lines[3].startswith("test:") and accuracy > 75  # what it sees is augmented
