@@ -1,20 +1,13 @@
 """The examples of speech in a short form, on recordings of Debian packages."""
 
-import os
 import re
 from pathlib import Path
 
 import pytest
 
+from tests.required import require
+
 pytest.importorskip("soundfile")
-
-
-def require(path, packages):
-    if not Path(path).exists():
-        text = f"{path} is not there: apt-get install {packages}"
-        if os.environ.get("TNTJAX_REQUIRE_EXTRAS") == "1":
-            pytest.fail(text)
-        pytest.skip(text)
 
 
 @pytest.mark.slow

@@ -1,17 +1,19 @@
 """Translation in a short form; the numbers of its docs are of a long run."""
 
 import re
-from pathlib import Path
 
 import pytest
+
+from tests.required import require
+
+VERSES = "/usr/share/sword/modules/texts/ztext/spaRV1909eb"
 
 
 @pytest.mark.slow
 def test_translates_better_after_an_epoch(run_example):
     pytest.importorskip("sentencepiece")
     pytest.importorskip("sacrebleu")
-    if not Path("/usr/share/sword/modules/texts/ztext/spaRV1909eb").is_dir():
-        pytest.skip("needs the verses: apt install sword-text-kjv sword-text-sparv")
+    require(VERSES, "sword-text-kjv sword-text-sparv")
     settings = ["--pairs=800", "--pieces=400", "--width=32", "--layers=1", "--test=8"]
     lines = run_example(
         "translation.py", *settings, "--epochs=3", "--longest=48", "--tokens=1024"

@@ -1,46 +1,32 @@
 """Signals of the tests: computed ones, and recordings of Debian packages."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.required import require
+
 LIBRIVOX = Path("/usr/share/pocketsphinx/test/data/librivox")
-PACKAGES = {
-    LIBRIVOX: "pocketsphinx-testdata",
-    Path("/usr/share/sounds/alsa"): "alsa-utils",
-    Path("/usr/bin/flite"): "flite",
-}
-
-
-def require(path: Path) -> Path:
-    """Skips a test whose recordings are not installed; in CI that is an error."""
-    if not path.exists():
-        text = f"{path} is not there: apt-get install {PACKAGES[path]}"
-        if os.environ.get("TNTJAX_REQUIRE_EXTRAS") == "1":
-            pytest.fail(text)
-        pytest.skip(text)
-    return path
 
 
 @pytest.fixture(scope="session")
 def librivox() -> Path:
     """A folder of five utterances of LibriVox, 16 kHz, with their transcription."""
-    return require(LIBRIVOX)
+    return require(LIBRIVOX, "pocketsphinx-testdata")
 
 
 @pytest.fixture(scope="session")
 def prompts() -> Path:
     """A folder of spoken prompts, 48 kHz."""
-    return require(Path("/usr/share/sounds/alsa"))
+    return require("/usr/share/sounds/alsa", "alsa-utils")
 
 
 @pytest.fixture(scope="session")
 def flite() -> Path:
     """A speech synthesizer that prints when its phones end."""
-    return require(Path("/usr/bin/flite"))
+    return require("/usr/bin/flite", "flite")
 
 
 @pytest.fixture(scope="session")

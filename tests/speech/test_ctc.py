@@ -1,8 +1,6 @@
 """CTC beside sums over all alignments, and torch."""
 
-import importlib.util
 import itertools
-import os
 from collections import defaultdict
 
 import jax
@@ -10,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.required import needs
 from tntjax import speech
 
 
@@ -40,11 +39,7 @@ def test_the_loss_is_that_of_all_alignments():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not importlib.util.find_spec("torch")
-    and os.environ.get("TNTJAX_REQUIRE_EXTRAS") != "1",
-    reason="torch is not installed",
-)
+@needs("torch")
 def test_the_loss_and_its_gradient_are_torchs():
     import torch
 

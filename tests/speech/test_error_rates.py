@@ -1,8 +1,6 @@
 """Meters of error rates beside jiwer, and edits beside rapidfuzz."""
 
-import importlib.util
 import math
-import os
 import pickle
 
 import jax
@@ -12,18 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tntjax as tnt
+from tests.required import needs
 from tntjax.speech import CERMeter, PERMeter, WERMeter
 from tntjax.speech._errors import count_edits, count_edits_plainly
 from tntjax.text import edit_distance
 
 WORDS = st.lists(st.sampled_from(["a", "b", "cat", "dog"]), max_size=8).map(" ".join)
 TEXTS = st.text(st.sampled_from("abc "), max_size=10)
-
-
-def needs(package):
-    missing = not importlib.util.find_spec(package)
-    required = os.environ.get("TNTJAX_REQUIRE_EXTRAS") == "1"
-    return pytest.mark.skipif(missing and not required, reason=f"{package} is missing")
 
 
 @needs("jiwer")

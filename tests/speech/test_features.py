@@ -1,21 +1,16 @@
 """Features beside those of Whisper, librosa and Kaldi, and their own laws."""
 
 import dataclasses
-import importlib.util
-import os
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.required import needs
 from tntjax import speech
 
-needs_kaldi = pytest.mark.skipif(
-    not importlib.util.find_spec("kaldi_native_fbank")
-    and os.environ.get("TNTJAX_REQUIRE_EXTRAS") != "1",
-    reason="kaldi-native-fbank is not installed",
-)
+needs_kaldi = needs("kaldi_native_fbank")
 
 
 def pick(array, entry):

@@ -1,11 +1,9 @@
 """Resampling beside exact sines and soxr."""
 
-import importlib.util
-import os
-
 import numpy as np
 import pytest
 
+from tests.required import needs
 from tntjax import speech
 
 RATES = [(48000, 16000), (16000, 48000), (44100, 16000), (16000, 44100), (8000, 16000)]
@@ -32,11 +30,7 @@ def test_tones_of_the_pass_band_stay_as_they_are(source, target):
     assert decibels(np.asarray(found) - expected, expected) < -120
 
 
-@pytest.mark.skipif(
-    not importlib.util.find_spec("soxr")
-    and os.environ.get("TNTJAX_REQUIRE_EXTRAS") != "1",
-    reason="soxr is not installed",
-)
+@needs("soxr")
 @pytest.mark.parametrize(("source", "target"), [RATES[0], RATES[1], RATES[4]])
 def test_the_pass_band_is_that_of_soxr(source, target):
     """Of 44.1 kHz soxr is itself 72 dB off the exact tones, by a shift in time."""

@@ -1,6 +1,5 @@
 """Byte pair encoding gives the published ids."""
 
-import os
 import pickle
 import re
 from importlib.util import find_spec
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.required import leave_out
 from tests.text.verses import ENGLISH, SPANISH
 from tntjax.text import BPE
 from tntjax.text._bpe import GPT2, translate_pattern
@@ -36,9 +36,7 @@ GOLDEN = {  # of tiktoken 0.14
 def published(request):
     found = find_spec("whisper")
     if found is None or not found.submodule_search_locations:
-        if os.environ.get("TNTJAX_REQUIRE_EXTRAS"):
-            pytest.fail("pip install --no-deps openai-whisper")
-        pytest.skip("needs the vocabularies in openai-whisper")
+        leave_out("vocabularies: pip install --no-deps openai-whisper")
     folder = Path(found.submodule_search_locations[0]) / "assets"
     return request.param, BPE.from_tiktoken(folder / f"{request.param}.tiktoken")
 

@@ -1,13 +1,13 @@
 """ImageNet in its three layouts, with the odd files that it is known for."""
 
 import io
-import os
 import pickle
 import tarfile
 
 import numpy as np
 import pytest
 
+from tests.required import require
 from tests.vision.pictures import by_pillow, crop, encode, in_mode, photo, save
 from tests.vision.test_image_folder import write
 from tntjax.vision import ImageNet
@@ -162,9 +162,7 @@ def test_the_target_is_the_rank_among_all_synsets_though_folders_are_missing(tmp
 
 
 def test_the_synsets_of_wordnet_have_these_names():
-    path = "/usr/share/wordnet/data.noun"
-    if not os.path.isfile(path):
-        pytest.skip("wordnet-base is not installed")
+    path = require("/usr/share/wordnet/data.noun", "wordnet-base")
     with open(path, encoding="ascii") as file:
         lines = [line for line in file if line[:8] in {wnid[1:] for wnid in WORDS}]
     for line in lines:
