@@ -55,10 +55,10 @@ def test_calls_on_an_accelerator_are_longer_but_send_less():
 @pytest.mark.parametrize(
     ("count", "exact", "steps"),
     [
-        (7, False, Steps(7, 30, 10, True)),
-        (7, True, Steps(7, 7, None, True)),
-        (14, False, Steps(14, 30, 10, True)),
-        (14, True, Steps(14, 14, 10, True)),
+        (7, False, Steps(7, 30, True, 10, True)),
+        (7, True, Steps(7, 7, False, None, True)),
+        (14, False, Steps(14, 30, True, 10, True)),
+        (14, True, Steps(14, 14, False, 10, True)),
         (1, True, Steps(1, 1)),
     ],
 )

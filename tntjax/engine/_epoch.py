@@ -127,8 +127,10 @@ class Epoch:
             t += length
             leads_on = is_on_host(chunk) and run.reads_ahead and not self._holds(t)
             leads_on = leads_on and not self._stops
-            if steps.length > steps.count:  # one executable for several lengths
-                chunk, count = chunk.padded(steps.length), np.int32(steps.count)
+            if steps.counted:  # one executable for several lengths
+                count = np.int32(steps.count)
+            if steps.length > steps.count:
+                chunk = chunk.padded(steps.length)
             yield Planned(self._send(Batches(chunk, count), placed), steps, leads_on)
 
     def _holds(self, t: int) -> bool:

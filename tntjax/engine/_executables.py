@@ -85,6 +85,6 @@ def _follow(
 
 
 def _name(steps: Steps, is_last: bool) -> str:
-    padded = "up to " * (steps.length > steps.count)
+    most = "up to " * steps.counted
     shape = " of a last batch" * is_last
-    return f"{padded}{steps.length} step{'s' * (steps.length > 1)}{shape}"
+    return f"{most}{steps.length} step{'s' * (steps.length > 1)}{shape}"

@@ -30,13 +30,16 @@ class Steps:
     Args:
       count: how many steps it makes.
       length: how many it is compiled for; the samples between are padding.
+      counted: whether what is compiled is told the count, so that it serves all counts
+        up to its length. If not, the two are equal.
       keep_every: after how many steps it keeps what a watch sees, None for never. It
-        divides the length, if there is padding.
+        divides the length of what is counted.
       apart: whether each step may be a call of its own, where that is faster.
     """
 
     count: int
     length: int
+    counted: bool = False
     keep_every: int | None = None
     apart: bool = False
 
@@ -60,8 +63,8 @@ class Plan:
       most_bytes: most bytes of samples in a call, None for any number.
       keep_every: after how many updates a call keeps what a watch sees, so that it
         need not end there. A call that does not start at a multiple ends at one.
-      accelerated: whether the steps are made on an accelerator. There the rest of an
-        epoch is not padded, as the host would be asked after each step if it goes on.
+      accelerated: whether the steps are made on an accelerator. There a loop knows
+        its number of steps, or the host would be asked after each if it goes on.
     """
 
     longest: int
@@ -110,8 +113,8 @@ class Plan:
           count: how many samples there are.
           sample_bytes: bytes of one.
           exact: compile for this length. Else lengths between one and the usual one
-            share an executable, by padding, whose number of steps is not known when
-            it is compiled, if so many samples are not too large.
+            share an executable, by padding, which is told the number of steps, if so
+            many samples are not too large. On a CPU the usual one does, too.
           epoch_length: as `room` was given it.
         """
         apart = self.most_bytes is not None  # nobody has chosen a number of steps
@@ -121,9 +124,11 @@ class Plan:
         keep_every = self.keep_every
         exact = exact or usual * sample_bytes > CHUNK_BYTES  # too much to pad to
         if keep_every is None or usual <= keep_every or (exact and count < keep_every):
-            return Steps(count, count if exact else max(usual, count), None, apart)
-        length = -(-max(usual, count) // keep_every) * keep_every
-        return Steps(count, count if exact else length, keep_every, apart)
+            keep_every = None
+        unit = keep_every or 1
+        length = count if exact else -(-max(usual, count) // unit) * unit
+        counted = not exact and (not self.accelerated or length > count)
+        return Steps(count, length, counted, keep_every, apart)
 
 
 def check_steps_per_call(number: Any) -> StepsPerCall:
