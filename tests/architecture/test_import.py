@@ -41,6 +41,16 @@ def test_importing_loads_nothing_but_the_core():
     assert not more, f"Import {sorted(more)} inside the functions that need it."
 
 
+def test_domains_are_imported_when_they_are_asked_for():
+    domains = "[n for n in sys.modules if n in ('tntjax.speech', 'tntjax.vision')]"
+    code = f"import sys, tntjax; print({domains}); tntjax.WERMeter; print({domains})"
+    result = run(f"{code}; print('vision' in dir(tntjax), tntjax.vision.__name__)")
+    before, after, named = result.stdout.splitlines()
+    assert (before, after, named) == ("[]", "['tntjax.speech']", "True tntjax.vision")
+    result = run("import tntjax; tntjax.visoin")
+    assert "module 'tntjax' has no attribute 'visoin'" in result.stderr
+
+
 def loaded_after(code: str) -> set[str]:
     result = run(f"{code}; {LOADED}")
     assert result.returncode == 0, result.stderr
