@@ -76,12 +76,8 @@ class ResNet(nnx.Module):
         return self.head(self.blocks(self.stem(x)).mean((1, 2)))
 
 
-def batches(epoch):
-    # Not pad-last: what fills the last batch up would count in the batch norms.
-    shuffled = tnt.ShuffleDataset(train, seed=epoch)
-    return tnt.BatchDataset(shuffled, args.batch_size, policy="skip-last")
-
-
+# Not pad-last: what fills the last batch up would count in the batch norms.
+batches = tnt.shuffle_and_batch(train, args.batch_size, policy="skip-last")
 normalize = functools.partial(tnt.vision.normalize, mean=0.47, std=0.25)
 flips = 0.0 if name == "the digits inside" else 0.5
 augment = tnt.vision.compose(

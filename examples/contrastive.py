@@ -22,11 +22,6 @@ args = parser.parse_args()
 digits = {part: tnt.vision.mnist_sample(part) for part in ("train", "test")}
 
 
-def batches(epoch):
-    shuffled = tnt.ShuffleDataset(digits["train"], seed=epoch)
-    return tnt.BatchDataset(shuffled, args.batch_size, policy="skip-last")
-
-
 def view(key, image):  # [28, 28] -> [28, 28], another for each key
     for_shift, for_noise, for_light = jax.random.split(key, 3)
     shift = jax.random.randint(for_shift, (2,), -args.shift, args.shift + 1)
@@ -81,7 +76,9 @@ print(f"neighbours alike before: {find_neighbours(params):.1f} %")
 state = tnt.OptimEngine(tnt.chain(hooks, metering)).train(
     network=network,
     criterion=criterion,
-    iterator=tnt.DatasetIterator(batches),
+    iterator=tnt.DatasetIterator(
+        tnt.shuffle_and_batch(digits["train"], args.batch_size, policy="skip-last")
+    ),
     params=params,
     optimizer=optax.adam(1e-3),
     max_epoch=args.epochs,

@@ -33,9 +33,8 @@ digits = {name: tnt.vision.mnist_sample(name) for name in ("train", "test")}
 mesh = jax.make_mesh((jax.device_count(),), ("data",))
 
 
-def batches(name, epoch):  # the same in every process; each device gets its rows
-    shuffled = tnt.ShuffleDataset(digits[name], seed=epoch)
-    return tnt.BatchDataset(shuffled, args.batch_size, policy="pad-last")
+def batches(name):  # the same in every process; each device gets its rows
+    return tnt.shuffle_and_batch(digits[name], args.batch_size, policy="pad-last")
 
 
 def network(params, input):  # [B, 28, 28] -> [B, 10]
@@ -75,7 +74,7 @@ hooks = tnt.Hooks(on_start=reset, on_start_epoch=reset, on_forward_criterion=mea
 end = tnt.Hooks(on_end_epoch=lambda state: show(state, f"epoch {state.epoch}") or state)
 engine = tnt.OptimEngine(tnt.chain(hooks, end))
 job = {"network": network, "criterion": criterion, "mesh": mesh, "shard": shard}
-train, test = (tnt.DatasetIterator(lambda e, n=n: batches(n, e)) for n in digits)
+train, test = (tnt.DatasetIterator(batches(name)) for name in digits)
 optimizer = optax.adam(1e-3)
 state = engine.train(
     **job, iterator=train, params=params, optimizer=optimizer, max_epoch=args.epochs

@@ -22,11 +22,6 @@ except FileNotFoundError:
     data = {name: tnt.vision.mnist_sample(name) for name in ("train", "test")}
 
 
-def batches(epoch):  # each epoch in an order of its own
-    shuffled = tnt.ShuffleDataset(data["train"], seed=epoch)
-    return tnt.BatchDataset(shuffled, args.batch_size)
-
-
 def criterion(output, target):  # [B, 10], [B] -> [B]
     return optax.softmax_cross_entropy_with_integer_labels(output, target)
 
@@ -59,7 +54,7 @@ model = eqx.nn.MLP(784, 10, args.width, depth=2, key=jax.random.key(0))
 state = engine.train(
     network=tnt.network.equinox(model),
     criterion=criterion,
-    iterator=tnt.DatasetIterator(batches),
+    iterator=tnt.DatasetIterator(tnt.shuffle_and_batch(data["train"], args.batch_size)),
     optimizer=optax.adam(args.lr),
     max_epoch=args.epochs,
 )

@@ -61,12 +61,6 @@ class CNN(nnx.Module):
         return self.dense2(self.dropout(x))
 
 
-def batches(epoch):  # each epoch in an order of its own
-    return tnt.BatchDataset(
-        tnt.ShuffleDataset(data["train"], seed=epoch), args.batch_size
-    )
-
-
 def criterion(output, target):  # [B, 10], [B] -> [B]
     return optax.softmax_cross_entropy_with_integer_labels(output, target)
 
@@ -100,14 +94,15 @@ end = tnt.Hooks(
     on_start_epoch=reset, on_end_epoch=lambda s: show(s, f"epoch {s.epoch}:")
 )
 engine = tnt.OptimEngine(tnt.chain(hooks, end))
-steps = args.epochs * len(batches(0))
+train = tnt.DatasetIterator(tnt.shuffle_and_batch(data["train"], args.batch_size))
+steps = args.epochs * len(train)
 network, params, model_state = tnt.network.nnx(
     CNN(args.features, args.hidden, nnx.Rngs(0))
 )
 job = {"network": network, "criterion": criterion}
 state = engine.train(
     **job,
-    iterator=tnt.DatasetIterator(batches),
+    iterator=train,
     params=params,
     model_state=model_state,
     optimizer=optax.adam(optax.cosine_decay_schedule(args.lr, steps)),

@@ -24,11 +24,7 @@ def digits(part, first):  # of five classes, as targets 0 to 4
 
 
 def iterate(dataset):
-    def batches(epoch):
-        shuffled = tnt.ShuffleDataset(dataset, seed=epoch)
-        return tnt.BatchDataset(shuffled, args.batch_size)
-
-    return tnt.DatasetIterator(batches)
+    return tnt.DatasetIterator(tnt.shuffle_and_batch(dataset, args.batch_size))
 
 
 def network(params, input):  # [B, 28, 28] -> [B, 5]

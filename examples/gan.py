@@ -75,10 +75,6 @@ def step(state, sample):
     return tnt.fire(state, "on_forward_criterion")
 
 
-def batches(epoch):
-    return tnt.BatchDataset(tnt.ShuffleDataset(digits, seed=epoch), args.batch_size)
-
-
 def show(state):
     critic, artist = (state.meters[name].value().mean for name in ("critic", "artist"))
     print(f"epoch {state.epoch:3}: critic {critic:.3f}  artist {artist:.3f}")
@@ -96,7 +92,7 @@ params = {
 }
 engine = tnt.StepEngine(step, tnt.chain(metering, tnt.Hooks(on_end_epoch=show)))
 state = engine.train(
-    iterator=tnt.DatasetIterator(batches),
+    iterator=tnt.DatasetIterator(tnt.shuffle_and_batch(digits, args.batch_size)),
     params=params,
     opt_state={name: optimizer.init(own) for name, own in params.items()},
     max_epoch=args.epochs,

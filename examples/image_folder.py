@@ -71,10 +71,8 @@ def main(root):
     mixed = tnt.ShuffleDataset(tnt.TransformDataset(images, fit, key="input"), seed=0)
     parts = tnt.SplitDataset(mixed, {"train": 0.9, "test": 0.1})
 
-    def batches(epoch):
-        train = tnt.ShuffleDataset(parts.select("train"), seed=epoch)
-        return tnt.BatchDataset(train, args.batch_size, policy="skip-last")
-
+    train = parts.select("train")
+    batches = tnt.shuffle_and_batch(train, args.batch_size, policy="skip-last")
     tests = tnt.BatchDataset(parts.select("test"), args.batch_size)
     metering = tnt.hooks.metering("loss", "error")
     hooks = tnt.Hooks(on_sample=prepare, on_end_epoch=show)

@@ -24,10 +24,6 @@ saved, log = args.folder / "checkpoints", args.folder / "log.jsonl"
 args.folder.mkdir(parents=True, exist_ok=True)
 
 
-def batches(name, epoch):  # each epoch in an order of its own
-    return tnt.BatchDataset(tnt.ShuffleDataset(digits[name], seed=epoch), 100)
-
-
 def network(params, input):  # [B, 784] -> [B, 10]
     hidden = jax.nn.relu(input @ params["hidden"])
     return hidden @ params["output"]
@@ -76,7 +72,9 @@ params = {
     "output": jnp.zeros((64, 10)),
 }
 job = {"network": network, "criterion": criterion, "optimizer": optax.adam(1e-3)}
-train, test = (tnt.DatasetIterator(lambda e, n=n: batches(n, e)) for n in digits)
+train, test = (
+    tnt.DatasetIterator(tnt.shuffle_and_batch(part, 100)) for part in digits.values()
+)
 goal = {"iterator": train, "params": params, "max_epoch": args.epochs}
 state = engine.train(**job, **goal, resume=saved)
 error = (

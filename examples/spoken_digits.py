@@ -84,10 +84,6 @@ def apply(params, model_state, input, *, key, training):
     return mean @ params["last"]["w"][0] + params["last"]["b"], model_state
 
 
-def batches(epoch):
-    return tnt.BatchDataset(tnt.ShuffleDataset(train, seed=epoch), args.batch_size)
-
-
 def show(state, when):
     loss, error = state.meters["loss"].value(), state.meters["error"].value()
     print(f"{when:9} loss {loss.mean:.3f}  accuracy {100 - error[1]:5.1f} %")
@@ -112,10 +108,11 @@ functions = {
     "network": tnt.network.Stateful(apply),
     "criterion": optax.softmax_cross_entropy_with_integer_labels,
 }
-steps = args.epochs * len(batches(0))
+iterator = tnt.DatasetIterator(tnt.shuffle_and_batch(train, args.batch_size))
+steps = args.epochs * len(iterator)
 state = engine.train(
     **functions,
-    iterator=tnt.DatasetIterator(batches),
+    iterator=iterator,
     params=params,
     optimizer=optax.adam(optax.cosine_decay_schedule(3e-3, steps)),
     max_epoch=args.epochs,

@@ -22,10 +22,6 @@ except FileNotFoundError:
     train, test = tnt.vision.mnist_sample("train"), tnt.vision.mnist_sample("test")
 
 
-def batches(epoch):
-    return tnt.BatchDataset(tnt.ShuffleDataset(train, seed=epoch), args.batch_size)
-
-
 def network(params, input):  # one member's: [B, 28, 28] uint8 -> [B, 10]
     return input.reshape(-1, 784) / 255.0 @ params["weight"] + params["bias"]
 
@@ -42,7 +38,7 @@ rates = np.geomspace(1e-3, 10, args.members)
 state = engine.train(
     network=network,
     criterion=criterion,
-    iterator=tnt.DatasetIterator(batches),
+    iterator=tnt.DatasetIterator(tnt.shuffle_and_batch(train, args.batch_size)),
     params={  # for each member its own
         "weight": jnp.zeros((args.members, 784, 10)),
         "bias": jnp.zeros((args.members, 10)),

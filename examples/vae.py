@@ -23,11 +23,6 @@ def images(part):  # the digits that come with the package, and no targets
     return tnt.TransformDataset(tnt.vision.mnist_sample(part), flatten, batched=True)
 
 
-def batches(epoch):
-    shuffled = tnt.ShuffleDataset(images("train"), seed=epoch)
-    return tnt.BatchDataset(shuffled, args.batch_size)
-
-
 def make_layer(key, inputs, outputs):
     weight = jax.random.normal(key, (inputs, outputs)) / inputs**0.5
     return {"w": weight, "b": jnp.zeros(outputs)}
@@ -72,7 +67,9 @@ engine = tnt.OptimEngine(tnt.chain(metering, ends))
 functions = {"network": tnt.network.Stateful(apply), "criterion": criterion}
 state = engine.train(
     **functions,
-    iterator=tnt.DatasetIterator(batches),
+    iterator=tnt.DatasetIterator(
+        tnt.shuffle_and_batch(images("train"), args.batch_size)
+    ),
     params={
         "hidden": make_layer(keys[0], 784, 256),
         "code": make_layer(keys[1], 256, 2 * args.code),

@@ -25,6 +25,7 @@ from tntjax.dataset import (
     TransformDataset,
     bptt,
     pad_batch,
+    shuffle_and_batch,
     take,
 )
 from tntjax.engine import (
@@ -88,6 +89,7 @@ __all__ = [
     "log",
     "network",
     "pad_batch",
+    "shuffle_and_batch",
     "speech",
     "summary",
     "take",

@@ -128,6 +128,22 @@ def test_what_is_not_a_folder(folder, error, words):
             use(folder)
 
 
+def test_resume_takes_the_folder_of_the_hooks():
+    hooks = tnt.hooks.checkpoint(SAVED)
+    assert int(train(hooks, 1, resume=True).t) == 1
+    assert int(train(hooks, 2, resume=True).t) == 2
+    assert int(train(tnt.Hooks(), 1, resume=False).t) == 1
+
+
+def test_resume_does_not_guess_a_folder(here):
+    with pytest.raises(ValueError, match="but they save nowhere. Chain one"):
+        train(tnt.Hooks(), 1, resume=True)
+    both = tnt.chain(tnt.hooks.checkpoint("one"), tnt.hooks.checkpoint("two"))
+    words = f"they save {here}/one and {here}/two. Chain one .* resume=folder"
+    with pytest.raises(ValueError, match=words):
+        train(both, 1, resume=True)
+
+
 def test_resume_names_itself():
     with pytest.raises(TypeError, match="resume must be a path, such as .* got 3"):
         train(tnt.Hooks(), 1, resume=3)

@@ -11,6 +11,7 @@ from tntjax.dataset._pack import PackDataset
 from tntjax.dataset._pad_batch import pad_batch
 from tntjax.dataset._resample import ResampleDataset
 from tntjax.dataset._shuffle import ShuffleDataset
+from tntjax.dataset._shuffle_and_batch import shuffle_and_batch
 from tntjax.dataset._split import SplitDataset
 from tntjax.dataset._table import TableDataset
 from tntjax.dataset._take import take
@@ -40,6 +41,7 @@ __all__ = [
     "TransformDataset",
     "bptt",
     "pad_batch",
+    "shuffle_and_batch",
     "take",
     "weighted_sampler",
 ]

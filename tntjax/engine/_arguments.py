@@ -13,8 +13,8 @@ from tntjax.engine._run import Load
 from tntjax.engine._state import State
 from tntjax.network import Adapted, Stateful
 
-Resume = str | os.PathLike | Load
-"""A folder of checkpoints, or a function that reads one."""
+Resume = str | os.PathLike | Load | bool
+"""A folder of checkpoints, a function that reads one, or True for the hooks' folder."""
 
 
 class RunArguments(TypedDict):

@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, Protocol, get_args
 
 import jax
@@ -42,6 +43,9 @@ Given = ParamSpec("Given")
 
 LONE_RATE = """lr_criterion is the rate of criterion_params: pass these as well, or \
 leave it out."""
+
+NO_FOLDER = """resume=True goes on from the folder in which a hook saves, but they \
+save {where}. Chain one tnt.hooks.checkpoint(folder), or write resume=folder."""
 
 EPOCHS = 1000
 """How many epochs a run has if nothing says when it ends."""
@@ -84,12 +88,13 @@ def make_training(
     if minimises or criterion is not None:
         check_function("criterion", criterion)
     check_iterator(iterator)
+    resume = None if resume is False else resume
     if state is not None and resume is not None:
         raise TypeError(
             "state= goes on from a State in memory, resume= from one on the disk: pass"
             " one of them."
         )
-    _check_folders(hooks)
+    folders = _find_folders(hooks)
     ends = _check_ends(max_epoch, max_steps)
     lone = criterion_params is None and own.get("lr_criterion") is not None
     if lone and state is None:
@@ -112,7 +117,7 @@ def make_training(
         placement=make_placement(mesh, shard, data_axis),
         update=update,
         accumulate=check_at_least("accumulate", accumulate, 1),
-        load=_find_load(resume, hooks),
+        load=_find_load(resume, folders),
         goes_on=state is not None,
     )
     return Training(State(**what, **ends, **fields), run)
@@ -128,21 +133,27 @@ def _check_ends(max_epoch: int | None, max_steps: int | None) -> dict[str, int |
     }
 
 
-def _find_load(resume: Resume | None, hooks: Hooks) -> Load | None:
+def _find_load(resume: Resume | None, folders: list[Path]) -> Load | None:
     if resume is None or callable(resume):
         return resume
-    return read_from(resume, [s.folder for s in hooks.sessions if s.folder])
+    if resume is True:
+        if len(folders) != 1:
+            where = " and ".join(map(str, folders)) or "nowhere"
+            raise ValueError(NO_FOLDER.format(where=where))
+        resume = folders[0]
+    return read_from(resume, folders)
 
 
-def _check_folders(hooks: Hooks) -> None:
-    """Raises a ValueError if two hooks save into one folder."""
-    folders = [s.folder for s in hooks.sessions if s.folder]
+def _find_folders(hooks: Hooks) -> list[Path]:
+    """Returns where hooks save, or raises a ValueError if two save into one folder."""
+    folders = [session.folder for session in hooks.sessions if session.folder]
     for folder in folders:
         if folders.count(folder) > 1:
             raise ValueError(
                 f"two hooks save checkpoints into {folder}. Chain one"
                 " tnt.hooks.checkpoint, or give each a folder of its own."
             )
+    return folders
 
 
 class HasHooks(Protocol):

@@ -102,12 +102,13 @@ class OptimEngine:
           shard: `(path, leaf) -> PartitionSpec`, where on the mesh a parameter lies;
             None for a copy on each device.
           data_axis: the axis of the mesh over which batches are divided.
-          resume: a folder in which `tnt.hooks.checkpoint` saves; goes on from the last
-            State in there, or starts if there is none. What was saved counts, and not
-            `params`, `lr` and `key`. Or a function from a dict of the fields as they
-            are at the start to one of some to go on with, or None to start; see
-            `tnt.checkpoint.restore`. To start from other parameters pass `params`: the
-            optimizer and hooks have begun with these by then.
+          resume: a folder in which `tnt.hooks.checkpoint` saves, True for that of the
+            hooks; goes on from the last State in there, or starts if there is none.
+            What was saved counts, and not `params`, `lr` and `key`. Or a function from
+            a dict of the fields as they are at the start to one of some to go on with,
+            or None to start; see `tnt.checkpoint.restore`. To start from other
+            parameters pass `params`: the optimizer and hooks have begun with these by
+            then.
           state: a State to go on from, such as what `train` returned or `error.state`:
             with its parameters, optimizer, counters, meters, `aux` and key, bit for bit
             as if the run had not ended. `stop` is reset; `max_epoch` and `max_steps`

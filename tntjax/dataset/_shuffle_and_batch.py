@@ -1,0 +1,65 @@
+"""shuffle_and_batch: batches in a new order each epoch."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from tntjax._numbers import check_at_least
+from tntjax._types import Dataset, Sample
+from tntjax.dataset._batch import BatchDataset, Policy
+from tntjax.dataset._shuffle import ShuffleDataset
+
+
+def shuffle_and_batch(
+    dataset: Dataset,
+    batch_size: int,
+    seed: int = 0,
+    policy: Policy = "include-last",
+    merge: Callable[[dict[str, list[Any]]], Sample] | None = None,
+) -> Callable[[int], BatchDataset]:
+    """Makes a function of the epoch: batches of a dataset in an order of that epoch.
+
+    It is what a `DatasetIterator` or `ParallelDatasetIterator` takes to train, and can
+    be pickled if the dataset can.
+
+    Args:
+      dataset: what to shuffle and batch.
+      batch_size: samples in a batch, at least 1.
+      seed: a non-negative integer; an order is a function of it and the epoch. With 0
+        it is that of `ShuffleDataset(dataset, epoch)`.
+      policy: what becomes of a rest, as in `BatchDataset`.
+      merge: `{field: list} -> batch`, as in `BatchDataset`.
+
+    Returns:
+      A function `epoch -> BatchDataset`.
+
+    Raises:
+      TypeError: if `dataset` is not one, or another argument of the wrong kind.
+      ValueError: if a number is out of range, or the policy unknown or not kept.
+
+    Example:
+      >>> batches = shuffle_and_batch(range(6), 3, seed=1)
+      >>> [batch.tolist() for batch in batches(epoch=0)]
+      [[1, 4, 3], [0, 2, 5]]
+      >>> [batch.tolist() for batch in batches(epoch=1)]
+      [[1, 4, 0], [3, 2, 5]]
+
+    Torchnet: `dataset:shuffle():batch{...}` and a hook that calls `exec("resample")`.
+    """
+    seed = check_at_least("shuffle_and_batch: seed", seed, 0)
+    make = functools.partial(_make, dataset, batch_size, seed, policy, merge)
+    make(0)  # refuses here what it would refuse in the first epoch
+    return make
+
+
+def _make(
+    dataset: Dataset,
+    batch_size: int,
+    seed: int,
+    policy: Policy,
+    merge: Callable[..., Sample] | None,
+    epoch: int,
+) -> BatchDataset:
+    # Words of 32 bits are what NumPy makes the order of, so that no two are alike.
+    shuffled = ShuffleDataset(dataset, (seed << 32) + epoch)
+    return BatchDataset(shuffled, batch_size, merge=merge, policy=policy)
