@@ -35,7 +35,7 @@ def of_batch(value: jax.Array, weight: jax.Array) -> tuple[Moments, jax.Array]:
     there once more, as that one may be far from the mean and much larger.
     """
     counts = weight > 0  # [...]
-    center = jnp.max(value, initial=-jnp.inf, where=counts)
+    center = _first(value, counts)
     center = jnp.where(jnp.isfinite(center), center, 0)
     # a value that counts zero times may be anything, and NaN * 0 would be NaN
     offset, lost = two_sum(jnp, jnp.where(counts, value, center), -center)  # [...]
@@ -46,11 +46,21 @@ def of_batch(value: jax.Array, weight: jax.Array) -> tuple[Moments, jax.Array]:
 
     first = average(offset)  # the mean, from the center
     away = (offset - first) + lost
-    second = jnp.where(jnp.isfinite(first), average(away), 0)
-    away = away - second  # [...], from the mean
+    # Both sums in one pass. `second` is what rounding left, so its square is small.
+    second, m2 = average(away), (factor * away**2).sum()
+    m2 = jnp.maximum(m2 - count * second**2, 0)  # NaN if a value isn't finite
+    second = jnp.where(jnp.isfinite(first), second, 0)
     mean, rest = two_sum(jnp, center, first)
-    m2 = (factor * away**2).sum()  # NaN if a value isn't finite
-    return Moments(Count.of(count), mean, m2, rest + second, jnp.zeros_like(m2)), away
+    moments = Moments(Count.of(count), mean, m2, rest + second, jnp.zeros_like(m2))
+    return moments, away - second  # [...], from the mean
+
+
+def _first(value: jax.Array, counts: jax.Array) -> jax.Array:
+    """Returns the first value that counts, 0 of none."""
+    value, counts = value.reshape(-1), counts.reshape(-1)
+    if not value.size:
+        return jnp.zeros((), value.dtype)
+    return value[jnp.argmax(counts)]
 
 
 def combine(xp: ModuleType, mine: Moments, others: Moments) -> Moments:
