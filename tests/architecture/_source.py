@@ -1,9 +1,10 @@
-"""What the architecture tests look at: the files of the package, parsed."""
+"""What the architecture tests look at: the files of the package."""
 
 import ast
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,11 @@ class Module:
     """A source file of the package."""
 
     path: Path
-    tree: ast.Module
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The file, parsed when a test asks: whoever collects tests waits for less."""
+        return ast.parse(self.path.read_text(encoding="utf-8"))
 
     @property
     def part(self) -> str:
@@ -33,11 +38,7 @@ class Module:
         return f"{self.path.relative_to(ROOT)}{line}"
 
 
-def parse(path: Path) -> Module:
-    return Module(path, ast.parse(path.read_text(encoding="utf-8")))
-
-
-MODULES = tuple(parse(path) for path in sorted(PACKAGE.rglob("*.py")))
+MODULES = tuple(Module(path) for path in sorted(PACKAGE.rglob("*.py")))
 PACKAGES = tuple(m for m in MODULES if m.path.name == "__init__.py")
 PARTS = tuple(sorted({module.part for module in MODULES}))
 
