@@ -114,7 +114,8 @@ class SampleIterator(Protocol):
 
         An engine on an accelerator reads chunks on the host in a thread of its own, up
         to two ahead. The thread is the only one to touch what is returned here then,
-        and the arrays of a chunk must stay as they are once it is yielded.
+        and the arrays of a chunk must stay as they are once it is yielded. If there is
+        a method `prepare(epoch)`, it is called before the end of the epoch before.
         """
         ...
 

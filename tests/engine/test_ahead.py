@@ -11,9 +11,11 @@ import pytest
 
 import tntjax as tnt
 from tests.engine.test_signals import as_in_a_terminal, press_at  # noqa: F401
+from tntjax.dataset import ShuffleDataset
 from tntjax.engine import _ahead
 from tntjax.engine._call import Calls
 from tntjax.engine._hooks import Session
+from tntjax.engine._watching import WatchQueue
 
 BATCHES, PATIENCE = 12, 60
 """Batches of an epoch, and seconds after which a test that waits has failed."""
@@ -105,6 +107,42 @@ def test_two_chunks_are_read_while_a_call_is_made(problem, accelerated, monkeypa
     train(problem, Recorded(problem, note), steps_per_call=1, max_epoch=1)
     assert len(made) == BATCHES
     assert max(ahead) == 2
+
+
+def test_the_next_order_is_made_before_the_device_is_waited_for(
+    problem, accelerated, monkeypatch
+):
+    notes, settle, make = [], WatchQueue.settle, ShuffleDataset.__post_init__
+
+    def wait(self, most):
+        notes.extend(["wait"] * (most == 0))
+        return settle(self, most)
+
+    def note(self, seed):
+        notes.append(seed)
+        return make(self, seed)
+
+    monkeypatch.setattr(WatchQueue, "settle", wait)
+    source = tnt.shuffle_and_batch(tnt.TableDataset(problem.data), 4)
+    monkeypatch.setattr(ShuffleDataset, "__post_init__", note)
+    train(problem, tnt.DatasetIterator(source), max_epoch=3)
+    assert notes == [1, "wait", 2, "wait", "wait"]  # that of epoch 0 was made with it
+    notes.clear()
+    iterator = tnt.DatasetIterator(source)
+    train(problem, iterator, max_epoch=3, max_steps=len(iterator) + 1)
+    assert notes[-4:] == [0, 1, "wait", "wait"]
+
+
+def test_on_a_cpu_nothing_is_made_beforehand(problem, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        tnt.DatasetIterator, "prepare", lambda self, epoch: made.append(epoch)
+    )
+    train(
+        problem,
+        tnt.DatasetIterator(tnt.BatchDataset(tnt.TableDataset(problem.data), 4)),
+    )
+    assert made == []
 
 
 HOOKS = {

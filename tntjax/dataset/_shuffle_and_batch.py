@@ -1,10 +1,10 @@
 """shuffle_and_batch: batches in a new order each epoch."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 from tntjax._numbers import check_at_least
+from tntjax._struct import describe
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._batch import BatchDataset, Policy
 from tntjax.dataset._shuffle import ShuffleDataset
@@ -47,19 +47,40 @@ def shuffle_and_batch(
     Torchnet: `dataset:shuffle():batch{...}` and a hook that calls `exec("resample")`.
     """
     seed = check_at_least("shuffle_and_batch: seed", seed, 0)
-    make = functools.partial(_make, dataset, batch_size, seed, policy, merge)
-    make(0)  # refuses here what it would refuse in the first epoch
-    return make
+    epochs = _Epochs(dataset, batch_size, seed, policy, merge)
+    epochs.prepare(0)  # refuses here what it would refuse in the first epoch
+    return epochs
 
 
-def _make(
-    dataset: Dataset,
-    batch_size: int,
-    seed: int,
-    policy: Policy,
-    merge: Callable[..., Sample] | None,
-    epoch: int,
-) -> BatchDataset:
-    # Words of 32 bits are what NumPy makes the order of, so that no two are alike.
-    shuffled = ShuffleDataset(dataset, (seed << 32) + epoch)
-    return BatchDataset(shuffled, batch_size, merge=merge, policy=policy)
+class _Epochs:
+    """Makes the batches of an epoch, of one epoch beforehand if asked to.
+
+    Args:
+      *arguments: those of `shuffle_and_batch`.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        self._arguments = arguments
+        self._prepared: dict[int, BatchDataset] = {}
+
+    def prepare(self, epoch: int) -> None:
+        """Makes the order of an epoch that comes next, while a device is at work."""
+        self._prepared = {epoch: self._make(epoch)}
+
+    def __call__(self, epoch: int) -> BatchDataset:
+        made = self._prepared.pop(epoch, None)
+        return self._make(epoch) if made is None else made
+
+    def _make(self, epoch: int) -> BatchDataset:
+        dataset, batch_size, seed, policy, merge = self._arguments
+        # Words of 32 bits are what NumPy makes an order of, so that no two are alike.
+        shuffled = ShuffleDataset(dataset, (seed << 32) + epoch)
+        return BatchDataset(shuffled, batch_size, merge=merge, policy=policy)
+
+    def __reduce__(self) -> tuple:
+        return type(self), self._arguments
+
+    def __repr__(self) -> str:
+        dataset, batch_size, seed, policy, _ = self._arguments
+        name = f"shuffle_and_batch({describe(dataset)}, {batch_size}, seed={seed}"
+        return f"{name}, policy={policy!r})"

@@ -68,10 +68,20 @@ class Epoch:
                     self._act()
                 self._queue.settle(AHEAD)  # waits for a call two back, not for this one
         if self._training:
+            self._prepare_next()
             self._queue.settle(0)
         if self.whole and not self._fed:
             explain_nothing(self._iterator, self._epoch, self._start)
         return self.now()
+
+    def _prepare_next(self) -> None:
+        """Lets the iterator make the next epoch's order, while the device works."""
+        prepare = getattr(self._iterator, "prepare", None)
+        most, number = self._host.max_epoch, self._epoch + 1
+        is_last = self._stops or (most is not None and number >= most)
+        works = self._run.jit and self._run.plan.accelerated
+        if works and prepare is not None and not is_last:
+            prepare(number)
 
     def now(self) -> State:
         """Returns the State as hooks of the host see it, and waits for its counters."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from tntjax._check import check_optional_functions
 from tntjax._struct import child, pytree, static
-from tntjax._types import Chunk, Dataset, Room, Sample
+from tntjax._types import Chunk, Dataset, Room, Sample, is_dataset
 from tntjax.dataset._protocol import (
     MOST_ON_DEVICE,
     find_shapes,
@@ -79,6 +79,19 @@ class DatasetIterator(Epochs):
     def shapes(self) -> tuple:
         """The shapes that the dataset states, as `BucketDataset` does, else ()."""
         return find_shapes(self._dataset(0))
+
+    def prepare(self, epoch: int) -> None:
+        """Makes what an epoch begins with, if the source can do so beforehand.
+
+        The engine asks for it while a device works at the epoch before. Sources of
+        `shuffle_and_batch` can: what they make depends on nothing but the epoch.
+
+        Args:
+          epoch: the next one.
+        """
+        prepare = getattr(self.source, "prepare", None)
+        if prepare is not None and not is_dataset(self.source):
+            prepare(epoch)
 
     def _count(self) -> int:
         return len(self._dataset(0))
