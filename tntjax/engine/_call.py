@@ -121,7 +121,7 @@ class Calls:
                 )
             if jitted.convolves:
                 return _one_by_one(self._step_apart, carry, batches, steps)
-        after, light, kept = jitted.function(heavy, rest)
+        after, light, kept = jitted.function(heavy, rest)  # returns at once
         heavy = heavy_tree.unflatten(after) if self.program.training else carry.heavy
         kept = None if kept is None else jitted.kept.unflatten(kept)
         return Carry(heavy, jitted.light.unflatten(light)), kept
@@ -167,7 +167,7 @@ class Calls:
             if whole:
                 # Of the light part [whole / keep_every, ...] is kept, for watches.
                 some = functools.partial(_make_some, step, count, unroll, tree)
-                places = jnp.arange(whole).reshape(-1, keep_every)
+                places = jnp.arange(whole).reshape(-1, keep_every)  # [groups, n]
                 leaves, kept = jax.lax.scan(some, leaves, places)
             if length == 1:  # no loop, in which XLA does worse on a CPU
                 leaves = step(0, leaves)
@@ -213,6 +213,7 @@ class Calls:
     def _step_in_python(self, carry: Carry, batches: Batches) -> Carry:
         """Makes one step in Python, where `print` and `pdb` work."""
         program = self.program
+        # [1, ...] -> [...]
         x = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), batches.xs)
         state, sample = program.state(*carry), batches.chunk.read(x)
         after = program.make_step(program, state, sample)
@@ -250,7 +251,7 @@ def _make_some(
     step: Callable, count: Any, unroll: int, tree: Any, leaves: list[Any], places: Any
 ) -> tuple[list[Any], list[Any]]:
     """Makes some of the steps of a call, and keeps the light part after them."""
-    start, number = places[0], len(places)
+    start, number = places[0], len(places)  # [] traced, and an int
 
     def next_step(place: Any, leaves: list[Any]) -> list[Any]:
         return step(start + place, leaves)

@@ -140,7 +140,7 @@ def _run_checked(hook: Hook, event: str, state: State) -> State:
 
 def _check_fixed(hook: Hook, event: str, old: State, new: State) -> None:
     """Raises a TypeError if a hook has changed what must stay."""
-    in_epoch = event.startswith("every")
+    in_epoch = event.startswith("every")  # "every(100)", and no border of an epoch
     text = CHANGED_IN_EPOCH if in_epoch else CHANGED_AT_BORDER
     for field, advice in (IN_EPOCH if in_epoch else AT_BORDER).items():
         if not _is_same(getattr(old, field), getattr(new, field)):
@@ -157,13 +157,14 @@ def _is_same(old: Any, new: Any) -> bool:
     if isinstance(old, float) and is_number(new):
         return bool(np.isclose(old, float(new), rtol=1e-5, equal_nan=True))
     is_count = isinstance(old, int) and hasattr(new, "__index__")
+    # NumPy's and JAX's integers come back from a user's jit.
     return old is new or (is_count and int(new) == old)
 
 
 def _check_changes(event: str, old: State, new: State) -> None:
     """Raises an error if an engine cannot go on with what a hook has changed."""
     for field in COUNTERS:
-        if getattr(new, field) is not getattr(old, field):
+        if getattr(new, field) is not getattr(old, field):  # one was put in
             check_at_least(f"{event}: state.{field}", getattr(new, field), 0)
     check_values(event, old, new)
     check_done(event, new.done, new.members)
@@ -234,6 +235,7 @@ def _check_hook(hook: Hook, event: str, old: State, new: State) -> State:
     for field in CARRIED:
         before, after = getattr(old, field), getattr(new, field)
         changes[field] = match_carried(CHANGED_CARRY, name, event, field, before, after)
+    # Their dtypes may change: a hook may unscale or round them.
     for field in GRADIENTS:
         before, after = getattr(old, field), getattr(new, field)
         if _find_shapes(before) != _find_shapes(after):

@@ -55,6 +55,7 @@ def differentiate_batch(
     of the batch's.
     """
     hooks = program.hooks
+    # Two pull-backs and not one, as a hook may change the gradient between them.
     changing, pull_network, after = _run_forward(program, state)
     at = _make_value(program, changing, state, whole)
 
@@ -72,6 +73,7 @@ def differentiate_batch(
         grads=jax.tree.map(conjugate, direct.get("params")),
     )
     state = fire_compiled(hooks, "on_backward_criterion", state)
+    # [B, ...] of the output -> the shapes of the parameters
     (grads,) = pull_network(jax.tree.map(_as_cotangent, state.grad_output, output))
     grads = jax.tree.map(conjugate, grads)
     if asked:  # what the loss takes from the parameters themselves
@@ -187,6 +189,7 @@ def differentiate_pieces(program: Any, state: State) -> tuple[State, Objective]:
         state, objective = differentiate_batch(program, start, whole)
         if state.skip is not None:
             raise TypeError(SKIPPED_PIECE)
+        # Each is a part of the batch's already, so that adding them is all.
         sums = (objective.value, state.grads, state.criterion_grads)
         return drop_step_fields(state), (sums, state.loss), objective
 
@@ -218,7 +221,7 @@ def _scan(step: Callable[[Any, Any], Any], carry: Any, xs: Any) -> tuple[Any, An
     """Scans inside compiled code, loops outside, where `print` and `pdb` work."""
     if _is_traced((carry, xs)):
         return jax.lax.scan(step, carry, xs)
-    ys = []
+    ys = []  # of each turn, stacked at the end as a scan does
     for k in range(len(jax.tree.leaves(xs)[0])):
         carry, y = step(carry, jax.tree.map(lambda leaf: leaf[k], xs))  # noqa: B023
         ys.append(y)
@@ -234,7 +237,7 @@ def split_key(network: Any, state: State) -> tuple[State, jax.Array | None]:
     """Splits the key of the State if the network may need one."""
     if not isinstance(network, Stateful):
         return state, None
-    key, own = jax.random.split(state.key)
+    key, own = jax.random.split(state.key)  # one to go on with, one for this step
     return state.replace(key=key), own
 
 

@@ -65,6 +65,7 @@ def check_saved(
             check_rows("resume: recorded", saved[name])
         else:
             match_carried(CHANGED_BY, "resume", "", name, like[name], saved[name])
+    # Checked like what a hook changes; the rows were checked above.
     fields, like = {**like, **saved}, {**like, "recorded": None}
     now = State(**{**fields, "recorded": None}, members=members)
     check_values("resume", State(**like, members=members), now)
@@ -115,11 +116,13 @@ def _cast_like(before: Any, after: Any) -> Any:
     """Returns `after` with the dtype of `before`, or None if it has another kind."""
     if jnp.shape(after) != jnp.shape(before):
         return None
+    # A weak type would be another one for jit, and compile the step again.
     if getattr(after, "dtype", None) == before.dtype:
         return drop_weak_type(after)
     if jnp.issubdtype(before.dtype, jax.dtypes.prng_key):
         return None
     weak = getattr(after, "weak_type", isinstance(after, bool | int | float | complex))
+    # `aux + 1` is fine where `aux` is float32, `aux + 1.0` where it is int32 is not.
     if weak and jnp.result_type(before, after) == before.dtype:
         return jnp.asarray(after, before.dtype)
     return None

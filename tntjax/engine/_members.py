@@ -84,7 +84,7 @@ def step_of_members(make_step: Step) -> Step:
             after = make_step(program, before, sample)
             made = {name: getattr(after, name) for name in own}
             if done is not None:
-                made = _choose(done, own, made)
+                made = _choose(done, own, made)  # done: [] of this member
             return {**made, **{name: getattr(after, name) for name in COUNTERS}}
 
         names = (*OWN, "loss") if state.training else OWN
@@ -104,11 +104,13 @@ def pick_members(state: State) -> list[State]:
     """Returns the State of each member, as hooks see it in a run of its own."""
     own = {name: getattr(state, name) for name in (*OWN, "loss")}
     for name in ("lr", "lr_criterion", "meters", "aux", "loss"):
-        own[name] = jax.tree.map(_read, own[name])  # the host cuts small arrays faster
+        own[name] = jax.tree.map(
+            _read, own[name]
+        )  # [N, ...]; the host cuts small arrays faster
     done = np.zeros(state.members or 0, bool) if state.done is None else state.done
 
     def pick(number: int, stops: bool) -> State:
-        part = jax.tree.map(lambda leaf: leaf[number], own)
+        part = jax.tree.map(lambda leaf: leaf[number], own)  # [N, ...] -> [...]
         return as_plain(state.replace(**part, stop=stops, members=None, done=None))
 
     return [
@@ -161,13 +163,13 @@ def run_for_each(
         old = [getattr(part, field) for part in before]
         new = [getattr(part, field) for part in after]
         if all(map(is_unchanged, old, new)):
-            continue
+            continue  # stays on the device as it is
         tree = jax.tree.structure(new[0])
         for number, part in enumerate(new):
             if jax.tree.structure(part) != tree:
                 fail(field, number, "Entries must be the same for all.")
         fields[field] = jax.tree.map(_stack, *new)
-    stops = np.array([part.stop for part in after])
+    stops = np.array([part.stop for part in after])  # [N] bool
     done = stops if stops.any() or state.done is not None else None
     return state.replace(**fields, done=done)
 
@@ -217,6 +219,7 @@ def keep_done(before: State, after: State) -> State:
             old, new = getattr(before, field), getattr(after, field)
             if jax.tree.structure(old) == jax.tree.structure(new):
                 fields[field] = jax.tree.map(
+                    # `done` [N] chooses entries of [N, ...]
                     lambda a, b: b if a is b else jax.vmap(jnp.where)(done, a, b),
                     old,
                     new,

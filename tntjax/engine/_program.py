@@ -149,7 +149,7 @@ def train_step(program: Program, state: State, sample: Sample) -> State:
     hooks, before = program.hooks, state.replace(loss=None)
     state = before
     state = _start(program, state, sample)
-    sample = state.sample
+    sample = state.sample  # as on_sample left it; all of the batch
     if program.accumulate == 1:
         state, objective = differentiate_batch(program, state, sample)
     else:
@@ -178,6 +178,7 @@ def test_step(program: Program, state: State, sample: Sample) -> State:
     hooks = program.hooks
     state = _start(program, state, sample)
     sample = state.sample
+    # The key goes on in a test as well, for what a network draws there.
     state, key = split_key(program.network, state)
     run = run_network(program.network, state, key, training=False)
     output, _ = run(state.params)
@@ -204,6 +205,7 @@ def _count_batch(state: State, sample: Sample) -> State:
 
 
 def _count(state: State, count: Any) -> State:
+    # `samples` is [] int32, and stays at the largest.
     before = jnp.minimum(state.samples, jnp.iinfo(jnp.int32).max - count)  # or it wraps
     return state.replace(
         t=state.t + 1, position=state.position + 1, samples=before + count
@@ -214,7 +216,7 @@ def _drop_hidden_batch(state: State, before: State, sample: Sample) -> State:
     """Makes the gradients zero and keeps the model state if a mask hides all rows."""
     if "mask" not in sample:
         return state
-    some = jnp.any(sample["mask"])
+    some = jnp.any(sample["mask"])  # [B] -> []
     zero = jnp.zeros_like
     grads, own = state.grads, state.criterion_grads
     return state.replace(

@@ -28,7 +28,7 @@ def sgd_update(state: State, objective: Objective) -> State:
     """Takes `lr` times the gradients off the parameters, whose dtypes stay."""
     del objective
 
-    def moved(params: Any, grads: Any, lr: Any) -> Any:
+    def moved(params: Any, grads: Any, lr: Any) -> Any:  # lr: [] float32
         return jax.tree.map(lambda p, g: p - (lr * g).astype(p.dtype), params, grads)
 
     state = state.replace(params=moved(state.params, state.grads, state.lr))
@@ -87,6 +87,7 @@ class OptaxUpdate:
         if other is None:
             new, own = update(self.optimizer, state.opt_state, params, state.grads, at)
             return state.replace(params=new, opt_state=own)
+        # The criterion's gradients are those before the network was updated.
         optimizer, own = self.optimizer, dict(state.opt_state)
         new, own["network"] = update(optimizer, own["network"], params, state.grads, at)
         optimizer = self.criterion_optimizer or optimizer
@@ -113,6 +114,7 @@ def _run_optimizer(
     offered = {"value": value, "grad": grads, "value_fn": value_fn}
     by_name = {**offered, "grad_fn": grad_fn, "obj_fn": value_fn}
     update = optax.with_extra_args_support(optimizer).update
+    # One that names what it takes would refuse the rest.
     takes = inspect.signature(update).parameters
     if all(takes[name].kind is not inspect.Parameter.VAR_KEYWORD for name in takes):
         offered = {name: by_name[name] for name in takes if name in by_name}
