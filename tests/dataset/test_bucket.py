@@ -3,6 +3,7 @@
 import itertools
 import pickle
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -114,9 +115,18 @@ def test_fields_may_have_a_length_of_their_own():
         ({"size": 2, "boundaries": (4, 2)}, ValueError, r"that increase, got \(4, 2\)"),
         ({"size": 2, "boundaries": (4.5,)}, TypeError, "integers as boundaries"),
         ({"size": 2, "shapes": 0}, ValueError, "shapes must be at least 1, got 0"),
-        ({"size": 2.0}, TypeError, "size or tokens must be an integer"),
+        ({"size": 2.0}, TypeError, "size must be an integer"),
+        ({"size": 0}, ValueError, "size must be at least 1, got 0"),
+        ({"tokens": 2}, ValueError, "tokens=2 has no room for one .* length 3"),
+        ({"size": 2, "length": "x"}, ValueError, "name of a field .* got 'x'"),
+        (
+            {"size": 2, "length": [1, 2, 2**40]},
+            ValueError,
+            "below 2.*got 1099511627776",
+        ),
+        ({"size": 2, "boundaries": np.array([5, 3], np.uint8)}, ValueError, "increase"),
         ({"size": 2, "length": [1, 2]}, ValueError, "length of each of 3 samples"),
-        ({"size": 2, "length": [1, 2, -3]}, ValueError, "lengths >= 0, got -3"),
+        ({"size": 2, "length": [1, 2, -3]}, ValueError, "lengths >= 0, below.* got -3"),
         ({"size": 2, "length": lambda s: 0.5}, TypeError, "integers as lengths"),
         ({"size": 2, "seed": -1}, ValueError, "seed must be at least 0, got -1"),
         ({"size": 2, "epoch": 0.5}, TypeError, "epoch must be an integer"),
@@ -132,3 +142,19 @@ def test_samples_without_an_axis_are_told():
         ValueError, match=r"a field that is an array.*Encode text as ids"
     ):
         tnt.BucketDataset([{"input": "text"}], 2)
+
+
+def test_numbers_of_other_libraries_are_pythons_own_inside():
+    some, lengths = samples([3, 1, 2]), np.array([3, 1, 2], np.uint64)
+    own = tnt.BucketDataset(some, 2, [3, 1, 2], seed=3, epoch=1)
+    other = tnt.BucketDataset(
+        some, np.int8(2), lengths, seed=jnp.array(3), epoch=np.uint8(1)
+    )
+    assert other.shapes == own.shapes and type(other.shapes[0][0]) is int
+    assert other.plan == own.plan == own.at_epoch(jnp.array(1)).plan
+
+
+def test_a_tuple_of_arrays_is_told_as_its_parts_have_no_names():
+    with pytest.raises(TypeError, match="need names for their arrays"):
+        tnt.BucketDataset([(np.ones(3), 1), (np.ones(2), 0)], 2)
+    assert tnt.BucketDataset([(1, 2, 3)], 1)[0]["input"].tolist() == [[1, 2, 3]]

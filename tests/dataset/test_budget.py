@@ -100,6 +100,51 @@ def test_bad_arguments_are_told(changes, words):
         tnt.BudgetDataset(make_graphs([(3, 1)]), **job)
 
 
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"budgets": None}, TypeError, "needs budgets, a dict, got None"),
+        ({"fields": ["x"]}, TypeError, r"needs fields, a dict, got \['x'\]"),
+        ({"size_of": None}, TypeError, "a function, or columns, a dict, got None"),
+        ({"size_of": lambda s: 3}, TypeError, "the sizes of a sample, a dict, got 3"),
+        ({"dataset": []}, ValueError, "the dataset is empty"),
+        ({"offsets": {"z": "node"}}, ValueError, r"offsets of \['z'\], not in fields"),
+    ],
+)
+def test_arguments_of_another_kind_are_told(changes, error, words):
+    job = {"dataset": make_graphs([(3, 1)]), "budgets": BUDGETS, "size_of": measure}
+    with pytest.raises(error, match=words):
+        tnt.BudgetDataset(**{**job, "fields": FIELDS, **changes})
+
+
+@pytest.mark.parametrize(
+    ("graph", "error", "words"),
+    [
+        ({"from": [3]}, ValueError, "'from' has numbers of 'node'.* has 3; got 3"),
+        ({"from": [-1]}, ValueError, "has 3; got -1"),
+        ({"from": [0.5]}, TypeError, r"needs integers, got float64\[1\]"),
+        ({"y": [1, 2]}, ValueError, "Only the first axis may differ"),
+    ],
+)
+def test_numbers_of_nodes_that_a_graph_lacks_are_told(graph, error, words):
+    graphs = [*make_graphs([(3, 1)]), {**draw_graph((3, 1), 1), **graph}]
+    with pytest.raises(error, match=words):
+        tnt.BudgetDataset(graphs, BUDGETS, measure, FIELDS, OFFSETS)[0]
+
+
+def test_budgets_and_sizes_may_be_of_narrow_dtypes():
+    graphs = make_graphs([(3, 1), (2, 2), (12, 20)])
+    sizes = {
+        "node": np.array([3, 2, 12], np.uint64),
+        "edge": np.array([1, 2, 20], np.int8),
+    }
+    narrow = {count: np.uint8(budget) for count, budget in BUDGETS.items()}
+    dataset = tnt.BudgetDataset(
+        graphs, narrow, sizes, FIELDS, OFFSETS, seed=jnp.array(0)
+    )
+    assert dataset.shapes == ((12, 20, 4),) and len(dataset) == 2
+
+
 def test_a_wrong_size_is_told():
     wrong = {"node": [3], "edge": [2]}
     dataset = tnt.BudgetDataset(make_graphs([(3, 1)]), BUDGETS, wrong, FIELDS)

@@ -78,7 +78,7 @@ def test_other_fields_are_left_out_by_name():
         "segment",
         "position",
     ]
-    with pytest.raises(ValueError, match=r"field 'id' is 7. Name the fields to pack"):
+    with pytest.raises(ValueError, match=r"'id' is int64\[\], without an axis. Name"):
         tnt.PackDataset(some, 3)[0]
     with pytest.raises(ValueError, match="field `segment`, and the samples have one"):
         tnt.PackDataset([{"segment": [1, 2]}], 3)[0]
@@ -98,3 +98,26 @@ def test_other_fields_are_left_out_by_name():
 def test_bad_arguments_are_told(arguments, error, words):
     with pytest.raises(error, match=words):
         tnt.PackDataset(samples([3, 1]), **arguments)
+
+
+def test_a_mask_of_tokens_is_packed_like_any_field_and_false_in_padding():
+    some = [{"x": [5, 6], "mask": [False, True]}, {"x": [7], "mask": [True]}]
+    row = tnt.PackDataset(some, 4, lengths=np.array([2, 1], np.uint64), fill=-1)[0]
+    assert row["x"].tolist() == [5, 6, 7, -1]
+    assert row["mask"].tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("some", "options", "error", "words"),
+    [
+        ([{"x": [1], "y": [1]}, {"x": [1]}], {}, ValueError, "sample 1 lacks 'y'"),
+        ([np.ones((1, 2)), np.ones((1, 3))], {}, ValueError, "Only the first axis"),
+        ([[1]], {"fill": 1.5}, ValueError, "fill=1.5 is not a value .*'input'.* int64"),
+        ([[1, 2]], {"lengths": [1]}, ValueError, "length 1, but its field 'input'"),
+        ([[1, 2]], {"fields": "input"}, TypeError, "a list of names, got 'input'"),
+        ([[1, 2]], {"fields": []}, ValueError, "some of"),
+    ],
+)
+def test_samples_that_cannot_be_packed_are_told(some, options, error, words):
+    with pytest.raises(error, match=words):
+        tnt.PackDataset(some, 4, **options)[0]

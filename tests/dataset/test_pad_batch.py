@@ -37,11 +37,32 @@ def test_bare_arrays_are_the_field_input():
         ([{"mask": [1]}], {}, ValueError, "the samples have one. Rename theirs"),
         ([{"a": [1]}], {"fields": ["b"]}, ValueError, r"some of \['a'\], got \['b'\]"),
         ([[1], [1.5], ["a"]], {}, TypeError, "No dtype holds both"),
+        ([{"a": [1]}], {"fields": "a"}, TypeError, "a list of names, got 'a'"),
+        ([{"a": [1], "b": [2]}, {"a": [1]}], {}, ValueError, "sample 1 lacks 'b'"),
+        ([{"a": [1]}, {"a": 1}], {}, ValueError, r"'a' is int64\[\], without an axis"),
+        (([1] for _ in "a"), {}, TypeError, "a list of samples, got <generator"),
+        ([[1]], {"fill": np.nan}, ValueError, "fill=nan is not a value .* int64"),
+        ([np.ones(1, np.uint8)], {"fill": -1}, ValueError, "fill=-1 is not .* uint8"),
+        ([np.ones(1, np.float16)], {"fill": 1e9}, ValueError, "is not .* float16"),
+        ([["a"]], {"length": 2}, ValueError, "fill=0 is not a value"),
+        ([np.ma.array([1], mask=[1])], {}, TypeError, "is a masked array"),
     ],
 )
 def test_what_cannot_be_padded_is_told(samples, options, error, words):
     with pytest.raises(error, match=words):
         tnt.pad_batch(samples, **options)
+
+
+def test_floats_are_padded_with_a_rounded_value_and_bools_with_false():
+    batch = tnt.pad_batch([{"x": np.ones(1, np.float16), "y": [True]}], 2, fill=0.1)
+    assert batch["x"].tolist() == [[1, np.float16(0.1)]]
+    assert batch["y"].tolist() == [[True, False]]
+    assert np.isnan(tnt.pad_batch([[1.5]], 2, fill=np.nan)["input"][0, 1])
+
+
+def test_lists_of_unequal_lengths_are_no_axis():
+    batch = tnt.pad_batch([{"x": [1], "tree": [[1], [1, 2]]}], 2)
+    assert batch["tree"] == [[[1], [1, 2]]] and batch["x"].tolist() == [[1, 0]]
 
 
 def test_streams_go_on_from_sample_to_sample():

@@ -1,6 +1,5 @@
 """BucketDataset: batches of samples that are about equally long."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from tntjax.dataset._boundaries import find_boundaries
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._lengths import (
     Lengths,
+    at_epoch,
     check_order,
     check_room,
     order_of,
@@ -21,7 +21,6 @@ from tntjax.dataset._lengths import (
 from tntjax.dataset._many import read_samples
 from tntjax.dataset._pad_batch import Fields, pad_batch
 from tntjax.dataset._protocol import hide_unreadable
-from tntjax.dataset._take import take_one_by_one
 
 
 @pytree
@@ -52,7 +51,7 @@ class BucketDataset(IndexMap):
     Raises:
       TypeError: if `dataset` is not one, or a number not an integer.
       ValueError: if not exactly one of `size` and `tokens` is given, or one of the
-        numbers is below 1, or a sample is longer than the last boundary.
+        numbers is below 1, or a sample is longer than the last boundary or `tokens`.
 
     Samples are batches as `pad_batch` makes them: the fields, `length` and `mask`.
 
@@ -85,27 +84,33 @@ class BucketDataset(IndexMap):
     def __post_init__(self) -> None:
         name = type(self).__name__
         check_dataset(self.dataset, name)
-        check_order(self.seed, self.epoch, name)
-        if (self.size is None) == (self.tokens is None):
-            raise ValueError(f"{name} needs size or tokens, one of the two.")
-        check_at_least(f"{name}: size or tokens", self.size or self.tokens, 1)
-        lengths = read_lengths(self.dataset, self.length, name)
-        object.__setattr__(self, "length", lengths)
-        object.__setattr__(self, "boundaries", self._find_boundaries(lengths))
-        check_room(lengths, self.boundaries[-1], name)
-        tokens = self.tokens or 0
-        rows = [self.size or max(1, tokens // max(1, b)) for b in self.boundaries]
-        object.__setattr__(
-            self, "shapes", tuple(zip(rows, self.boundaries, strict=True))
+        order = check_order(self.seed, self.epoch, name)
+        size, tokens = (
+            None if number is None else check_at_least(f"{name}: {word}", number, 1)
+            for word, number in (("size", self.size), ("tokens", self.tokens))
         )
-        object.__setattr__(self, "plan", self._draw(lengths, rows))
+        if (size is None) == (tokens is None):
+            raise ValueError(f"{name} needs size or tokens, one of the two.")
+        lengths = read_lengths(self.dataset, self.length, name)
+        boundaries = self._find_boundaries(lengths)
+        check_room(lengths, boundaries[-1], name)
+        if boundaries[-1] > (tokens or boundaries[-1]):
+            raise ValueError(
+                f"{name}: a batch of tokens={tokens} has no room for one sample of"
+                f" length {boundaries[-1]}. Raise tokens, or cut such samples."
+            )
+        rows = [size or (tokens or 0) // max(1, length) for length in boundaries]
+        shapes = tuple(zip(rows, boundaries, strict=True))
+        vars(self).update(order, size=size, tokens=tokens, length=lengths)
+        vars(self).update(boundaries=boundaries, shapes=shapes)
+        vars(self)["plan"] = self._draw(lengths)
 
     def _find_boundaries(self, lengths: np.ndarray) -> tuple[int, ...]:
         if self.boundaries is None:
             subject = "BucketDataset: shapes"
             return find_boundaries(lengths, check_at_least(subject, self.shapes, 1))
         subject = "BucketDataset needs integers as boundaries"
-        given = np.asarray(check_integers(self.boundaries, subject))
+        given = np.asarray(check_integers(self.boundaries, subject)).astype(np.int64)
         if given.ndim != 1 or not len(given) or (np.diff(given, prepend=-1) <= 0).any():
             raise ValueError(
                 "BucketDataset needs boundaries >= 0 that increase, got"
@@ -113,9 +118,7 @@ class BucketDataset(IndexMap):
             )
         return tuple(given.tolist())
 
-    def _draw(
-        self, lengths: np.ndarray, rows: list[int]
-    ) -> list[tuple[int, list[int]]]:
+    def _draw(self, lengths: np.ndarray) -> list[tuple[int, list[int]]]:
         """Draws batches: the place of the boundary, and the samples, of each."""
         order = order_of(len(lengths), self.seed, self.epoch)
         places = np.searchsorted(self.boundaries, lengths[order])
@@ -124,16 +127,15 @@ class BucketDataset(IndexMap):
         batches, start = [], 0
         while start < len(order):
             place = places[start]
-            batches.append((place, order[start : start + rows[place]]))
-            start += rows[place]
+            rows = self.shapes[place][0]
+            batches.append((place, order[start : start + rows]))
+            start += rows
         if self.seed is None:
             return batches[::-1]
         mixed = order_of(len(batches), self.seed, self.epoch, purpose=1)
         return [batches[number] for number in mixed]
 
-    def at_epoch(self, epoch: int) -> "BucketDataset":
-        """Returns the dataset of another epoch, for which no length is read again."""
-        return dataclasses.replace(self, epoch=epoch)
+    at_epoch = at_epoch
 
     def __len__(self) -> int:
         return len(self.plan)
@@ -143,6 +145,3 @@ class BucketDataset(IndexMap):
         rows, length = self.shapes[place]
         samples = list(read_samples(self.dataset, members))
         return pad_batch(samples, length, rows=rows, fill=self.fill, fields=self.fields)
-
-    def _take(self, rows: Any) -> Sample:
-        return take_one_by_one(self, rows, self._read_each)

@@ -1,27 +1,26 @@
 """BudgetDataset: as many samples as a budget of several counts allows."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from tntjax._check import check_dataset
-from tntjax._numbers import check_at_least
+from tntjax._numbers import check_at_least, find_outside
 from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._lengths import (
     as_fields,
+    at_epoch,
     check_order,
     check_room,
     order_of,
     read_lengths,
 )
 from tntjax.dataset._many import read_samples
-from tntjax.dataset._pad_batch import pad_batch
+from tntjax.dataset._pad_batch import join, read_field
 from tntjax.dataset._protocol import hide_unreadable
-from tntjax.dataset._take import take_one_by_one
 
 NOWHERE = np.iinfo(np.int32).max
 """A segment that JAX drops in a sum over segments, however many there are."""
@@ -52,7 +51,8 @@ class BudgetDataset(IndexMap):
       epoch: which epoch; `at_epoch` makes others.
 
     Raises:
-      TypeError: if `dataset` is not one, or a number not an integer.
+      TypeError: if `dataset` is not one, a number not an integer, or what should be a
+        dict another thing.
       ValueError: if a budget is below 1 or unknown, or a sample alone beyond it.
 
     A sample is a dict: the fields [budget, ...], padded with 0; `segment`, a dict of
@@ -95,58 +95,29 @@ class BudgetDataset(IndexMap):
     def __post_init__(self) -> None:
         name = type(self).__name__
         check_dataset(self.dataset, name)
-        check_order(self.seed, self.epoch, name)
-        for count, budget in self.budgets.items():
-            check_at_least(f"{name}: the budget {count!r}", budget, 1)
+        order = check_order(self.seed, self.epoch, name)
+        for word in ("budgets", "fields", "offsets"):
+            _check_dict(f"{name} needs {word}", getattr(self, word))
+        budgets = {
+            count: check_at_least(f"{name}: the budget {count!r}", budget, 1)
+            for count, budget in self.budgets.items()
+        }
         used = {*self.fields.values(), *self.offsets.values()}
-        if not self.budgets or not used <= self.budgets.keys():
+        if not budgets or not used <= budgets.keys():
             raise ValueError(
-                f"{name}: fields and offsets go by budgets {list(self.budgets)}, got"
+                f"{name}: fields and offsets go by budgets {list(budgets)}, got"
                 f" {sorted(used)}."
             )
         if own := {"mask", "segment"} & self.fields.keys():
             raise ValueError(f"{name} makes fields {sorted(own)}. Rename the samples'.")
-        object.__setattr__(self, "size_of", self._read_sizes())
-        object.__setattr__(self, "plan", self._fill())
+        if unknown := self.offsets.keys() - self.fields.keys():
+            raise ValueError(f"{name}: offsets of {sorted(unknown)}, not in fields.")
+        columns = _read_sizes(self.dataset, self.size_of, budgets, name)
+        samples = order_of(len(self.dataset), **order)
+        plan = _fill(samples, columns, budgets)
+        vars(self).update(order, budgets=budgets, size_of=columns, plan=plan)
 
-    def _read_sizes(self) -> dict[str, np.ndarray]:
-        """Returns for each count a column [N]."""
-        sizes: Any = self.size_of
-        if callable(sizes):
-            everyone = list(range(len(self.dataset)))
-            told: list[Any] = [sizes(s) for s in read_samples(self.dataset, everyone)]
-            sizes = {k: [one[k] for one in told] for k in (told[0] if told else ())}
-        name = f"{type(self).__name__}: size_of"
-        unknown = sizes.keys() - self.budgets.keys()
-        if unknown:
-            raise ValueError(
-                f"{name} tells {sorted(unknown)}, for which there is no budget, only"
-                f" for {list(self.budgets)}."
-            )
-        columns = {k: read_lengths(self.dataset, v, name) for k, v in sizes.items()}
-        for count, column in columns.items():
-            check_room(column, self.budgets[count], f"{name}, {count!r}")
-        return columns
-
-    def _fill(self) -> list[list[int]]:
-        counts = list(self.budgets)
-        most = np.array([self.budgets[count] for count in counts])  # [C]
-        one = np.ones(len(self.dataset), np.int64)
-        columns = [self.size_of.get(count, one) for count in counts]
-        sizes = np.stack(columns, axis=1)  # [N, C]
-        batches: list[list[int]] = []
-        left = np.zeros_like(most)
-        for number in order_of(len(sizes), self.seed, self.epoch).tolist():
-            if not batches or (sizes[number] > left).any():
-                batches.append([])
-                left = most.copy()
-            batches[-1].append(number)
-            left -= sizes[number]
-        return batches
-
-    def at_epoch(self, epoch: int) -> "BudgetDataset":
-        """Returns the dataset of another epoch, for which no size is read again."""
-        return dataclasses.replace(self, epoch=epoch)
+    at_epoch = at_epoch
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -159,48 +130,108 @@ class BudgetDataset(IndexMap):
     def _get(self, index: int) -> Sample:
         members = self.plan[index]
         tables = [as_fields(sample) for sample in read_samples(self.dataset, members)]
+        ones = np.ones(len(members), np.int64)
         sizes = {
-            count: self.size_of[count][members]
-            if count in self.size_of
-            else np.ones(len(members), np.int64)
-            for count in self.budgets
+            k: self.size_of[k][members] if k in self.size_of else ones
+            for k in self.budgets
         }
-        batch = {
-            field: self._join(field, [table[field] for table in tables], sizes)
-            for field in self.fields
-        }
+        batch = {field: self._join(field, tables, sizes) for field in self.fields}
         samples = [count for count in self.budgets if count not in self.size_of]
         beyond = self.budgets[samples[0]] if samples else NOWHERE
         batch["segment"] = {}
         for count, budget in self.budgets.items():
-            numbers = np.full(budget, beyond, np.int32)
-            own = np.repeat(np.arange(len(members)), sizes[count])
-            numbers[: len(own)] = own
-            batch["segment"][count] = numbers
+            own = np.repeat(np.arange(len(members), dtype=np.int32), sizes[count])
+            batch["segment"][count] = join([own], budget, beyond, count)
         told = (samples or list(self.budgets))[0]
         batch["mask"] = batch["segment"][told] != beyond
         return batch
 
-    def _join(self, field: str, values: list, sizes: dict[str, np.ndarray]) -> Any:
+    def _join(self, field: str, tables: list, sizes: dict[str, np.ndarray]) -> Any:
         """Returns one array [budget, ...] of a field of several samples."""
         count, counted = self.fields[field], self.offsets.get(field)
-        arrays = [np.asarray(value) for value in values]
         if count not in self.size_of:
-            arrays = [array[None] for array in arrays]
+            tables = [
+                {k: np.asarray(v)[None] for k, v in t.items() if k == field}
+                for t in tables
+            ]
+        arrays = read_field(tables, field)
         for array, size in zip(arrays, sizes[count].tolist(), strict=True):
-            if not array.ndim or len(array) != size:
+            if len(array) != size:
                 raise ValueError(
                     f"BudgetDataset: field {field!r} is {describe(array)}, but size_of"
                     f" tells {size} for {count!r}."
                 )
+        budget = self.budgets[count]
         if counted is None:
-            whole, fill = np.concatenate(arrays), 0
-        else:
-            before = np.cumsum(sizes[counted]) - sizes[counted]
-            shifted = [array + n for array, n in zip(arrays, before, strict=True)]
-            whole = np.concatenate(shifted).astype(np.int32)
-            fill = self.budgets[counted]
-        return pad_batch([{"x": whole}], self.budgets[count], fill=fill)["x"][0]
+            return join(arrays, budget, 0, field)
+        moved, before = [], 0
+        for array, size in zip(arrays, sizes[counted].tolist(), strict=True):
+            moved.append(_shift(array, before, size, f"{field!r}", counted))
+            before += size
+        return join(moved, budget, self.budgets[counted], field)
 
-    def _take(self, rows: Any) -> Sample:
-        return take_one_by_one(self, rows, self._read_each)
+
+def _shift(array: np.ndarray, before: int, size: int, field: str, count: str) -> Any:
+    """Adds to numbers of a sample's own nodes how many lie before it."""
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(
+            f"BudgetDataset: field {field} has offsets, so it needs integers, got"
+            f" {describe(array)}."
+        )
+    wrong = find_outside(array, size)
+    if wrong is not None:
+        raise ValueError(
+            f"BudgetDataset: field {field} has numbers of {count!r}, of which the"
+            f" sample has {size}; got {wrong}."
+        )
+    return array.astype(np.int32) + np.int32(before)
+
+
+def _check_dict(subject: str, value: Any) -> None:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{subject}, a dict, got {describe(value)}.")
+
+
+def _read_sizes(
+    dataset: Dataset, size_of: Any, budgets: dict, name: str
+) -> dict[str, np.ndarray]:
+    """Returns for each count that is not of samples a column [N]."""
+    name = f"{name}: size_of"
+    if callable(size_of):
+        told = [size_of(s) for s in read_samples(dataset, list(range(len(dataset))))]
+        for one in told:
+            _check_dict(f"{name} must return the sizes of a sample", one)
+            if one.keys() != told[0].keys():
+                raise ValueError(
+                    f"{name} must return the same counts for each sample, got"
+                    f" {list(told[0])} and {list(one)}."
+                )
+        size_of = {k: [one[k] for one in told] for k in (told[0] if told else ())}
+    _check_dict(f"{name} must be a function, or columns", size_of)
+    if unknown := size_of.keys() - budgets.keys():
+        raise ValueError(
+            f"{name} tells {sorted(unknown)}, for which there is no budget, only for"
+            f" {list(budgets)}."
+        )
+    if not len(dataset):
+        raise ValueError(f"{name}: the dataset is empty.")
+    columns = {k: read_lengths(dataset, v, name) for k, v in size_of.items()}
+    for count, column in columns.items():
+        check_room(column, budgets[count], f"{name}, {count!r}")
+    return columns
+
+
+def _fill(order: np.ndarray, columns: dict, budgets: dict) -> list[list[int]]:
+    """Divides samples, in their order, into batches within the budgets."""
+    most = np.array(list(budgets.values()))  # [C]
+    ones = np.ones(len(order), np.int64)
+    sizes = np.stack([columns.get(count, ones) for count in budgets], axis=1)  # [N, C]
+    batches: list[list[int]] = []
+    left = np.zeros_like(most)
+    for number in order.tolist():
+        if not batches or (sizes[number] > left).any():
+            batches.append([])
+            left = most.copy()
+        batches[-1].append(number)
+        left -= sizes[number]
+    return batches

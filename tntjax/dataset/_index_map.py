@@ -17,15 +17,15 @@ from tntjax.dataset._protocol import (
     check_indices,
     is_unchecked,
 )
-from tntjax.dataset._take import take
+from tntjax.dataset._take import take, take_one_by_one
 
 
 class IndexMap:
     """Checks indices where they enter, and hands them down unchecked.
 
-    A dataset has `__len__`, `_get(index)` for one sample and `_take(rows)` for many,
-    which rely on indices in range, and `spec` if more is known of its samples. What it
-    wraps it reads with `_get_wrapped` and `_take_wrapped`.
+    A dataset has `__len__` and `_get(index)` for one sample, which relies on an index
+    in range; `_take(rows)` if it can read many at once, and `spec` if more is known of
+    its samples. What it wraps it reads with `_get_wrapped` and `_take_wrapped`.
     """
 
     dataset: Any
@@ -37,7 +37,7 @@ class IndexMap:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Sample:
-        if type(index) is int and 0 <= index < min(len(self), MOST_ON_DEVICE):
+        if type(index) is int and 0 <= index < MOST_ON_DEVICE and index < len(self):
             return self._get(index)
         index = check_index(self, index)
         return self._take(index) if isinstance(index, jax.Array) else self._get(index)
@@ -65,7 +65,8 @@ class IndexMap:
 
     def _get(self, index: int) -> Sample: ...
 
-    def _take(self, rows: Any) -> Sample: ...
+    def _take(self, rows: Any) -> Sample:
+        return take_one_by_one(self, rows, self._read_each)
 
     def _read_each(self, rows: list[int]) -> Iterable[Sample]:
         return (self._get(row) for row in rows)

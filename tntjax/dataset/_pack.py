@@ -1,6 +1,6 @@
 """PackDataset: several samples in one row."""
 
-import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,15 @@ from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._lengths import (
     Lengths,
     as_fields,
+    at_epoch,
     check_order,
     check_room,
     order_of,
     read_lengths,
 )
 from tntjax.dataset._many import read_samples
-from tntjax.dataset._pad_batch import Fields, as_padded_fields, pad_batch
+from tntjax.dataset._pad_batch import as_padded_fields, join, read_field
 from tntjax.dataset._protocol import hide_unreadable
-from tntjax.dataset._take import take_one_by_one
 
 
 @pytree
@@ -70,7 +70,7 @@ class PackDataset(IndexMap):
     length: int = static()
     window: int = static(default=1024)
     lengths: Lengths = child(Opaque, default=None)
-    fields: Fields = child(Opaque, default=None)
+    fields: Sequence[str] | None = child(Opaque, default=None)
     fill: float = static(default=0)
     seed: int | None = static(default=None)
     epoch: int = static(default=0)
@@ -79,24 +79,21 @@ class PackDataset(IndexMap):
     def __post_init__(self) -> None:
         name = type(self).__name__
         check_dataset(self.dataset, name)
-        check_order(self.seed, self.epoch, name)
+        order = check_order(self.seed, self.epoch, name)
         length = check_at_least(f"{name}: length", self.length, 1)
         window = check_at_least(f"{name}: window", self.window, 1)
         lengths = read_lengths(self.dataset, self.lengths, name)
         check_room(lengths, length, name)
-        object.__setattr__(self, "lengths", lengths)
-        order = order_of(len(lengths), self.seed, self.epoch)
-        order = order[lengths[order] > 0]
+        samples = order_of(len(lengths), **order)
+        samples = samples[lengths[samples] > 0]
         plan = [
             row
-            for start in range(0, len(order), window)
-            for row in _fill_rows(order[start : start + window], lengths, length)
+            for start in range(0, len(samples), window)
+            for row in _fill_rows(samples[start : start + window], lengths, length)
         ]
-        object.__setattr__(self, "plan", plan)
+        vars(self).update(order, length=length, lengths=lengths, plan=plan)
 
-    def at_epoch(self, epoch: int) -> "PackDataset":
-        """Returns the dataset of another epoch, for which no length is read again."""
-        return dataclasses.replace(self, epoch=epoch)
+    at_epoch = at_epoch
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -109,27 +106,17 @@ class PackDataset(IndexMap):
     def _get(self, index: int) -> Sample:
         members = self.plan[index]
         tables = [as_fields(s) for s in read_samples(self.dataset, members)]
-        wanted = tables[0] if self.fields is None else self.fields
-        names = list(as_padded_fields(tuple(wanted), tables[0]))
+        wanted = tuple(tables[0]) if self.fields is None else self.fields
+        names = list(as_padded_fields(wanted, tables[0]))
         sizes = self.lengths[members]
-        for table, size in zip(tables, sizes.tolist(), strict=True):
-            _check_sizes(table, names, size)
+        columns = {name: read_field(tables, name) for name in names}
+        _check_sizes(columns, sizes.tolist())
+        row = {k: join(v, self.length, self.fill, k) for k, v in columns.items()}
+        segment, position = np.zeros((2, self.length), np.int32)
         starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
-        row = {name: np.concatenate([t[name] for t in tables]) for name in names}
-        row = pad_batch([row], self.length, fill=self.fill, fields=names)
-        marks = {
-            "segment": np.repeat(np.arange(1, len(sizes) + 1), sizes),
-            "position": np.arange(len(starts)) - starts,
-        }
-        row |= pad_batch([marks], self.length)
-        del row["mask"], row["length"]
-        return {
-            name: array[0].astype(np.int32) if name in marks else array[0]
-            for name, array in row.items()
-        }
-
-    def _take(self, rows: Any) -> Sample:
-        return take_one_by_one(self, rows, self._read_each)
+        segment[: len(starts)] = np.repeat(np.arange(1, len(sizes) + 1), sizes)
+        position[: len(starts)] = np.arange(len(starts)) - starts
+        return {**row, "segment": segment, "position": position}
 
 
 def _fill_rows(order: np.ndarray, lengths: np.ndarray, room: int) -> list[list[int]]:
@@ -148,15 +135,16 @@ def _fill_rows(order: np.ndarray, lengths: np.ndarray, room: int) -> list[list[i
     return rows
 
 
-def _check_sizes(table: dict[str, Any], names: list[str], size: int) -> None:
-    for name in names:
-        if name in ("segment", "position"):
-            raise ValueError(
-                f"PackDataset makes a field `{name}`, and the samples have one. Rename"
-                " theirs, or leave it out: fields=(...)."
-            )
-        if not np.ndim(table[name]) or len(table[name]) != size:
-            raise ValueError(
-                f"PackDataset: a sample has length {size}, but its field {name!r} is"
-                f" {describe(table[name])}. Name the fields to pack: fields=(...)."
-            )
+def _check_sizes(columns: dict[str, list[np.ndarray]], sizes: list[int]) -> None:
+    for own in {"segment", "position"} & columns.keys():
+        raise ValueError(
+            f"PackDataset makes a field `{own}`, and the samples have one. Rename"
+            " theirs, or leave it out: fields=(...)."
+        )
+    for name, arrays in columns.items():
+        for array, size in zip(arrays, sizes, strict=True):
+            if len(array) != size:
+                raise ValueError(
+                    f"PackDataset: a sample has length {size}, but its field {name!r}"
+                    f" is {describe(array)}. Name the fields to pack: fields=(...)."
+                )

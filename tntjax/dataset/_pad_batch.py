@@ -4,8 +4,10 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
+from tntjax._array import check_unmasked
 from tntjax._dtype import common_dtype
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
@@ -33,7 +35,7 @@ def pad_batch(
       length: T, None for the longest there is.
       rows: B, None for as many as there are samples. The rows beyond hold `fill`, and
         in fields that are not padded the last sample again.
-      fill: what to pad with.
+      fill: what to pad with, a value of the dtype of each field; bools get False.
       fields: names of the fields to pad along their first axis; None for all arrays
         that have an axis. As a dict `{name: T of its own}`, where None is `length`.
 
@@ -45,8 +47,9 @@ def pad_batch(
 
     Raises:
       ValueError: if there is no sample, or one is longer than T, or has a field
-        `mask` or `length` of its own, or there are more than B.
-      TypeError: if `rows` or `length` is not an integer.
+        `mask` or `length` of its own, or there are more than B, or `fill` is not a
+        value of a field's dtype.
+      TypeError: if `rows` or `length` is not an integer, or `samples` not a list.
 
     Example:
       >>> batch = pad_batch([{"input": [5, 6], "id": 1}, {"input": [7], "id": 2}])
@@ -55,6 +58,8 @@ def pad_batch(
       >>> batch["length"].tolist(), batch["mask"].tolist()
       ([2, 1], [True, True])
     """
+    if not hasattr(samples, "__len__"):
+        raise TypeError(f"pad_batch needs a list of samples, got {describe(samples)}.")
     if not len(samples):
         raise ValueError("pad_batch needs at least one sample, got none.")
     tables = [as_fields(sample) for sample in samples]
@@ -66,23 +71,26 @@ def pad_batch(
             f"pad_batch makes a field `{own}`, and the samples have one. Rename theirs."
         )
     lengths = as_padded_fields(fields, tables[0])
-    batch = stack_rows(_without(tables, lengths, count), count)
+    others = [{k: v for k, v in t.items() if k not in lengths} for t in tables]
+    batch = stack_rows(others + others[-1:] * (count - len(others)), count)
     first, ends = next(iter(lengths)), np.zeros(count, np.int32)
     for name, own in lengths.items():
-        arrays = [np.asarray(table[name]) for table in tables]
+        arrays = read_field(tables, name)
         if name == first:
             ends[: len(arrays)] = [len(array) for array in arrays]
         batch[name] = _pad(arrays, length if own is None else own, count, fill, name)
     batch = {name: batch[name] for name in tables[0]}  # in the order of the sample
-    batch["length"] = ends
-    batch["mask"] = np.arange(count) < len(tables)
-    return batch
+    return {**batch, "length": ends, "mask": np.arange(count) < len(tables)}
 
 
 def as_padded_fields(fields: Fields, sample: dict[str, Any]) -> dict[str, int | None]:
     """Returns the fields to pad, with the length of each that has one of its own."""
     if fields is None:
         return dict.fromkeys(find_ragged(sample))
+    if isinstance(fields, str) or not hasattr(fields, "__iter__"):
+        raise TypeError(
+            f"The fields to pad must be a list of names, got {describe(fields)}."
+        )
     found = dict(fields) if isinstance(fields, Mapping) else dict.fromkeys(fields)
     if not found or not found.keys() <= sample.keys():
         raise ValueError(
@@ -91,33 +99,81 @@ def as_padded_fields(fields: Fields, sample: dict[str, Any]) -> dict[str, int | 
     return found
 
 
-def _without(tables: list[dict], padded: Mapping[str, Any], count: int) -> list[dict]:
-    others = [{k: v for k, v in t.items() if k not in padded} for t in tables]
-    return others + others[-1:] * (count - len(others))
+def read_field(tables: Sequence[dict[str, Any]], name: str) -> list[np.ndarray]:
+    """Returns the arrays of a field, of which only the first axes may differ."""
+    for number, table in enumerate(tables):
+        if name not in table:
+            raise ValueError(
+                f"Samples of one batch need the same keys, but sample {number} lacks"
+                f" {name!r}; it has {list(table)}."
+            )
+        check_unmasked(table[name], f"The field {name!r}")
+    arrays = [np.asarray(table[name]) for table in tables]
+    for array in arrays:
+        if not array.ndim:
+            raise ValueError(
+                f"The field {name!r} is {describe(array)}, without an axis. Name the"
+                " fields that have one: fields=(...)."
+            )
+        if array.shape[1:] != arrays[0].shape[1:]:
+            raise ValueError(
+                f"Can't pad field {name!r}: {describe(arrays[0])} in one sample,"
+                f" {describe(array)} in another. Only the first axis may differ."
+            )
+    return arrays
+
+
+def join(arrays: list[np.ndarray], length: int, fill: float, name: str) -> np.ndarray:
+    """Writes arrays [n, ...] one behind the other into one array [length, ...]."""
+    whole, end = _blank(arrays, (length,), fill, name), 0
+    for array in arrays:
+        whole[end : end + len(array)] = array
+        end += len(array)
+    return whole
 
 
 def _pad(
     arrays: list[np.ndarray], length: int | None, rows: int, fill: float, name: str
 ) -> np.ndarray:
     """Writes arrays [n, ...] into the rows of one array [rows, length, ...]."""
-    rest = arrays[0].shape[1:]
-    for array in arrays:
-        if not array.ndim or array.shape[1:] != rest:
-            raise ValueError(
-                f"Can't pad field {name!r}: {describe(arrays[0])} in one sample,"
-                f" {describe(array)} in another. Only the first axis may differ."
-            )
     longest = max(map(len, arrays))
-    length = (
-        longest if length is None else check_at_least("pad_batch: length", length, 0)
-    )
-    if longest > length:
+    if length is None:
+        length = longest
+    elif longest > check_at_least("pad_batch: length", length, 0):
         raise ValueError(
             f"Can't pad field {name!r} to length {length}: a sample has {longest}. Cut"
-            " it or leave it out, or choose a greater length."
+            " it or leave it out, or choose a greater length; a field of other lengths"
+            f" can have its own: fields={{..., {name!r}: length}}."
         )
-    dtype = functools.reduce(common_dtype, [array.dtype for array in arrays])
-    batch = np.full((rows, length, *rest), fill, dtype)
+    batch = _blank(arrays, (rows, length), fill, name)
     for row, array in zip(batch, arrays, strict=False):
         row[: len(array)] = array
     return batch
+
+
+def _blank(
+    arrays: list[np.ndarray], shape: tuple[int, ...], fill: Any, name: str
+) -> np.ndarray:
+    """Makes an array [*shape, ...] of a dtype for all arrays [n, ...], filled."""
+    dtype = functools.reduce(common_dtype, [array.dtype for array in arrays])
+    fill = False if dtype.kind == "b" else fill
+    if not _fits(fill, dtype):
+        raise ValueError(
+            f"fill={fill!r} is not a value of the field {name!r}, which is {dtype}."
+        )
+    return np.full(shape + arrays[0].shape[1:], fill, dtype)
+
+
+def _fits(fill: Any, dtype: np.dtype) -> bool:
+    """True if a dtype has a value, which a float may round but not lose."""
+    if dtype.kind in "US":
+        return isinstance(fill, str | bytes)
+    try:
+        with np.errstate(all="ignore"):
+            value = np.full((), fill, dtype)
+            if dtype.kind in "iu":
+                return bool(value == fill)
+            inexact = jax.dtypes.issubdtype(dtype, np.inexact)
+            return not inexact or bool(np.isfinite(value) == np.isfinite(fill))
+    except (TypeError, ValueError, OverflowError):
+        return False

@@ -9,7 +9,6 @@ from typing import Any
 from tntjax._struct import Opaque, child, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
-from tntjax.dataset._take import take_one_by_one
 from tntjax.text._line_file import LineFile
 
 Paths = str | os.PathLike | Sequence[str | os.PathLike]
@@ -77,9 +76,6 @@ class LineDataset(IndexMap):
                 f"Line {line + 1} of {file.path} is not UTF-8 ({error}). Pass"
                 " errors='replace', or convert the file."
             ) from None
-
-    def _take(self, rows: Any) -> Sample:
-        return take_one_by_one(self, rows, self._read_each)
 
     def read_bytes(self, index: int) -> bytes:
         """Reads a line as it is in the file, without its end.

@@ -7,7 +7,6 @@ import numpy as np
 from tntjax._struct import Opaque, child, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
-from tntjax.dataset._take import take_one_by_one
 from tntjax.text._line import LineDataset
 
 NEAR = 2
@@ -74,9 +73,6 @@ class ParallelText(IndexMap):
             "input": self.input._get(row)["text"],
             "target": self.target._get(row)["text"],
         }
-
-    def _take(self, rows: Any) -> Sample:
-        return take_one_by_one(self, rows, self._read_each)
 
 
 def check_equal_counts(input: LineDataset, target: LineDataset) -> None:

@@ -10,7 +10,6 @@ from tntjax._struct import Opaque, child, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._concat import ConcatDataset
 from tntjax.dataset._index_map import IndexMap
-from tntjax.dataset._take import take_one_by_one
 from tntjax.dataset._transform import TransformDataset
 from tntjax.text._parallel_text import ParallelText
 from tntjax.text._sgm import read_sgm
@@ -129,9 +128,6 @@ They are different segments: see what you compare with.
 
     def _get(self, index: int) -> Sample:
         return dict(self._get_wrapped(index))
-
-    def _take(self, rows: Any) -> Sample:
-        return take_one_by_one(self, rows, self._read_each)
 
 
 def _open_training(data: WMT14, root: Path, languages: tuple[str, ...]) -> Any:
