@@ -66,15 +66,15 @@ def contestants(path):
     with open(path, "rb") as file:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     dataset = text.LineDataset(path)
-    ends = [-1, *np.asarray(dataset.files.files[0].ends).tolist()]
+    starts = dataset.files.files[0].starts.tolist()
 
     def slices(order):
         for row in order:
-            data[ends[row] + 1 : ends[row + 1]]
+            data[starts[row] : starts[row + 1] - 1]
 
     def samples(order):
         for row in order:
-            {"text": data[ends[row] + 1 : ends[row + 1]].decode()}
+            {"text": data[starts[row] : starts[row + 1] - 1].decode()}
 
     def as_bytes(order):
         for row in order:

@@ -87,3 +87,9 @@ def test_too_short_a_sequence_is_told(ids):
         tnt.bptt(ids, 2, 3)
     with pytest.raises(ValueError, match="batch_size must be at least 1"):
         tnt.bptt(ids, 0, 3)
+
+
+def test_narrow_numbers_of_streams_count_as_far_as_python_does():
+    assert len(tnt.bptt(np.arange(90_000), np.int8(100), np.int8(100))) == 8
+    with pytest.raises(ValueError, match="Can't make one array"):
+        tnt.bptt([[1], [1, 2]], 1, 1)

@@ -5,6 +5,7 @@ import gzip
 import pickle
 import re
 
+import numpy as np
 import pytest
 
 import tntjax as tnt
@@ -219,10 +220,58 @@ def test_sgm_is_not_xml(tmp_path):
     [
         ('<doc docid="a">\n<seg id="1">no end\n', "line 2: a segment without </seg>"),
         ('<seg id="1">no document</seg>\n', "line 1: a segment outside of a <doc>"),
+        ('<doc docid="a"></doc>\n<seg id="1">x</seg>', "line 2: a segment outside"),
+        ('<doc docid="a">\n<doc>\n<seg id="1">x</seg>', "line 3: a segment outside"),
+        ('<doc docid="a"><seg>x</seg>', "line 1: a segment without an id"),
+        ('<doc docid="a"><seg id="1"><seg id="2">', "without an id, or within another"),
+        ('<doc docid="a">\n<seg id="1">\xff</seg>', "line 2: .*can't decode byte 0xff"),
         ("just text\n", "no line with <seg"),
     ],
 )
 def test_damaged_sgm_is_refused(tmp_path, text, told):
-    (tmp_path / "x.sgm").write_text(text)
+    (tmp_path / "x.sgm").write_text(text, "latin-1")
     with pytest.raises(ValueError, match=told):
         read_sgm(tmp_path / "x.sgm")
+
+
+def test_several_documents_and_segments_may_be_on_one_line(tmp_path):
+    path = tmp_path / "x.sgm"
+    path.write_text(
+        '<doc docid=a><seg id=1>one</seg><seg id="2">a <doc> two</seg></doc>'
+        "<DOC sysid='s' docid='b'><SEG ID='1'></SEG></DOC>"
+    )
+    assert [tuple(part) for part in read_sgm(path)] == [
+        ("a", "1", "one"),
+        ("a", "2", "a <doc> two"),
+        ("b", "1", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shards", "error"),
+    [
+        ("1", TypeError),
+        ([1.0], TypeError),
+        ([True], TypeError),
+        ([], ValueError),
+        ([1, 1], ValueError),
+    ],
+)
+def test_shards_are_integers_each_once(billion, shards, error):
+    with pytest.raises(error, match="a list of integers as shards"):
+        OneBillionWord(billion, shards=shards)
+    assert len(OneBillionWord(bytes(billion), shards=np.array([2]))) == 8
+
+
+@pytest.mark.parametrize("corpora", ["europarl", [], ["un", "un"]])
+def test_corpora_are_a_list_each_once(wmt, corpora):
+    with pytest.raises(ValueError, match="a list of corpora, each once, got"):
+        WMT14(wmt, corpora=corpora)
+
+
+def test_arguments_that_a_test_set_would_not_heed_are_refused(wmt):
+    for options in ({"empty": "drop"}, {"corpora": ["europarl"]}):
+        with pytest.raises(ValueError, match="are of train, not newstest2013"):
+            WMT14(wmt, split="newstest2013", **options)
+    with pytest.raises(TypeError, match="a folder as root, got None"):
+        WMT14(None)

@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -84,7 +85,7 @@ def test_a_pickle_is_small_and_refuses_a_file_that_changed(tmp_path):
 
 
 def test_places_take_four_bytes_a_line(english):
-    assert LineDataset(english).files.files[0].ends.itemsize == 4
+    assert LineDataset(english).files.files[0].starts.itemsize == 4
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n", codec="utf-8"))))
@@ -128,3 +129,72 @@ def test_missing_files_are_told(tmp_path):
         LineDataset(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="one file or more"):
         LineDataset([])
+
+
+def test_paths_may_be_bytes_and_must_be_paths_in_order(tmp_path, english):
+    assert texts(LineDataset([bytes(english)])) == list(ENGLISH)
+    for wrong in (None, 3, [3], {english}, {english: 1}):
+        with pytest.raises(TypeError, match="a path or a list of paths, got"):
+            LineDataset(wrong)
+    with pytest.raises(FileNotFoundError, match="is not a file"):
+        LineDataset(tmp_path)
+
+
+@pytest.mark.parametrize("errors", ["replce", "xmlcharrefreplace", None])
+def test_an_unknown_way_with_errors_is_told_before_a_line_has_one(english, errors):
+    with pytest.raises(ValueError, match=f"such as 'strict' .* got {errors!r}"):
+        LineDataset(english, errors=errors)
+
+
+def test_packed_files_are_known_by_their_content(tmp_path):
+    path = tmp_path / "no.ending"
+    path.write_bytes(gzip.compress(b"one\n") + gzip.compress(b"two\n"))
+    assert texts(LineDataset(path)) == ["one", "two"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"junk", None])
+def test_a_damaged_index_in_a_cache_is_made_again(tmp_path, english, damage):
+    LineDataset(english, tmp_path / "cache")
+    (index,) = (tmp_path / "cache").iterdir()
+    index.write_bytes(index.read_bytes()[:-4] if damage is None else damage)
+    assert texts(LineDataset(english, tmp_path / "cache")) == list(ENGLISH)
+    np.save(index, np.arange(4, dtype=np.uint32))  # whole, and not of this file
+    assert texts(LineDataset(english, tmp_path / "cache")) == list(ENGLISH)
+
+
+def test_what_is_cached_is_as_readable_as_other_files(tmp_path, english):
+    LineDataset(english, tmp_path / "cache")
+    (index,) = (tmp_path / "cache").iterdir()
+    assert index.stat().st_mode == english.stat().st_mode
+    with pytest.raises(ValueError, match="cache must be a folder, got the file"):
+        LineDataset(english, english)
+
+
+def test_bytes_are_read_at_indices_in_range(tmp_path, english):
+    dataset = LineDataset(english)
+    assert dataset.read_bytes(np.uint8(7)) == ENGLISH[7].encode()
+    for index in (-1, 8):
+        with pytest.raises(IndexError, match=f"8 samples.* got index {index}"):
+            dataset.read_bytes(index)
+
+
+def test_other_files_may_be_put_in_its_place(tmp_path, english):
+    other = write_lines(tmp_path / "other", SPANISH)
+    replaced = dataclasses.replace(LineDataset(english), paths=other)
+    assert texts(replaced) == list(SPANISH)
+
+
+def test_many_lines_are_read_at_once_and_a_wrong_one_is_told(tmp_path):
+    (tmp_path / "latin").write_bytes("one\naño\n".encode("latin-1"))
+    dataset = LineDataset(tmp_path / "latin")
+    assert tnt.take(dataset, [0, 0]) == {"text": ["one", "one"]}
+    with pytest.raises(ValueError, match="Line 2 of .*latin is not UTF-8"):
+        tnt.take(dataset, [0, 1])
+    with pytest.raises(TypeError, match="read on the host"):
+        jax.jit(dataset.take)(np.arange(2))
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="of Linux")
+def test_a_file_whose_size_is_not_what_it_says_is_refused():
+    with pytest.raises(ValueError, match="/proc/cpuinfo has .* bytes, not 0"):
+        LineDataset("/proc/cpuinfo")

@@ -80,3 +80,15 @@ def test_empty_lines_are_pairs_or_dropped_on_both_sides(write):
     assert dropped[5] == {"input": ENGLISH[7], "target": SPANISH[7]}
     with pytest.raises(ValueError, match="empty 'keep' or 'drop'"):
         ParallelText(*paths, empty="skip")
+
+
+def test_other_arguments_in_its_place_count_the_pairs_again(write, tmp_path):
+    pairs = ParallelText(*write(["one", "", "two"], ["x", "y", "z"]))
+    dropped = dataclasses.replace(pairs, empty="drop")
+    assert (len(pairs), len(dropped)) == (3, 2) and dropped[1]["input"] == "two"
+    assert len(dataclasses.replace(dropped, empty="keep")) == 3
+    path = write_lines(tmp_path / "other", ["", "one", "two"])
+    other = dataclasses.replace(dropped, input=path)
+    assert other[0] == {"input": "one", "target": "y"}
+    with pytest.raises(TypeError, match="a path or a list of paths, got None"):
+        ParallelText(None, pairs.target)

@@ -3,6 +3,7 @@
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._array import as_array
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
 from tntjax.dataset._table import TableDataset
@@ -33,9 +34,9 @@ def bptt(ids: ArrayLike, batch_size: int, length: int) -> TableDataset:
       >>> dataset[1]["input"].tolist(), dataset[1]["target"].tolist()
       ([[2, 3], [6, 7]], [[3, 4], [7, 8]])
     """
-    check_at_least("bptt: batch_size", batch_size, 1)
-    check_at_least("bptt: length", length, 1)
-    array = np.asarray(ids)
+    batch_size = check_at_least("bptt: batch_size", batch_size, 1)
+    length = check_at_least("bptt: length", length, 1)
+    array = np.asarray(as_array(ids))
     steps = (len(array) - 1) // batch_size if array.ndim else 0
     count = steps // length
     if count < 1:

@@ -198,7 +198,9 @@ def _read_sizes(
     """Returns for each count that is not of samples a column [N]."""
     name = f"{name}: size_of"
     if callable(size_of):
-        told = [size_of(s) for s in read_samples(dataset, list(range(len(dataset))))]
+        told: list[Any] = [
+            size_of(s) for s in read_samples(dataset, list(range(len(dataset))))
+        ]
         for one in told:
             _check_dict(f"{name} must return the sizes of a sample", one)
             if one.keys() != told[0].keys():

@@ -103,6 +103,9 @@ def check_indices(dataset: Any, indices: Any) -> Any:
     A tracer's range cannot be checked. A JAX array stays one if the dataset lies on a
     device.
     """
+    if type(indices) is list and set(map(type, indices)) == {int}:
+        numbers = np.array(indices)  # of integers, unless some are too large for one
+        indices = numbers if numbers.dtype.kind in "iu" else indices
     plain = type(indices) is np.ndarray and indices.dtype.kind in "iu"
     array = indices if plain else check_integers(indices, "Expected integer indices")
     if isinstance(array, jax.Array) and (

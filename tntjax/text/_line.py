@@ -2,16 +2,19 @@
 
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Set
 from itertools import accumulate
 from typing import Any
 
-from tntjax._struct import Opaque, child, pytree, static
-from tntjax._types import Sample
-from tntjax.dataset._index_map import IndexMap
-from tntjax.text._line_file import LineFile
+import jax
+import numpy as np
 
-Paths = str | os.PathLike | Sequence[str | os.PathLike]
+from tntjax._struct import Opaque, child, describe, pytree, static
+from tntjax._types import Sample
+from tntjax.dataset._columns import with_flat
+from tntjax.dataset._index_map import IndexMap
+from tntjax.dataset._protocol import check_index, host_only
+from tntjax.text._line_file import LineFile, as_path
 
 
 @pytree
@@ -24,17 +27,17 @@ class LineDataset(IndexMap):
     files again, or shares the cache. A file must not be cut while it is read.
 
     Args:
-      paths: a file or several, one after the other. Those in `.gz` are unpacked once,
-        into the cache or a temporary file.
+      paths: a file or several, one after the other. Those that gzip has packed are
+        unpacked once, into the cache or a temporary file.
       cache: a folder to keep the places of lines and what was unpacked, for a file as
         it is: of another size or time it is done again.
       errors: what bytes that are not UTF-8 do, as in `bytes.decode`: "strict" raises,
         "replace" gives U+FFFD.
-      files: the open files; leave it out.
 
     Raises:
       FileNotFoundError: if a file is not there.
-      ValueError: if a `.gz` is damaged, or there is no path.
+      TypeError: if `paths` is something else.
+      ValueError: if a `.gz` is damaged, there is no path, or `errors` is unknown.
 
     Example:
       >>> import pathlib, tempfile
@@ -52,24 +55,39 @@ class LineDataset(IndexMap):
     paths: Any = static()
     cache: Any = static(default=None)
     errors: str = static(default="strict")
-    files: Any = child(Opaque, default=None)
+    files: Any = child(Opaque, init=False)
 
     def __post_init__(self) -> None:
-        single = isinstance(self.paths, str | os.PathLike)
-        paths = (self.paths,) if single else tuple(self.paths)
+        needs = "LineDataset needs a path or a list of paths"
+        paths: Any = self.paths
+        if isinstance(paths, str | bytes | os.PathLike):
+            paths = (paths,)
+        if not isinstance(paths, Iterable) or isinstance(paths, Set | Mapping):
+            raise TypeError(f"{needs}, got {describe(paths)}.")
+        paths = tuple(as_path(path, needs) for path in paths)
         if not paths:
             raise ValueError("LineDataset needs one file or more, got none.")
-        if self.files is None:
-            files = tuple(LineFile(path, self.cache) for path in paths)
-            vars(self).update(paths=tuple(map(str, paths)), files=_Files(files))
+        try:
+            b"\xff".decode("utf-8", self.errors)
+        except UnicodeDecodeError:
+            pass
+        except (LookupError, TypeError) as error:
+            raise ValueError(
+                "LineDataset needs errors as bytes.decode has it, such as 'strict' or"
+                f" 'replace', got {self.errors!r}."
+            ) from error
+        cache = self.cache
+        if cache is not None:
+            cache = as_path(cache, "LineDataset needs a folder as cache, or None")
+        files = _Files(LineFile(path, cache) for path in paths)
+        vars(self).update(paths=tuple(map(str, paths)), files=files)
 
     def __len__(self) -> int:
-        return self.files.starts[-1]
+        return self.files.count
 
     def _get(self, index: int) -> Sample:
-        data = self.files.read(index)
         try:
-            return {"text": data.decode("utf-8", self.errors)}
+            return {"text": self.files.read(index).decode("utf-8", self.errors)}
         except UnicodeDecodeError as error:
             file, line = self.files.find(index)
             raise ValueError(
@@ -77,16 +95,30 @@ class LineDataset(IndexMap):
                 " errors='replace', or convert the file."
             ) from None
 
+    def _take(self, rows: Any) -> Sample:
+        if isinstance(rows, jax.Array):
+            raise host_only(self)
+        return with_flat(self._read_many, rows)
+
+    def _read_many(self, rows: np.ndarray) -> Sample:
+        read, errors, numbers = self.files.read, self.errors, rows.tolist()
+        try:
+            return {"text": [read(row).decode("utf-8", errors) for row in numbers]}
+        except UnicodeDecodeError:  # read again, to tell which line it is
+            return {"text": [self._get(row)["text"] for row in numbers]}
+
     def read_bytes(self, index: int) -> bytes:
         """Reads a line as it is in the file, without its end.
 
         Args:
-          index: 0 <= index < len, not checked.
+          index: 0 <= index < len.
 
         Returns:
           Its bytes.
         """
-        return self.files.read(index)
+        if type(index) is int and 0 <= index < len(self):
+            return self.files.read(index)
+        return self.files.read(check_index(self, index))
 
 
 class _Files:
@@ -95,6 +127,7 @@ class _Files:
     def __init__(self, files: Iterable[LineFile]) -> None:
         self.files = tuple(files)
         self.starts = [0, *accumulate(map(len, self.files))]
+        self.count = self.starts[-1]
         # Of one file, as most are, nothing needs to be searched.
         self.read = self.files[0].read if len(self.files) == 1 else self._read
 

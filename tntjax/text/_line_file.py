@@ -4,17 +4,23 @@ import gzip
 import hashlib
 import mmap
 import os
+import secrets
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from tntjax._struct import describe
+
 PIECE = 1 << 22
 """Bytes that are scanned at once: memory does not grow with the file."""
+
+PACKED = b"\x1f\x8b"
+"""What a file of gzip begins with, and no text in UTF-8."""
 
 
 class LineFile:
@@ -24,57 +30,67 @@ class LineFile:
     the index that `cache` holds.
 
     Args:
-      path: the file; one whose name ends in `.gz` is unpacked, since nobody can jump
-        in it.
+      path: the file; one that is packed by gzip is unpacked, since nobody can jump in
+        it.
       cache: a folder for the index and what is unpacked, or None: then the index is in
         memory, and what is unpacked in a temporary file.
       stamp: the size and time that the file should have, or None.
     """
 
-    def __init__(self, path: Any, cache: Any, stamp: Any = None) -> None:
-        self.path = Path(path).expanduser()
-        self.cache = None if cache is None else Path(cache).expanduser()
-        if not self.path.is_file():
-            raise FileNotFoundError(f"There is no file {self.path}.")
-        found = os.stat(self.path)
+    read: Callable[[int], bytes]
+    """Reads one line, whose number is in range, without its end."""
+
+    def __init__(self, path: Path, cache: Path | None, stamp: Any = None) -> None:
+        self.path, self.cache = path, cache
+        if not path.is_file():
+            wrong = (
+                f"{path} is not a file."
+                if path.exists()
+                else f"There is no file {path}."
+            )
+            raise FileNotFoundError(wrong)
+        found = os.stat(path)
         self.stamp = found.st_size, found.st_mtime_ns
         if stamp not in (None, self.stamp):
-            raise ValueError(f"{self.path} has changed since its lines were counted.")
+            raise ValueError(f"{path} has changed since its lines were counted.")
         with self._open_plain() as file:
-            # Entries of a memoryview are read faster than those of an array.
-            ends: Any = self._load_ends(file)
-            self.ends = memoryview(ends)
-            self.content: Any = b""  # an empty file cannot be mapped
+            self.starts = self._load_starts(file)
+            content: Any = b""  # an empty file cannot be mapped
             if os.fstat(file.fileno()).st_size:
-                self.content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.read = _make_reader(content, self.starts)
 
     def __reduce__(self) -> tuple:
         return LineFile, (self.path, self.cache, self.stamp)
 
     def __len__(self) -> int:
-        return len(self.ends)
-
-    def read(self, line: int) -> bytes:
-        """Reads one line, without its end."""
-        ends = self.ends
-        return self.content[ends[line - 1] + 1 if line else 0 : ends[line]]
+        return len(self.starts) - 1
 
     def sizes(self) -> np.ndarray:
         """Returns the size of each line in bytes, int64 [lines]."""
-        ends = np.asarray(self.ends, np.int64)
-        return np.diff(ends, prepend=-1) - 1
+        return np.diff(self.starts.astype(np.int64)) - 1
 
-    def _load_ends(self, file: Any) -> np.ndarray:
+    def _load_starts(self, file: Any) -> np.ndarray:
         if self.cache is None:
-            return _find_ends(file)
+            return _find_starts(file)
         index = self._place("npy")
-        if not index.exists():
-            _write_whole(index, lambda out: np.save(out, _find_ends(file)))
-        return np.asarray(np.load(index, mmap_mode="r"))
+        for attempt in range(2):
+            if attempt or not index.exists():
+                _write_whole(index, lambda out: np.save(out, _find_starts(file)))
+            try:
+                starts = np.asarray(np.load(index, mmap_mode="r"))
+                if int(starts[-1]) - os.fstat(file.fileno()).st_size in (0, 1):
+                    return starts
+            except (ValueError, EOFError, OSError, IndexError):
+                pass  # damaged, as by a full disk: it is made again
+        raise ValueError(f"The index {index} can't be read back. Choose another cache.")
 
     def _open_plain(self) -> Any:
-        if self.path.suffix != ".gz":
-            return open(self.path, "rb")
+        file = open(self.path, "rb")
+        is_packed = self.path.suffix == ".gz" or file.read(2) == PACKED
+        if not is_packed:
+            return file
+        file.close()
         if self.cache is None:
             file = tempfile.TemporaryFile()  # on the disk, and nowhere in a folder
             self._unpack(file)
@@ -89,45 +105,73 @@ class LineFile:
         try:
             with gzip.open(self.path) as packed:
                 shutil.copyfileobj(packed, file, PIECE)
-        except (EOFError, OSError, zlib.error) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(f"{self.path} is not a whole gzip file: {error}") from None
 
     def _place(self, kind: str) -> Path:
         """Returns the file of the cache that is for the file as it is now."""
         assert self.cache is not None
         known = f"{self.path.resolve()} {self.stamp}"
-        name = hashlib.sha256(known.encode()).hexdigest()[:16]
+        name = hashlib.sha256(os.fsencode(known)).hexdigest()[:16]
         return self.cache / f"{self.path.name}-{name}.{kind}"
 
 
-def _find_ends(file: BinaryIO) -> np.ndarray:
-    """Finds the end of each line, by 4 bytes each where that is enough."""
+def as_path(path: Any, subject: str) -> Path:
+    """Makes a path of what names a file, or raises a TypeError."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise TypeError(f"{subject}, got {describe(path)}.")
+    return Path(os.fsdecode(path)).expanduser()
+
+
+def _make_reader(content: Any, starts: Any) -> Callable[[int], bytes]:
+    # Entries of a memoryview are read faster than those of an array, and names of a
+    # closure faster than attributes.
+    places = memoryview(starts)
+
+    def read(line: int) -> bytes:
+        return content[places[line] : places[line + 1] - 1]
+
+    return read
+
+
+def _find_starts(file: BinaryIO) -> np.ndarray:
+    """Finds where each line begins and a next one would: [lines + 1]."""
     size = os.fstat(file.fileno()).st_size
-    dtype = np.uint32 if size < 2**32 else np.int64
-    parts = [found.astype(dtype) for found in _scan(file)]
-    if size:
-        file.seek(size - 1)
-        if file.read(1) != b"\n":  # a last line without an end
-            parts.append(np.array([size], dtype))
-    return np.concatenate(parts) if parts else np.empty(0, dtype)
+    dtype = np.uint32 if size < 2**32 - 1 else np.int64
+    parts = [np.zeros(1, dtype), *(found.astype(dtype) for found in _scan(file, size))]
+    starts = np.concatenate(parts)
+    if starts[-1] != size:  # a last line without an end
+        starts = np.append(starts, dtype(size + 1))
+    return starts
 
 
-def _scan(file: BinaryIO) -> Iterator[np.ndarray]:
-    """Yields the places of line ends; not through a map, whose pages would count."""
+def _scan(file: BinaryIO, size: int) -> Iterator[np.ndarray]:
+    """Yields the places behind line ends; a map's pages would count as memory."""
     file.seek(0)
     start = 0
     while piece := file.read(PIECE):
-        yield np.flatnonzero(np.frombuffer(piece, np.uint8) == 10) + start
+        yield np.flatnonzero(np.frombuffer(piece, np.uint8) == 10) + (start + 1)
         start += len(piece)
+    if start != size:
+        raise ValueError(
+            f"{file.name} has {start} bytes, not {size}: it changes while it is read,"
+            " or is not a file on a disk."
+        )
 
 
 def _write_whole(path: Path, write: Any) -> None:
     """Writes a file under another name first: two processes may do so at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        try:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ValueError(
+            f"cache must be a folder, got the file {path.parent}."
+        ) from None
+    part = path.with_name(f".{secrets.token_hex(8)}-{path.name}")
+    try:
+        with open(part, "xb") as file:
             write(file)
-        except BaseException:
-            os.unlink(file.name)
-            raise
-    os.replace(file.name, path)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
+from tntjax._numbers import check_integers
+from tntjax._struct import describe
 from tntjax.text._line import LineDataset
+from tntjax.text._line_file import as_path
 
 NAME = "1-billion-word-language-modeling-benchmark-r13output"
 LAYOUTS = {
@@ -55,7 +57,8 @@ def OneBillionWord(  # noqa: N802  # the name of the benchmark
 
     Raises:
       FileNotFoundError: if a file is not there; it says what to get.
-      ValueError: if there is no such split or shard.
+      TypeError: if `shards` are not integers.
+      ValueError: if there is no such split or shard, or a shard is named twice.
 
     Example:
       >>> OneBillionWord("corpora", "test")
@@ -72,15 +75,21 @@ def OneBillionWord(  # noqa: N802  # the name of the benchmark
             f"OneBillionWord needs split 'train' or 'heldout', got {split!r}."
         )
     folder, pattern, numbers = LAYOUTS[split]
-    chosen = list(numbers if shards is None else shards)
+    subject = "OneBillionWord needs a list of integers as shards"
+    chosen = numbers
+    if shards is not None:
+        chosen = check_integers(shards, subject).reshape(-1).tolist()
     for shard in chosen:
         if shard not in numbers:
             raise ValueError(
                 f"OneBillionWord has shards {numbers[0]} to {numbers[-1]} in split"
                 f" {split!r}, got {shard!r}."
             )
-    roots = Path(root).expanduser() / NAME, Path(root).expanduser()
-    place = next((r for r in roots if (r / folder).is_dir()), roots[-1]) / folder
+    if not 0 < len(chosen) == len(set(chosen)):
+        raise ValueError(f"{subject}, each once, got {describe(shards)}.")
+    base = as_path(root, "OneBillionWord needs a folder as root")
+    roots = base / NAME, base
+    place = next((r for r in roots if (r / folder).is_dir()), base) / folder
     paths = [place / pattern.format(shard) for shard in chosen]
     missing = [path for path in paths if not path.is_file()]
     if missing:

@@ -24,10 +24,10 @@ class ParallelText(IndexMap):
         lines, or "drop" them, from both sides at once.
       cache: a folder for what the files need, as in `LineDataset`.
       errors: what bytes that are not UTF-8 do, as there.
-      rows: the lines that are there; leave it out.
 
     Raises:
       FileNotFoundError: if a file is not there.
+      TypeError: if a text is neither.
       ValueError: if the texts have unequal numbers of lines; it shows where they seem
         to part.
 
@@ -48,7 +48,7 @@ class ParallelText(IndexMap):
     empty: str = static(default="keep")
     cache: Any = static(default=None)
     errors: str = static(default="strict")
-    rows: Any = child(Opaque, default=None)
+    rows: Any = child(Opaque, init=False)
 
     def __post_init__(self) -> None:
         if self.empty not in ("keep", "drop"):
@@ -57,12 +57,12 @@ class ParallelText(IndexMap):
             )
         for side in ("input", "target"):
             if not isinstance(text := getattr(self, side), LineDataset):
-                lines = LineDataset(text, self.cache, self.errors)
-                object.__setattr__(self, side, lines)
+                vars(self)[side] = LineDataset(text, self.cache, self.errors)
         check_equal_counts(self.input, self.target)
-        if self.empty == "drop" and self.rows is None:
+        vars(self)["rows"] = None
+        if self.empty == "drop":
             full = (_sizes(self.input) > 0) & (_sizes(self.target) > 0)
-            object.__setattr__(self, "rows", np.flatnonzero(full))
+            vars(self)["rows"] = np.flatnonzero(full)
 
     def __len__(self) -> int:
         return len(self.input if self.rows is None else self.rows)

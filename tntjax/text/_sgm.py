@@ -2,13 +2,12 @@
 
 import os
 import re
-from pathlib import Path
 from typing import NamedTuple
 
-DOCUMENT = re.compile(rb"""<doc\b[^>]*\bdocid=["']?([^"'>]+)""", re.IGNORECASE)
-SEGMENT = re.compile(
-    rb"""<seg\b[^>]*\bid=["']?([^"'>\s]+)["']?[^>]*>(.*?)(</seg>|$)""", re.IGNORECASE
-)
+from tntjax.text._line_file import as_path
+
+TAG = re.compile(rb"<(?P<kind>/?(?:doc|seg))\b(?P<fields>[^>]*)>", re.IGNORECASE)
+FIELD = re.compile(rb"""([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 
 
 class Segment(NamedTuple):
@@ -22,7 +21,7 @@ class Segment(NamedTuple):
 def read_sgm(path: str | os.PathLike) -> list[Segment]:
     r"""Reads the segments of a `.sgm` file, in its order.
 
-    Each stands on a line of its own. A bare `&` is text, and `&amp;` is too: nothing
+    Each begins and ends on one line. A bare `&` is text, and `&amp;` is too: nothing
     is unescaped, as the references of published scores are not.
 
     Args:
@@ -32,8 +31,8 @@ def read_sgm(path: str | os.PathLike) -> list[Segment]:
       The segments, their text without blanks at the ends.
 
     Raises:
-      ValueError: if the file has no segments, one without an end, or one outside of a
-        document.
+      ValueError: if the file has no segments, one without an id or an end, one outside
+        of a document, or is not UTF-8.
 
     Example:
       >>> import pathlib, tempfile
@@ -43,14 +42,39 @@ def read_sgm(path: str | os.PathLike) -> list[Segment]:
       [Segment(document='d', id='1', text='A & B')]
     """
     document, segments = None, []
-    for number, line in enumerate(Path(path).read_bytes().split(b"\n"), start=1):
-        if found := DOCUMENT.search(line):
-            document = found[1].decode()
-        for id, text, end in SEGMENT.findall(line):
-            if not end or document is None:
-                what = "without </seg>" if not end else "outside of a <doc>"
-                raise ValueError(f"{path}, line {number}: a segment {what}.")
-            segments.append(Segment(document, id.decode(), text.decode().strip()))
+    lines = as_path(path, "read_sgm needs a path").read_bytes().split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        try:
+            document = _read_line(line, document, segments)
+        except ValueError as error:  # of bytes that are not UTF-8 too
+            raise ValueError(f"{path}, line {number}: {error}") from None
     if not segments:
         raise ValueError(f'{path} has no line with <seg id="...">: is it an .sgm file?')
     return segments
+
+
+def _read_line(line: bytes, document: str | None, segments: list) -> str | None:
+    """Appends the segments of a line; returns the document that is open behind it."""
+    id, begin = None, 0
+    for tag in TAG.finditer(line):
+        kind, fields = tag["kind"].lower(), _read_fields(tag["fields"])
+        if kind == b"seg":
+            if "id" not in fields or id is not None:
+                raise ValueError("a segment without an id, or within another.")
+            if document is None:
+                raise ValueError("a segment outside of a <doc>.")
+            id, begin = fields["id"], tag.end()
+        elif kind == b"/seg" and id is not None:
+            text = line[begin : tag.start()].decode().strip()
+            segments.append(Segment(document or "", id, text))
+            id = None
+        elif id is None:
+            document = fields.get("docid")
+    if id is not None:
+        raise ValueError("a segment without </seg>.")
+    return document
+
+
+def _read_fields(fields: bytes) -> dict[str, str]:
+    found = FIELD.findall(fields)
+    return {name.decode().lower(): b"".join(values).decode() for name, *values in found}

@@ -1,6 +1,5 @@
 """WMT14: the translation task of 2014, German and French with English."""
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from tntjax._types import Sample
 from tntjax.dataset._concat import ConcatDataset
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._transform import TransformDataset
+from tntjax.text._line_file import as_path
 from tntjax.text._parallel_text import ParallelText
 from tntjax.text._sgm import read_sgm
 
@@ -63,7 +63,6 @@ class WMT14(IndexMap):
         and, of French, "un" and "giga"; None for all.
       empty: "keep" or "drop" pairs with an empty line, as `ParallelText` does.
       cache: a folder for the places of lines and what was in `.gz`.
-      dataset: the samples; leave it out.
 
     Samples are `{"input", "target", "corpus": str, "index": int}`, where the index is
     that in the corpus, of pairs that are kept; those of test sets have `document` and
@@ -91,7 +90,7 @@ They are different segments: see what you compare with.
     corpora: Sequence[str] | None = static(default=None)
     empty: str = static(default="keep")
     cache: Any = static(default=None)
-    dataset: Any = child(Opaque, default=None)
+    dataset: Any = child(Opaque, init=False)
 
     def __post_init__(self) -> None:
         languages = tuple(str(self.pair).split("-"))
@@ -113,10 +112,16 @@ They are different segments: see what you compare with.
             )
         if self.test not in wanted:
             raise ValueError(f"WMT14 has one {self.split}: leave test= out.")
-        if self.dataset is None:
-            vars(self)["root"] = root = os.path.expanduser(self.root)
-            make = _open_training if self.split == "train" else _open_test
-            vars(self)["dataset"] = make(self, Path(root), languages)
+        root = as_path(self.root, "WMT14 needs a folder as root")
+        if self.split == "train":
+            dataset = _open_training(self, root, languages)
+        elif self.corpora is not None or self.empty != "keep":
+            raise ValueError(
+                f"WMT14: corpora and empty are of train, not {self.split}."
+            )
+        else:
+            dataset = _open_test(self, root, languages)
+        vars(self).update(root=str(root), dataset=dataset)
 
     @property
     def name(self) -> str:
@@ -133,7 +138,9 @@ They are different segments: see what you compare with.
 def _open_training(data: WMT14, root: Path, languages: tuple[str, ...]) -> Any:
     other = next(language for language in languages if language != "en")
     known = [name for name in CORPORA if other == "fr" or name not in FRENCH_ONLY]
-    chosen, texts = list(known if data.corpora is None else data.corpora), []
+    chosen, texts = known if data.corpora is None else data.corpora, []
+    if isinstance(chosen, str) or not chosen or len(set(chosen)) < len(chosen):
+        raise ValueError(f"WMT14 needs a list of corpora, each once, got {chosen!r}.")
     for name in chosen:
         if name not in known:
             raise ValueError(f"WMT14 has the corpora {known} of {other}, got {name!r}.")

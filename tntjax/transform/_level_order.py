@@ -1,6 +1,5 @@
 """level_order: trees as arrays, level by level, for one compiled shape."""
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +31,7 @@ class Levels(NamedTuple):
 
 
 def level_order(
-    trees: Sequence[Any],
+    trees: list[Any],
     levels: int | None = None,
     width: int | None = None,
     arity: int | None = None,
@@ -44,8 +43,8 @@ def level_order(
     of any form have one shape, and one program computes them all.
 
     Args:
-      trees: each a tuple `(value, child, child, ...)`, with an integer as value and
-        trees as children; a leaf may be its value alone.
+      trees: a list of trees, each a tuple `(value, child, child, ...)`, with an
+        integer as value and trees as children; a leaf may be its value alone.
       levels: L, None for as many as there are.
       width: W, None for the most nodes of one height.
       arity: A, None for the most children of one node.
@@ -54,9 +53,9 @@ def level_order(
       The arrays, NumPy's.
 
     Raises:
-      TypeError: if a tree is something else.
+      TypeError: if `trees` is not a list, or a tree is something else.
       ValueError: if there are no trees, or they have more levels, nodes of one height
-        or children than there is room for.
+        or children than there is room for, or a value that int32 does not hold.
 
     Example:
       >>> order = level_order([(9, (8, 1, 2), 3)])  # 9 over 8 and 3, 8 over 1 and 2
@@ -68,7 +67,12 @@ def level_order(
     Looks et al., "Deep Learning with Dynamic Computation Graphs", 2017 (TensorFlow
     Fold), whose scheduler batches operations by depth in this way.
     """
-    if not len(trees):
+    if not isinstance(trees, list):
+        raise TypeError(
+            f"level_order needs a list of trees, got {describe(trees)}. A tuple is one"
+            " tree: pass [tree]."
+        )
+    if not trees:
         raise ValueError("level_order needs at least one tree, got none.")
     rows: list[list[tuple[int, list[Place]]]] = []
     roots = [_place_nodes(tree, rows) for tree in trees]
@@ -77,15 +81,7 @@ def level_order(
         "width": (width, max(map(len, rows))),
         "arity": (arity, max(len(found) for row in rows for _, found in row)),
     }
-    for name, (given, needed) in sizes.items():
-        if (
-            given is not None
-            and check_integer(given, f"level_order needs an integer {name}") < needed
-        ):
-            raise ValueError(
-                f"level_order: the trees need {name} {needed}, got {given}."
-            )
-    depth, breadth, most = (n if g is None else g for g, n in sizes.values())
+    depth, breadth, most = (_as_size(name, *pair) for name, pair in sizes.items())
     value = np.zeros((depth, breadth), np.int32)
     children = np.full((depth, breadth, most), depth * breadth, np.int32)
     counts = np.zeros(depth, np.int32)
@@ -97,6 +93,15 @@ def level_order(
             children[level, slot, : len(found)] = [a * breadth + b for a, b in found]
     root = np.array([a * breadth + b for a, b in roots], np.int32)
     return Levels(value, children, mask, root)
+
+
+def _as_size(name: str, given: int | None, needed: int) -> int:
+    if given is None:
+        return needed
+    size = check_integer(given, f"level_order needs an integer {name}")
+    if size < needed:
+        raise ValueError(f"level_order: the trees need {name} {needed}, got {size}.")
+    return size
 
 
 def _place_nodes(tree: Any, rows: list[list[tuple[int, list[Place]]]]) -> Place:
@@ -127,4 +132,7 @@ def _open(tree: Any) -> tuple[int, list, list[Place]]:
     subject = "level_order needs trees (value, child, ...) with integers as values"
     if not parts:
         raise TypeError(f"{subject}, got {describe(tree)}.")
-    return check_integer(parts[0], subject), list(parts[:0:-1]), []
+    value = check_integer(parts[0], subject)
+    if not -(2**31) <= value < 2**31:
+        raise ValueError(f"{subject} that fit int32, got {value}.")
+    return value, list(parts[:0:-1]), []
