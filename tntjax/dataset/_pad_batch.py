@@ -4,7 +4,6 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from tntjax._array import check_unmasked
@@ -173,7 +172,8 @@ def _fits(fill: Any, dtype: np.dtype) -> bool:
             value = np.full((), fill, dtype)
             if dtype.kind in "iu":
                 return bool(value == fill)
-            inexact = jnp.issubdtype(dtype, np.inexact)
-            return not inexact or bool(np.isfinite(value) == np.isfinite(fill))
+            if dtype.kind not in "fcV" or dtype.names:  # V is bfloat16
+                return True
+            return bool(np.isfinite(value) == np.isfinite(fill))
     except (TypeError, ValueError, OverflowError):
         return False
