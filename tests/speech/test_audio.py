@@ -95,12 +95,84 @@ def test_shorten_is_refused_by_name(tmp_path, wave):
         ),
         (b"sample_count", b"sample_total", "without sample_count"),
         (b"sample_n_bytes -i 2", b"sample_n_bytes -i 3", "of 3 bytes"),
+        (b"sample_n_bytes -i 2", b"sample_n_bytes -i 0", "sample_n_bytes 0"),
+        (b"channel_count -i 1", b"channel_count -i 0", "channel_count 0"),
+        (b"sample_rate -i 16000", b"sample_rate -i -1", "sample_rate -1"),
+        (b"sample_rate -i 16000", b"sample_rate -i ten", "sample_rate 'ten'"),
+        (b"sample_count -i ", b"sample_count -i -", "sample_count -"),
+        (b"sample_coding -s3 pcm", b"sample_coding -s4 alaw", "got alaw.*sph2pipe"),
     ],
 )
 def test_headers_that_do_not_tell_are_refused(tmp_path, wave, old, new, text):
     path = change(sphere(tmp_path / "a.wav", wave), old, new)
     with pytest.raises(ValueError, match=text):
         speech.read_sphere(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"sample_rate -i 16000", b"sample_rate -r 16000.0"),
+        (b"sample_coding -s3 pcm", b"sample_coding -s3 PCM"),
+        (b"end_head", b"speaker_age -i unknown\nend_head"),
+        (b"channel_count -i 1\n", b""),
+    ],
+)
+def test_headers_may_be_written_otherwise(tmp_path, wave, old, new):
+    path = change(sphere(tmp_path / "a.wav", wave), old, new)
+    samples, header = speech.read_sphere(path)
+    np.testing.assert_array_equal(samples, wave)
+    assert header["sample_rate"] == 16000 and header["channel_count"] == 1
+
+
+def test_a_header_may_be_long(tmp_path, wave):
+    path = sphere(tmp_path / "a.wav", wave)
+    content = path.read_bytes()
+    note, size = b"note -s9 something\n" * 2000, 65536
+    start = b"NIST_1A\n%7d\n" % size
+    head = start + note + content[16:1024].replace(b"end_head", b"end_head")
+    path.write_bytes(head.ljust(size) + content[1024:])
+    np.testing.assert_array_equal(speech.read_sphere(path).samples, wave)
+    assert speech.read_audio_header(path) == (len(wave), 16000)
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+def test_floats_become_int16_by_their_scale(tmp_path, wave, subtype):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, wave / 32768, 16000, subtype)
+    np.testing.assert_array_equal(speech.read_audio(path, dtype="int16").wave, wave)
+    soundfile.write(path, np.array([-3, 3, np.nan, 0.5]), 16000, subtype)
+    found = speech.read_audio(path, dtype="int16").wave
+    assert found.tolist() == [-32768, 32767, 0, 16384]
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.mp3"])
+def test_truncated_files_are_refused(tmp_path, wave, name):
+    path = tmp_path / name
+    if name.endswith("mp3") and "MP3" not in soundfile.available_formats():
+        pytest.skip("this libsndfile has no MP3")
+    soundfile.write(path, wave / 32768, 16000)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match="is truncated.*Copy it again"):
+        speech.read_audio(path)
+
+
+def test_a_wave_that_was_written_to_a_pipe_has_no_length(tmp_path, wave):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, wave, 16000)
+    content = bytearray(path.read_bytes())
+    content[4:8] = content[40:44] = b"\xff" * 4
+    path.write_bytes(content)
+    np.testing.assert_array_equal(speech.read_audio(path, dtype="int16").wave, wave)
+
+
+@pytest.mark.parametrize("size", [0, 4, 20])
+def test_headers_that_are_cut_are_refused(tmp_path, wave, size):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, wave, 16000)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(ValueError, match="not an audio file"):
+        speech.read_audio_header(path)
 
 
 def test_sphere_needs_no_extra(tmp_path, wave, monkeypatch):
@@ -159,3 +231,7 @@ def test_what_is_no_audio_is_refused(tmp_path):
         speech.read_audio(path, start=-1)
     with pytest.raises(ValueError, match="at least 0"):
         speech.read_audio(path, frames=-1)
+    with pytest.raises(ValueError, match="sample_rate must be at least 1"):
+        speech.read_audio(path, sample_rate=0)
+    with pytest.raises(TypeError, match="sample_rate must be an integer"):
+        speech.read_audio(path, sample_rate=8000.0)

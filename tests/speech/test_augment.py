@@ -64,6 +64,34 @@ def test_silence_stays_silent():
     assert speech.add_noise(KEY, x + 1, np.ones((1, 8)), 0.0, None, [0]).sum() == 8
 
 
+def test_a_noise_without_samples_is_silent():
+    x = np.ones((1, 8), np.float32)
+    assert speech.add_noise(KEY, x, np.zeros((1, 0)), 0.0).tolist() == x.tolist()
+
+
+@pytest.mark.parametrize("snr", ["3", [1.0, 2.0], [[3.0]]])
+def test_decibels_are_one_number_or_one_for_each_signal(snr):
+    with pytest.raises(ValueError, match=r"snr of shape \[\] or \[1\]"):
+        speech.add_noise(KEY, np.ones((1, 8)), np.ones((1, 8)), snr)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.5, np.nan, "x"])
+def test_a_share_of_the_frames_is_from_0_to_1(rate):
+    with pytest.raises(ValueError, match="time_rate from 0 to 1"):
+        speech.spec_augment(KEY, np.ones((1, 4, 4)), time_rate=rate)
+
+
+def test_widths_and_shifts_may_be_larger_than_all():
+    x = np.ones((400, 9, 5), np.float32)
+    settings = {"frequency_width": 2**40, "time_width": 2**40}
+    hidden = np.asarray(speech.spec_augment(KEY, x, **settings)) == 0
+    bands, times = hidden.all(1)[:, None], hidden.all(2)[..., None]
+    np.testing.assert_array_equal(hidden, bands | times)
+    assert hidden.all((1, 2)).any() and not hidden.all()
+    moved = np.asarray(speech.time_shift(KEY, x[..., 0], most=2**40))
+    assert moved.shape == (400, 9) and not moved.any()
+
+
 def test_noises_and_signals_are_as_many():
     with pytest.raises(ValueError, match="a noise for each signal"):
         speech.add_noise(KEY, np.ones((2, 8)), np.ones(8), 0.0)

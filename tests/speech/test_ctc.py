@@ -87,6 +87,43 @@ def test_the_loss_is_never_below_zero():
     assert 0 <= float(speech.ctc_loss(logits, None, labels)[0]) < 1e-3
 
 
+@pytest.mark.parametrize("label", [-1, 0, 4, 9])
+def test_labels_that_are_not_classes_are_impossible(label):
+    loss = speech.ctc_loss(scores(1, 5, 4), None, [[label, 1]])
+    assert loss.tolist() == [np.inf]
+    padding = speech.ctc_loss(scores(1, 5, 4), None, [[1, label]], [1])
+    assert np.isfinite(padding).all()
+
+
+def test_a_class_that_cannot_be_leaves_the_rest_as_it_is():
+    logits = scores(2, 5, 4)
+    logits[..., 2] = -np.inf
+    labels = np.array([[1, 3], [1, 2]])
+    loss = speech.ctc_loss(logits, None, labels)
+    expected = -np.log(sequences(logits[0])[1, 3])
+    assert loss.tolist() == [pytest.approx(expected, rel=1e-4), np.inf]
+
+    def total(logits):
+        return speech.ctc_loss(logits, None, labels, impossible=0).sum()
+
+    grad = np.asarray(jax.grad(total)(jnp.asarray(logits)))
+    assert np.isfinite(grad).all() and grad[0].any() and not grad[1].any()
+
+
+def test_no_strings_and_no_frames_have_a_loss():
+    no_labels = np.zeros((0, 2), int)
+    assert speech.ctc_loss(np.zeros((0, 5, 3)), None, no_labels).shape == (0,)
+    loss = speech.ctc_loss(np.zeros((2, 0, 3)), None, [[1], [1]], [0, 1])
+    assert loss.tolist() == [0.0, np.inf]
+
+
+def test_beams_have_no_gradient():
+    def total(logits):
+        return speech.ctc_beam(logits, [2], width=2)[1].sum()
+
+    assert not jax.grad(total)(jnp.asarray(scores(1, 3, 3))).any()
+
+
 @pytest.mark.slow
 def test_no_labels_are_blanks_all_along():
     logits = scores(1, 4, 3)
@@ -163,10 +200,22 @@ def test_a_beam_is_better_than_the_best_path():
         (lambda: speech.ctc_loss(scores(2, 3, 4), None, [1, 2]), "labels"),
         (lambda: speech.ctc_loss(scores(2, 3, 4), None, [[1, 2]]), "labels"),
         (lambda: speech.ctc_loss(scores(3), None, [1]), "features"),
-        (lambda: speech.ctc_greedy(scores(2, 3, 4), [3]), "one length for each"),
+        (lambda: speech.ctc_greedy(scores(2, 3, 4), [3]), r"of shape \[2\], one for"),
+        (lambda: speech.ctc_valid([3, 3], [[1]]), r"labels of shape \[2, 'L'\]"),
+        (lambda: speech.ctc_loss(scores(1, 3, 4), None, [[1]], blank=4), "below 4"),
+        (lambda: speech.ctc_greedy(scores(3, 4), blank=-1), "at least 0"),
+        (lambda: speech.ctc_beam(scores(3, 4), blank=9), "below 4"),
         (lambda: speech.ctc_beam(scores(3, 4), width=0), "at least 1"),
     ],
 )
 def test_bad_arguments_are_refused(call, text):
     with pytest.raises(ValueError, match=text):
         call()
+
+
+@pytest.mark.parametrize("labels", [[[1.0]], [[True]], [["one"]]])
+def test_labels_are_integers(labels):
+    with pytest.raises(TypeError, match="needs integers as labels"):
+        speech.ctc_loss(scores(1, 3, 4), None, labels)
+    with pytest.raises(TypeError, match="needs integers as labels"):
+        speech.ctc_valid([3], labels)

@@ -1,7 +1,9 @@
 """Meters of error rates beside jiwer, and edits beside rapidfuzz."""
 
+import functools
 import math
 import pickle
+import unicodedata
 
 import jax
 import numpy as np
@@ -107,6 +109,22 @@ def test_the_signature_names_the_normalizer():
         meter.merge(WERMeter())
 
 
+def test_signatures_tell_normalizers_apart():
+    nfc = functools.partial(unicodedata.normalize, "NFC")
+    signature = CERMeter(normalize=nfc).signature
+    assert signature == "CER|characters|normalize:normalize('NFC')"
+    assert CERMeter().add("e\u0301", "\u00e9").value() == 200
+    assert CERMeter(normalize=nfc).add("e\u0301", "\u00e9").value() == 0
+
+
+def test_arguments_are_checked_before_anything_is_counted():
+    for meter in (WERMeter, CERMeter):
+        with pytest.raises(TypeError, match="normalize is 'lower'"):
+            meter(normalize="lower")
+    with pytest.raises(ValueError, match="61, 48 or 39, got 40"):
+        PERMeter(fold=40)
+
+
 def test_phones_are_folded_before_they_are_compared():
     output = [["sil", "ih", "sil", "sh", "sil"]]
     target = [["h#", "ix", "q", "tcl", "zh", "pau"]]
@@ -123,8 +141,13 @@ def test_they_are_meters_of_the_package():
     ("output", "target", "mask", "error", "text"),
     [
         ("a", ["a"], None, TypeError, "two strings or two lists"),
-        (["a"], ["a", "b"], None, ValueError, "got 1 and 2"),
-        (["a"], ["a"], [1], ValueError, r"mask bool\[1\]"),
+        (["a"], ["a", "b"], None, ValueError, "1 texts and 2 times"),
+        (["a"], ["a"], [1], TypeError, "mask must be bool"),
+        (None, None, None, TypeError, "two strings or two lists"),
+        ({"a": 1}, {"a": 1}, None, TypeError, "two strings or two lists"),
+        (b"a b", b"a b", None, TypeError, "two strings or two lists"),
+        ([["a", "b"]], ["a b"], None, TypeError, r"got \['a', 'b'\] among them"),
+        ([None], ["a"], None, TypeError, "got None among them"),
     ],
 )
 def test_bad_arguments_are_refused(output, target, mask, error, text):

@@ -1,6 +1,7 @@
 """Features beside those of Whisper, librosa and Kaldi, and their own laws."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import pytest
 from tests.required import needs
 from tntjax import speech
 
+KEYS, SPECTRUM = jax.random.split(jax.random.key(0)), np.zeros((3, 3), complex)
 needs_kaldi = needs("kaldi_native_fbank")
 
 
@@ -166,6 +168,28 @@ def test_moments_of_batches_are_those_of_all():
     np.testing.assert_allclose(normal, expected, atol=1e-3)
 
 
+def test_16_bit_floats_do_not_overflow():
+    x = np.random.default_rng(0).normal(1000, 50, (1, 2000, 3)).astype(np.float16)
+    for function in (speech.cmvn, functools.partial(speech.deltas, width=9)):
+        found, expected = function(30 * x), function((30 * x).astype(np.float32))
+        assert found.dtype == np.float16
+        np.testing.assert_allclose(found, expected, rtol=1e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_frames_of_long_signals_are_counted(center):
+    count = speech.frame_lengths([2**31 - 1, 2**33], size=400, hop=160, center=center)
+    rest = 0 if center else 400
+    assert count.tolist() == [1 + (n - rest) // 160 for n in (2**31 - 1, 2**33)]
+
+
+def test_a_frame_may_be_one_sample():
+    x = np.arange(1.0, 6.0, dtype=np.float32)
+    for pad in ("none", "reflect", "zero"):
+        found = speech.stft(x, size=1, hop=2, pad=pad, window="ones").values
+        assert found.real[:, 0].tolist() == [1, 3, 5]
+
+
 def test_int16_and_floats_are_one_signal(signal):
     x = np.round(signal() * 32767).astype(np.int16)
     left, right = (speech.log_mel(y).values for y in (x, x.astype(np.float32) / 32768))
@@ -177,7 +201,11 @@ def test_int16_and_floats_are_one_signal(signal):
     [
         (lambda: speech.log_mel(np.zeros(9, np.int32)), TypeError, "int16"),
         (lambda: speech.log_mel(np.zeros(9), 9.0), TypeError, "mask.sum"),
-        (lambda: speech.log_mel(np.zeros((2, 9)), [9]), ValueError, "one length for"),
+        (
+            lambda: speech.log_mel(np.zeros((2, 9)), [9]),
+            ValueError,
+            r"shape \[2\], one",
+        ),
         (lambda: speech.log_mel(np.float32(0)), ValueError, r"\[\.\.\., T\]"),
         (lambda: speech.log_mel(np.zeros(9), preset="htk"), ValueError, "'whisper'"),
         (lambda: speech.MelSettings(logarithm="db"), ValueError, "'decibel'"),
@@ -192,12 +220,31 @@ def test_int16_and_floats_are_one_signal(signal):
             ValueError,
             "'reflect'",
         ),
-        (lambda: speech.istft(np.zeros((3, 9))), ValueError, "201"),
-        (
-            lambda: speech.istft(np.zeros((3, 3)), size=4, hop=5),
-            ValueError,
-            "hop <= size",
-        ),
+        (lambda: speech.istft(np.zeros((3, 9), complex)), ValueError, "201"),
+        (lambda: speech.istft(np.zeros((3, 201))), TypeError, "complex"),
+        (lambda: speech.istft(SPECTRUM, size=4, hop=5), ValueError, "that overlap"),
+        (lambda: speech.istft(SPECTRUM, size=4, hop=4), ValueError, "that overlap"),
+        (lambda: speech.istft(SPECTRUM, size=4, hop=0), ValueError, "at least 1"),
+        (lambda: speech.istft(SPECTRUM, size=4, pad="wrap"), ValueError, "'reflect'"),
+        (lambda: speech.stft(np.zeros(9, np.int32)), TypeError, "^stft needs"),
+        (lambda: speech.mfcc(np.zeros(9, np.int32)), TypeError, "^mfcc needs"),
+        (lambda: speech.log_mel(None), TypeError, "log_mel needs samples"),
+        (lambda: speech.log_mel("abc"), TypeError, "log_mel needs samples"),
+        (lambda: speech.log_mel([np.zeros(3), np.zeros(4)]), ValueError, "one shape"),
+        (lambda: speech.log_mel(np.zeros(9), True), TypeError, "got bool"),
+        (lambda: speech.MelSettings(size=400.0), TypeError, "MelSettings: size"),
+        (lambda: speech.MelSettings(num_mels=0), ValueError, "MelSettings: num_mels"),
+        (lambda: speech.MelSettings(gain="3"), TypeError, "MelSettings: gain"),
+        (lambda: speech.MelSettings(pad="wrap"), ValueError, "MelSettings needs pad"),
+        (lambda: speech.MelSettings(window=None), ValueError, "'povey'"),
+        (lambda: speech.MelSettings(high=9000), ValueError, "8000 Hz"),
+        (lambda: speech.MelSettings(last_frame=1), TypeError, "True or False"),
+        (lambda: speech.mel_filters(8, 0, 8000), ValueError, "size must be at least 2"),
+        (lambda: speech.mel_filters(8, 64, "8"), TypeError, "sample_rate must be a"),
+        (lambda: speech.mfcc(np.zeros(9), lifter="x"), TypeError, "lifter must be a"),
+        (lambda: speech.frame_lengths(1.5, size=4, hop=1), TypeError, "integers"),
+        (lambda: speech.dither(0, np.zeros(4)), TypeError, r"random.key\(0\)"),
+        (lambda: speech.dither(KEYS, np.zeros((2, 4))), ValueError, "One key"),
         (lambda: speech.deltas(np.zeros(9)), ValueError, "features"),
         (lambda: speech.deltas(np.zeros((3, 9)), width=0), ValueError, "at least 1"),
     ],

@@ -136,3 +136,54 @@ def test_files_and_transcripts_must_agree(root):
     (first / "60-7.trans.txt").unlink()
     with pytest.raises(FileNotFoundError, match="trans.txt is not there"):
         tnt.speech.LibriSpeech(root, "dev-clean")
+
+
+def test_files_of_a_macintosh_are_left_out(root):
+    chapter = root / "LibriSpeech" / "dev-clean" / "60" / "7"
+    (chapter / "._60-7-0000.flac").write_bytes(b"\x00\x05\x16\x07")
+    (chapter / "._60-7.trans.txt").write_bytes(b"\x00\x05\x16\x07")
+    (chapter.parent / ".hidden").mkdir()
+    assert len(tnt.speech.LibriSpeech(root, "dev-clean")) == 5
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("60-7-0000 A\n60-7-0000 B", "trans.txt:2 needs a new id"),
+        ("60-7-0000\tA", "trans.txt:1 needs a new id 60-7-NNNN"),
+        ("61-7-0000 A", "trans.txt:1 needs a new id 60-7-NNNN"),
+        ("words", "trans.txt:1 needs a new id 60-7-NNNN"),
+        ("60-7-0000 A\xff", "trans.txt:1 needs a new id .* and UTF-8"),
+    ],
+)
+def test_broken_lines_of_transcripts_are_named(root, line, text):
+    path = root / "LibriSpeech" / "dev-clean" / "60" / "7" / "60-7.trans.txt"
+    path.write_text(line + "\n60-7-0001 C\n", "latin-1")
+    with pytest.raises(ValueError, match=text):
+        tnt.speech.LibriSpeech(root, "dev-clean")
+
+
+def test_a_mark_of_byte_order_and_carriage_returns_are_no_text(root):
+    path = root / "LibriSpeech" / "dev-clean" / "60" / "7" / "60-7.trans.txt"
+    path.write_bytes("\ufeff60-7-0000\r\n60-7-0001 C D\r\n".encode())
+    dataset = tnt.speech.LibriSpeech(root, "dev-clean")
+    assert [sample["text"] for sample in dataset][-2:] == ["", "C D"]
+
+
+@pytest.mark.parametrize(
+    "subsets", [[], "", ".", "..", None, [3], ["dev-clean", "dev-clean"], {"dev-clean"}]
+)
+def test_subsets_are_different_names(root, subsets):
+    with pytest.raises(ValueError, match="a list of different ones"):
+        tnt.speech.LibriSpeech(root, subsets)
+
+
+def test_a_decoder_is_a_function(root):
+    with pytest.raises(TypeError, match="decode is 'flac'"):
+        tnt.speech.LibriSpeech(root, "dev-clean", decode="flac")
+
+
+def test_a_list_of_speakers_may_be_of_another_encoding(root):
+    path = root / "LibriSpeech" / "SPEAKERS.TXT"
+    path.write_text("60 | F | dev-clean | 1 | Zoë\n", "latin-1")
+    assert tnt.speech.LibriSpeech(root, "dev-clean")[4]["sex"] == "F"

@@ -103,9 +103,13 @@ def test_each_feature_has_a_row():
     assert named == OF_TIME - OTHERS
 
 
-def test_padding_never_leaks(case):
+SLOW = [pytest.param(junk, marks=pytest.mark.slow) for junk in (np.inf, 3e38)]
+
+
+@pytest.mark.parametrize("junk", [np.nan, *SLOW])
+def test_padding_never_leaks(case, junk):
     function, x = case
-    x[LENGTH:] = np.nan  # whatever lies there
+    x[LENGTH:] = junk
     padded, alone = function(x, LENGTH), function(x[:LENGTH], LENGTH)
     expected = real_part(alone)
     np.testing.assert_allclose(real_part(padded), expected, rtol=1e-4, atol=1e-5)
@@ -147,16 +151,42 @@ def test_compiled_code_computes_the_same(case):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", [1.0, 0.0])
-def test_gradients_are_finite(case, scale):
+@pytest.mark.parametrize("junk", [0.0, np.nan])
+@pytest.mark.parametrize("length", [LENGTH, 2, 0])
+def test_gradients_are_finite(case, scale, junk, length):
     function, x = case
+    x *= scale
+    x[length:] = junk
 
     def total(x):
-        return jnp.sum(jnp.abs(values_of(function(x, LENGTH))) ** 2)
+        leaves = jax.tree.leaves(function(x, length))
+        floats = [x for x in leaves if not jnp.issubdtype(x.dtype, jnp.integer)]
+        return sum(jnp.sum(jnp.abs(x) ** 2) for x in floats)
 
-    grad = np.asarray(jax.grad(total)(jnp.asarray(x * scale)))
+    grad = np.asarray(jax.grad(total)(jnp.asarray(x)))
     assert np.isfinite(grad).all()
-    assert np.all(grad[LENGTH:] == 0)
-    assert not scale or np.any(grad)
+    assert np.all(grad[length:] == 0)
+    assert length < LENGTH or not scale or np.any(grad)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*WAVES, *FEATURES])
+@pytest.mark.parametrize("shape", [(0, T), (2, 0), (0, 0)])
+def test_no_rows_and_no_samples_have_no_values(name, shape):
+    function, make = PLAIN[name]
+    x = make(np.random.default_rng(0))
+    result = function(np.zeros((*shape, *x.shape[1:]), np.float32), None)
+    values = np.asarray(values_of(result))
+    assert values.shape[0] == shape[0] and not values.any()
+    if isinstance(result, speech.Padded):
+        assert result.lengths.shape == shape[:1] and not result.lengths.any()
+
+
+def test_a_number_that_32_bits_do_not_hold_is_a_length():
+    x = of_waves(np.random.default_rng(0))
+    long, full = (speech.pre_emphasis(x, length) for length in (2**40, T))
+    np.testing.assert_array_equal(long, full)
+    assert not speech.pre_emphasis(x, np.array(-(2**40))).any()
 
 
 @pytest.mark.slow

@@ -52,6 +52,11 @@ def test_what_would_be_folded_is_damped(frequency):
     assert np.abs(found[500:-500]).max() < 1e-5
 
 
+def test_ratios_that_would_fill_the_memory_are_refused():
+    with pytest.raises(ValueError, match="simple ratio, got 16001/16000.*read_audio"):
+        speech.resample(np.zeros(9), source_rate=16000, target_rate=16001)
+
+
 def test_equal_rates_change_nothing():
     x = np.arange(5.0, dtype=np.float32)
     found = speech.resample(x, 3, source_rate=8000, target_rate=8000)

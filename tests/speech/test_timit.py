@@ -147,16 +147,54 @@ def test_the_copy_as_riff_is_read_where_there_is_no_other(root, spoken):
 
 
 def test_what_is_missing_is_explained(root, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no folder TRAIN.*LDC93S1"):
+    with pytest.raises(FileNotFoundError, match="no folder train.*LDC93S1"):
         tnt.speech.TIMIT(tmp_path / "nowhere")
     path = next(path for path in root.rglob("*") if path.name.lower() == "sx37.wrd")
     path.unlink()
-    with pytest.raises(FileNotFoundError, match="sx37.phn, but no sx37.wrd"):
+    with pytest.raises(FileNotFoundError, match="files of sx37, but no sx37.wrd"):
         [tnt.speech.TIMIT(root, split) for split in ("train", "test")]
     with pytest.raises(ValueError, match="'core-test'"):
         tnt.speech.TIMIT(root, "valid")
     with pytest.raises(ValueError, match="61, 48 or 39"):
         tnt.speech.TIMIT(root, phones=40)
+
+
+def any_folder(root, speaker):
+    return next(path for path in root.rglob("*") if path.name.lower() == speaker)
+
+
+def test_files_that_are_not_of_a_sentence_are_left_out(root):
+    expected = [sample["sentence_id"] for sample in tnt.speech.TIMIT(root, "train")]
+    folder = any_folder(root, "fcjf0")
+    for name in ("._SX37.PHN", ".DS_Store", "notes.phn"):  # of a Macintosh
+        (folder / name).write_bytes(b"\x00\x05\x16\x07")
+    other = folder.parent.parent / "DOC" / "X"
+    other.mkdir(parents=True)
+    (other / "SX1.PHN").write_text("0 1 h#")
+    found = [sample["sentence_id"] for sample in tnt.speech.TIMIT(root, "train")]
+    assert found == expected
+
+
+def test_a_sentence_without_its_phones_is_not_left_out(root):
+    folder = any_folder(root, "fcjf0")
+    next(path for path in folder.iterdir() if path.name.lower() == "sx37.phn").unlink()
+    with pytest.raises(FileNotFoundError, match="files of sx37, but no sx37.phn"):
+        tnt.speech.TIMIT(root, "train")
+
+
+def test_two_folders_of_a_split_are_not_told_apart_by_chance(root):
+    train = any_folder(root, "fcjf0").parents[1]
+    train.with_name(train.name.swapcase()).mkdir()
+    with pytest.raises(FileNotFoundError, match="it has several, .*train"):
+        tnt.speech.TIMIT(root, "train")
+
+
+def test_an_unknown_phone_is_told_with_its_file(root):
+    folder = any_folder(root, "fcjf0")
+    path = next(path for path in folder.iterdir() if path.name.lower() == "si648.phn")
+    path.write_text("0 10 zz\n")
+    with pytest.raises(ValueError, match=r"(?i)si648.phn: 'zz' is not one of the 39"):
+        tnt.speech.TIMIT(root, "train", phones=39)[0]
 
 
 def test_a_folder_without_sentences_is_explained(tmp_path):
@@ -169,6 +207,16 @@ def test_a_broken_line_is_named(tmp_path):
     path = tmp_path / "a.phn"
     path.write_text("0 10 h#\n\n10 x sh\n")
     with pytest.raises(ValueError, match="a.phn:3 needs 'start end label'"):
+        tnt.speech.read_segments(path)
+
+
+@pytest.mark.parametrize(
+    "line", ["-1 10 h#", "9 8 h#", "0 10", "0 1.5 h#", "0 ² h#", "0 99999999999 h#"]
+)
+def test_spans_that_are_none_are_refused(tmp_path, line):
+    path = tmp_path / "a.phn"
+    path.write_text(line, "latin-1")
+    with pytest.raises(ValueError, match="a.phn:1 needs .* with start <= end"):
         tnt.speech.read_segments(path)
 
 
@@ -225,3 +273,30 @@ def test_frames_are_labelled_by_their_middle():
     found = tnt.speech.frame_labels(spans, labels, 4, center=True, **options)
     assert found.tolist() == [1, 1, 2, 2]
     assert tnt.speech.frame_labels([], [], 2).tolist() == [-1, -1]
+
+
+def test_a_span_within_another_leaves_the_rest_of_it():
+    spans, labels = [[100, 300], [0, 900]], [2, 1]  # in any order
+    found = tnt.speech.frame_labels(spans, labels, 5, size=100, hop=100)
+    assert found.tolist() == [1, 2, 2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "text"),
+    [
+        (([[0, 9]], [1.5], 2), {}, TypeError, "integer labels"),
+        (([[0.0, 9.0]], [1], 2), {}, TypeError, "integer spans"),
+        (([[0, 9]], [1, 2], 2), {}, ValueError, r"spans \[N, 2\] and labels \[N\]"),
+        (([[0, 9], [9, 12]], [1], 2), {}, ValueError, r"spans \[N, 2\] and labels"),
+        (([[0, 9]], [1], -1), {}, ValueError, "count must be at least 0"),
+        (([[0, 9]], [1], 2), {"hop": 0}, ValueError, "hop must be at least 1"),
+    ],
+)
+def test_labels_of_frames_check_their_arguments(arguments, options, error, text):
+    with pytest.raises(error, match=text):
+        tnt.speech.frame_labels(*arguments, **options)
+
+
+def test_a_string_of_phones_is_not_a_list_of_letters():
+    with pytest.raises(TypeError, match="pass its split"):
+        tnt.speech.fold_phones("h# ix")

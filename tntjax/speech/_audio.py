@@ -5,9 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tntjax._numbers import check_at_least, check_integer
+from tntjax._numbers import check_at_least
 from tntjax._optional import import_optional
 from tntjax.speech._sphere import MAGIC, parse_sphere_header, read_sphere
+
+FLOATS = {"FLOAT", "DOUBLE", "VORBIS", "OPUS", "MPEG_LAYER_III"}
+"""Codings of libsndfile that store floats, or may go beyond -1 and 1."""
 
 
 class Audio(NamedTuple):
@@ -57,7 +60,8 @@ def read_audio(
     Raises:
       FileNotFoundError: if there is no such file.
       ImportError: if the extra `speech` is not installed and needed.
-      ValueError: if the file cannot be decoded, or an argument is wrong.
+      ValueError: if the file cannot be decoded or is truncated, or an argument is
+        wrong.
     """
     where = os.fspath(path)
     if dtype not in ("float32", "int16"):
@@ -65,31 +69,44 @@ def read_audio(
     start = check_at_least("read_audio: start", start, 0)
     if frames is not None:
         frames = check_at_least("read_audio: frames", frames, 0)
-    wave, rate = _decode(where, start, frames, dtype)
-    if sample_rate is None or check_integer(sample_rate, "sample_rate") == rate:
-        return Audio(wave, rate)
-    soxr = import_optional("soxr", "read_audio(sample_rate=...)", "speech")
-    return Audio(soxr.resample(wave, rate, sample_rate), int(sample_rate))
-
-
-def _decode(where: str, start: int, frames: int | None, dtype: str) -> Audio:
+    if sample_rate is not None:
+        sample_rate = check_at_least("read_audio: sample_rate", sample_rate, 1)
     if _read_head(where).startswith(MAGIC):  # libsndfile trusts a file's length
         samples, header = read_sphere(where)
         samples = samples[start : None if frames is None else start + frames]
-        if dtype == "float32":
-            samples = samples.astype(np.float32) / 32768
-        return Audio(samples, header["sample_rate"])
+        scaled = samples if dtype == "int16" else samples.astype(np.float32) / 32768
+        audio = Audio(scaled, header["sample_rate"])
+    else:
+        audio = _decode(where, start, frames, dtype)
+    if sample_rate in (None, audio.sample_rate):
+        return audio
+    soxr = import_optional("soxr", "read_audio(sample_rate=...)", "speech")
+    return Audio(soxr.resample(*audio, sample_rate), sample_rate)
+
+
+def _decode(where: str, start: int, frames: int | None, dtype: str) -> Audio:
     soundfile = import_optional("soundfile", "read_audio", "speech")
-    stop = None if frames is None else start + frames
     try:
         with soundfile.SoundFile(where) as file:
-            file.seek(min(start, file.frames))
-            most = file.frames - start if stop is None else min(stop, file.frames)
-            count = most if stop is None else most - start
-            wave = file.read(max(0, count), dtype=dtype)
-            return Audio(wave, file.samplerate)
+            start = min(start, file.frames)
+            left = file.frames - start
+            count = left if frames is None else min(left, frames)
+            file.seek(start)
+            # Floats would become int16 by rounding, most of them to 0.
+            is_float = file.subtype in FLOATS
+            wave = file.read(count, dtype="float32" if is_float else dtype)
+            if is_float and dtype == "int16":
+                scaled = np.round(np.nan_to_num(wave) * 32768)
+                wave = np.clip(scaled, -32768, 32767).astype(np.int16)
+            rate = file.samplerate
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{where} cannot be decoded: {error}") from error
+    if len(wave) < count:
+        raise ValueError(
+            f"{where} is truncated: {count} samples from sample {start} on are"
+            f" promised, there are {len(wave)}. Copy it again."
+        )
+    return Audio(wave, rate)
 
 
 def read_audio_header(path: str | os.PathLike[str]) -> AudioHeader:
@@ -103,14 +120,14 @@ def read_audio_header(path: str | os.PathLike[str]) -> AudioHeader:
 
     Raises:
       FileNotFoundError: if there is no such file.
-      ValueError: if it is not an audio file.
+      ValueError: if it is not an audio file, or a truncated WAV.
     """
     where = os.fspath(path)
     head = _read_head(where)
     if head.startswith(MAGIC):
         header, _ = parse_sphere_header(head, where)
         return AudioHeader(header["sample_count"], header["sample_rate"])
-    if head[:4] == b"fLaC" and head[4] & 127 == 0:  # STREAMINFO comes first
+    if head[:4] == b"fLaC" and len(head) > 42 and head[4] & 127 == 0:  # STREAMINFO
         # 20 bits of rate, 3 of channels, 5 of bits, 36 of samples; 0 is unknown
         word = int.from_bytes(head[18:26], "big")
         if samples := word & (1 << 36) - 1:
@@ -124,6 +141,17 @@ def read_audio_header(path: str | os.PathLike[str]) -> AudioHeader:
 
 
 def _read_head(where: str) -> bytes:
+    """Reads what a header may be, and checks the length of a RIFF file."""
     with open(where, "rb", buffering=0) as file:
         head = file.read(64)
-        return head + file.read(1 << 14) if head.startswith(MAGIC) else head
+        if head.startswith(MAGIC) and (size := head[8:16].strip()).isdigit():
+            return head + file.read(int(size))
+        if head.startswith(b"RIFF"):
+            # libsndfile trusts the file's length; writers to a pipe know none.
+            promised, found = int.from_bytes(head[4:8], "little") + 8, file.seek(0, 2)
+            if found + 1 < promised < 1 << 30:
+                raise ValueError(
+                    f"{where} is truncated: its header promises {promised} bytes, it"
+                    f" has {found}. Copy it again."
+                )
+        return head

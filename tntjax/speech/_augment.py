@@ -1,14 +1,16 @@
 """Random changes of signals and features, each with a key for each example."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least
+from tntjax._array import as_array
+from tntjax._numbers import check_at_least, is_number
 from tntjax._struct import describe
-from tntjax.speech._frames import map_keys
-from tntjax.speech._lengths import as_features, as_lengths, as_wave, cut
-from tntjax.text import length_mask
+from tntjax.speech._lengths import as_features, as_wave, cut, map_keys
 
 
 def spec_augment(
@@ -40,7 +42,7 @@ def spec_augment(
       [..., F, D] of the dtype of the features, zeros past `lengths`.
 
     Raises:
-      ValueError: if a number or width is negative.
+      ValueError: if a number or width is negative, or the rate not from 0 to 1.
 
     Example:
       >>> import jax, numpy as np
@@ -51,15 +53,22 @@ def spec_augment(
     Park et al., SpecAugment (2019), policy LD without its warping of time, which the
     authors found to add little; `time_rate` is their p.
     """
-    settings = (num_frequency_masks, frequency_width, num_time_masks, time_width)
-    for setting in settings:
-        check_at_least("spec_augment: a number or width of masks", setting, 0)
+    sizes = num_frequency_masks, frequency_width, num_time_masks, time_width
+    for size in sizes:
+        check_at_least("spec_augment: a number or width of masks", size, 0)
+    known = not isinstance(time_rate, Tracer)
+    if not is_number(time_rate) or (known and not 0 <= time_rate <= 1):
+        raise ValueError(
+            f"spec_augment needs time_rate from 0 to 1, got {describe(time_rate)}."
+        )
     features, lengths = as_features(features, lengths, "spec_augment")
     size, bands = features.shape[-2:]
 
     def hide(key: jax.Array, example: jax.Array, length: jax.Array) -> jax.Array:
         key_of_bands, key_of_spans = jax.random.split(key)
-        widest = jnp.minimum(time_width, (time_rate * length).astype(jnp.int32))
+        widest = jnp.minimum(
+            min(time_width, size), (time_rate * length).astype(jnp.int32)
+        )
         in_bands = _draw_spans(
             key_of_bands, num_frequency_masks, min(frequency_width, bands), bands, bands
         )
@@ -116,32 +125,37 @@ def add_noise(
       >>> mixed[0, 0].item() - 1 < 0.1001
       True
     """
-    wave, noise = as_wave(wave, "add_noise"), as_wave(noise, "add_noise")
+    wave, lengths = as_wave(wave, lengths, "add_noise")
+    noise, sizes = as_wave(noise, noise_lengths, "add_noise", "noise_lengths")
     if wave.shape[:-1] != noise.shape[:-1]:
         raise ValueError(
             f"add_noise needs a noise for each signal, got signals {describe(wave)} and"
             f" noises {describe(noise)}."
         )
-    lengths = as_lengths(lengths, wave.shape, "add_noise")
-    noise_lengths = as_lengths(noise_lengths, noise.shape, "add_noise")
-    snr = jnp.broadcast_to(jnp.asarray(snr, wave.dtype), lengths.shape)
+    decibels: Any = as_array(snr)
+    if decibels.shape not in ((), lengths.shape) or decibels.dtype.kind not in "iuf":
+        raise ValueError(
+            f"add_noise needs snr of shape [] or {list(lengths.shape)}, decibels, got"
+            f" {describe(snr)}."
+        )
+    level = 10 ** (-jnp.asarray(decibels, wave.dtype) / 20)
+    level = jnp.broadcast_to(level, lengths.shape)[..., None]
+    noise = jnp.pad(noise, [(0, 0)] * lengths.ndim + [(0, not noise.shape[-1])])
 
-    def mix(
+    def draw(
         key: jax.Array, wave: jax.Array, n: jax.Array, noise: jax.Array, m: jax.Array
     ) -> jax.Array:
         start = jnp.floor(jax.random.uniform(key) * m).astype(jnp.int32)
-        places = (start + jnp.arange(wave.shape[-1])) % jnp.maximum(m, 1)
-        chosen = jnp.where(m > 0, noise[places], 0)
-        real = length_mask(n, wave.shape[-1])
-        powers = [jnp.sum(x * x, where=real) for x in (wave, chosen)]
-        heard = (powers[0] > 0) & (powers[1] > 0)
+        steps = jnp.arange(wave.shape[-1])
+        chosen = noise[(start + steps) % jnp.maximum(m, 1)]
+        power, of_noise = jnp.sum(wave**2), jnp.sum(cut(chosen, n) ** 2)
+        heard = (power > 0) & (of_noise > 0)
         # The root has no gradient at 0, so silence is left out before and after.
-        share = jnp.where(heard, powers[0] / jnp.where(heard, powers[1], 1), 1)
+        share = jnp.where(heard, power / jnp.where(heard, of_noise, 1), 1)
         return chosen * jnp.where(heard, jnp.sqrt(share), 0)
 
-    rows = (wave, lengths, noise, noise_lengths)
-    level = 10 ** (-snr[..., None] / 20)
-    return cut(wave + level * map_keys(mix, key, lengths.shape, *rows), lengths)
+    added = map_keys(draw, key, lengths.shape, wave, lengths, noise, sizes)
+    return cut(wave + level * added, lengths)
 
 
 def time_shift(
@@ -170,14 +184,12 @@ def time_shift(
       >>> time_shift(jax.random.key(0), np.ones((2, 5)), most=0).sum().item()
       10.0
     """
-    check_at_least("time_shift: most", most, 0)
-    wave = as_wave(wave, "time_shift")
-    lengths = as_lengths(lengths, wave.shape, "time_shift")
+    most = min(check_at_least("time_shift: most", most, 0), 1 << 30)  # of 32 bits
+    wave, lengths = as_wave(wave, lengths, "time_shift")
 
-    def move(key: jax.Array, wave: jax.Array, length: jax.Array) -> jax.Array:
-        shift = jax.random.randint(key, (), -most, most + 1)
-        places = jnp.arange(wave.shape[-1]) - shift
-        inside = (places >= 0) & (places < length)
-        return jnp.where(inside, wave[jnp.clip(places, 0, wave.shape[-1] - 1)], 0)
+    def move(key: jax.Array, wave: jax.Array) -> jax.Array:
+        places = jnp.arange(wave.size) - jax.random.randint(key, (), -most, most + 1)
+        inside = (places >= 0) & (places < wave.size)
+        return jnp.where(inside, wave[jnp.clip(places, 0, wave.size - 1)], 0)
 
-    return cut(map_keys(move, key, lengths.shape, wave, lengths), lengths)
+    return cut(map_keys(move, key, lengths.shape, wave), lengths)

@@ -1,14 +1,18 @@
 """The character error rate."""
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import ClassVar
 
+from tntjax._check import check_optional_functions
 from tntjax._struct import static
-from tntjax.speech._errors import MeterOfErrors, describe_normalizer
+from tntjax.speech._errors import MeterOfErrors
 
 
 class CERMeter(MeterOfErrors):
     """Measures the character error rate: edits of characters, blanks included.
+
+    A character is a code point, so texts of other normal forms differ:
+    `normalize=lambda text: unicodedata.normalize("NFC", text)` makes them one.
 
     Args:
       normalize: `text -> text`, applied to outputs and targets; None leaves them.
@@ -18,10 +22,11 @@ class CERMeter(MeterOfErrors):
       CERMeter(rate=42.8571%, signature=CER|characters|normalize:none, n=1)
     """
 
+    unit: ClassVar[str] = "characters"
     normalize: Callable[[str], str] | None = static(default=None)
 
-    def _terms(self) -> list[str]:
-        return ["characters", describe_normalizer(self.normalize)]
+    def __post_init__(self) -> None:
+        check_optional_functions("CERMeter", normalize=self.normalize)
 
-    def _split(self, text: Any) -> Sequence[Hashable]:
+    def _split(self, text: str) -> Sequence[Hashable]:
         return text if self.normalize is None else self.normalize(text)

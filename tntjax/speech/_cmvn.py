@@ -1,5 +1,6 @@
 """Mean and variance of features, for each utterance or for all."""
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -47,9 +48,10 @@ def feature_moments(
       [3.0]
     """
     features, lengths = as_features(features, lengths, "feature_moments")
-    values = features.astype(jnp.float32).reshape(-1, features.shape[-1])
-    real = length_mask(lengths, features.shape[-2]).reshape(-1, 1)
-    n = real.sum().astype(jnp.float32)
+    *batch, frames, size = features.shape
+    values = features.astype(jnp.float32).reshape(math.prod(batch) * frames, size)
+    real = length_mask(lengths, frames).reshape(len(values), 1)
+    n = lengths.sum().astype(jnp.float32)
     mean = jnp.sum(values, 0, where=real) / jnp.maximum(n, 1)
     squares = jnp.sum((values - mean) ** 2, 0, where=real)
     if before is None:
@@ -89,15 +91,16 @@ def cmvn(
       [-1.0, 1.0, 0.0]
     """
     features, lengths = as_features(features, lengths, "cmvn")
-    real = length_mask(lengths, features.shape[-2])[..., None]  # [..., F, 1]
+    # Sums of many 16-bit floats would overflow.
+    values = features.astype(jnp.promote_types(features.dtype, jnp.float32))
     if moments is None:
+        real = length_mask(lengths, features.shape[-2])[..., None]  # [..., F, 1]
         n = jnp.maximum(lengths, 1)[..., None, None]
-        mean = jnp.sum(features, -2, keepdims=True, where=real) / n
-        squares = jnp.sum((features - mean) ** 2, -2, keepdims=True, where=real) / n
+        mean = jnp.sum(values, -2, keepdims=True) / n
+        squares = jnp.sum((values - mean) ** 2, -2, keepdims=True, where=real) / n
     else:
         mean, squares = moments.mean, moments.squares / jnp.maximum(moments.n, 1)
-    centered = (features - mean).astype(features.dtype)
+    values = values - mean
     if variance:
-        least = np.float32(1e-10)
-        centered = centered * jax.lax.rsqrt(jnp.maximum(squares, least))
-    return cut(centered.astype(features.dtype), lengths, 1)
+        values *= jax.lax.rsqrt(jnp.maximum(squares, np.float32(1e-10)))
+    return cut(values.astype(features.dtype), lengths, 1)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least
-from tntjax.speech._lengths import Padded, as_features, cut
+from tntjax.speech._ctc import as_logits
+from tntjax.speech._lengths import Padded, cut
 from tntjax.text import length_mask
 
 
@@ -35,10 +36,12 @@ def ctc_beam(
 
     Returns:
       [..., W, T] int32 labels, best first, and [..., W] how many there are; [..., W]
-      float32 their log-probabilities, -inf where there were fewer than W.
+      float32 their log-probabilities, -inf where there were fewer than W, with no
+      gradient (`ctc_loss` of the labels has one).
 
     Raises:
-      ValueError: if shapes do not fit, or `width` is below 1.
+      TypeError: if logits are not floating.
+      ValueError: if shapes do not fit, `width` is below 1 or the blank is not a class.
 
     Example:
       >>> import numpy as np
@@ -49,34 +52,31 @@ def ctc_beam(
 
     Graves (2012), Hannun et al. (2014), with no language model.
     """
-    check_at_least("ctc_beam: width", width, 1)
-    logits, lengths = as_features(logits, lengths, "ctc_beam")
-    scores = jax.nn.log_softmax(logits.astype(jnp.float32))
+    width = check_at_least("ctc_beam: width", width, 1)
+    logits, lengths = as_logits(logits, lengths, blank, "ctc_beam")
+    scores = jax.nn.log_softmax(jax.lax.stop_gradient(logits).astype(jnp.float32))
     *batch, frames, classes = scores.shape
+    never = jnp.full(width, -jnp.inf)
+    first = _Beams(
+        jnp.zeros((width, frames), jnp.int32),
+        jnp.zeros(width, jnp.int32),
+        never.at[0].set(0.0),
+        never,
+    )
 
     def search(scores: jax.Array, length: jax.Array) -> tuple[Padded, jax.Array]:
-        never = jnp.full(width, -jnp.inf)
-        first = _Beams(
-            jnp.zeros((width, frames), jnp.int32),
-            jnp.zeros(width, jnp.int32),
-            never.at[0].set(0.0),
-            never,
-        )
-
         def step(beams: _Beams, entry: tuple) -> tuple[_Beams, None]:
             row, is_real = entry
             grown = _grow(beams, row, blank)
-            return jax.tree.map(
-                lambda a, b: jnp.where(is_real, a, b), grown, beams
-            ), None
+            kept = jax.tree.map(lambda *old: jnp.where(is_real, *old), grown, beams)
+            return kept, None
 
-        real = length_mask(length, frames)
-        last, _ = jax.lax.scan(step, first, (scores, real))
+        last, _ = jax.lax.scan(step, first, (scores, length_mask(length, frames)))
         total = jnp.logaddexp(last.blank, last.label)
         counts = jnp.where(total > -jnp.inf, last.counts, 0)
         return Padded(cut(last.labels, counts), counts), total
 
-    flat = scores.reshape(-1, frames, classes), lengths.reshape(-1)
+    flat = scores.reshape(lengths.size, frames, classes), lengths.reshape(lengths.size)
     found = jax.vmap(search)(*flat)
     return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), found)
 
@@ -102,7 +102,9 @@ def _grow(beams: _Beams, row: jax.Array, blank: int) -> _Beams:
     stay_label = jnp.logaddexp(stay_label, jax.nn.logsumexp(into, 0))
     gone = (joins[:, :, None] & (last[:, None] == jnp.arange(classes))).any(1)
     longer = jnp.where(gone, -jnp.inf, longer)
-    every = jnp.concatenate([jnp.logaddexp(stay_blank, stay_label), longer.reshape(-1)])
+    every = jnp.concatenate(
+        [jnp.logaddexp(stay_blank, stay_label), longer.reshape(width * classes)]
+    )
     _, best = jax.lax.top_k(every, width)  # [W] of W * (1 + K)
     stays = best < width
     parent = jnp.where(stays, best, (best - width) // classes)

@@ -2,10 +2,11 @@
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Hashable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -14,6 +15,7 @@ from tntjax._struct import describe
 from tntjax.meter import Meter
 from tntjax.meter._meter import in_percent
 from tntjax.meter.parts._count import Count
+from tntjax.text._texts import as_texts
 
 
 class MeterOfErrors(Meter):
@@ -29,18 +31,21 @@ class MeterOfErrors(Meter):
     length: Count = Count()
     n: Count = Count()
 
+    unit: ClassVar[str]
+
     @abc.abstractmethod
-    def _split(self, text: Any) -> Sequence[Hashable]:
+    def _split(self, text: str) -> Sequence[Hashable]:
         """Splits one output or target into what is compared."""
+
+    def _join(self, text: Any) -> Any:
+        return text
 
     @property
     def signature(self) -> str:
         """Describes all that the rate depends on, to be told with it."""
-        return "|".join([type(self).__name__.removesuffix("Meter"), *self._terms()])
-
-    @abc.abstractmethod
-    def _terms(self) -> list[str]:
-        """Returns what the rate is of, and how it was prepared."""
+        choices = (f.name for f in dataclasses.fields(self) if "static" in f.metadata)
+        named = (f"{name}:{_name(getattr(self, name))}" for name in choices)
+        return "|".join([type(self).__name__[:3], self.unit, *named])
 
     def add(
         self,
@@ -60,29 +65,23 @@ class MeterOfErrors(Meter):
           The new meter.
 
         Raises:
-          TypeError: if one of the two is a string and the other is not.
+          TypeError: if something is not text, or one of the two is a string and the
+            other is not.
           ValueError: if they are not equally many.
         """
         name = f"{type(self).__name__}.add"
-        if isinstance(output, str) != isinstance(target, str):
+        if isinstance(output, str) and isinstance(target, str):
+            output, target = [output], [target]
+        if not all(isinstance(v, list | tuple | np.ndarray) for v in (output, target)):
             raise TypeError(
                 f"{name} needs two strings or two lists, got {describe(output)} and"
                 f" {describe(target)}."
             )
-        if isinstance(output, str):
-            output, target = [output], [target]
-        if len(output) != len(target):
-            raise ValueError(
-                f"{name} needs an output for each target, got {len(output)} and"
-                f" {len(target)}."
-            )
-        seen = np.ones(len(target), bool) if mask is None else np.asarray(mask)
-        if seen.dtype != bool or seen.shape != (len(target),):
-            raise ValueError(f"{name} needs mask bool[{len(target)}].")
+        output, target = ([self._join(text) for text in v] for v in (output, target))
+        outputs, targets = as_texts(output, target, mask, 1, name)
         rows = [
             (self._split(said), self._split(right))
-            for said, right, kept in zip(output, target, seen, strict=True)
-            if kept
+            for said, (right,) in zip(outputs, targets, strict=True)
         ]
         return dataclasses.replace(
             self,
@@ -108,17 +107,18 @@ class MeterOfErrors(Meter):
         return {"rate": in_percent(self.value()), "signature": self.signature}
 
 
-def describe_normalizer(normalize: Any) -> str:
-    """Names a function in a signature."""
-    name = "none" if normalize is None else getattr(normalize, "__qualname__", "?")
-    return f"normalize:{name}"
+def _name(value: Any) -> str:
+    """Names an argument in a signature: a partial function with what it was given."""
+    if isinstance(value, functools.partial):
+        given = map(repr, (*value.args, *value.keywords.items()))
+        return f"{_name(value.func)}({', '.join(given)})"
+    if not callable(value):
+        return str(value).lower()
+    return getattr(value, "__qualname__", type(value).__qualname__)
 
 
 def count_edits(output: Sequence[Hashable], target: Sequence[Hashable]) -> int:
-    """Counts the fewest substitutions, deletions and insertions between sequences.
-
-    By rapidfuzz where it is installed.
-    """
+    """Counts edits between sequences, by rapidfuzz where it is installed."""
     if find_spec("rapidfuzz"):
         distance = import_module("rapidfuzz.distance")
         return distance.Levenshtein.distance(output, target)

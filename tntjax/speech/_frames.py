@@ -1,14 +1,11 @@
 """Frames of a signal, and what is done to samples before."""
 
-import math
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least
-from tntjax.speech._lengths import Padded, as_lengths, as_wave, cut, frame_lengths
+from tntjax.speech._lengths import Padded, as_wave, cut, frame_lengths, map_keys
 
 
 def frames(
@@ -42,16 +39,28 @@ def frames(
       >>> frames(np.arange(5.0), size=3, hop=2).values.tolist()
       [[0.0, 1.0, 2.0], [2.0, 3.0, 4.0]]
     """
-    check_at_least("frames: size", size, 1)
-    check_at_least("frames: hop", hop, 1)
-    wave = as_wave(wave, "frames")
-    lengths = as_lengths(lengths, wave.shape, "frames")
-    wave, center = cut(wave, lengths), pad != "none"
+    return make_frames(*as_wave(wave, lengths, "frames"), size, hop, pad, "frames")
+
+
+def make_frames(
+    wave: jax.Array, lengths: jax.Array, size: int, hop: int, pad: str, name: str
+) -> Padded:
+    """Cuts signals that were checked into frames."""
+    size = check_at_least(f"{name}: size", size, 1)
+    hop = check_at_least(f"{name}: hop", hop, 1)
+    center = find_ends(pad, size, name) is not None
     if center:
-        wave = pad_ends(wave, lengths, size // 2, pad)
+        wave = _pad_ends(wave, lengths, size // 2, pad)
     counts = frame_lengths(lengths, size=size, hop=hop, center=center)
     most = max(0, 1 + (wave.shape[-1] - size) // hop)
     return Padded(cut(split_frames(wave, most, size, hop), counts, 1), counts)
+
+
+def find_ends(pad: str, size: int, name: str) -> int | None:
+    """Returns how many samples are put at each end; None if frames lie inside."""
+    if pad not in ("none", "reflect", "zero"):
+        raise ValueError(f"{name} needs pad 'none', 'reflect' or 'zero', got {pad!r}.")
+    return None if pad == "none" else size // 2
 
 
 def split_frames(wave: jax.Array, count: int, size: int, hop: int) -> jax.Array:
@@ -79,19 +88,18 @@ def join_frames(frames: jax.Array, hop: int) -> jax.Array:
     total = jnp.zeros((*batch, count + parts - 1, hop), frames.dtype)
     for part in range(parts):
         total = total.at[..., part : part + count, :].add(blocks[..., part, :])
-    return total.reshape(*batch, -1)[..., : (count - 1) * hop + size]
+    total = total.reshape(*batch, (count + parts - 1) * hop)
+    return total[..., : max(0, (count - 1) * hop + size)]
 
 
-def pad_ends(wave: jax.Array, lengths: jax.Array, pad: int, mode: str) -> jax.Array:
+def _pad_ends(wave: jax.Array, lengths: jax.Array, pad: int, mode: str) -> jax.Array:
     """Puts `pad` samples before [..., T] and behind the end of each row.
 
     The end is that of its length, not of the array: what is mirrored is real.
     """
-    if mode not in ("reflect", "zero"):
-        raise ValueError(f"frames needs pad 'none', 'reflect' or 'zero', got {mode!r}.")
     *batch, size = wave.shape
     padded = jnp.pad(wave, [(0, 0)] * len(batch) + [(pad, pad)])
-    if mode == "zero" or not size:
+    if mode == "zero" or not wave.size:
         return padded
     steps = jnp.arange(pad)
     # All rows have the same place of their head, and each a place of its tail.
@@ -99,10 +107,11 @@ def pad_ends(wave: jax.Array, lengths: jax.Array, pad: int, mode: str) -> jax.Ar
     tail = jnp.take_along_axis(
         wave, _mirror(lengths[..., None] + steps, lengths), -1
     )  # [..., pad]
-    padded = padded.at[..., :pad].set(head).reshape(-1, size + 2 * pad)
+    padded = padded.at[..., :pad].set(head).reshape(lengths.size, size + 2 * pad)
     put = jax.vmap(jax.lax.dynamic_update_slice)
-    starts = (lengths.reshape(-1) + pad,)
-    return put(padded, tail.reshape(-1, pad), starts).reshape(*batch, -1)
+    starts = (lengths.reshape(lengths.size) + pad,)
+    padded = put(padded, tail.reshape(lengths.size, pad), starts)
+    return padded.reshape(*batch, size + 2 * pad)
 
 
 def _mirror(places: jax.Array, lengths: jax.Array) -> jax.Array:
@@ -130,10 +139,10 @@ def pre_emphasis(
       >>> pre_emphasis([1.0, 1.0, 2.0], coefficient=0.5).tolist()
       [1.0, 0.5, 1.5]
     """
-    wave = as_wave(wave, "pre_emphasis")
-    lengths = as_lengths(lengths, wave.shape, "pre_emphasis")
+    wave, lengths = as_wave(wave, lengths, "pre_emphasis")
     before = jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(1, 0)])[..., :-1]
-    return cut(wave - coefficient * before, lengths)
+    share = jnp.asarray(coefficient, wave.dtype)
+    return cut(wave - share * before, lengths)
 
 
 def dither(
@@ -159,22 +168,10 @@ def dither(
       >>> dither(jax.random.key(0), [[0.0, 0.0, 0.0]], [2])[0, 2].tolist()
       0.0
     """
-    wave = as_wave(wave, "dither")
-    lengths = as_lengths(lengths, wave.shape, "dither")
+    wave, lengths = as_wave(wave, lengths, "dither")
 
     def draw(key: jax.Array) -> jax.Array:
         return jax.random.normal(key, wave.shape[-1:], wave.dtype)
 
-    return cut(wave + scale * map_keys(draw, key, wave.shape[:-1]), lengths)
-
-
-def map_keys(
-    function: Callable, key: jax.Array, batch: tuple[int, ...], *rows: jax.Array
-) -> jax.Array:
-    """Calls a function for each example, with a key of its own."""
-    if not batch:
-        return function(key, *rows)
-    count = math.prod(batch)
-    flat = [row.reshape(count, *row.shape[len(batch) :]) for row in rows]
-    results = jax.vmap(function)(jax.random.split(key, count), *flat)
-    return results.reshape(*batch, *results.shape[1:])
+    noise = map_keys(draw, key, wave.shape[:-1])
+    return cut(wave + jnp.asarray(scale, wave.dtype) * noise, lengths)

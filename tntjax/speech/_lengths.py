@@ -1,12 +1,16 @@
 """Lengths: which of a padded batch is real, and the checks of it."""
 
+import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least
+from tntjax._array import as_array
+from tntjax._numbers import check_at_least, check_boolean, check_integers
 from tntjax._struct import describe
 from tntjax.text import length_mask
 
@@ -40,6 +44,7 @@ def frame_lengths(
       `1 + (n - size) // hop`; 0 for no samples, and for too few.
 
     Raises:
+      TypeError: if something is not an integer.
       ValueError: if `size` or `hop` is below 1.
 
     Example:
@@ -48,60 +53,96 @@ def frame_lengths(
       >>> frame_lengths([0, 16000], size=400, hop=160, center=True).tolist()
       [0, 101]
     """
-    check_at_least("frame_lengths: size", size, 1)
-    check_at_least("frame_lengths: hop", hop, 1)
-    lengths = jnp.asarray(lengths, jnp.int32)
-    padded = lengths + 2 * (size // 2) if center else lengths
-    fits = (padded >= size) & (lengths > 0)
-    return jnp.where(fits, 1 + (padded - size) // hop, 0).astype(jnp.int32)
+    size = check_at_least("frame_lengths: size", size, 1)
+    hop = check_at_least("frame_lengths: hop", hop, 1)
+    centered = check_boolean("frame_lengths: center", center)
+    samples = as_integers(lengths, "frame_lengths")
+    rest = samples - (size % 2 if centered else size)
+    fits = (rest >= 0) & (samples > 0)
+    return jnp.asarray((1 + rest // hop) * fits, jnp.int32)
 
 
-def as_wave(wave: Any, name: str) -> jax.Array:
-    """Converts samples [..., T] to floats; int16 becomes float32 from -1 to 1."""
-    wave = jnp.asarray(wave)
-    if not wave.ndim:
-        raise ValueError(f"{name} needs samples [..., T], got {describe(wave)}.")
-    if wave.dtype == jnp.int16:
-        return wave.astype(jnp.float32) / 32768
-    if not jnp.issubdtype(wave.dtype, jnp.floating):
-        raise TypeError(
-            f"{name} needs samples that are floats from -1 to 1, or int16, got"
+def as_wave(
+    wave: Any, lengths: Any, name: str, given: str = "lengths"
+) -> tuple[jax.Array, jax.Array]:
+    """Converts samples [..., T] to floats, with zeros past their lengths."""
+    wave = as_array(wave)
+    floating = jnp.issubdtype(wave.dtype, jnp.floating)
+    known = floating or wave.dtype == np.int16
+    if not (wave.ndim and known):
+        raise (ValueError if known else TypeError)(
+            f"{name} needs samples [..., T] that are floats from -1 to 1, or int16, got"
             f" {describe(wave)}. Of other integers, divide by their largest."
         )
-    return wave.astype(jnp.promote_types(wave.dtype, jnp.float32))
+    lengths = as_lengths(lengths, wave.shape, name, given)
+    wave = jnp.asarray(wave)
+    wave = wave.astype(jnp.promote_types(wave.dtype, jnp.float32))
+    return cut(wave if floating else wave / 32768, lengths), lengths
 
 
-def as_lengths(lengths: Any, shape: tuple[int, ...], name: str) -> jax.Array:
+def as_features(
+    features: Any, lengths: Any, name: str, kind: Any = jnp.floating
+) -> tuple[jax.Array, jax.Array]:
+    """Checks features [..., F, D], and puts zeros past the lengths of their rows."""
+    features = as_array(features)
+    known = jnp.issubdtype(features.dtype, kind)
+    if features.ndim < 2 or not known:
+        raise (ValueError if known else TypeError)(
+            f"{name} needs {kind.__name__} features [..., F, D], got"
+            f" {describe(features)}."
+        )
+    lengths = as_lengths(lengths, features.shape[:-1], name)
+    return cut(jnp.asarray(features), lengths, 1), lengths
+
+
+def as_lengths(
+    lengths: Any, shape: tuple[int, ...], name: str, given: str = "lengths"
+) -> jax.Array:
     """Converts lengths to int32 from 0 to T of rows [..., T]; None is T for each."""
     batch, size = shape[:-1], shape[-1]
     if lengths is None:
         return jnp.full(batch, size, jnp.int32)
-    lengths = jnp.asarray(lengths)
-    if not jnp.issubdtype(lengths.dtype, jnp.integer):
-        raise TypeError(
-            f"{name} needs integer lengths, got {describe(lengths)}. Of a mask, pass"
-            " mask.sum(-1)."
-        )
+    lengths = as_integers(lengths, f"{name}: {given}")
     if lengths.shape != batch:
         raise ValueError(
-            f"{name} needs one length for each of {list(batch)} rows, got"
+            f"{name} needs {given} of shape {list(batch)}, one for each row, got"
             f" {describe(lengths)}."
         )
-    return jnp.clip(lengths.astype(jnp.int32), 0, size)
+    return jnp.asarray(lengths.clip(0, size), jnp.int32)
 
 
-def as_features(features: Any, lengths: Any, name: str) -> tuple[jax.Array, jax.Array]:
-    """Checks features [..., F, D] and the lengths of their rows."""
-    features = jnp.asarray(features)
-    if features.ndim < 2 or not jnp.issubdtype(features.dtype, jnp.floating):
-        raise ValueError(
-            f"{name} needs floating features [..., F, D], got {describe(features)}."
-        )
-    return features, as_lengths(lengths, features.shape[:-1], name)
+def as_integers(values: Any, subject: str) -> Any:
+    """Converts to int64 on the host, where no number overflows, or to JAX's int32."""
+    advice = "needs integers (of a mask, mask.sum(-1))"
+    array = check_integers(values, f"{subject} {advice}")
+    return array.astype(jnp.int32 if isinstance(array, jax.Array) else np.int64)
 
 
 def cut(values: jax.Array, lengths: jax.Array, axes: int = 0) -> jax.Array:
-    """Puts zeros behind the ends of rows [..., T, *D], where D has so many axes."""
+    """Puts zeros behind the ends of rows [..., T, *D], where D has so many axes.
+
+    Functions begin with it: what is behind an end, NaN say, would else come back in
+    gradients, even with a weight of 0.
+    """
     size = values.shape[values.ndim - 1 - axes]
     mask = length_mask(lengths, size)
     return jnp.where(mask.reshape(mask.shape + (1,) * axes), values, 0)
+
+
+def map_keys(
+    function: Callable, key: Any, batch: tuple[int, ...], *rows: jax.Array
+) -> jax.Array:
+    """Calls a function for each example [*batch], with a part of the key."""
+    dtype = getattr(key, "dtype", None)
+    if dtype == jnp.uint32:
+        key = jax.random.wrap_key_data(key)
+    elif dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        raise TypeError(f"A key of jax.random.key(0), say, is needed, got {key!r}.")
+    if key.shape:
+        raise ValueError(f"One key is needed, for all examples, got {describe(key)}.")
+    if not batch:
+        return function(key, *rows)
+    count = math.prod(batch)
+    flat = [row.reshape(count, *row.shape[len(batch) :]) for row in rows]
+    results = jax.vmap(function)(jax.random.split(key, count), *flat)
+    return results.reshape(*batch, *results.shape[1:])

@@ -1,6 +1,7 @@
 """LibriSpeech: a thousand hours of audiobooks, read by volunteers."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tntjax._struct import pytree, static
+from tntjax._check import check_optional_functions
+from tntjax._struct import describe, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._take import take_one_by_one
@@ -36,7 +38,8 @@ class LibriSpeech(IndexMap):
 
     Raises:
       FileNotFoundError: if a subset is not there, or a file of a transcript.
-      ValueError: if a file has no transcript.
+      ValueError: if a file has no transcript, a line of one is broken, or `subsets` are
+        not different names.
 
     Purpose: speech recognition.
 
@@ -48,9 +51,17 @@ class LibriSpeech(IndexMap):
     decode: Callable[[str], Any] | None = static(default=None)
 
     def __post_init__(self) -> None:
-        subsets = self.subsets
-        subsets = (subsets,) if isinstance(subsets, str) else tuple(subsets)
-        object.__setattr__(self, "subsets", subsets)  # hashable
+        subsets = (self.subsets,) if isinstance(self.subsets, str) else self.subsets
+        named = isinstance(subsets, list | tuple) and all(
+            isinstance(name, str) and name.strip("./") for name in subsets
+        )
+        if not named or not subsets or len(set(subsets)) < len(subsets):
+            raise ValueError(
+                "LibriSpeech needs a name such as 'dev-clean', or a list of different"
+                f" ones, got {describe(self.subsets)}."
+            )
+        check_optional_functions("LibriSpeech", decode=self.decode)
+        object.__setattr__(self, "subsets", tuple(subsets))  # hashable
         object.__setattr__(self, "root", os.fspath(self.root))
         _ = self._utterances
 
@@ -59,7 +70,7 @@ class LibriSpeech(IndexMap):
         """The id, folder and text of each utterance."""
         found = []
         for subset in self.subsets:
-            folders = (self._folder / subset).glob("*/*/")
+            folders = (self._folder / subset).glob("[!.]*/[!.]*/")
             pairs = [pair for folder in folders for pair in _read_chapter(folder)]
             if not pairs:
                 raise FileNotFoundError(MISSING.format(subset=subset, root=self.root))
@@ -74,7 +85,7 @@ class LibriSpeech(IndexMap):
     @cached_property
     def _sexes(self) -> dict[str, str]:
         path = self._folder / "SPEAKERS.TXT"
-        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        lines = path.read_text("utf-8", "replace").split("\n") if path.exists() else []
         # A name, which is the last field, may hold the separator.
         rows = (line.split("|", 4) for line in lines if not line.startswith(";"))
         return {row[0].strip(): row[1].strip() for row in rows if len(row) == 5}
@@ -113,14 +124,25 @@ class LibriSpeech(IndexMap):
 
 def _read_chapter(folder: Path) -> Iterator[tuple[str, str, str]]:
     """Yields the id, folder and text of each utterance, after comparing with files."""
-    stem = f"{folder.parent.name}-{folder.name}"
-    names = os.listdir(folder)
+    stem, where = f"{folder.parent.name}-{folder.name}", os.fspath(folder)
+    names = [name for name in os.listdir(folder) if not name.startswith(".")]
     files = {name.removesuffix(".flac") for name in names if name.endswith(".flac")}
     transcript = folder / f"{stem}.trans.txt"
     if transcript.name not in names:
         raise FileNotFoundError(f"{transcript} is not there: unpack the archive again.")
-    lines = transcript.read_text("utf-8").split("\n")
-    texts = dict(line.strip().split(" ", 1) for line in lines if line.strip())
+    texts: dict[str, str] = {}
+    lines = transcript.read_text("utf-8-sig", "replace").split("\n")
+    for number, line in enumerate(lines, start=1):
+        name, _, text = line.strip().partition(" ")
+        if not name:
+            continue
+        known = re.fullmatch(rf"{stem}-\d+", name, re.ASCII)
+        if not known or name in texts or "\ufffd" in text:
+            raise ValueError(
+                f"{transcript}:{number} needs a new id {stem}-NNNN and UTF-8, got"
+                f" {line!r}. Unpack the archive again."
+            )
+        texts[name] = text
     if missing := sorted(set(texts) - files):
         raise FileNotFoundError(
             f"{folder} lacks {missing[0]}.flac, which {transcript.name} names, and"
@@ -128,5 +150,4 @@ def _read_chapter(folder: Path) -> Iterator[tuple[str, str, str]]:
         )
     if extra := sorted(files - set(texts)):
         raise ValueError(f"{transcript} has no text of {extra[0]}.flac.")
-    where = os.fspath(folder)
     yield from ((name, where, text) for name, text in texts.items())

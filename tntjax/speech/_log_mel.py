@@ -2,17 +2,19 @@
 
 import dataclasses
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._numbers import check_at_least, check_boolean, check_number
 from tntjax._struct import describe
-from tntjax.speech._frames import frames
-from tntjax.speech._lengths import Padded, as_lengths, as_wave, cut
+from tntjax.speech._frames import find_ends, make_frames
+from tntjax.speech._lengths import Padded, as_wave, cut
 from tntjax.speech._mel import mel_filters
-from tntjax.speech._stft import make_window, power
+from tntjax.speech._stft import make_window
 from tntjax.text import length_mask
 
 
@@ -58,16 +60,32 @@ class MelSettings:
     span: float | None = None
 
     def __post_init__(self) -> None:
+        for name, least in {"size": 1, "hop": 1, "num_mels": 1, "fft_size": 2}.items():
+            if (value := getattr(self, name)) is not None:
+                check_at_least(f"MelSettings: {name}", value, least)
+        for name in ("gain", "pre_emphasis", "span"):
+            if (value := getattr(self, name)) is not None:
+                check_number(f"MelSettings: {name}", value)
+        check_boolean("MelSettings: last_frame", self.last_frame)
         if self.logarithm not in ("whisper", "decibel", "natural"):
             raise ValueError(
                 "MelSettings needs logarithm 'whisper', 'decibel' or 'natural', got"
                 f" {self.logarithm!r}."
             )
-        if self.fft_size is not None and self.fft_size < self.size:
+        if (self.fft_size or self.size) < self.size:
             raise ValueError(
                 f"MelSettings needs fft_size >= size, got {self.fft_size} and"
                 f" {self.size}."
             )
+        _ = self._filters  # which checks the others
+        make_window(self.window, self.size)
+        find_ends(self.pad, self.size, "MelSettings")
+
+    @functools.cached_property
+    def _filters(self) -> np.ndarray:
+        """Makes the mel filters, [bins, M]."""
+        bands = self.num_mels, self.fft_size or self.size, self.sample_rate
+        return mel_filters(*bands, scale=self.scale, low=self.low, high=self.high)
 
 
 MEL_PRESETS = {
@@ -131,15 +149,14 @@ def log_mel(
     `feat/feature-fbank.cc`, librosa 0.11.
     """
     settings = find_settings(preset, "log_mel")
-    wave = as_wave(wave, "log_mel")
-    return _log_mel(wave, as_lengths(lengths, wave.shape, "log_mel"), settings)
+    return make_log_mel(*as_wave(wave, lengths, "log_mel"), settings)
 
 
 def find_settings(preset: str | MelSettings, name: str) -> MelSettings:
     """Returns the settings of a preset, and settings as they are."""
     if isinstance(preset, MelSettings):
         return preset
-    if preset not in tuple(MEL_PRESETS):
+    if not isinstance(preset, str) or preset not in MEL_PRESETS:
         raise ValueError(
             f"{name} needs preset 'whisper', 'kaldi' or 'librosa', or MelSettings, got"
             f" {describe(preset)}."
@@ -148,27 +165,25 @@ def find_settings(preset: str | MelSettings, name: str) -> MelSettings:
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def _log_mel(wave: jax.Array, lengths: jax.Array, settings: MelSettings) -> Padded:
+def make_log_mel(wave: jax.Array, lengths: jax.Array, settings: MelSettings) -> Padded:
+    """Computes log-mel features of signals that were checked."""
     *batch, size = wave.shape
-
-    def compute_each(wave: jax.Array, lengths: jax.Array) -> Padded:
-        return jax.lax.map(
-            lambda row: _compute(row[0], row[1], settings), (wave, lengths)
-        )
-
+    if not wave.size:
+        return _compute(wave, lengths, settings)
     # The frames of one signal stay in the cache of a CPU: a third of the time.
+    compute = functools.partial(_compute, settings=settings)
     found = jax.lax.platform_dependent(
-        wave.reshape(-1, size),
-        lengths.reshape(-1),
-        cpu=compute_each,
-        default=functools.partial(_compute, settings=settings),
+        wave.reshape(lengths.size, size),
+        lengths.reshape(lengths.size),
+        cpu=lambda *rows: jax.lax.map(lambda row: compute(*row), rows),
+        default=compute,
     )
     return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), found)
 
 
 def _compute(wave: jax.Array, lengths: jax.Array, settings: MelSettings) -> Padded:
     s = settings
-    cuts, counts = frames(wave * s.gain, lengths, size=s.size, hop=s.hop, pad=s.pad)
+    cuts, counts = make_frames(wave * s.gain, lengths, s.size, s.hop, s.pad, "log_mel")
     if not s.last_frame:
         cuts, counts = cuts[..., :-1, :], jnp.maximum(counts - 1, 0)
     if s.pre_emphasis:
@@ -176,32 +191,22 @@ def _compute(wave: jax.Array, lengths: jax.Array, settings: MelSettings) -> Padd
         before = jnp.concatenate([cuts[..., :1], cuts[..., :-1]], -1)
         cuts = cuts - s.pre_emphasis * before
     cuts = cuts * jnp.asarray(make_window(s.window, s.size), cuts.dtype)
-    fft_size = s.fft_size or s.size
-    energy = power(jnp.fft.rfft(cuts, fft_size))  # [..., F, bins]
-    filters = _filters(s, fft_size)
+    spectrum = jnp.fft.rfft(cuts, s.fft_size or s.size)  # [..., F, bins]
+    energy = spectrum.real**2 + spectrum.imag**2  # whose gradient at 0 is 0
+    filters = s._filters.astype(energy.dtype)
     # An accelerator would multiply in fewer bits, which logarithms of small sums show.
-    mel = jnp.matmul(energy, filters.astype(energy.dtype), precision="highest")
-    return Padded(cut(_logarithm(mel, counts, s), counts, 1), counts)
-
-
-def _filters(settings: MelSettings, fft_size: int) -> np.ndarray:
-    s = settings
-    edges = {"low": s.low, "high": s.high}
-    return mel_filters(s.num_mels, fft_size, s.sample_rate, scale=s.scale, **edges)
-
-
-def _logarithm(mel: jax.Array, counts: jax.Array, settings: MelSettings) -> jax.Array:
-    """Takes the logarithm, cut at so much below the loudest value of each signal."""
-    if settings.logarithm == "natural":
-        logs, unit = jnp.log(jnp.maximum(mel, 2.0**-23)), np.log(10)
+    mel = jnp.matmul(energy, filters, precision="highest")  # [..., F, M]
+    if s.logarithm == "natural":
+        logs, unit = jnp.log(jnp.maximum(mel, 2.0**-23)), math.log(10)
     else:
         logs, unit = jnp.log10(jnp.maximum(mel, 1e-10)), 1.0
-    if settings.span is not None:
+    if s.span is not None:
         real = length_mask(counts, mel.shape[-2])[..., None]
-        loudest = jnp.max(
-            logs, (-2, -1), keepdims=True, where=real, initial=-jnp.inf
-        )  # [..., 1, 1]
-        logs = jnp.maximum(logs, loudest - settings.span * unit)
-    if settings.logarithm == "whisper":
-        return (logs + 4) / 4
-    return 10 * logs if settings.logarithm == "decibel" else logs
+        axes = {"axis": (-2, -1), "keepdims": True}  # of one signal
+        loudest = jnp.max(logs, **axes, where=real, initial=-jnp.inf)
+        logs = jnp.maximum(logs, loudest - s.span * unit)
+    if s.logarithm == "whisper":
+        logs = (logs + 4) / 4
+    return Padded(
+        cut(10 * logs if s.logarithm == "decibel" else logs, counts, 1), counts
+    )

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tntjax._numbers import check_at_least
+from tntjax._numbers import check_at_least, check_number
+from tntjax._struct import describe
 
 
 def mel_filters(
@@ -45,16 +46,20 @@ def mel_filters(
     Sources: Slaney, Auditory Toolbox (1998); the HTK Book, 5.4; Kaldi's
     `feat/mel-computations.cc`.
     """
-    check_at_least("mel_filters: num_mels", num_mels, 1)
-    high = sample_rate / 2 if high is None else high
-    if not 0 <= low < high <= sample_rate / 2:
+    num_mels = check_at_least("mel_filters: num_mels", num_mels, 1)
+    size = check_at_least("mel_filters: size", size, 2)
+    most = check_number("mel_filters: sample_rate", sample_rate) / 2
+    low = check_number("mel_filters: low", low)
+    high = most if high is None else check_number("mel_filters: high", high)
+    if not 0 <= low < high <= most:
         raise ValueError(
-            f"mel_filters needs 0 <= low < high <= {sample_rate / 2:g} Hz, half the"
-            f" sample rate, got low={low:g} and high={high:g}."
+            f"mel_filters needs 0 <= low < high <= {most:g} Hz, half the sample rate,"
+            f" got low={low:g} and high={high:g}."
         )
-    if scale not in SCALES:
+    if scale not in tuple(SCALES):
         raise ValueError(
-            f"mel_filters needs scale 'slaney', 'htk' or 'kaldi', got {scale!r}."
+            "mel_filters needs scale 'slaney', 'htk' or 'kaldi', got"
+            f" {describe(scale)}."
         )
     to_mel, to_hertz = SCALES[scale]
     bins = np.arange(size // 2 + 1) * sample_rate / size  # Hz

@@ -1,12 +1,13 @@
 """Mel-frequency cepstral coefficients, and how features change in time."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least
-from tntjax.speech._lengths import Padded, as_features, cut
-from tntjax.speech._log_mel import MelSettings, find_settings, log_mel
+from tntjax._numbers import check_at_least, check_number
+from tntjax.speech._lengths import Padded, as_features, as_wave, cut
+from tntjax.speech._log_mel import MelSettings, find_settings, make_log_mel
 
 
 def mfcc(
@@ -42,32 +43,28 @@ def mfcc(
     coefficient, which is not done here. librosa's has 20 coefficients and
     another form of lifter.
     """
-    check_at_least("mfcc: num_coefficients", num_coefficients, 1)
-    bands = find_settings(preset, "mfcc").num_mels
-    if num_coefficients > bands:
+    count = check_at_least("mfcc: num_coefficients", num_coefficients, 1)
+    lifter = check_number("mfcc: lifter", lifter)
+    settings = find_settings(preset, "mfcc")
+    bands = settings.num_mels
+    if count > bands:
         raise ValueError(
-            f"mfcc needs num_coefficients of {bands} bands at most, got"
-            f" {num_coefficients}."
+            f"mfcc needs num_coefficients of {bands} bands at most, got {count}."
         )
-    features, counts = log_mel(wave, lengths, preset=preset)
-    basis = _cosines(bands, num_coefficients, lifter)
-    basis = jnp.asarray(basis, features.dtype)
-    return Padded(jnp.matmul(features, basis, precision="highest"), counts)
-
-
-def _cosines(bands: int, count: int, lifter: float) -> np.ndarray:
-    """Returns the orthonormal DCT-II [bands, count], liftered."""
+    features, counts = make_log_mel(*as_wave(wave, lengths, "mfcc"), settings)
     order = np.arange(count)
+    # the orthonormal DCT-II, [M, C]
     angles = np.pi / bands * (np.arange(bands)[:, None] + 0.5) * order
     basis = np.cos(angles) * np.sqrt(np.where(order == 0, 1, 2) / bands)
     if lifter:
         basis = basis * (1 + lifter / 2 * np.sin(np.pi * order / lifter))
-    return basis
+    basis = jnp.asarray(basis, features.dtype)
+    return Padded(jnp.matmul(features, basis, precision="highest"), counts)
 
 
 def deltas(
     features: ArrayLike, lengths: ArrayLike | None = None, *, width: int = 2
-) -> jnp.ndarray:
+) -> jax.Array:
     """Computes the slope of features in time, by regression over near frames.
 
     Apply it twice for the acceleration. Before the first and behind the last real frame
@@ -88,15 +85,18 @@ def deltas(
 
     The HTK Book, 5.9; `torchaudio.functional.compute_deltas` with win_length 2 N + 1.
     """
-    check_at_least("deltas: width", width, 1)
+    width = check_at_least("deltas: width", width, 1)
     features, lengths = as_features(features, lengths, "deltas")
+    values = features.astype(jnp.promote_types(features.dtype, jnp.float32))
     places = jnp.arange(features.shape[-2])
     last = jnp.maximum(lengths[..., None] - 1, 0)
 
-    def shifted(step: int) -> jnp.ndarray:
+    def shifted(step: int) -> jax.Array:
         near = jnp.clip(places + step, 0, last)  # [..., F]
-        return jnp.take_along_axis(features, near[..., None], -2)
+        return jnp.take_along_axis(values, near[..., None], -2)
 
-    slopes = [step * (shifted(step) - shifted(-step)) for step in range(1, width + 1)]
-    total = 2 * sum(step * step for step in range(1, width + 1))
-    return cut(sum(slopes[1:], slopes[0]) / total, lengths, 1)
+    slope = jnp.zeros_like(values)
+    for step in range(1, width + 1):
+        slope += step * (shifted(step) - shifted(-step))
+    slope /= 2 * sum(step * step for step in range(1, width + 1))
+    return cut(slope.astype(features.dtype), lengths, 1)

@@ -1,11 +1,11 @@
 """The phone error rate."""
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from tntjax._struct import static
 from tntjax.speech._errors import MeterOfErrors
-from tntjax.speech._phones import fold_phones
+from tntjax.speech._phones import check_fold, fold_phones
 
 
 class PERMeter(MeterOfErrors):
@@ -21,10 +21,14 @@ class PERMeter(MeterOfErrors):
       PERMeter(rate=20%, signature=PER|phones|fold:39, n=1)
     """
 
+    unit: ClassVar[str] = "phones"
     fold: int = static(default=39)
 
-    def _terms(self) -> list[str]:
-        return ["phones", f"fold:{self.fold}"]
+    def __post_init__(self) -> None:
+        check_fold("PERMeter: fold", self.fold)
 
-    def _split(self, text: Any) -> Sequence[Hashable]:
-        return fold_phones(text.split() if isinstance(text, str) else text, self.fold)
+    def _join(self, text: Any) -> Any:
+        return " ".join(map(str, text)) if isinstance(text, list | tuple) else text
+
+    def _split(self, text: str) -> Sequence[Hashable]:
+        return fold_phones(text.split(), self.fold)

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._numbers import check_at_least, check_integers
+from tntjax._struct import describe
+
 PHONES_61 = tuple(
     "aa ae ah ao aw ax ax-h axr ay b bcl ch d dcl dh dx eh el em en eng epi er ey f g"
     " gcl h# hh hv ih ix iy jh k kcl l m n ng nx ow oy p pau pcl q r s sh t tcl th uh"
@@ -25,6 +28,8 @@ PHONES_48 = tuple(sorted({_TO_48.get(phone, phone) for phone in PHONES_61} - {"q
 PHONES_39 = tuple(sorted({_48_TO_39.get(phone, phone) for phone in PHONES_48}))
 """Those that scores are counted on."""
 
+SETS = {61: PHONES_61, 48: PHONES_48, 39: PHONES_39}
+
 
 def fold_phones(phones: Sequence[str], to: int = 39) -> list[str]:
     """Replaces phones by the ones that stand for them, and leaves `q` out.
@@ -39,6 +44,7 @@ def fold_phones(phones: Sequence[str], to: int = 39) -> list[str]:
       The labels.
 
     Raises:
+      TypeError: if they are one string.
       ValueError: if a label is unknown, or is not in so large a set.
 
     Example:
@@ -48,24 +54,28 @@ def fold_phones(phones: Sequence[str], to: int = 39) -> list[str]:
     Lee and Hon, Speaker-independent phone recognition using hidden Markov models
     (1989), with Kaldi's map.
     """
+    check_fold("fold_phones: to", to)
+    if isinstance(phones, str):
+        raise TypeError(f"fold_phones needs a list, got {phones!r}: pass its split().")
     found = [fold_phone(phone, to) for phone in phones]
     return [phone for phone in found if phone is not None]
 
 
+def check_fold(subject: str, to: int) -> None:
+    """Raises a ValueError if there is no set of so many phones."""
+    if isinstance(to, bool) or to not in tuple(SETS):
+        raise ValueError(f"{subject} must be 61, 48 or 39, got {to!r}.")
+
+
 def fold_phone(phone: str, to: int) -> str | None:
     """Returns the phone that stands for another, None for `q`, which has none."""
-    known = {61: PHONES_61, 48: PHONES_48, 39: PHONES_39}
-    if to not in known:
-        raise ValueError(f"phones are folded to 61, 48 or 39, got {to!r}.")
-    if to < 61:
-        if phone == "q":
-            return None
-        phone = _TO_48.get(phone, phone)
-    if to == 39:
-        phone = _48_TO_39.get(phone, phone)
-    if phone not in known[to]:
+    if phone == "q" and to < 61:
+        return None
+    folded = phone if to == 61 else _TO_48.get(phone, phone)
+    folded = _48_TO_39.get(folded, folded) if to == 39 else folded
+    if folded not in SETS[to]:
         raise ValueError(f"{phone!r} is not one of the {to} phones of TIMIT.")
-    return phone
+    return folded
 
 
 def frame_labels(
@@ -80,8 +90,8 @@ def frame_labels(
     """Labels each frame by the span that holds its middle.
 
     Args:
-      spans: [N, 2] integers, the first sample of each span and the one behind it, by
-        their starts. Where two overlap the later counts.
+      spans: [N, 2] integers, the first sample of each span and the one behind it.
+        Where two overlap, the one that starts later counts.
       labels: [N] integers.
       count: F, the number of frames.
       size: samples of a frame.
@@ -91,14 +101,30 @@ def frame_labels(
     Returns:
       [F] int32, -1 where there is no span.
 
+    Raises:
+      TypeError: if something is not an integer.
+      ValueError: if there is not one label for each span, or a number is too small.
+
     Example:
       >>> frame_labels([[0, 400], [400, 900]], [7, 8], 5).tolist()
       [7, 7, 8, 8, 8]
     """
-    spans, labels = np.asarray(spans).reshape(-1, 2), np.asarray(labels, np.int32)
+    count = check_at_least("frame_labels: count", count, 0)
+    size = check_at_least("frame_labels: size", size, 1)
+    hop = check_at_least("frame_labels: hop", hop, 1)
+    spans, labels = (
+        np.asarray(check_integers(values, f"frame_labels needs integer {name}"))
+        for name, values in {"spans": spans, "labels": labels}.items()
+    )
+    spans = spans if spans.size else spans.reshape(0, 2)
+    if labels.ndim != 1 or spans.shape != (len(labels), 2):
+        raise ValueError(
+            f"frame_labels needs spans [N, 2] and labels [N], got {describe(spans)} and"
+            f" {describe(labels)}."
+        )
     middles = np.arange(count) * hop + (0 if center else size // 2)  # [F]
-    place = np.searchsorted(spans[:, 0], middles, side="right") - 1
-    if not len(spans):
-        return np.full(count, -1, np.int32)
-    inside = (place >= 0) & (middles < spans[np.maximum(place, 0), 1])
-    return np.where(inside, labels[np.maximum(place, 0)], -1).astype(np.int32)
+    found = np.full(count, -1, np.int32)
+    for row in np.argsort(spans[:, 0], kind="stable"):
+        start, end = spans[row]
+        found[(start <= middles) & (middles < end)] = labels[row]
+    return found

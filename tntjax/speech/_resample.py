@@ -10,13 +10,16 @@ from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least
 from tntjax.speech._frames import split_frames
-from tntjax.speech._lengths import Padded, as_lengths, as_wave, cut
+from tntjax.speech._lengths import Padded, as_wave, cut
 
 PASS = 0.913
 """The share of the band that is kept as it is; soxr's high quality keeps as much."""
 
 ATTENUATION = 125.0
 """Decibels by which what would be folded into the band is damped."""
+
+MOST_WEIGHTS = 1 << 22
+"""The largest product of the terms of a ratio; that of 44,100 to 8,000 is 35,280."""
 
 
 def resample(
@@ -43,7 +46,7 @@ def resample(
       numbers of samples.
 
     Raises:
-      ValueError: if a rate is below 1.
+      ValueError: if a rate is below 1, or both divided so are large.
 
     Example:
       >>> import numpy as np
@@ -52,15 +55,20 @@ def resample(
 
     Kaiser's window; Crochiere and Rabiner, Multirate digital signal processing (1983).
     """
-    check_at_least("resample: source_rate", source_rate, 1)
-    check_at_least("resample: target_rate", target_rate, 1)
-    wave = as_wave(wave, "resample")
-    lengths = as_lengths(lengths, wave.shape, "resample")
-    wave, common = cut(wave, lengths), math.gcd(source_rate, target_rate)
+    source_rate = check_at_least("resample: source_rate", source_rate, 1)
+    target_rate = check_at_least("resample: target_rate", target_rate, 1)
+    wave, lengths = as_wave(wave, lengths, "resample")
+    common = math.gcd(source_rate, target_rate)
     up, down = target_rate // common, source_rate // common
+    if up * down > MOST_WEIGHTS:
+        raise ValueError(
+            f"resample needs rates of a simple ratio, got {up}/{down}, whose filter"
+            " would fill the memory. Read files at the rate:"
+            " read_audio(path, sample_rate=...)."
+        )
     if up == down:
         return Padded(wave, lengths)
-    # floor(n / down) * up + ... so that n * up does not run over 32 bits.
+    # n * up would run over 32 bits.
     whole, rest = lengths // down, lengths % down
     totals = whole * up + -(-rest * up // down)
     size = -(-wave.shape[-1] * up // down)
@@ -81,7 +89,7 @@ def _filter(wave: jax.Array, up: int, down: int, size: int) -> jax.Array:
     blocks = split_frames(wave, count, len(kernel), down)  # [..., count, taps]
     kernel = jnp.asarray(kernel, wave.dtype)
     values = jnp.matmul(blocks, kernel, precision="highest")  # [..., count, up]
-    return values.reshape(*wave.shape[:-1], -1)[..., :size]
+    return values.reshape(*wave.shape[:-1], count * up)[..., :size]
 
 
 @functools.lru_cache(maxsize=16)

@@ -8,7 +8,12 @@ import numpy as np
 
 MAGIC = b"NIST_1A\n"
 
-NUMBERS = {"channel_count", "sample_count", "sample_n_bytes", "sample_rate"}
+SIZES = {"channel_count", "sample_count", "sample_n_bytes", "sample_rate"}
+"""Fields of positive integers, which must be there."""
+
+CONVERT = (
+    "Convert it: sph2pipe -f wav in.sph out.wav (of the LDC, also in Kaldi's tools)."
+)
 
 
 class Sphere(NamedTuple):
@@ -43,63 +48,74 @@ def read_sphere(path: str | os.PathLike[str]) -> Sphere:
     """
     where, content = os.fspath(path), Path(path).read_bytes()
     header, start = parse_sphere_header(content, where)
-    coding, size = str(header.get("sample_coding", "pcm")), header["sample_n_bytes"]
-    dtype = _find_dtype(coding, size, header.get("sample_byte_format"), where)
-    channels, body = header["channel_count"], len(content) - start
-    count = header["sample_count"] * channels
-    if body < count * size:
+    coding, size = header.get("sample_coding", "pcm").lower(), header["sample_n_bytes"]
+    order = header.get("sample_byte_format")
+    if any(name in coding for name in ("shorten", "wavpack", "shortpack")):
         raise ValueError(
-            f"{where} is truncated: its header promises {header['sample_count']}"
-            f" samples, it has {body // (size * channels)}. Copy it again."
+            f"{where} is compressed ({coding}), which cannot be read here. {CONVERT}"
         )
-    samples = np.frombuffer(content, dtype, count, start)
+    if coding == "pcm" and size == 2 and order in ("01", "10"):
+        dtype = "<i2" if order == "01" else ">i2"
+    elif coding in ("ulaw", "mu-law") and size == 1:
+        dtype = "u1"
+    else:
+        raise ValueError(
+            f"{where} needs 16-bit pcm with sample_byte_format 01 or 10, or ulaw, got"
+            f" {coding} of {size} bytes with sample_byte_format {order}. {CONVERT}"
+        )
+    channels, count = header["channel_count"], header["sample_count"]
+    found = max(0, len(content) - start) // (size * channels)
+    if found < count:
+        raise ValueError(
+            f"{where} is truncated: its header promises {count} samples, it has"
+            f" {found}. Copy it again."
+        )
+    samples = np.frombuffer(content, dtype, count * channels, min(start, len(content)))
     samples = _expand_mu_law(samples) if size == 1 else samples.astype(np.int16)
     return Sphere(samples.reshape(-1, channels) if channels > 1 else samples, header)
 
 
 def parse_sphere_header(content: bytes, where: str) -> tuple[dict[str, Any], int]:
     """Reads the header of the file `where`: its fields, and where samples begin."""
-    lines = content[:16].split(b"\n")
-    if not content.startswith(MAGIC) or not lines[1].strip().isdigit():
+    size = content[8:16].strip()
+    if not content.startswith(MAGIC) or not size.isdigit():
         raise ValueError(
-            f"{where} is not a SPHERE file: it begins with {content[:12]!r}, not with"
-            f" {MAGIC!r}. Read other formats with read_audio."
+            f"{where} is not a SPHERE file: it begins with {content[:16]!r}, not with"
+            f" {MAGIC!r} and the header's size. Read other formats with read_audio."
         )
-    start, header = int(lines[1]), {}
-    for line in content[16:start].decode("latin-1").split("\n"):
+    header: dict[str, Any] = {}
+    for line in content[16 : int(size)].decode("latin-1").split("\n"):
         name, *rest = line.strip().split(None, 2)[:3] or [""]
         if name == "end_head":
             break
         if len(rest) == 2 and not name.startswith(";"):
-            kind, value = rest
-            convert = {"-i": int, "-r": float}.get(kind, str)
-            # Some writers declare the numbers that are needed as text.
-            header[name] = int(value) if name in NUMBERS else convert(value)
+            header[name] = _convert(name, *rest)
     header.setdefault("channel_count", 1)
-    if missing := sorted(NUMBERS - set(header)):
-        raise ValueError(f"{where} has a SPHERE header without {', '.join(missing)}.")
-    return header, start
-
-
-def _find_dtype(coding: str, size: int, order: Any, where: str) -> str:
-    """Returns the dtype of what is stored, or raises if it is of no kind known here."""
-    if "shorten" in coding or "wavpack" in coding or "shortpack" in coding:
+    if missing := sorted(SIZES - set(header)):
         raise ValueError(
-            f"{where} is compressed ({coding}), which cannot be read here. Convert it:"
-            " sph2pipe -f wav in.sph out.wav (of the LDC, also in Kaldi's tools)."
+            f"{where} has a SPHERE header without {', '.join(missing)}. Copy it again,"
+            " or if it has none, write it anew with it."
         )
-    if coding == "pcm" and size == 2 and str(order) in ("01", "10"):
-        return "<i2" if str(order) == "01" else ">i2"
-    if coding in ("ulaw", "mu-law") and size == 1:
-        return "u1"
-    raise ValueError(
-        f"{where} needs 16-bit pcm with sample_byte_format 01 or 10, or ulaw, got"
-        f" {coding} of {size} bytes with sample_byte_format {order}."
-    )
+    for name in sorted(SIZES):
+        if type(header[name]) is not int or header[name] < (name != "sample_count"):
+            raise ValueError(f"{where} has {name} {header[name]!r}, not a number > 0.")
+    return header, int(size)
+
+
+def _convert(name: str, kind: str, value: str) -> Any:
+    """Converts the value of a field: numbers that are needed may be given as text."""
+    try:
+        if name in SIZES:
+            return int(float(value)) if float(value).is_integer() else value
+        if name not in ("sample_coding", "sample_byte_format"):
+            return {"-i": int, "-r": float}.get(kind, str)(value)
+    except (ValueError, OverflowError):
+        pass
+    return value
 
 
 def _expand_mu_law(codes: np.ndarray) -> np.ndarray:
-    codes = ~codes.astype(np.uint8)
+    codes = ~codes
     exponent, mantissa = (codes >> 4) & 7, (codes & 15).astype(np.int16)
     size = (((mantissa << 3) + 132) << exponent.astype(np.int16)) - 132
     return np.where(codes & 128, -size, size).astype(np.int16)

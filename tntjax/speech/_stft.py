@@ -1,13 +1,13 @@
 """The short-time Fourier transform and its inverse."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._numbers import check_at_least
 from tntjax._struct import describe
-from tntjax.speech._frames import frames, join_frames
-from tntjax.speech._lengths import Padded, as_lengths, cut
+from tntjax.speech._frames import find_ends, join_frames, make_frames
+from tntjax.speech._lengths import Padded, as_features, as_wave, cut
 
 
 def stft(
@@ -44,7 +44,8 @@ def stft(
 
     Its values are those of `librosa.stft` and `torch.stft` (center=True), transposed.
     """
-    cuts, counts = frames(wave, lengths, size=size, hop=hop, pad=pad)
+    wave, lengths = as_wave(wave, lengths, "stft")
+    cuts, counts = make_frames(wave, lengths, size, hop, pad, "stft")
     shape = jnp.asarray(make_window(window, size), cuts.dtype)
     return Padded(jnp.fft.rfft(cuts * shape), counts)
 
@@ -73,7 +74,8 @@ def istft(
       padded, else `(F - 1) * hop + size`; [...] the number of samples.
 
     Raises:
-      ValueError: if the spectrum is of another `size`, or frames leave samples out.
+      TypeError: if the spectrum is not complex.
+      ValueError: if it is of another `size`, or windows leave samples out.
 
     Example:
       >>> import numpy as np
@@ -84,23 +86,29 @@ def istft(
     Griffin and Lim, Signal estimation from modified short-time Fourier transform
     (1984): least squares, as in librosa and torch.
     """
-    spectrum = jnp.asarray(spectrum)
-    if spectrum.ndim < 2 or spectrum.shape[-1] != size // 2 + 1:
+    size = check_at_least("istft: size", size, 1)
+    hop = check_at_least("istft: hop", hop, 1)
+    ends = find_ends(pad, size, "istft") or 0
+    spectrum, lengths = as_features(spectrum, lengths, "istft", jnp.complexfloating)
+    if spectrum.shape[-1] != size // 2 + 1:
         raise ValueError(
             f"istft needs a spectrum [..., F, {size // 2 + 1}] of frames of {size},"
             f" got {describe(spectrum)}."
         )
-    if hop > size:
-        raise ValueError(f"istft needs hop <= size, got {hop} and {size}.")
-    lengths = as_lengths(lengths, spectrum.shape[:-1], "istft")
+    squares = make_window(window, size) ** 2
+    heard = np.pad(squares, (0, -size % hop)).reshape(-1, hop).sum(0)
+    if heard.min() < 1e-11:
+        raise ValueError(
+            f"istft needs windows that overlap: of window {window!r} with size {size}"
+            f" and hop {hop}, some samples have no weight. Take a smaller hop."
+        )
     cuts = jnp.fft.irfft(spectrum, size)  # [..., F, size]
     shape = jnp.asarray(make_window(window, size), cuts.dtype)
-    wave = join_frames(cut(cuts * shape, lengths, 1), hop)
-    squares = jnp.broadcast_to(shape**2, cuts.shape)
-    weight = join_frames(cut(squares, lengths, 1), hop)
+    wave = join_frames(cuts * shape, hop)
+    weight = cut(jnp.broadcast_to(shape**2, cuts.shape), lengths, 1)
+    weight = join_frames(weight, hop)
     wave = jnp.where(weight > 1e-11, wave / jnp.maximum(weight, 1e-11), 0)
-    ends = 0 if pad == "none" else size // 2
-    wave = wave[..., ends : wave.shape[-1] - ends]
+    wave = wave[..., ends : max(ends, wave.shape[-1] - ends)]
     total = jnp.maximum((lengths - 1) * hop + size - 2 * ends, 0)
     total = jnp.where(lengths > 0, total, 0)
     return Padded(cut(wave, total), total)
@@ -109,19 +117,16 @@ def istft(
 def make_window(name: str, size: int) -> np.ndarray:
     """Makes a window [size] float64."""
     turns = 2 * np.pi * np.arange(size)
-    if name == "hann":
-        return 0.5 - 0.5 * np.cos(turns / size)
-    if name == "hamming":
-        return 0.54 - 0.46 * np.cos(turns / size)
-    if name == "povey":  # symmetric, as all of Kaldi's
-        return (0.5 - 0.5 * np.cos(turns / max(1, size - 1))) ** 0.85
-    if name == "ones":
-        return np.ones(size)
-    raise ValueError(
-        f"window must be 'hann', 'hamming', 'povey' or 'ones', got {name!r}."
-    )
-
-
-def power(spectrum: jax.Array) -> jax.Array:
-    """Returns |z|**2, whose gradient at 0 is 0."""
-    return spectrum.real**2 + spectrum.imag**2
+    windows = {
+        "hann": 0.5 - 0.5 * np.cos(turns / size),
+        "hamming": 0.54 - 0.46 * np.cos(turns / size),
+        # symmetric, as all of Kaldi's
+        "povey": (0.5 - 0.5 * np.cos(turns / max(1, size - 1))) ** 0.85,
+        "ones": np.ones(size),
+    }
+    if not isinstance(name, str) or name not in windows:
+        raise ValueError(
+            "The window must be 'hann', 'hamming', 'povey' or 'ones', got"
+            f" {describe(name)}."
+        )
+    return windows[name]

@@ -1,6 +1,7 @@
 """TIMIT: read sentences with the spans of their phones and words."""
 
 import os
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._take import take_one_by_one
 from tntjax.speech._audio import read_audio, read_audio_header
-from tntjax.speech._phones import fold_phone
+from tntjax.speech._phones import check_fold, fold_phone
 
 CORE_TEST = frozenset(
     "mdab0 mwbt0 felc0 mtas1 mwew0 fpas0 mjmp0 mlnt0 fpkt0 mlll0 mtls0 fjlm0 mbpm0"
@@ -25,13 +26,25 @@ DEV = frozenset(
     " mbns0 mmjr0 mdls0 mdlf0 mdvc0 mers0 fmah0 fdrw0 mrcs0 mrjm4 fcal1 mmwh0 fjsj0"
     " majc0 mjsw0 mreb0 fgjd0 fjmg0 mroa0 mteb0 mjfc0 mrjr0 fmml0 mrws1".split()
 )
-SPLITS = {"train": None, "dev": DEV, "core-test": CORE_TEST, "test": None}
-"""The speakers of each split, None for all of its folder."""
+SPLITS = {
+    "train": ("train", ()),
+    "dev": ("test", DEV),
+    "core-test": ("test", CORE_TEST),
+    "test": ("test", ()),
+}
+"""The folder and the speakers of each split, none for all of its folder."""
+
+SENTENCE = re.compile(r"(s[aix]\d+)\.(wav|wav\.wav|phn|wrd|txt)")
+"""Names of the files of a sentence, in small letters."""
 
 MISSING = """{split} of TIMIT is not in {root}: {lacks}. Its licence is from the LDC, \
 https://catalog.ldc.upenn.edu/LDC93S1; unpack it so that \
 {root}/TIMIT/{{TRAIN,TEST}}/DR1/<speaker>/<sentence>.{{WAV,PHN,WRD,TXT}} is there, in \
 capitals or not."""
+
+
+SPAN = re.compile(r"\s*(\d{1,9})\s+(\d{1,9})\s+(\S.*?)\s*", re.ASCII)
+"""A line of a PHN, WRD or TXT file; int32 holds nine digits."""
 
 
 class Segments(NamedTuple):
@@ -60,18 +73,17 @@ def read_segments(path: str | os.PathLike[str]) -> Segments:
       ValueError: if a line is otherwise; the text names it.
     """
     labels, spans = [], []
-    lines = Path(path).read_text("latin-1").splitlines()
+    lines = Path(path).read_text("latin-1").split("\n")
     for number, line in enumerate(lines, start=1):
-        match line.split(None, 2):
-            case [start, end, label] if start.isdigit() and end.isdigit():
-                labels.append(label.strip())
-                spans.append((int(start), int(end)))
-            case []:
-                continue
-            case _:
-                raise ValueError(
-                    f"{os.fspath(path)}:{number} needs 'start end label', got {line!r}."
-                )
+        if not line.strip():
+            continue
+        if not (found := SPAN.fullmatch(line)) or int(found[1]) > int(found[2]):
+            raise ValueError(
+                f"{os.fspath(path)}:{number} needs 'start end label' with start <= end,"
+                f" got {line!r}."
+            )
+        labels.append(found[3])
+        spans.append((int(found[1]), int(found[2])))
     return Segments(labels, np.array(spans, np.int32).reshape(-1, 2))
 
 
@@ -128,40 +140,43 @@ class TIMIT(IndexMap):
             raise ValueError(
                 f"TIMIT needs split {', '.join(map(repr, SPLITS))}, got {self.split!r}."
             )
-        if self.phones not in (61, 48, 39):
-            raise ValueError(f"TIMIT needs phones=61, 48 or 39, got {self.phones!r}.")
+        check_fold("TIMIT: phones", self.phones)
         object.__setattr__(self, "root", os.fspath(self.root))
         _ = self._sentences
 
     @cached_property
     def _sentences(self) -> list[dict[str, str]]:
         """The files of each sentence by their endings, and what its path tells."""
-        folder = "train" if self.split == "train" else "test"
+        folder, speakers = SPLITS[self.split]
         paths = _find(Path(self.root), folder, ("timit", "data"))
-        if paths is None:
-            raise self._error(f"it has no folder {folder.upper()}")
-        speakers = SPLITS[self.split]
+        if len(paths) != 1:
+            several = "several, " + " and ".join(map(str, paths))
+            raise self._error(f"it has {several if paths else 'no folder ' + folder}")
         found = [
             sentence
-            for dialect in _folders(paths)
+            for dialect in _folders(paths[0])
+            if re.fullmatch("dr[1-8]", dialect.name.lower())
             for speaker in _folders(dialect)
-            if speakers is None or speaker.name.lower() in speakers
+            if not speakers or speaker.name.lower() in speakers
             for sentence in self._read_folder(dialect, speaker)
         ]
         if not found:
-            raise self._error(f"{paths} has no sentences")
+            raise self._error(f"{paths[0]} has no sentences")
         return sorted(found, key=lambda s: (s["speaker"], s["sentence"]))
 
     def _read_folder(self, dialect: Path, speaker: Path) -> Iterator[dict[str, str]]:
+        """Yields the files of each sentence of a speaker."""
         files = {name.lower(): name for name in sorted(os.listdir(speaker))}
-        stems = (n.removesuffix(".phn") for n in files if n.endswith(".phn"))
-        for stem in stems:
+        found = (SENTENCE.fullmatch(name) for name in files)
+        for stem in sorted({match[1] for match in found if match}):
             if not self.sa and stem.startswith("sa"):
                 continue
+            riff = f"{stem}.wav.wav"  # the copy of Kaggle
             names = [f"{stem}.{kind}" for kind in ("wav", "phn", "wrd", "txt")]
-            names[0] += "" if names[0] in files else ".wav"
+            if names[0] not in files and riff in files:
+                names[0] = riff
             if missing := [name for name in names if name not in files]:
-                raise self._error(f"{speaker} has {stem}.phn, but no {missing[0]}")
+                raise self._error(f"{speaker} has files of {stem}, but no {missing[0]}")
             kinds = {name[-3:]: os.fspath(speaker / files[name]) for name in names}
             path = {"dialect": dialect.name[-1], "speaker": speaker.name.lower()}
             yield {**kinds, **path, "sentence": stem}
@@ -176,7 +191,11 @@ class TIMIT(IndexMap):
     def _get(self, index: int) -> Sample:
         files = self._sentences[index]
         wave, rate = read_audio(files["wav"], dtype="int16")
-        phones = fold_segments(read_segments(files["phn"]), self.phones)
+        phones = read_segments(files["phn"])
+        try:
+            phones = fold_segments(phones, self.phones)
+        except ValueError as error:
+            raise ValueError(f"{files['phn']}: {error}") from error
         words = read_segments(files["wrd"])
         return {
             "audio": wave,
@@ -210,10 +229,9 @@ def _folders(path: Path) -> list[Path]:
     return [entry for entry in sorted(path.iterdir()) if entry.is_dir()]
 
 
-def _find(root: Path, name: str, around: tuple[str, ...]) -> Path | None:
-    """Finds a folder by its name without capitals, in the root or in one inside."""
-    if not root.is_dir():
-        return None
-    inner = {path.name.lower(): path for path in _folders(root)}
-    nested = (_find(inner[part], name, around) for part in around if part in inner)
-    return inner.get(name) or next((path for path in nested if path), None)
+def _find(root: Path, name: str, around: tuple[str, ...]) -> list[Path]:
+    """Finds folders by their name without capitals, in the root or in one inside."""
+    inner = _folders(root) if root.is_dir() else []
+    found = [path for path in inner if path.name.lower() == name]
+    nested = (_find(p, name, around) for p in inner if p.name.lower() in around)
+    return found or [path for paths in nested for path in paths]

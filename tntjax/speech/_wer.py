@@ -1,10 +1,11 @@
 """The word error rate."""
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import ClassVar
 
+from tntjax._check import check_optional_functions
 from tntjax._struct import static
-from tntjax.speech._errors import MeterOfErrors, describe_normalizer
+from tntjax.speech._errors import MeterOfErrors
 
 
 class WERMeter(MeterOfErrors):
@@ -22,10 +23,11 @@ class WERMeter(MeterOfErrors):
       WERMeter(rate=50%, signature=WER|words|normalize:str.lower, n=1)
     """
 
+    unit: ClassVar[str] = "words"
     normalize: Callable[[str], str] | None = static(default=None)
 
-    def _terms(self) -> list[str]:
-        return ["words", describe_normalizer(self.normalize)]
+    def __post_init__(self) -> None:
+        check_optional_functions("WERMeter", normalize=self.normalize)
 
-    def _split(self, text: Any) -> Sequence[Hashable]:
+    def _split(self, text: str) -> Sequence[Hashable]:
         return (text if self.normalize is None else self.normalize(text)).split()
