@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from tntjax._array import as_array
 from tntjax._struct import describe
@@ -112,6 +113,12 @@ def check_number(subject: str, value: Any) -> float:
       ...
       TypeError: ema: decay must be a number, got '0.9'.
     """
+    if isinstance(value, Tracer):
+        raise TypeError(
+            f"{subject} must be a number that is known before anything is compiled,"
+            f" got a traced {describe(value)}. Leave it out of what jit, vmap or grad"
+            " trace: static_argnames, functools.partial."
+        )
     if not is_number(value):
         raise TypeError(f"{subject} must be a number, got {describe(value)}.")
     return float(value)

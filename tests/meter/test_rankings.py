@@ -75,3 +75,9 @@ def test_the_usual_packages_agree():
         expected = other(top_k=3)(*flat, indexes=torch.tensor(rows))
         value = kind((3,)).add(scores, relevant).value()[3]
         assert value == pytest.approx(scale * float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_queries_without_any_candidates_count_nothing(kind):
+    meter = kind((2,)).add(np.zeros((3, 0)), np.zeros((3, 0)))
+    assert int(meter.n) == 0 and np.isnan(meter.value()[2])

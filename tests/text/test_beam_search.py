@@ -91,3 +91,46 @@ def test_bad_settings_are_told(changes, error, words):
     job = {"start": [1], "width": 2, "length": 2, "end": 0, **changes}
     with pytest.raises(error, match=words):
         beam_search(step, (), **job)
+
+
+SMALL = jnp.log(jnp.array([[0.2, 0.5, 0.3], [0.1, 0.2, 0.7], [0.6, 0.3, 0.1]]))
+
+
+def small(step=lambda state, ids: (SMALL[ids], state), state=(), start=(0,), **options):
+    options = {"width": 2, "length": 3, "end": 0, **options}
+    return beam_search(step, state, jnp.array(start, int), **options)
+
+
+def test_a_continuation_without_a_next_token_is_given_up_and_spoils_no_other():
+    def dead_end(state, ids):  # nothing follows token 2, and NaN follows token 1
+        logits = jnp.where((ids == 2)[:, None], -jnp.inf, SMALL[ids])
+        return jnp.where((ids == 1)[:, None], jnp.nan, logits), state
+
+    beams = small(dead_end, width=4)
+    assert beams.ids[0, 0].tolist() == [0, 0, 0]
+    np.testing.assert_allclose(beams.score[0, 0], np.log(0.2), rtol=1e-6)
+    assert np.isneginf(beams.score[0, 1:]).all()
+
+
+def test_no_rows_have_no_continuations():
+    assert small(start=()).ids.shape == (0, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"end": 1.5}, TypeError, "end must be an integer"),
+        ({"penalty": float("nan")}, ValueError, "a finite penalty, got nan"),
+        ({"state": jnp.zeros(5)}, ValueError, r"leaves \[B, ...\], B = 1, got"),
+        ({"step": lambda s, i: SMALL[i]}, TypeError, r"returns \(logits, state\), got"),
+        ({"step": lambda s, i: (SMALL[i][None], s)}, ValueError, r"B \* W = 2, got"),
+        (
+            {"state": jnp.zeros(1), "step": lambda s, i: (SMALL[i], (s > 0))},
+            TypeError,
+            "a state like the one it got, float32.*, got bool",
+        ),
+    ],
+)
+def test_a_step_or_a_state_of_another_form_is_told(options, error, words):
+    with pytest.raises(error, match=words):
+        small(**options)

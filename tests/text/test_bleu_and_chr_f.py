@@ -121,3 +121,14 @@ def test_what_is_not_text_is_refused(kind):
 def test_an_unknown_tokenizer_is_refused():
     with pytest.raises(ValueError, match="one of .*13a"):
         BLEUMeter("moses")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_texts_may_come_from_a_generator_and_must_be_several(kind):
+    meter = kind().add(iter(TEXTS), map(str, TEXTS))
+    assert meter.value() == pytest.approx(100)
+    for wrong in (None, 3, b"a"):
+        with pytest.raises(TypeError, match="lists of texts, got"):
+            kind().add(wrong, ["a"])
+    with pytest.raises(TypeError, match="got None among them"):
+        kind().add(["a"], [None])

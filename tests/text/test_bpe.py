@@ -1,5 +1,6 @@
 """Byte pair encoding gives the published ids."""
 
+import base64
 import pickle
 import re
 from importlib.util import find_spec
@@ -115,7 +116,49 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match="id for each of the 256 bytes"):
         BPE.from_tiktoken(tmp_path / "x")
     for wrong in (256, -1):
-        with pytest.raises(ValueError, match=f"256 ids from 0, and not {wrong}"):
+        with pytest.raises(ValueError, match=f"256 ids, numbered from 0; got {wrong}"):
             BPE(BYTES).decode([wrong])
-    with pytest.raises(ValueError, match="and not 256"):
+    with pytest.raises(ValueError, match="no token with the id 256"):
         BPE(BYTES, specials={"<|end|>": 300}).decode([256])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"ranks": BYTES | {b"th": 255}}, "each of one token, got 255"),
+        ({"specials": {"<s>": 97}}, "each of one token, got 97"),
+        ({"specials": {"<s>": -1}}, "each of one token, got -1"),
+        ({"pattern": "("}, "can't part text by the pattern"),
+        ({"pattern": r"\P{L}+"}, "can't part text by the pattern"),
+        ({"pattern": r"\p{Han}+"}, "no category Han"),
+        ({"pattern": r"[\S]+"}, "inside of brackets"),
+    ],
+)
+def test_wrong_ids_and_patterns_are_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        BPE(**{"ranks": BYTES, **changes})
+
+
+def test_a_pattern_with_groups_loses_nothing_and_one_with_gaps_is_told():
+    grouped = BPE(BYTES, pattern="(a)|(?i:b)|.")
+    assert grouped.decode(grouped.encode("aBc")) == "aBc"
+    for text in ("a-b", "-ab", "ab-"):
+        with pytest.raises(ValueError, match="no part for '-"):
+            BPE(BYTES, pattern=r"\w+").encode(text)
+
+
+def test_a_token_twice_in_a_file_is_told_and_blank_lines_are_not_read(tmp_path):
+    lines = [base64.b64encode(token).decode() + f" {id}" for token, id in BYTES.items()]
+    (tmp_path / "x").write_text("\n".join(lines) + "\n\n")
+    assert len(BPE.from_tiktoken(tmp_path / "x")) == 256
+    (tmp_path / "x").write_text("\n".join([*lines, "YQ== 300"]))
+    with pytest.raises(ValueError, match="line 257: expected a token"):
+        BPE.from_tiktoken(tmp_path / "x")
+
+
+@pytest.mark.parametrize("ids", [[97.5], "97", 97, [[97]]])
+def test_ids_are_a_list_of_integers(ids):
+    with pytest.raises((TypeError, ValueError), match="needs a list of integers"):
+        BPE(BYTES).decode(ids)
+    with pytest.raises(TypeError, match="BPE.encode needs a text, a str"):
+        BPE(BYTES).encode(b"a")

@@ -74,7 +74,7 @@ def test_of_equal_ones_the_lower_ids_are_kept():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"temperature": -1}, "temperature >= 0, got -1"),
+        ({"temperature": -1}, "temperature >= 0, finite, got -1"),
         ({"top_k": 0}, "top_k must be at least 1"),
         ({"top_p": 0}, "0 < top_p <= 1, got 0"),
         ({"logits": jnp.zeros(3, int)}, r"float logits \[..., V\], got int32"),
@@ -85,3 +85,39 @@ def test_bad_settings_are_told(options, words):
         text.sample(KEY, **{"logits": jnp.zeros(3), **options})
     with pytest.raises(ValueError, match=r"rate in \[0, 1\], got 2"):
         text.mask_tokens(KEY, [1], 0, 3, rate=2)
+
+
+def test_a_tiny_temperature_is_the_best_id():
+    logits = jnp.log(jnp.array([[0.1, 0.6, 0.3]]))
+    for temperature in (1e-40, 1e-30, 1e-5):
+        drawn = text.sample(jax.random.key(0), logits, temperature=temperature)
+        assert drawn.tolist() == [1]
+
+
+def test_sequences_of_no_tokens_are_masked_too():
+    masked = text.mask_tokens(jax.random.key(0), jnp.zeros((2, 0), int), 1, 9)
+    assert masked.input.shape == masked.mask.shape == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"hidden": 300}, ValueError, "hidden must be one id of int8, got 300"),
+        ({"hidden": 1.5}, TypeError, "hidden must be an integer"),
+        ({"vocabulary": 300}, ValueError, "vocabulary - 1 must be one id of int8"),
+    ],
+)
+def test_ids_that_the_dtype_does_not_hold_are_told(options, error, words):
+    ids = jnp.zeros(3, jnp.int8)
+    with pytest.raises(error, match=words):
+        text.mask_tokens(
+            jax.random.key(0), ids, **{"hidden": 1, "vocabulary": 9, **options}
+        )
+
+
+@pytest.mark.parametrize(
+    "logits", [np.zeros((2, 0), np.float32), np.zeros((2, 3), int)]
+)
+def test_logits_are_floats_of_some_ids(logits):
+    with pytest.raises(ValueError, match=r"float logits \[..., V\], got"):
+        text.sample(jax.random.key(0), logits)

@@ -86,3 +86,9 @@ def test_an_empty_sequence_is_as_far_as_the_other_is_long():
 def test_bad_input_is_told(arguments, error, words):
     with pytest.raises(error, match=words):
         edit_distance(*arguments)
+
+
+def test_ids_beyond_int32_are_told_as_they_would_wrap():
+    with pytest.raises(ValueError, match="that fit int32, got 4294967296"):
+        edit_distance(np.array([2**32]), np.array([0]))
+    assert int(edit_distance(np.array([200], np.uint8), np.array([-56], np.int8))) == 1

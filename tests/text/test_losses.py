@@ -103,7 +103,7 @@ def test_queries_and_keys_may_have_segments_of_their_own():
     with pytest.raises(
         ValueError, match=r"segment \[..., T\] and keys \[..., S\], got"
     ):
-        text.segment_mask(np.ones((2, 3)), np.ones((1, 3)))
+        text.segment_mask(np.ones((2, 3), int), np.ones((1, 3), int))
 
 
 def test_a_shift_keeps_the_dtype_and_starts_each_segment():
@@ -115,3 +115,44 @@ def test_a_shift_keeps_the_dtype_and_starts_each_segment():
         text.shift_right(ids, segment=[1, 1, 2, 0])
     with pytest.raises(ValueError, match=r"needs ids \[..., T\], got"):
         text.shift_right(3)
+
+
+@pytest.mark.parametrize("wrong", [-1, -100, 3, 2**40])
+def test_a_target_that_is_not_a_token_is_nan_and_not_the_last_one(wrong):
+    losses = text.token_losses(np.zeros((1, 2, 3), np.float32), [[0, wrong]])
+    assert np.isnan(losses).tolist() == [[False, True]]
+    masked = text.token_losses(
+        np.zeros((1, 2, 3), np.float32), [[0, wrong]], [[True, False]]
+    )
+    assert masked[0, 1] == 0
+
+
+def test_no_tokens_have_no_loss():
+    assert text.token_loss(np.zeros((0, 3), np.float32), np.zeros(0, int)) == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: text.length_mask([1.5], 3), TypeError, "integers as length"),
+        (lambda: text.length_mask([2**40], 3), ValueError, "fit int32"),
+        (lambda: text.segment_mask([1.0]), TypeError, "integers as segment"),
+        (lambda: text.segment_mask([1], 3), ValueError, r"keys \[..., S\]"),
+        (lambda: text.shift_right([1.5]), TypeError, "integers as ids"),
+        (lambda: text.shift_right([1], 1.5), TypeError, "start must be an integer"),
+        (lambda: text.shift_right(np.ones(1, np.int8), 300), ValueError, "of int8"),
+        (lambda: text.shift_right(np.ones(1, np.uint8), -1), ValueError, "of uint8"),
+        (lambda: text.shift_right([1], [1, 2]), ValueError, "one id"),
+        (lambda: text.shift_right([1], segment=[1.0]), TypeError, "as segment"),
+    ],
+)
+def test_what_is_not_an_id_is_told(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_the_first_id_may_be_traced():
+    shifted = jax.jit(text.shift_right)(np.array([5, 6], np.int8), 7)
+    assert shifted.tolist() == [7, 5] and shifted.dtype == np.int8
+    with pytest.raises(TypeError, match="before anything is compiled, got a traced"):
+        jax.jit(lambda s: text.token_loss(np.ones((1, 2)), [0], smoothing=s))(0.1)

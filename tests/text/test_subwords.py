@@ -116,3 +116,18 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, package, extra, 
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=rf"needs {package}.*tntjax\[{extra}\]"):
         make()
+
+
+def test_texts_and_ids_of_another_kind_are_told(model, tmp_path):
+    piece = SentencePiece(model)
+    with pytest.raises(TypeError, match="a text, a str, got"):
+        piece.encode(["two", "texts"])
+    for wrong in (80, -1):
+        with pytest.raises(ValueError, match=f"80 ids, numbered from 0; got {wrong}"):
+            piece.decode([wrong])
+    with pytest.raises(TypeError, match="a list of integers, got float64"):
+        piece.decode([5.5])
+    for texts in ([1, 2], [{"text": "abc"}]):
+        with pytest.raises(TypeError, match="train_sentence_piece needs a text"):
+            train_sentence_piece(texts, tmp_path / "x.model", 50)
+    assert list(tmp_path.iterdir()) == []

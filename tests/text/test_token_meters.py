@@ -38,3 +38,9 @@ def test_ids_are_integers_of_one_shape():
         TokenAccuracyMeter().add(IDS * 1.0, IDS)
     with pytest.raises(ValueError, match=r"\[B, T\] ids"):
         ExactMatchMeter().add(IDS, IDS[:2])
+
+
+@pytest.mark.parametrize("kind", [ExactMatchMeter, TokenAccuracyMeter])
+def test_one_id_without_an_axis_is_told(kind):
+    with pytest.raises(ValueError, match=r"needs ids \[B, T\], got 1"):
+        kind().add(1, 1)

@@ -1,5 +1,7 @@
 """Tokens and their numbers."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -73,7 +75,7 @@ def test_mistakes_are_told(tmp_path):
         Vocab.build(ENGLISH)
     with pytest.raises(TypeError, match="list of tokens"):
         Vocab.build(WORDS).encode("in the beginning")
-    with pytest.raises(ValueError, match="numbers 0 to 4, got 5"):
+    with pytest.raises(ValueError, match="has 5 ids, numbered from 0; got 5"):
         Vocab.build([["a"]]).decode([5])
     with pytest.raises(ValueError, match="got 'a' twice"):
         Vocab(("a", "b", "a"), unknown=None)
@@ -99,3 +101,56 @@ def test_words_of_one_billion_word_are_counted_with_their_end():
     vocab = Vocab.build(WORDS)
     ids = [np.append(vocab.encode(words), vocab["</s>"]) for words in WORDS]
     assert sum(map(len, ids)) == sum(map(len, WORDS)) + len(ENGLISH)
+
+
+def test_it_is_a_sequence_of_tokens_that_ends():
+    vocab = Vocab.build([["a", "b"]], specials=iter(["<unk>"]))
+    assert list(vocab) == ["<unk>", "a", "b"] and len(vocab) == 3
+
+
+def test_odd_tokens_are_saved_and_loaded(tmp_path):
+    odd = Vocab(["", "a\tb", "a\nb", "\u2028", "\x00", "\ud800", "😀"], unknown=None)
+    odd.save(tmp_path / "odd")
+    assert Vocab.load(tmp_path / "odd") == odd
+
+
+@pytest.mark.parametrize("ids", [[4.0], [True], "4", ["4"], 4, None])
+def test_ids_that_are_not_integers_are_refused(ids):
+    for decode in (Vocab.build([["a"]]).decode, join_bytes):
+        with pytest.raises(TypeError, match="needs a list of integers, got"):
+            decode(ids)
+
+
+def test_ids_have_one_axis_and_any_integer_dtype():
+    vocab = Vocab.build([["a"]])
+    for ids in (np.array([4], np.uint64), iter([4]), (4,)):
+        assert vocab.decode(ids) == ["a"]
+    with pytest.raises(ValueError, match=r"one axis, got int64\[1,1\]"):
+        vocab.decode([[4]])
+    for wrong in (2**63, 2**70, -1):
+        with pytest.raises(ValueError, match=f"numbered from 0; got {wrong}"):
+            vocab.decode([wrong])
+    with pytest.raises(TypeError, match="a list of integers, got int32"):
+        jax.jit(vocab.decode)(jnp.array([4]))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: Vocab("abc", None), TypeError, "a list of tokens, got 'abc'"),
+        (lambda: Vocab([1], None), TypeError, "a token needs a text, a str, got 1"),
+        (lambda: Vocab(["a"], None, 2), ValueError, "has 1 tokens, not 2 specials"),
+        (lambda: Vocab.build([[1, "a"]]), TypeError, "needs a text, a str, got 1"),
+        (lambda: Vocab.build([b"ab"]), TypeError, "lists of tokens, got b'ab'"),
+        (lambda: Vocab.build([], specials="ab"), TypeError, "tokens, got 'ab'"),
+        (lambda: Vocab.build([], min_count=1.5), TypeError, "an integer, got 1.5"),
+        (lambda: Vocab.build([]).encode([1]), TypeError, "a text, a str, got 1"),
+        (lambda: Vocab.build([]).encode(3), TypeError, "list of tokens, got 3"),
+        (lambda: tokenize_words(b"a"), TypeError, "tokenize_words needs a text"),
+        (lambda: tokenize_bytes(3), TypeError, "tokenize_bytes needs a text"),
+        (lambda: tokenize_characters(["a"]), TypeError, "needs a text, a str"),
+    ],
+)
+def test_what_is_not_text_is_refused(make, error, words):
+    with pytest.raises(error, match=words):
+        make()

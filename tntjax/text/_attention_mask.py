@@ -6,6 +6,7 @@ from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
+from tntjax.text._ids import as_int32
 
 
 def length_mask(length: ArrayLike, size: int) -> jax.Array:
@@ -19,6 +20,7 @@ def length_mask(length: ArrayLike, size: int) -> jax.Array:
       [..., T] bool.
 
     Raises:
+      TypeError: if something is not made of integers.
       ValueError: if `size` is negative.
 
     Example:
@@ -26,7 +28,7 @@ def length_mask(length: ArrayLike, size: int) -> jax.Array:
       [[1, 1, 0], [0, 0, 0]]
     """
     places = jnp.arange(check_at_least("length_mask: size", size, 0))
-    return places < jnp.asarray(length)[..., None]
+    return places < as_int32(length, "length_mask needs integers as length")[..., None]
 
 
 def causal_mask(length: int) -> jax.Array:
@@ -64,15 +66,18 @@ def segment_mask(segment: ArrayLike, keys: ArrayLike | None = None) -> jax.Array
       [..., T, S] bool.
 
     Raises:
+      TypeError: if segments are not integers.
       ValueError: if the leading axes differ or there is no last one.
 
     Example:
       >>> segment_mask(jnp.array([1, 1, 2, 0])).astype(int).tolist()
       [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
     """
-    own = jnp.asarray(segment)
-    other = own if keys is None else jnp.asarray(keys)
-    if not own.ndim or own.shape[:-1] != other.shape[:-1]:
+    own = as_int32(segment, "segment_mask needs integers as segment")
+    other = own
+    if keys is not None:
+        other = as_int32(keys, "segment_mask needs integers as keys")
+    if not (own.ndim and other.ndim) or own.shape[:-1] != other.shape[:-1]:
         raise ValueError(
             "segment_mask needs segment [..., T] and keys [..., S], got"
             f" {describe(own)} and {describe(other)}."

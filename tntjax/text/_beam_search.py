@@ -1,5 +1,6 @@
 """beam_search: the likely continuations, not just the next likely token."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -7,8 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least, check_integers, check_number
+from tntjax._numbers import check_at_least, check_number
 from tntjax._struct import describe
+from tntjax.text._ids import as_id, as_int32
 
 Step = Callable[[Any, jax.Array], tuple[jax.Array, Any]]
 
@@ -50,8 +52,9 @@ def beam_search(
     """Finds likely continuations, keeping the best few after each token.
 
     Args:
-      step: `(state, ids [B * W]) -> (logits [B * W, V], state)`; what it returns has
-        the structure, shapes and dtypes of what it got.
+      step: `(state, ids [B * W]) -> (logits [B * W, V], state)`; the state that it
+        returns has the structure, shapes and dtypes of the one it got. Logits may be
+        -inf; a continuation of which all are, or one is NaN, is given up.
       state: what the step carries, such as the cache of a decoder: a pytree of arrays
         [B, ...]. Each row is repeated W times.
       start: [B] integers, the first input of each row.
@@ -65,8 +68,10 @@ def beam_search(
       The continuations of each row.
 
     Raises:
-      TypeError: if `start` is not integers or a number not one.
-      ValueError: if `start` is not [B], or `width` or `length` below 1.
+      TypeError: if `start` is not integers, a number not one, or the step returns
+        something else.
+      ValueError: if `start` is not [B], the state's leaves or the logits have other
+        leading axes, or `width` or `length` is below 1.
 
     Example:
       >>> after = [[0.0, 0.6, 0.4], [0.5, 0.3, 0.2], [0.9, 0.1, 0.0]]
@@ -79,49 +84,59 @@ def beam_search(
 
     The penalty is that of Wu et al., "Google's Neural Machine Translation System".
     """
-    first = jnp.asarray(check_integers(start, "beam_search needs integers as start"))
+    first = as_int32(start, "beam_search needs integers as start")
     if first.ndim != 1:
         raise ValueError(
             f"beam_search needs start of shape [B], got {describe(first)}."
         )
-    check_at_least("beam_search: width", width, 1)
-    check_at_least("beam_search: length", length, 1)
-    check_number("beam_search: penalty", penalty)
+    width = check_at_least("beam_search: width", width, 1)
+    length = check_at_least("beam_search: length", length, 1)
+    if not math.isfinite(check_number("beam_search: penalty", penalty)):
+        raise ValueError(f"beam_search needs a finite penalty, got {penalty}.")
+    last = as_id(end, jnp.int32, "beam_search: end")
     rows = len(first)
+    state = jax.tree.map(jnp.asarray, state)
+    for leaf in jax.tree.leaves(state):
+        if leaf.shape[:1] != (rows,):
+            raise ValueError(
+                f"beam_search needs a state with leaves [B, ...], B = {rows}, got"
+                f" {describe(leaf)}."
+            )
     alone = jnp.where(jnp.arange(width) == 0, 0.0, -jnp.inf)  # all begin alike
     search = _Search(
         number=jnp.zeros((), jnp.int32),
         beams=Beams(
-            jnp.full((rows, width, length), end, jnp.int32),
+            jnp.full((rows, width, length), last),
             jnp.full((rows, width), -jnp.inf, jnp.float32),
             jnp.zeros((rows, width), jnp.int32),
         ),
         total=jnp.broadcast_to(alone.astype(jnp.float32), (rows, width)),
-        last=jnp.broadcast_to(first[:, None].astype(jnp.int32), (rows, width)),
+        last=jnp.broadcast_to(first[:, None], (rows, width)),
         ended=jnp.zeros((rows, width), bool),
-        state=jax.tree.map(lambda a: jnp.repeat(jnp.asarray(a), width, axis=0), state),
+        state=jax.tree.map(lambda leaf: jnp.repeat(leaf, width, axis=0), state),
     )
 
     def goes_on(search: _Search) -> jax.Array:
         return (search.number < length) & ~search.ended.all()
 
     def go_on(search: _Search) -> _Search:
-        return _add_token(search, step, end, penalty)
+        return _add_token(search, step, last, penalty)
 
     return jax.lax.while_loop(goes_on, go_on, search).beams
 
 
-def _add_token(search: _Search, step: Step, end: int, penalty: float) -> _Search:
+def _add_token(search: _Search, step: Step, end: jax.Array, penalty: float) -> _Search:
     """Adds a token to each continuation that has not ended, and keeps the best."""
     rows, width = search.last.shape
-    logits, state = step(search.state, search.last.reshape(-1))
-    logs = jax.nn.log_softmax(logits.astype(jnp.float32)).reshape(rows, width, -1)
-    size = logs.shape[-1]
+    logits, state = _take_step(step, search)
+    size = logits.shape[-1]
+    logs = jax.nn.log_softmax(logits.astype(jnp.float32))
+    logs = jnp.where(jnp.isnan(logs), -jnp.inf, logs).reshape(rows, width, size)
     stays = jnp.where(jnp.arange(size) == end, 0.0, -jnp.inf)  # one way to stay ended
     totals = search.total[..., None] + jnp.where(search.ended[..., None], stays, logs)
     counts = search.beams.length + ~search.ended  # [B, W]
     scores = totals / (((5 + counts) / 6) ** penalty)[..., None]  # [B, W, V]
-    best, places = jax.lax.top_k(scores.reshape(rows, -1), width)  # [B, W]
+    best, places = jax.lax.top_k(scores.reshape(rows, width * size), width)  # [B, W]
     parent, token = places // size, (places % size).astype(jnp.int32)
 
     def inherit(array: jax.Array) -> jax.Array:
@@ -135,8 +150,36 @@ def _add_token(search: _Search, step: Step, end: int, penalty: float) -> _Search
     return _Search(
         number=search.number + 1,
         beams=Beams(ids, best, inherit(counts)),
-        total=jnp.take_along_axis(totals.reshape(rows, -1), places, axis=1),
+        total=jnp.take_along_axis(totals.reshape(rows, width * size), places, axis=1),
         last=token,
         ended=inherit(search.ended) | (token == end),
         state=jax.tree.map(inherit_state, state),
     )
+
+
+def _take_step(step: Step, search: _Search) -> tuple[jax.Array, Any]:
+    """Returns logits [B * W, V] and the state, or raises if they are something else."""
+    ids = search.last.reshape(-1)
+    returned = step(search.state, ids)
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise TypeError(
+            "beam_search needs a step that returns (logits, state), got"
+            f" {describe(returned)}."
+        )
+    logits, state = jnp.asarray(returned[0]), jax.tree.map(jnp.asarray, returned[1])
+    if logits.ndim != 2 or len(logits) != len(ids):
+        raise ValueError(
+            f"beam_search needs logits [B * W, V], B * W = {len(ids)}, got"
+            f" {describe(logits)}."
+        )
+    if _form(state) != _form(search.state):
+        raise TypeError(
+            "beam_search needs a step that returns a state like the one it got,"
+            f" {describe(search.state)}, got {describe(state)}."
+        )
+    return logits, state
+
+
+def _form(tree: Any) -> tuple:
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]

@@ -35,7 +35,8 @@ class BLEUMeter(Meter):
 
     Raises:
       ImportError: if sacreBLEU is not there.
-      ValueError: if `tokenize` is unknown, or `num_references` below 1.
+      ValueError: if `tokenize` is unknown or needs what is not there, or
+        `num_references` is below 1.
 
     Example:
       >>> meter = BLEUMeter(test="mine").add(["It is so ."], ["It is so."])
@@ -63,6 +64,7 @@ class BLEUMeter(Meter):
                 f"BLEUMeter needs one of {sorted(known)} as tokenize, got"
                 f" {self.tokenize!r}."
             )
+        _ = self._make()
 
     def add(self, output: Texts, target: References, *, mask: Any = None) -> Self:
         """Counts texts in.
@@ -120,7 +122,12 @@ class BLEUMeter(Meter):
     def _make(self) -> Any:
         # "force" is not to be warned of a text that was tokenized before.
         kinds = {"tokenize": self.tokenize, "lowercase": self.lowercase}
-        return _import().BLEU(**kinds, force=True)
+        try:
+            return _import().BLEU(**kinds, force=True)
+        except (RuntimeError, OSError) as error:  # a package or a model is missing
+            raise ValueError(
+                f"sacreBLEU can't tokenize by {self.tokenize!r} here: {error}"
+            ) from error
 
 
 def _import() -> Any:

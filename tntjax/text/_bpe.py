@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from tntjax._numbers import find_outside
+from tntjax._struct import describe
+from tntjax.text._ids import check_text, read_ids
 
 GPT2 = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
 """How GPT-2, and Whisper, part text before merging."""
@@ -35,10 +37,11 @@ class BPE:
       ranks: `{bytes: id}`; lower ids are merged first.
       pattern: how to part text, a regular expression that may have `\p{L}` and the
         like. Each vocabulary belongs to one.
-      specials: `{name: id}`, above all of `ranks`.
+      specials: `{name: id}`, which `ranks` do not have.
 
     Raises:
-      ValueError: if a byte has no id of its own.
+      ValueError: if a byte has no id of its own, two tokens have one, or the pattern
+        is not one that `re` knows.
 
     Example:
       >>> ranks = {bytes([byte]): byte for byte in range(256)}
@@ -56,12 +59,20 @@ class BPE:
     specials: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("ranks", "specials"):
+            if not isinstance(value := getattr(self, name), Mapping):
+                raise TypeError(f"BPE needs {name}, a dict, got {describe(value)}.")
         missing = sum(bytes([byte]) not in self.ranks for byte in range(256))
         if missing:
             raise ValueError(
                 f"BPE needs an id for each of the 256 bytes, and has none for {missing}"
                 " of them. Is the file whole?"
             )
+        ids = [*self.ranks.values(), *self.specials.values()]
+        if min(ids) < 0 or len(set(ids)) < len(ids):
+            twice = [id for id, n in Counter(ids).items() if n > 1 or id < 0]
+            raise ValueError(f"BPE needs ids >= 0, each of one token, got {twice[0]}.")
+        _ = self._parts
 
     @classmethod
     def from_tiktoken(
@@ -86,11 +97,14 @@ class BPE:
         """
         ranks = {}
         for number, line in enumerate(Path(path).read_bytes().splitlines(), start=1):
+            if not line:
+                continue
             try:
                 token, rank = line.split()
                 # A lone "=" keeps an id free, in Whisper's file: no text leads to it.
                 token = b"" if token == b"=" else base64.b64decode(token, validate=True)
-                ranks[token] = int(rank)
+                if ranks.setdefault(token, int(rank)) != int(rank):
+                    raise ValueError
             except ValueError:
                 raise ValueError(
                     f"{path}, line {number}: expected a token in base64 and its id, got"
@@ -110,10 +124,21 @@ class BPE:
 
         Returns:
           int32 [T].
+
+        Raises:
+          TypeError: if it is not a str.
+          ValueError: if the pattern leaves out a part of the text.
         """
-        merge, ids = self._merge, []
-        for part in self._parts.findall(text):
-            ids += merge(part)
+        merge, ids, end = self._merge, [], 0
+        for match in self._parts.finditer(check_text(text, "BPE.encode")):
+            if match.start() > end:
+                break
+            end = match.end()
+            ids += merge(match[0])
+        if end < len(text):
+            raise ValueError(
+                f"The pattern of this BPE has no part for {text[end : end + 20]!r}."
+            )
         return np.array(ids, np.int32)
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -126,17 +151,14 @@ class BPE:
           The text, names of specials in it.
 
         Raises:
+          TypeError: if `ids` are not integers.
           ValueError: if there is no such id.
         """
-        numbers = np.asarray(ids, np.int64)
-        wrong = find_outside(numbers, len(self))
-        if wrong is None:
-            known = self._tokens
-            wrong = next((n for n in numbers.tolist() if n not in known), None)
-        if wrong is not None:
-            raise ValueError(f"BPE has {len(self)} ids from 0, and not {wrong}.")
-        parts = (self._tokens[number] for number in numbers.tolist())
-        return b"".join(parts).decode("utf-8", "replace")
+        numbers, known = read_ids(ids, len(self), "BPE.decode"), self._tokens
+        for number in numbers:
+            if number not in known:
+                raise ValueError(f"BPE.decode has no token with the id {number}.")
+        return b"".join(map(known.__getitem__, numbers)).decode("utf-8", "replace")
 
     @cached_property
     def _tokens(self) -> dict[int, bytes]:
@@ -145,7 +167,12 @@ class BPE:
 
     @cached_property
     def _parts(self) -> re.Pattern:
-        return re.compile(translate_pattern(self.pattern))
+        try:
+            return re.compile(translate_pattern(self.pattern))
+        except (re.error, TypeError) as error:
+            raise ValueError(
+                f"BPE can't part text by the pattern {self.pattern!r}: {error}."
+            ) from None
 
     @cached_property
     def _merge(self) -> Any:
@@ -203,10 +230,13 @@ def translate_pattern(pattern: str) -> str:
     r"""Writes a pattern so that `re` knows it: without `\p{L}`, and Unicode's `\s`.
 
     Args:
-      pattern: a regular expression; `\S` is not inside of brackets.
+      pattern: a regular expression.
 
     Returns:
       The same for `re`.
+
+    Raises:
+      ValueError: if `\S` is inside of brackets, or a category of characters is not one.
 
     Example:
       >>> bool(re.fullmatch(translate_pattern(r"\p{L}+"), "año"))
@@ -218,6 +248,8 @@ def translate_pattern(pattern: str) -> str:
         at, text = match.end(), match[0]
         if text in ("[", "]"):
             inside = text == "["
+        if text == "\\S" and inside:
+            raise ValueError("A pattern can't have \\S inside of brackets.")
         ranges = SPACES if text in ("\\s", "\\S") else match[1] and _ranges(match[1])
         if ranges:
             text = ranges if inside else f"[{'^' * (text == chr(92) + 'S')}{ranges}]"
@@ -231,6 +263,8 @@ def _ranges(category: str) -> str:
     codes = range(sys.maxunicode + 1)
     kinds = (unicodedata.category(chr(code)) for code in codes)
     there = np.flatnonzero([kind.startswith(category) for kind in kinds])
+    if not len(there):
+        raise ValueError(f"Unicode has no category {category}, such as L or Lu.")
     pieces = np.split(there, np.flatnonzero(np.diff(there) > 1) + 1)
     # Nothing in L, M or N has a meaning inside of brackets, and most of P is escaped.
     return "".join(f"\\U{piece[0]:08x}-\\U{piece[-1]:08x}" for piece in pieces)

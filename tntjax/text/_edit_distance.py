@@ -6,6 +6,7 @@ from jax.typing import ArrayLike
 
 from tntjax._numbers import check_integers
 from tntjax._struct import describe
+from tntjax.text._ids import as_int32
 
 
 def edit_distance(
@@ -20,7 +21,7 @@ def edit_distance(
     length has no effect. The time is that of N steps over M cells for all rows at once.
 
     Args:
-      output: [..., N] integers, ids of words or characters.
+      output: [..., N] integers that int32 holds, ids of words or characters.
       target: [..., M] integers.
       output_length: [...] integers, how many ids of each row count; None for all.
         A length above N counts as N.
@@ -69,12 +70,12 @@ def edit_distance(
 
 
 def _as_ids(ids: ArrayLike, name: str) -> jax.Array:
-    array = check_integers(ids, f"edit_distance needs integers as {name}")
+    array = as_int32(ids, f"edit_distance needs integers as {name}")
     if not array.ndim:
         raise ValueError(
             f"edit_distance needs {name} of shape [..., N], got {describe(array)}."
         )
-    return jnp.asarray(array)
+    return array
 
 
 def _as_length(length: ArrayLike | None, ids: jax.Array, name: str) -> jax.Array:

@@ -3,12 +3,13 @@
 import dataclasses
 from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tntjax._optional import import_optional
+from tntjax.text._ids import check_text, read_ids
+from tntjax.text._line_file import as_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +32,13 @@ class HuggingFaceTokenizer:
 
     def __post_init__(self) -> None:
         if not isinstance(self.file, bytes):
-            object.__setattr__(self, "file", Path(self.file).read_bytes())
+            path = as_path(self.file, "HuggingFaceTokenizer needs a path")
+            vars(self)["file"] = path.read_bytes()
         _ = self._tokenizer
 
     def __len__(self) -> int:
-        """The number of ids."""
-        return self._tokenizer.get_vocab_size()
+        """The number of ids, up to the greatest."""
+        return self._size
 
     def encode(self, text: str) -> np.ndarray:
         """Makes ids of text, int32 [T].
@@ -44,6 +46,7 @@ class HuggingFaceTokenizer:
         Args:
           text: any text.
         """
+        text = check_text(text, "HuggingFaceTokenizer.encode")
         found = self._tokenizer.encode(text, add_special_tokens=self.specials)
         return np.array(found.ids, np.int32)
 
@@ -53,7 +56,13 @@ class HuggingFaceTokenizer:
         Args:
           ids: integers [T].
         """
-        return self._tokenizer.decode(np.asarray(ids, np.int64).tolist())
+        return self._tokenizer.decode(
+            read_ids(ids, len(self), "HuggingFaceTokenizer.decode")
+        )
+
+    @cached_property
+    def _size(self) -> int:
+        return max(self._tokenizer.get_vocab().values(), default=-1) + 1
 
     @cached_property
     def _tokenizer(self) -> Any:

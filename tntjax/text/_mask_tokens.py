@@ -1,5 +1,6 @@
 """mask_tokens: hides tokens that a model is to find again."""
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -8,6 +9,7 @@ from jax.typing import ArrayLike
 
 from tntjax._array import as_mask
 from tntjax._numbers import check_at_least, check_integers, check_number
+from tntjax.text._ids import as_id
 
 
 class MaskedTokens(NamedTuple):
@@ -50,7 +52,8 @@ def mask_tokens(
 
     Raises:
       TypeError: if the ids are not integers, or the mask not bool.
-      ValueError: if `rate` is not in [0, 1], or the mask does not fit.
+      ValueError: if `rate` is not in [0, 1], the mask does not fit, or the dtype of
+        the ids does not hold `hidden` or all of the vocabulary.
 
     Example:
       >>> ids = jnp.arange(10, 20)
@@ -61,25 +64,27 @@ def mask_tokens(
     Devlin et al., "BERT", 2019.
     """
     tokens = jnp.asarray(check_integers(ids, "mask_tokens needs integers as ids"))
-    check_at_least("mask_tokens: vocabulary", vocabulary, 1)
+    most = check_at_least("mask_tokens: vocabulary", vocabulary, 1)
+    as_id(most - 1, tokens.dtype, "mask_tokens: vocabulary - 1")
+    stands_in = as_id(hidden, tokens.dtype, "mask_tokens: hidden")
     share = check_number("mask_tokens: rate", rate)
     if not 0 <= share <= 1:
         raise ValueError(f"mask_tokens needs rate in [0, 1], got {share}.")
     shape = tokens.shape
-    rows = tokens.reshape(-1, shape[-1]) if tokens.ndim else tokens.reshape(1, 1)
+    count, size = math.prod(shape[:-1]), shape[-1] if shape else 1
 
     def draw(own: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         chosen, kind, other = jax.random.split(own, 3)
         return (
-            jax.random.uniform(chosen, rows.shape[1:]) < share,
-            jax.random.uniform(kind, rows.shape[1:]),
-            jax.random.randint(other, rows.shape[1:], 0, vocabulary, tokens.dtype),
+            jax.random.uniform(chosen, (size,)) < share,
+            jax.random.uniform(kind, (size,)),
+            jax.random.randint(other, (size,), 0, most, jnp.int32),
         )
 
-    drawn = jax.vmap(draw)(jax.random.split(key, len(rows)))
+    drawn = jax.vmap(draw)(jax.random.split(key, count))
     chosen, kind, other = (array.reshape(shape) for array in drawn)
     if mask is not None:
         chosen = chosen & as_mask(mask, shape, "mask_tokens: mask")
-    changed = jnp.where(kind < 0.9, other, tokens)
-    changed = jnp.where(kind < 0.8, jnp.asarray(hidden, tokens.dtype), changed)
+    changed = jnp.where(kind < 0.9, other.astype(tokens.dtype), tokens)
+    changed = jnp.where(kind < 0.8, stands_in, changed)
     return MaskedTokens(jnp.where(chosen, changed, tokens), chosen)

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from tntjax._optional import import_optional
+from tntjax.text._ids import check_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,9 @@ class MosesTokenizer:
           text: a sentence.
         """
         return self._both[0].tokenize(
-            text, aggressive_dash_splits=self.split_hyphens, escape=False
+            check_text(text, "MosesTokenizer"),
+            aggressive_dash_splits=self.split_hyphens,
+            escape=False,
         )
 
     def detokenize(self, tokens: Sequence[str]) -> str:
@@ -52,6 +55,8 @@ class MosesTokenizer:
         Args:
           tokens: what `tokenize` returned, or a model in its form.
         """
+        if isinstance(tokens, str):
+            raise TypeError(f"MosesTokenizer needs a list of tokens, got {tokens!r}.")
         return self._both[1].detokenize(list(tokens), unescape=False)
 
     @cached_property

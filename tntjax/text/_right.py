@@ -61,6 +61,8 @@ class MeterOfIds(Meter):
             )
         else:
             scores, ids = as_class_numbers(scores), as_class_numbers(ids)
+        if not ids.ndim:
+            raise ValueError(f"{name} needs ids [B, T], got {describe(target)}.")
         kept = as_rows(mask, ids.shape, name)
         check_single(self.n, 0)
         right, n = _count(scores, ids, kept, select=type(self)._select)

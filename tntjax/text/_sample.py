@@ -1,5 +1,7 @@
 """sample: draws the next token."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -25,7 +27,7 @@ def sample(
     Args:
       key: the key is consumed.
       logits: [..., V] float; -inf for what must not be drawn.
-      temperature: 0 for the best id always.
+      temperature: finite; 0 for the best id always.
       top_k: how many ids to draw from at most.
       top_p: a probability, above 0.
 
@@ -46,26 +48,30 @@ def sample(
     Nucleus sampling: Holtzman et al., "The Curious Case of Neural Text Degeneration".
     """
     scores = jnp.asarray(logits)
-    if not scores.ndim or not jnp.issubdtype(scores.dtype, jnp.floating):
+    floats = jnp.issubdtype(scores.dtype, jnp.floating)
+    if not (floats and scores.ndim and scores.shape[-1]):
         raise ValueError(f"sample needs float logits [..., V], got {describe(scores)}.")
     warmth = check_number("sample: temperature", temperature)
-    if not warmth >= 0:
-        raise ValueError(f"sample needs temperature >= 0, got {warmth}.")
+    if not 0 <= warmth < math.inf:
+        raise ValueError(f"sample needs temperature >= 0, finite, got {warmth}.")
     share = 1.0 if top_p is None else check_number("sample: top_p", top_p)
     if not 0 < share <= 1:
         raise ValueError(f"sample needs 0 < top_p <= 1, got {share}.")
     size = scores.shape[-1]
     most = size if top_k is None else check_at_least("sample: top_k", top_k, 1)
-    if warmth == 0:
+    if warmth < jnp.finfo(jnp.float32).tiny:
         return scores.argmax(-1).astype(jnp.int32)
-    scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32)) / warmth
+    scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    best = scores.max(-1, keepdims=True)  # which a small temperature must not overflow
+    scores = (scores - jnp.where(jnp.isfinite(best), best, 0)) / warmth
     order = jnp.argsort(-scores, axis=-1, stable=True)  # [..., V] best first
     scores = jnp.take_along_axis(scores, order, axis=-1)
     scores = jnp.where(jnp.arange(size) < most, scores, -jnp.inf)
-    likely = jax.nn.softmax(scores)
-    before = jnp.cumsum(likely, axis=-1) - likely
-    scores = jnp.where((before < share) | (jnp.arange(size) == 0), scores, -jnp.inf)
-    rows = scores.reshape(-1, size)
+    if share < 1:  # else rounding of the sum would leave out the last
+        likely = jax.nn.softmax(scores)
+        before = jnp.cumsum(likely, axis=-1) - likely
+        scores = jnp.where((before < share) | (jnp.arange(size) == 0), scores, -jnp.inf)
+    rows = scores.reshape(math.prod(scores.shape[:-1]), size)
     keys = jax.random.split(key, len(rows))
     places = jax.vmap(jax.random.categorical)(keys, rows).reshape(scores.shape[:-1])
     drawn = jnp.take_along_axis(order, places[..., None], axis=-1)[..., 0]

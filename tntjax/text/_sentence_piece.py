@@ -1,16 +1,19 @@
 """SentencePiece: subwords that are learned from text."""
 
 import dataclasses
+import io
 import os
 from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tntjax._numbers import check_at_least
 from tntjax._optional import import_optional
 from tntjax._struct import describe
+from tntjax.text._ids import check_text, read_ids
+from tntjax.text._line_file import as_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +34,8 @@ class SentencePiece:
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, bytes):
-            object.__setattr__(self, "model", Path(self.model).read_bytes())
+            path = as_path(self.model, "SentencePiece needs a path")
+            vars(self)["model"] = path.read_bytes()
         try:
             _ = self._processor
         except RuntimeError as error:
@@ -47,7 +51,8 @@ class SentencePiece:
         Args:
           text: any text.
         """
-        return np.array(self._processor.encode(text), np.int32)
+        data = check_text(text, "SentencePiece.encode").encode()
+        return np.array(self._processor.encode(data), np.int32)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Makes text of ids; padding, begin and end are nothing.
@@ -55,11 +60,11 @@ class SentencePiece:
         Args:
           ids: integers [T].
         """
-        return self._processor.decode(np.asarray(ids, np.int64).tolist())
+        return self._processor.decode(read_ids(ids, len(self), "SentencePiece.decode"))
 
     def __getitem__(self, piece: str) -> int:
         """Returns the id of a piece, such as "</s>"; that of the unknown for others."""
-        return self._processor.piece_to_id(piece)
+        return self._processor.piece_to_id(check_text(piece, "SentencePiece"))
 
     @cached_property
     def _processor(self) -> Any:
@@ -100,19 +105,20 @@ def train_sentence_piece(
     if isinstance(texts, str | bytes):
         needs = "train_sentence_piece needs sentences, not one text; got"
         raise TypeError(f"{needs} {describe(texts)}.")
+    check_at_least("train_sentence_piece: size", size, 1)
     module = import_optional("sentencepiece", "train_sentence_piece", "text")
     ids = {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
     settings = {**ids, "minloglevel": 2, **options}
-    with open(f"{os.fspath(model)}.part", "wb") as file:
-        try:
-            module.SentencePieceTrainer.train(
-                sentence_iterator=iter(texts),
-                model_writer=file,
-                vocab_size=size,
-                **settings,
-            )
-        except (RuntimeError, OSError) as error:
-            os.unlink(file.name)
-            raise ValueError(f"train_sentence_piece, size {size}: {error}") from None
-    os.replace(file.name, model)
-    return SentencePiece(model)
+    content = io.BytesIO()
+    try:
+        module.SentencePieceTrainer.train(
+            sentence_iterator=(check_text(t, "train_sentence_piece") for t in texts),
+            model_writer=content,
+            vocab_size=size,
+            **settings,
+        )
+    except (RuntimeError, OSError, ValueError) as error:
+        raise ValueError(f"train_sentence_piece, size {size}: {error}") from error
+    path = as_path(model, "train_sentence_piece needs a path")
+    path.write_bytes(content.getvalue())
+    return SentencePiece(path)

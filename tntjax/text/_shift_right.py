@@ -4,7 +4,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from tntjax._numbers import check_integers
 from tntjax._struct import describe
+from tntjax.text._ids import as_id, as_int32
 
 
 def shift_right(
@@ -14,7 +16,7 @@ def shift_right(
 
     Args:
       ids: [..., T] integers.
-      start: the id that a sequence begins with.
+      start: the id that a sequence begins with, which the dtype of `ids` holds.
       segment: [..., T] integers, for rows in which several sequences are packed: each
         gets a start of its own.
 
@@ -22,7 +24,8 @@ def shift_right(
       [..., T] of the dtype of `ids`; the last id is gone.
 
     Raises:
-      ValueError: if the shapes differ or there is no axis.
+      TypeError: if something is not made of integers.
+      ValueError: if the shapes differ, there is no axis, or `start` is not one id.
 
     Example:
       >>> shift_right(jnp.array([5, 6, 7])).tolist()
@@ -30,14 +33,15 @@ def shift_right(
       >>> shift_right(jnp.array([5, 6, 7]), segment=jnp.array([1, 1, 2])).tolist()
       [0, 5, 0]
     """
-    array = jnp.asarray(ids)
+    array = jnp.asarray(check_integers(ids, "shift_right needs integers as ids"))
     if not array.ndim:
         raise ValueError(f"shift_right needs ids [..., T], got {describe(array)}.")
-    first = jnp.full_like(array[..., :1], start)
+    begin = as_id(start, array.dtype, "shift_right: start")
+    first = jnp.full_like(array[..., :1], begin)
     shifted = jnp.concatenate([first, array[..., :-1]], axis=-1)
     if segment is None:
         return shifted
-    number = jnp.asarray(segment)
+    number = as_int32(segment, "shift_right needs integers as segment")
     if number.shape != array.shape:
         raise ValueError(
             f"shift_right needs segment of the shape {list(array.shape)} of ids, got"
@@ -45,4 +49,4 @@ def shift_right(
         )
     begins = number[..., 1:] != number[..., :-1]  # [..., T - 1]
     begins = jnp.concatenate([jnp.ones_like(begins, shape=first.shape), begins], -1)
-    return jnp.where(begins, jnp.asarray(start, array.dtype), shifted)
+    return jnp.where(begins, begin, shifted)

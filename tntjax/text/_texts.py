@@ -1,6 +1,6 @@
 """The texts that meters of translations are given, checked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,10 +31,14 @@ def as_texts(
       TypeError: if something is not text.
       ValueError: if the numbers differ.
     """
-    given = [[ref] if isinstance(ref, str) else list(ref) for ref in target]
     for value in (output, target):
-        if isinstance(value, str):
-            raise TypeError(f"{name} needs lists of texts, got {value[:40]!r}.")
+        if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+            raise TypeError(f"{name} needs lists of texts, got {describe(value)}.")
+    output = list(output)
+    given = [
+        list(ref) if isinstance(ref, Iterable) and not isinstance(ref, str) else [ref]
+        for ref in target
+    ]
     for text in (*output, *(ref for refs in given for ref in refs)):
         if not isinstance(text, str):
             raise TypeError(

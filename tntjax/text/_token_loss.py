@@ -7,6 +7,7 @@ from jax.typing import ArrayLike
 from tntjax._array import as_mask
 from tntjax._numbers import check_integers, check_number
 from tntjax._struct import describe
+from tntjax.meter.parts._labels import as_class_numbers
 
 
 def token_losses(
@@ -20,7 +21,8 @@ def token_losses(
 
     Args:
       logits: [..., T, V] float.
-      target: [..., T] integers below V; where the mask is False they may be anything.
+      target: [..., T] integers, 0 <= target < V, else the loss is NaN; where the mask
+        is False they may be anything.
       mask: [..., T] or leading axes of it, bool, True for tokens that count.
       smoothing: the share of the target's probability that all V tokens divide.
 
@@ -52,14 +54,14 @@ def token_losses(
     if not 0 <= share <= 1:
         raise ValueError(f"token_losses needs smoothing in [0, 1], got {share}.")
     scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
-    wanted = jnp.asarray(wanted)
-    there = None
+    wanted, there = jnp.asarray(as_class_numbers(wanted)), None
     if mask is not None:
         there = jnp.broadcast_to(
             as_mask(mask, wanted.shape, "token_losses: mask"), wanted.shape
         )
         scores = jnp.where(there[..., None], scores, 0)  # no NaN in the gradient
         wanted = jnp.where(there, wanted, 0)
+    wanted = jnp.where(wanted < 0, scores.shape[-1], wanted)  # -1 is not the last one
     logs = jax.nn.log_softmax(scores)
     losses = -jnp.take_along_axis(logs, wanted[..., None], axis=-1)[..., 0]
     if share:
@@ -94,8 +96,8 @@ def token_loss(
       1.3863
     """
     losses = token_losses(logits, target, mask, smoothing=smoothing)
-    if mask is None:
-        return losses.mean()
-    there = as_mask(mask, losses.shape, "token_loss: mask")
-    count = jnp.broadcast_to(there, losses.shape).sum()
+    count = losses.size
+    if mask is not None:
+        there = as_mask(mask, losses.shape, "token_loss: mask")
+        count = jnp.broadcast_to(there, losses.shape).sum()
     return losses.sum() / jnp.maximum(count, 1)

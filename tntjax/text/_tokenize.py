@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from tntjax.text._ids import check_text, read_ids
+
 WORD = re.compile(r"[^ \t\n\r\f\v]+")
 
 
@@ -21,7 +23,7 @@ def tokenize_words(text: str) -> list[str]:
       >>> tokenize_words(" to be ,  or 10\xa0km")
       ['to', 'be', ',', 'or', '10\xa0km']
     """
-    return WORD.findall(text)
+    return WORD.findall(check_text(text, "tokenize_words"))
 
 
 def tokenize_characters(text: str) -> list[str]:
@@ -37,7 +39,7 @@ def tokenize_characters(text: str) -> list[str]:
       >>> tokenize_characters("sí")
       ['s', 'í']
     """
-    return list(text)
+    return list(check_text(text, "tokenize_characters"))
 
 
 def tokenize_bytes(text: str) -> np.ndarray:
@@ -53,7 +55,8 @@ def tokenize_bytes(text: str) -> np.ndarray:
       >>> tokenize_bytes("sí")
       array([115, 195, 173], dtype=int32)
     """
-    return np.frombuffer(text.encode(), np.uint8).astype(np.int32)
+    data = check_text(text, "tokenize_bytes").encode()
+    return np.frombuffer(data, np.uint8).astype(np.int32)
 
 
 def join_bytes(ids: Iterable[int]) -> str:
@@ -65,8 +68,12 @@ def join_bytes(ids: Iterable[int]) -> str:
     Returns:
       The text; what is not UTF-8, as the end of a sample may be, becomes U+FFFD.
 
+    Raises:
+      TypeError: if `ids` are not integers.
+      ValueError: if one is not a byte.
+
     Example:
       >>> join_bytes([115, 195, 173, 195])
       'sí�'
     """
-    return bytes(np.asarray(ids, np.int64).tolist()).decode("utf-8", "replace")
+    return bytes(read_ids(ids, 256, "join_bytes")).decode("utf-8", "replace")

@@ -4,15 +4,16 @@ import dataclasses
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
-from tntjax._numbers import check_at_least, find_outside
+from tntjax._numbers import check_at_least
 from tntjax._struct import describe
+from tntjax.text._ids import check_text, read_ids
 
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
 
@@ -28,7 +29,9 @@ class Vocab:
       specials: how many tokens in front are no text, such as padding.
 
     Raises:
-      ValueError: if a token is there twice, or `unknown` is not.
+      TypeError: if a token is not a str.
+      ValueError: if a token is there twice, `unknown` is not, or there are fewer than
+        `specials`.
 
     Example:
       >>> vocab = Vocab.build([["to", "be", "or", "not", "to", "be"], ["be"]], size=6)
@@ -45,7 +48,10 @@ class Vocab:
     specials: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tokens", tuple(self.tokens))
+        vars(self)["tokens"] = tuple(_as_tokens(self.tokens, "Vocab"))
+        specials = check_at_least("Vocab: specials", self.specials, 0)
+        if specials > len(self.tokens):
+            raise ValueError(f"Vocab has {len(self)} tokens, not {specials} specials.")
         if len(self._numbers) < len(self.tokens):
             twice = [token for token, n in Counter(self.tokens).items() if n > 1]
             raise ValueError(f"Vocab needs each token once, got {twice[0]!r} twice.")
@@ -87,19 +93,20 @@ class Vocab:
         """
         counts: Counter[str] = Counter()
         for text in texts:
-            if isinstance(text, str):
+            if isinstance(text, str | bytes):
                 raise TypeError(
                     f"Vocab.build needs texts that are lists of tokens, got {text!r}."
                     " Pass map(tokenize_words, texts), say."
                 )
             counts.update(text)
-        room = None
+        first = _as_tokens(specials, "Vocab.build: specials")
+        least, room = check_at_least("Vocab.build: min_count", min_count, 0), None
         if size is not None:
-            room = check_at_least("Vocab.build: size", size, len(specials))
-            room -= len(specials)
-        found = [t for t, n in counts.items() if n >= min_count and t not in specials]
+            room = check_at_least("Vocab.build: size", size, len(first)) - len(first)
+        found = set(_as_tokens(counts, "Vocab.build")).difference(first)
+        found = [token for token in found if counts[token] >= least]
         found.sort(key=lambda token: (-counts[token], token))
-        return cls((*specials, *found[:room]), unknown, len(specials))
+        return cls((*first, *found[:room]), unknown, len(first))
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -108,12 +115,15 @@ class Vocab:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tokens)
+
     def __contains__(self, token: str) -> bool:
         return token in self._numbers
 
     def __getitem__(self, token: str) -> int:
         """Returns the number of a token, or of the unknown one."""
-        number = self._numbers.get(token)
+        number = self._numbers.get(check_text(token, "Vocab"))
         if number is None and self.unknown is not None:
             return self._numbers[self.unknown]
         if number is None:
@@ -131,9 +141,9 @@ class Vocab:
 
         Raises:
           KeyError: if a token is not there and none is for the unknown.
-          TypeError: if `tokens` is a str.
+          TypeError: if `tokens` is a str, or one of them is not.
         """
-        if isinstance(tokens, str):
+        if isinstance(tokens, str | bytes) or not isinstance(tokens, Iterable):
             raise TypeError(
                 f"Vocab.encode needs a list of tokens, got {tokens!r}. Tokenize it as"
                 " the text that the vocabulary was built of."
@@ -151,16 +161,16 @@ class Vocab:
           The tokens.
 
         Raises:
+          TypeError: if `ids` are not integers.
           ValueError: if there is no such number.
         """
-        numbers = np.asarray(ids, np.int64)
-        if (wrong := find_outside(numbers, len(self))) is not None:
-            raise ValueError(f"Vocab has numbers 0 to {len(self) - 1}, got {wrong}.")
-        tokens = [(number, self.tokens[number]) for number in numbers.tolist()]
+        numbers = read_ids(ids, len(self), "Vocab.decode")
         return [
-            token
-            for number, token in tokens
-            if keep_specials or number >= self.specials or token == self.unknown
+            self.tokens[number]
+            for number in numbers
+            if keep_specials
+            or number >= self.specials
+            or self.tokens[number] == self.unknown
         ]
 
     def save(self, path: str | os.PathLike) -> None:
@@ -169,8 +179,8 @@ class Vocab:
         Args:
           path: the file.
         """
-        fields = dataclasses.asdict(self)
-        Path(path).write_text(json.dumps(fields, ensure_ascii=False, indent=0), "utf-8")
+        text = json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=0)
+        Path(path).write_bytes(text.encode("utf-8", "surrogatepass"))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
@@ -186,9 +196,17 @@ class Vocab:
           ValueError: if it is another file.
         """
         try:
-            return cls(**json.loads(Path(path).read_text("utf-8")))
+            data = Path(path).read_bytes().decode("utf-8", "surrogatepass")
+            return cls(**json.loads(data))
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path} is not a vocabulary: {error}") from error
 
     def __repr__(self) -> str:
         return f"Vocab({len(self)} tokens: {describe(self.tokens)})"
+
+
+def _as_tokens(tokens: Any, subject: str) -> list[str]:
+    """Returns tokens of Python's own str, or raises a TypeError."""
+    if isinstance(tokens, str | bytes) or not isinstance(tokens, Iterable):
+        raise TypeError(f"{subject} needs a list of tokens, got {describe(tokens)}.")
+    return [str(check_text(token, f"{subject}: a token")) for token in tokens]

@@ -70,6 +70,8 @@ class MeterOfRankings(Meter):
                 f" {describe(targets)}."
             )
         mask = as_rows(mask, scores.shape, name)
+        if not scores.shape[1]:  # no query has a candidate
+            return self
         relevant = as_positive(targets, mask, name)
         measure = type(self)._measure
         found, seen = _rank(scores, relevant, mask, topk=self.topk, measure=measure)

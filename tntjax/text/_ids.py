@@ -1,0 +1,73 @@
+"""Checks of ids and texts, of which all tokenizers are asked."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from tntjax._array import can_be_read
+from tntjax._numbers import check_integers, find_outside
+from tntjax._struct import describe
+
+
+def check_text(text: Any, subject: str) -> str:
+    """Returns a text, or raises a TypeError if it is not a str."""
+    if not isinstance(text, str):
+        raise TypeError(f"{subject} needs a text, a str, got {describe(text)}.")
+    return text
+
+
+def read_ids(ids: Any, size: int, subject: str) -> list[int]:
+    """Returns ids [T] below `size` as Python's integers.
+
+    Raises:
+      TypeError: if they are not integers, or traced.
+      ValueError: if they have not one axis, or one of them is out of range.
+    """
+    needs = f"{subject} needs a list of integers"
+    if isinstance(ids, str | bytes | Tracer) or not isinstance(ids, Iterable):
+        raise TypeError(f"{needs}, got {describe(ids)}.")
+    ids = ids if isinstance(ids, jax.Array | np.ndarray) else list(ids)
+    array = check_integers(ids, needs)
+    if array.ndim != 1:
+        raise ValueError(f"{needs} with one axis, got {describe(array)}.")
+    wrong = find_outside(array, size)
+    if wrong is not None:
+        raise ValueError(f"{subject} has {size} ids, numbered from 0; got {wrong}.")
+    return array.tolist()
+
+
+def as_id(value: Any, dtype: Any, subject: str) -> jax.Array:
+    """Converts an id, which may be traced, to a dtype that must hold it.
+
+    Raises:
+      TypeError: if it is not an integer.
+      ValueError: if the dtype does not hold it, or it is several.
+    """
+    number, limits = (
+        check_integers(value, f"{subject} must be an integer"),
+        jnp.iinfo(dtype),
+    )
+    if number.ndim or (
+        can_be_read(number) and not limits.min <= int(number) <= limits.max
+    ):
+        raise ValueError(f"{subject} must be one id of {dtype}, got {describe(value)}.")
+    return jnp.asarray(number).astype(dtype)
+
+
+def as_int32(values: Any, subject: str) -> jax.Array:
+    """Converts integers to int32, in which ids are compared.
+
+    Raises:
+      TypeError: if they are not integers.
+      ValueError: if int32 does not hold one that lies on the host.
+    """
+    array = check_integers(values, subject)
+    if isinstance(array, np.ndarray) and array.size:
+        for number in (array.min(), array.max()):
+            if not -(2**31) <= number < 2**31:
+                raise ValueError(f"{subject} that fit int32, got {number}.")
+    return jnp.asarray(array).astype(jnp.int32)
