@@ -37,7 +37,7 @@ def explain(
       >>> tnt.SGDEngine().explain(iterator=tnt.DatasetIterator(samples))
       A compiled call makes up to 32 steps, fewer if their samples exceed 64 MiB.
       An epoch of 130 samples takes 5 calls.
-      Executables of the step: 1 (26 steps).
+      Executables of the step: 1 (up to 26 steps).
     """
     plan = make_plan(steps_per_call, engine.hooks.schedule)
     lines = _make_lines(engine.hooks, plan)
