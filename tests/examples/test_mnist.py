@@ -64,6 +64,7 @@ def test_writes_a_report(run, offline, tmp_path):
     assert "validate.error" in text and "Training report" in text
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA, reason="TNTJAX_DATA is not set: no full MNIST")
 def test_learns_the_full_mnist(run):
     lines = run().splitlines()

@@ -11,7 +11,6 @@ import urllib.request
 
 import numpy as np
 import pytest
-from mlflow import MlflowClient
 
 import tntjax as tnt
 
@@ -58,9 +57,15 @@ def uri(tmp_path_factory):
         server.wait()
 
 
+def connect(uri):
+    from mlflow import MlflowClient  # takes a second: not where tests are collected
+
+    return MlflowClient(uri)
+
+
 def read(uri, name):
     """Returns the runs of a name, the oldest first, and the points of each."""
-    client = MlflowClient(uri)
+    client = connect(uri)
     experiment = client.get_experiment_by_name("digits")
     runs = client.search_runs(
         [experiment.experiment_id],
@@ -138,7 +143,7 @@ def test_all_kinds_of_values(uri):
     again = tnt.log.mlflow(uri, "digits", "it's \\ 50 % é")
     again.start({"t": 1})
     again({"t": 2, "many": {n: 0.5 for n in range(900)}, "up": 1})
-    client = MlflowClient(uri)
+    client = connect(uri)
     experiment = client.get_experiment_by_name("digits").experiment_id
     (run,) = client.search_runs([experiment], "metrics.`many/899` = 0.5")
     assert math.isnan(run.data.metrics["top_1"]) and run.data.metrics["c/1"] == 2
