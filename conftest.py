@@ -46,7 +46,11 @@ NEEDED_BY = {
         "tests/vision/test_rle.py",
         "tntjax/vision/_rle.py",
     ],
-    "sacrebleu": ["tests/text/test_bleu_and_chr_f.py", "tntjax/text/_bleu.py"],
+    "sacrebleu": [
+        "tests/text/test_bleu_and_chr_f.py",
+        "tests/text/test_published_scores.py",
+        "tntjax/text/_bleu.py",
+    ],
     "sacremoses": ["tntjax/text/_moses.py"],
     "simplejpeg": ["tests/vision/test_decode_image.py"],
     "orbax": [

@@ -57,6 +57,37 @@ def batches_of_epoch(epoch):
     return tnt.BatchDataset(tnt.ShuffleDataset(ROWS, seed=epoch), 8)
 
 
+def make_ragged() -> list[dict[str, np.ndarray]]:
+    sizes = np.random.default_rng(1).integers(1, 30, size=40)
+    return [make_data(size) for size in sizes]
+
+
+def buckets_of_epoch(epoch):
+    return tnt.TransformDataset(BUCKETS.at_epoch(epoch), as_examples)
+
+
+def as_examples(batch):  # [B, T, ...] to [B * T, ...]
+    rows, steps, _ = batch["input"].shape
+    there = np.arange(steps) < batch["length"][:, None]
+    fields = {"input": batch["input"], "target": batch["target"], "mask": there}
+    return {k: v.reshape(rows * steps, *v.shape[2:]) for k, v in fields.items()}
+
+
+def packed_of(worker):
+    del worker
+    return packed_of_epoch
+
+
+def packed_of_epoch(epoch):
+    return tnt.TransformDataset(PACKED.at_epoch(epoch), as_marked)
+
+
+def as_marked(row):
+    return {**row, "mask": row["segment"] > 0}
+
+
+BUCKETS = tnt.BucketDataset(make_ragged(), tokens=60, shapes=3, seed=0)
+PACKED = tnt.PackDataset(make_ragged(), 32, window=15, seed=0)
 ROWS, WHOLE = tnt.TableDataset(make_data(53)), tnt.TableDataset(make_data(48))
 CONFIGURATIONS = {
     "include-last, adam, auto": (shuffled(ROWS), "adam", "auto"),
@@ -70,6 +101,13 @@ CONFIGURATIONS = {
     "one thread": (parallel(1), "adam", "auto"),
     "three threads": (parallel(3), "sgd", 3),
     "two processes": (parallel(2, "process"), "adam", 3),
+    "buckets": (tnt.DatasetIterator(buckets_of_epoch), "adam", "auto"),
+    "packed rows": (tnt.DatasetIterator(packed_of_epoch), "sgd", 3),
+    "packed rows, two threads": (
+        tnt.ParallelDatasetIterator(packed_of, 2),
+        "adam",
+        "auto",
+    ),
     "a step": (shuffled(ROWS), "step", "auto"),
     "members": (shuffled(ROWS), "members", "auto"),
 }

@@ -70,6 +70,7 @@ def test_systems_of_wmt17_have_the_scores_that_sacrebleu_prints():
     for system, printed in PRINTED.items():
         (name,) = (name for name in texts if system in name)
         scores = [
-            kind().add(texts[name], reference).value() for kind in (BLEUMeter, ChrFMeter)
+            kind().add(texts[name], reference).value()
+            for kind in (BLEUMeter, ChrFMeter)
         ]
         assert scores == pytest.approx(printed, abs=1e-4)
