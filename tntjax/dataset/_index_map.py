@@ -37,7 +37,12 @@ class IndexMap:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Sample:
-        if type(index) is int and 0 <= index < MOST_ON_DEVICE and index < len(self):
+        # `len(self)` would leave the interpreter for C and enter it again.
+        if (
+            type(index) is int
+            and 0 <= index < MOST_ON_DEVICE
+            and index < self.__len__()
+        ):
             return self._get(index)
         index = check_index(self, index)
         return self._take(index) if isinstance(index, jax.Array) else self._get(index)

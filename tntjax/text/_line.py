@@ -116,9 +116,10 @@ class LineDataset(IndexMap):
         Returns:
           Its bytes.
         """
-        if type(index) is int and 0 <= index < len(self):
-            return self.files.read(index)
-        return self.files.read(check_index(self, index))
+        files = self.files
+        if type(index) is not int or not 0 <= index < files.count:
+            index = check_index(self, index)
+        return files.read(index)
 
 
 class _Files:

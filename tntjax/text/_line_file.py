@@ -24,21 +24,12 @@ PACKED = b"\x1f\x8b"
 
 
 class LineFile:
-    """The lines of one file, as bytes.
+    """The lines of one file, as bytes: `read(line)` for a number in range.
 
-    It pickles as its path; whoever unpickles it maps and scans the file again, or maps
-    the index that `cache` holds.
-
-    Args:
-      path: the file; one that is packed by gzip is unpacked, since nobody can jump in
-        it.
-      cache: a folder for the index and what is unpacked, or None: then the index is in
-        memory, and what is unpacked in a temporary file.
-      stamp: the size and time that the file should have, or None.
+    It pickles as its path and a stamp, its size and time; whoever unpickles it scans
+    the file again, or maps the index that `cache` holds. Without a cache the index is
+    in memory, and what gzip had packed, where nobody can jump, in a temporary file.
     """
-
-    read: Callable[[int], bytes]
-    """Reads one line, whose number is in range, without its end."""
 
     def __init__(self, path: Path, cache: Path | None, stamp: Any = None) -> None:
         self.path, self.cache = path, cache

@@ -65,7 +65,8 @@ def mask_tokens(
     """
     tokens = jnp.asarray(check_integers(ids, "mask_tokens needs integers as ids"))
     most = check_at_least("mask_tokens: vocabulary", vocabulary, 1)
-    as_id(most - 1, tokens.dtype, "mask_tokens: vocabulary - 1")
+    for dtype in (tokens.dtype, jnp.int32):  # in which they are drawn
+        as_id(most - 1, dtype, "mask_tokens: vocabulary - 1")
     stands_in = as_id(hidden, tokens.dtype, "mask_tokens: hidden")
     share = check_number("mask_tokens: rate", rate)
     if not 0 <= share <= 1:

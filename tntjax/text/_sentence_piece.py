@@ -106,6 +106,7 @@ def train_sentence_piece(
         needs = "train_sentence_piece needs sentences, not one text; got"
         raise TypeError(f"{needs} {describe(texts)}.")
     check_at_least("train_sentence_piece: size", size, 1)
+    path = as_path(model, "train_sentence_piece needs a path")
     module = import_optional("sentencepiece", "train_sentence_piece", "text")
     ids = {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
     settings = {**ids, "minloglevel": 2, **options}
@@ -119,6 +120,5 @@ def train_sentence_piece(
         )
     except (RuntimeError, OSError, ValueError) as error:
         raise ValueError(f"train_sentence_piece, size {size}: {error}") from error
-    path = as_path(model, "train_sentence_piece needs a path")
     path.write_bytes(content.getvalue())
     return SentencePiece(path)

@@ -15,22 +15,7 @@ References = Sequence[str] | Sequence[Sequence[str]]
 def as_texts(
     output: Any, target: Any, mask: Any, count: int, name: str
 ) -> tuple[list[str], list[list[str]]]:
-    """Checks texts and their references, and leaves out what a mask does.
-
-    Args:
-      output: B texts.
-      target: B references, or B lists of `count` references.
-      mask: bool [B], or None.
-      count: how many references a text has.
-      name: who needs them, for the error.
-
-    Returns:
-      The texts, and a list of references of each.
-
-    Raises:
-      TypeError: if something is not text.
-      ValueError: if the numbers differ.
-    """
+    """Returns the texts that a mask keeps, and a list of `count` references of each."""
     for value in (output, target):
         if isinstance(value, str | bytes) or not isinstance(value, Iterable):
             raise TypeError(f"{name} needs lists of texts, got {describe(value)}.")

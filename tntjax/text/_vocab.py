@@ -123,7 +123,9 @@ class Vocab:
 
     def __getitem__(self, token: str) -> int:
         """Returns the number of a token, or of the unknown one."""
-        number = self._numbers.get(check_text(token, "Vocab"))
+        if type(token) is not str:
+            token = check_text(token, "Vocab")
+        number = self._numbers.get(token)
         if number is None and self.unknown is not None:
             return self._numbers[self.unknown]
         if number is None:

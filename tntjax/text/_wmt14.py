@@ -14,8 +14,12 @@ from tntjax.text._line_file import as_path
 from tntjax.text._parallel_text import ParallelText
 from tntjax.text._sgm import read_sgm
 
-SPLITS = ("train", "newstest2013", "newstest2014")
-TESTS = ("full", "filtered")
+SPLITS = {
+    "train": (None,),
+    "newstest2013": (None,),
+    "newstest2014": ("full", "filtered"),
+}
+"""Each split, and what `test` may be for it."""
 
 
 class Corpus(NamedTuple):
@@ -101,17 +105,16 @@ They are different segments: see what you compare with.
             )
         if self.split not in SPLITS:
             raise ValueError(
-                f"WMT14 needs one of {SPLITS} as split, got {self.split!r}."
+                f"WMT14 needs one of {tuple(SPLITS)} as split, got {self.split!r}."
             )
-        wanted = TESTS if self.split == "newstest2014" else (None,)
-        if self.test not in wanted and wanted is TESTS:
+        if self.test not in SPLITS[self.split]:
             raise ValueError(
                 f"WMT14 needs test='full' or 'filtered' for newstest2014, got"
                 f" {self.test!r}. They are different segments: see what you compare"
                 " with."
+                if self.split == "newstest2014"
+                else f"WMT14 has one {self.split}: leave test= out."
             )
-        if self.test not in wanted:
-            raise ValueError(f"WMT14 has one {self.split}: leave test= out.")
         root = as_path(self.root, "WMT14 needs a folder as root")
         if self.split == "train":
             dataset = _open_training(self, root, languages)
