@@ -8,7 +8,7 @@ from importlib.metadata import version
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # One CPU as four devices, so that a mesh can be had; without one all runs on the first.
 # A CPU optimizes nothing: most of the time goes to compiling what then runs once. Its
-# older code generator, which JAX 0.12 has no longer, takes a third of the time for it.
+# older code generator, which JAX 0.11 drops, takes a third of the time for it.
 os.environ["XLA_FLAGS"] = " ".join(
     [
         os.environ.get("XLA_FLAGS", ""),
@@ -16,7 +16,7 @@ os.environ["XLA_FLAGS"] = " ".join(
         "--xla_backend_optimization_level=0" * (os.environ["JAX_PLATFORMS"] == "cpu"),
         "--xla_cpu_parallel_codegen_split_count=1",
         "--xla_cpu_use_fusion_emitters=false"
-        * ([int(part) for part in version("jaxlib").split(".")[:2]] < [0, 12]),
+        * ([int(part) for part in version("jaxlib").split(".")[:2]] < [0, 11]),
     ]
 )
 

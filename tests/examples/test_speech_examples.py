@@ -24,7 +24,7 @@ def test_languages_of_spoken_numbers_are_told_apart(run_example):
 @pytest.mark.slow
 def test_ctc_learns_digits(run_example):
     require("/usr/share/pocketsphinx/test/data/tidigits", "pocketsphinx-testdata")
-    lines = run_example("ctc_digits.py", "--epochs=3", "--strings=64")
+    lines = run_example("ctc_digits.py", "--epochs=3", "--strings=16")
     assert lines[0] == "23 strings to learn from, 8 of 30 words held out"
     assert re.fullmatch(r"epoch  3: loss [\d.]+  held-out WER +[\d.]+ %", lines[1])
     assert lines[2].startswith("WERMeter(rate=")
