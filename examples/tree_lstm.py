@@ -40,7 +40,7 @@ def draw_batch(seed):
     random = np.random.default_rng(seed)
     leaves = random.integers(1, args.leaves + 1, args.batch_size)
     trees, results = zip(*(draw(random, int(n)) for n in leaves), strict=True)
-    order = tnt.transform.level_order(trees, **SIZES)
+    order = tnt.transform.level_order(list(trees), **SIZES)
     return {"input": order, "target": np.array(results, np.int32)}
 
 

@@ -57,7 +57,7 @@ def test_a_tree_may_be_deeper_than_python_calls():
         ([(1, 2, 3)], {"width": 1}, ValueError, "the trees need width 2, got 1"),
         ([(1, 2, 3)], {"arity": 1}, ValueError, "the trees need arity 2, got 1"),
         ([(1, 2)], {"arity": "2"}, TypeError, "an integer arity, got '2'"),
-        ((9, 1, 2), {}, TypeError, r"one tree: pass \[tree\]"),
+        ((9, 1, 2), {}, TypeError, r"or one tree: pass \[tree\]"),
         ([2**31], {}, ValueError, "that fit int32, got 2147483648"),
         ([()], {}, TypeError, r"trees \(value, child, ...\) with integers.*got"),
         ([("a", 1)], {}, TypeError, "integers as values, got 'a'"),
@@ -69,5 +69,6 @@ def test_what_has_no_room_or_is_no_tree_is_told(some, options, error, words):
 
 
 def test_narrow_sizes_count_as_far_as_python_does():
+    assert level_order(((1, 2), 3)).root.tolist() == [2, 1]  # not one tree
     order = level_order([(1, 2)], levels=np.int8(100), width=np.int8(100))
     assert order.root.tolist() == [100] and order.children.max() == 100 * 100

@@ -1,5 +1,6 @@
 """level_order: trees as arrays, level by level, for one compiled shape."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ class Levels(NamedTuple):
 
 
 def level_order(
-    trees: list[Any],
+    trees: Sequence[Any],
     levels: int | None = None,
     width: int | None = None,
     arity: int | None = None,
@@ -67,10 +68,11 @@ def level_order(
     Looks et al., "Deep Learning with Dynamic Computation Graphs", 2017 (TensorFlow
     Fold), whose scheduler batches operations by depth in this way.
     """
-    if not isinstance(trees, list):
+    is_tree = isinstance(trees, tuple) and trees and not isinstance(trees[0], tuple)
+    if is_tree or not isinstance(trees, Sequence):
         raise TypeError(
-            f"level_order needs a list of trees, got {describe(trees)}. A tuple is one"
-            " tree: pass [tree]."
+            f"level_order needs a list of trees, got {describe(trees)}, or one tree:"
+            " pass [tree]."
         )
     if not trees:
         raise ValueError("level_order needs at least one tree, got none.")
