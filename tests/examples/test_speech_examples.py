@@ -25,9 +25,10 @@ def test_languages_of_spoken_numbers_are_told_apart(run_example):
 def test_ctc_learns_digits(run_example):
     require("/usr/share/pocketsphinx/test/data/tidigits", "pocketsphinx-testdata")
     lines = run_example("ctc_digits.py", "--epochs=3", "--strings=16")
-    assert lines[0] == "23 strings to learn from, 8 of 30 words held out"
-    assert re.fullmatch(r"epoch  3: loss [\d.]+  held-out WER +[\d.]+ %", lines[1])
-    assert lines[2].startswith("WERMeter(rate=")
+    assert lines[0] == "20 recordings to learn from; held out are 11 of 28"
+    assert lines[1] == "words, which make 61 strings of 282 words"
+    assert re.fullmatch(r"epoch  3: loss [\d.]+  held-out WER +[\d.]+ %", lines[2])
+    assert lines[3].startswith("WERMeter(rate=")
 
 
 def test_they_say_which_recordings_they_need(run_example, tmp_path):

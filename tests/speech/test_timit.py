@@ -300,3 +300,15 @@ def test_labels_of_frames_check_their_arguments(arguments, options, error, text)
 def test_a_string_of_phones_is_not_a_list_of_letters():
     with pytest.raises(TypeError, match="pass its split"):
         tnt.speech.fold_phones("h# ix")
+
+
+def test_spans_may_overlap_and_leave_gaps(tmp_path):
+    path = tmp_path / "a.phn"
+    path.write_text("0 100 h#\n90 300 q\n250 400 iy\n500 600 h#\n")
+    segments = tnt.speech.read_segments(path)
+    assert segments.spans.tolist() == [[0, 100], [90, 300], [250, 400], [500, 600]]
+    labels, spans = timit.fold_segments(segments, 39)
+    assert labels == ["sil", "iy", "sil"]
+    assert spans.tolist() == [[0, 300], [250, 400], [500, 600]]
+    frames = tnt.speech.frame_labels(spans, [0, 1, 2], 6, size=100, hop=100)
+    assert frames.tolist() == [0, 0, 1, 1, -1, 2]

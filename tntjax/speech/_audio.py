@@ -96,8 +96,8 @@ def _decode(where: str, start: int, frames: int | None, dtype: str) -> Audio:
             is_float = file.subtype in FLOATS
             wave = file.read(count, dtype="float32" if is_float else dtype)
             if is_float and dtype == "int16":
-                scaled = np.round(np.nan_to_num(wave) * 32768)
-                wave = np.clip(scaled, -32768, 32767).astype(np.int16)
+                scaled = np.round(np.clip(np.nan_to_num(wave), -1, 1) * 32768)
+                wave = np.minimum(scaled, 32767).astype(np.int16)
             rate = file.samplerate
     except soundfile.LibsndfileError as error:
         raise ValueError(f"{where} cannot be decoded: {error}") from error

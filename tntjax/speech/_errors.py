@@ -45,7 +45,7 @@ class MeterOfErrors(Meter):
         """Describes all that the rate depends on, to be told with it."""
         choices = (f.name for f in dataclasses.fields(self) if "static" in f.metadata)
         named = (f"{name}:{_name(getattr(self, name))}" for name in choices)
-        return "|".join([type(self).__name__[:3], self.unit, *named])
+        return "|".join([type(self).__name__.removesuffix("Meter"), self.unit, *named])
 
     def add(
         self,

@@ -60,22 +60,17 @@ class MelSettings:
     span: float | None = None
 
     def __post_init__(self) -> None:
-        for name, least in {"size": 1, "hop": 1, "num_mels": 1, "fft_size": 2}.items():
-            if (value := getattr(self, name)) is not None:
-                check_at_least(f"MelSettings: {name}", value, least)
-        for name in ("gain", "pre_emphasis", "span"):
-            if (value := getattr(self, name)) is not None:
-                check_number(f"MelSettings: {name}", value)
+        for name in ("size", "hop", "num_mels"):
+            check_at_least(f"MelSettings: {name}", getattr(self, name), 1)
+        if self.fft_size is not None:
+            check_at_least("MelSettings: fft_size", self.fft_size, self.size)
+        for name in ("gain", "pre_emphasis", *["span"] * (self.span is not None)):
+            check_number(f"MelSettings: {name}", getattr(self, name))
         check_boolean("MelSettings: last_frame", self.last_frame)
         if self.logarithm not in ("whisper", "decibel", "natural"):
             raise ValueError(
                 "MelSettings needs logarithm 'whisper', 'decibel' or 'natural', got"
                 f" {self.logarithm!r}."
-            )
-        if (self.fft_size or self.size) < self.size:
-            raise ValueError(
-                f"MelSettings needs fft_size >= size, got {self.fft_size} and"
-                f" {self.size}."
             )
         _ = self._filters  # which checks the others
         make_window(self.window, self.size)
