@@ -110,7 +110,8 @@ def ctc_loss(
     *batch, frames, classes = logits.shape
     most = labels.shape[-1]
     if not lengths.size or not frames:
-        return jnp.where(ctc_valid(lengths, labels, sizes), 0.0, impossible)
+        valid = ctc_valid(lengths, labels, sizes)
+        return jnp.where(valid, jnp.float32(0), impossible).astype(jnp.float32)
     if not most:  # optax needs room for one
         labels, most = jnp.zeros((*batch, 1), jnp.int32), 1
     scores = jax.nn.log_softmax(logits.astype(jnp.float32))
