@@ -121,6 +121,8 @@ def test_arguments_are_checked_before_anything_is_counted():
     for meter in (WERMeter, CERMeter):
         with pytest.raises(TypeError, match="normalize is 'lower'"):
             meter(normalize="lower")
+        with pytest.raises(TypeError, match="normalize must return text, got None"):
+            meter(normalize=lambda text: None).add("a", "b")
     with pytest.raises(ValueError, match="61, 48 or 39, got 40"):
         PERMeter(fold=40)
 

@@ -29,7 +29,7 @@ WAVES = {
     "resample, up": functools.partial(speech.resample, source_rate=4, target_rate=5),
 }
 FEATURES = {
-    "istft": lambda x, n: speech.istft(jax.lax.complex(x, x * x), n, size=8, hop=3),
+    "istft": lambda x, n: speech.istft(jax.lax.complex(x, -x), n, size=8, hop=3),
     "deltas": speech.deltas,
     "cmvn": speech.cmvn,
     "cmvn, global": functools.partial(speech.cmvn, moments=MOMENTS),
@@ -151,12 +151,11 @@ def test_compiled_code_computes_the_same(case):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", [1.0, 0.0])
-@pytest.mark.parametrize("junk", [0.0, np.nan])
 @pytest.mark.parametrize("length", [LENGTH, 2, 0])
-def test_gradients_are_finite(case, scale, junk, length):
+def test_gradients_are_finite(case, scale, length):
     function, x = case
     x *= scale
-    x[length:] = junk
+    x[length:] = np.nan  # whatever lies there
 
     def total(x):
         leaves = jax.tree.leaves(function(x, length))

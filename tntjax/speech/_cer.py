@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from tntjax._check import check_optional_functions
 from tntjax._struct import static
-from tntjax.speech._errors import MeterOfErrors
+from tntjax.speech._errors import MeterOfErrors, apply_normalizer
 
 
 class CERMeter(MeterOfErrors):
@@ -29,4 +29,4 @@ class CERMeter(MeterOfErrors):
         check_optional_functions("CERMeter", normalize=self.normalize)
 
     def _split(self, text: str) -> Sequence[Hashable]:
-        return text if self.normalize is None else self.normalize(text)
+        return apply_normalizer(self.normalize, text)

@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 import functools
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ClassVar, Self
@@ -105,6 +105,14 @@ class MeterOfErrors(Meter):
     def summary(self) -> dict[str, Any]:
         """Returns the rate in percent and the signature."""
         return {"rate": in_percent(self.value()), "signature": self.signature}
+
+
+def apply_normalizer(normalize: Callable[[str], str] | None, text: str) -> str:
+    """Normalizes a text, and checks that it is one afterwards."""
+    found = text if normalize is None else normalize(text)
+    if not isinstance(found, str):
+        raise TypeError(f"normalize must return text, got {describe(found)}.")
+    return found
 
 
 def _name(value: Any) -> str:

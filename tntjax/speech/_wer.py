@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from tntjax._check import check_optional_functions
 from tntjax._struct import static
-from tntjax.speech._errors import MeterOfErrors
+from tntjax.speech._errors import MeterOfErrors, apply_normalizer
 
 
 class WERMeter(MeterOfErrors):
@@ -30,4 +30,4 @@ class WERMeter(MeterOfErrors):
         check_optional_functions("WERMeter", normalize=self.normalize)
 
     def _split(self, text: str) -> Sequence[Hashable]:
-        return (text if self.normalize is None else self.normalize(text)).split()
+        return apply_normalizer(self.normalize, text).split()
