@@ -197,10 +197,12 @@ def test_a_missing_image_is_an_error_that_names_it(tmp_path):
         detection(paths)[1]
 
 
-@pytest.mark.parametrize("which", ["the annotations", "the folder of images"])
+@pytest.mark.parametrize("which", ["the file of annotations", "the folder of images"])
 def test_what_is_missing_is_told_with_place_licence_and_layout(files, tmp_path, which):
     gone = str(tmp_path / "gone")
-    places = (files[0], gone) if which == "the annotations" else (gone, files[1])
+    places = (
+        (files[0], gone) if which == "the file of annotations" else (gone, files[1])
+    )
     for kind in (CocoDetection, CocoCaptions):
         with pytest.raises(FileNotFoundError) as caught:
             kind(*places)

@@ -165,7 +165,7 @@ def test_names_that_are_not_utf_8_are_kept(tmp_path):
         (
             lambda root: ImageFolder(root, classes="a"),
             TypeError,
-            "list of classes, got",
+            "list of classes, the names",
         ),
         (lambda root: ImageFolder(root, classes=[]), ValueError, "no folders with im"),
         (lambda root: ImageFolder(root, decode=3), TypeError, "but decode is 3"),

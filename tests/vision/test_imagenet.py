@@ -244,7 +244,7 @@ def test_folders_and_labels_that_are_no_synsets_are_an_error(tmp_path):
 def test_a_decoder_that_is_no_function_and_an_unknown_split_are_refused(tmp_path):
     with pytest.raises(TypeError, match="ImageNet needs a function, but decode is 3"):
         ImageNet(tmp_path, decode=3)
-    with pytest.raises(ValueError, match="split 'train' or 'val', got 'test'"):
-        ImageNet(tmp_path, "test")
+    with pytest.raises(ValueError, match="split 'train', 'val' or 'test', got 'dev'"):
+        ImageNet(tmp_path, "dev")
     dataset = ImageNet(write(tmp_path, LAYOUTS["folders"]()), "val")
     assert repr(dataset) == f"ImageNet('{tmp_path}', 'val')"

@@ -129,7 +129,11 @@ GOOD = rle_encode(blobs(3)[1])
             "damaged counts",
         ),
         (lambda: rle_decode({"size": [1, 1], "counts": b""}), ValueError, "make 0"),
-        (lambda: rle_encode(np.zeros((2, 2, 2))), ValueError, r"mask \[H, W\], got"),
+        (
+            lambda: rle_encode(np.zeros((2, 2, 2))),
+            ValueError,
+            r"mask \[H, W\] of bool or",
+        ),
         (lambda: rle_iou([GOOD], [rle_encode([[1]])]), ValueError, "masks of one size"),
         (lambda: rle_iou([GOOD], [GOOD], [1, 0]), ValueError, r"crowd \[1\], got"),
         (lambda: polygons_to_rle([[1, 2, 3, 4]], 9, 9), ValueError, "x2, y2"),

@@ -274,7 +274,7 @@ def test_a_tar_that_shrank_is_an_error_when_it_is_read(tmp_path):
     path = write(tmp_path / "x.tar", FILES)
     index = TarIndex(path)
     os.truncate(path, 2000)
-    with pytest.raises(ValueError, match="a/china.jpg should have .* changed after"):
+    with pytest.raises(ValueError, match="a/china.jpg: the tar changed after it was"):
         index.read(0)
 
 

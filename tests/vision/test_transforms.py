@@ -125,7 +125,7 @@ def test_flips_some_and_rates_are_kept():
         chosen[:, None, None, None], images()[:, :, ::-1], images()
     )  # with the same key the same
     np.testing.assert_array_equal(found, expected)
-    with pytest.raises(ValueError, match="0 <= low <= high <= 1"):
+    with pytest.raises(ValueError, match="random_flip needs 0 <= rate <= 1, got 1.5"):
         random_flip(KEY, images(), rate=1.5)
 
 

@@ -1,7 +1,7 @@
 """RandAugment and TrivialAugment, as one warp, one matrix of colours and one table."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from tntjax._numbers import check_at_least, check_number
 from tntjax.vision._color import mix_colors
 from tntjax.vision._images import (
+    as_fill,
     as_images,
     check_colors,
     compiled,
@@ -58,7 +59,7 @@ def rand_augment(
     images: ArrayLike,
     num_operations: int = 2,
     magnitude: float = 9,
-    fill: float = 0,
+    fill: float | tuple[float, ...] = 0,
 ) -> jax.Array:
     """Applies random operations of one magnitude to each image.
 
@@ -98,11 +99,14 @@ def rand_augment(
     reach = Reach(0.3, 0.3, part * width, part * height, 30.0, 0.9, 4)
     drawn = draw_uniform(split_key(key, len(images), "rand_augment"), (number, 2))
     level = jnp.full(drawn.shape[:2], magnitude / (BINS - 1), jnp.float32)
-    return _augment(images, drawn, level, reach, fill)
+    fill_ = as_fill(fill, images, "rand_augment")
+    return _augment(images, drawn, level, reach, fill_)
 
 
 @compiled
-def trivial_augment(key: jax.Array, images: ArrayLike, fill: float = 0) -> jax.Array:
+def trivial_augment(
+    key: jax.Array, images: ArrayLike, fill: float | tuple[float, ...] = 0
+) -> jax.Array:
     """Applies one random operation of random magnitude to each image.
 
     Args:
@@ -129,26 +133,29 @@ def trivial_augment(key: jax.Array, images: ArrayLike, fill: float = 0) -> jax.A
     drawn = draw_uniform(split_key(key, len(images), "trivial_augment"), (1, 3))
     reach = Reach(0.99, 0.99, 32, 32, 135.0, 0.99, 6)
     level = jnp.minimum(jnp.floor(drawn[..., 2] * BINS), BINS - 1) / (BINS - 1)
-    return _augment(images, drawn, level, reach, fill)
+    fill_ = as_fill(fill, images, "trivial_augment")
+    return _augment(images, drawn, level, reach, fill_)
 
 
 def _augment(
-    images: jax.Array, drawn: jax.Array, level: jax.Array, reach: Reach, fill: float
+    images: jax.Array, drawn: jax.Array, level: jax.Array, reach: Reach, fill: jax.Array
 ) -> jax.Array:
     """Applies what is drawn: [B, n, 2 or more] from 0 to 1, with levels [B, n]."""
     count = len(OPERATIONS)
     operation = jnp.minimum((drawn[..., 0] * count).astype(jnp.int32), count - 1)
     signed = jnp.where(drawn[..., 1] < 0.5, -level, level)  # [B, n]
+    if not len(images):
+        return images
     return apply_operations(images, operation, signed, reach, fill)
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4), inline=True)
+@functools.partial(jax.jit, static_argnums=3, inline=True)
 def apply_operations(
     images: jax.Array,
     operation: jax.Array,
     signed: jax.Array,
     reach: Reach,
-    fill: float,
+    fill: Any,
 ) -> jax.Array:
     """Applies operations [B, n], places in `OPERATIONS`, to images [B, H, W, C].
 
@@ -173,7 +180,10 @@ def apply_operations(
     values = sharpen(mix_colors(values, 255.0, changes), sharpness)
     levels = jnp.clip(jnp.round(values), 0, 255).astype(jnp.int32)
     levels = apply_table(_find_table(levels, operation, signed, reach), levels)
-    return (levels.astype(jnp.float32) * (peak / 255)).astype(images.dtype)
+    found = (levels.astype(jnp.float32) * (peak / 255)).astype(images.dtype)
+    if images.dtype == jnp.uint8:
+        return found
+    return jnp.where(jnp.isnan(values), jnp.nan, found).astype(images.dtype)
 
 
 def _find_table(

@@ -1,5 +1,7 @@
 """Boxes: their forms, and how much two of them have in common."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -95,20 +97,39 @@ def box_giou(first: ArrayLike, second: ArrayLike) -> jax.Array:
     return _divide(shared, union) - _divide(around - union, around)
 
 
-def as_boxes(boxes: ArrayLike, name: str) -> jax.Array:
-    """Converts to float32, and raises a ValueError unless the last axis is 4."""
-    boxes = jnp.asarray(boxes, jnp.float32)
-    if boxes.shape[-1:] != (4,):
-        raise ValueError(f"{name} needs boxes [..., 4], got {describe(boxes)}.")
-    return boxes
+def as_boxes(boxes: Any, name: str, shape: str = "[..., 4]") -> jax.Array:
+    """Converts to float32; raises a ValueError unless boxes have a shape "[N, 4]"."""
+    axes = shape.count(",") + 1
+    fits = boxes.ndim >= axes - 1 if "..." in shape else boxes.ndim == axes
+    if boxes.shape[-1:] != (4,) or not fits:
+        raise ValueError(f"{name} needs boxes {shape}, got {describe(boxes)}.")
+    if not (jnp.issubdtype(boxes.dtype, jnp.floating) or boxes.dtype.kind in "iu"):
+        raise TypeError(f"{name} needs boxes of real numbers, got {describe(boxes)}.")
+    return jnp.asarray(boxes, jnp.float32)
+
+
+def as_bools(mask: Any, shape: tuple[int, ...], subject: str) -> jax.Array:
+    """Checks a mask, which is to be bool and of one shape."""
+    if mask.dtype != bool:
+        raise TypeError(f"{subject} must be bool, got {mask.dtype}. Pass `mask != 0`.")
+    if mask.shape != shape:
+        raise ValueError(f"{subject} must be {list(shape)}, got {describe(mask)}.")
+    return jnp.asarray(mask)
 
 
 def _measure(
-    first: ArrayLike, second: ArrayLike, name: str
+    first: Any, second: Any, name: str
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Returns the areas [..., N, M] of intersections, unions and boxes around both."""
-    one = as_boxes(first, name)[..., :, None, :]  # [..., N, 1, 4]
-    other = as_boxes(second, name)[..., None, :, :]  # [..., 1, M, 4]
+    one = as_boxes(first, name, "[..., N, 4]")[..., :, None, :]  # [..., N, 1, 4]
+    other = as_boxes(second, name, "[..., N, 4]")[..., None, :, :]  # [..., 1, M, 4]
+    try:
+        jnp.broadcast_shapes(one.shape, other.shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} needs batches of one length, got {describe(first)} and"
+            f" {describe(second)}."
+        ) from None
     start, stop = slice(0, 2), slice(2, 4)
 
     def area(low: jax.Array, high: jax.Array) -> jax.Array:

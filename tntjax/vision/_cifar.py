@@ -99,7 +99,7 @@ def cifar_classes(labels: str) -> tuple[str, ...]:
       >>> cifar_classes("cifar10")[3], cifar_classes("coarse")[0]
       ('cat', 'aquatic_mammals')
     """
-    if labels not in files.NAMES:
-        known = tuple(files.NAMES)
+    known = tuple(files.NAMES)
+    if labels not in known:
         raise ValueError(f"cifar_classes needs labels of {known}, got {labels!r}.")
     return tuple(files.NAMES[labels].split())

@@ -1,5 +1,6 @@
 """The files of CIFAR: two versions, unpacked or not."""
 
+import gzip
 import os
 import tarfile
 import zlib
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tntjax._numbers import check_integers
 from tntjax._struct import describe
 from tntjax.vision._missing import Source, list_roots, missing
 from tntjax.vision._unpickle import unpickle_arrays
@@ -134,12 +136,18 @@ def _read_archive(path: Path, names: list[str]) -> dict[str, bytes]:
     """Reads members by the last part of their name, in one pass."""
     found = {}
     try:
-        with tarfile.open(path, "r|*") as tar:
+        with open(path, "rb") as content:
+            packed = content.read(2) == b"\x1f\x8b"
+        # gzip compares the sum at its end, which tarfile's own reader does not.
+        with (gzip.open if packed else open)(path, "rb") as content:
+            tar = tarfile.open(fileobj=content, mode="r|")
             for member in tar:
                 name = member.name.rsplit("/", 1)[-1]
                 file = tar.extractfile(member) if name in names else None
                 if file is not None:
                     found[name] = file.read()
+            while content.read(1 << 20):
+                pass
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path} is truncated or damaged: {error}") from error
     if set(found) != set(names):
@@ -158,8 +166,11 @@ def _decode_pickle(
             f" {describe(batch)}. Is it the file of another data set?"
         )
     try:
-        labels = np.array([batch[key] for key in variant.keys], np.int64).T
-    except (TypeError, ValueError) as error:
+        found = [
+            check_integers(batch[key], "Expected integers") for key in variant.keys
+        ]
+        labels = np.stack(found, 1).astype(np.int64)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{where} holds labels that are no numbers: {error}") from None
     return _check(variant, np.asarray(batch[b"data"]), labels, where)
 
@@ -181,12 +192,15 @@ def _decode_binary(
 def _check(
     variant: Variant, pixels: np.ndarray, labels: np.ndarray, where: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    if pixels.dtype != np.uint8 or pixels.shape != (len(labels), PIXELS):
+    expected = (len(labels), PIXELS)
+    if pixels.dtype != np.uint8 or pixels.shape != expected or labels.ndim != 2:
         raise ValueError(
             f"{where} should hold uint8[{len(labels)},{PIXELS}] for its {len(labels)}"
             f" labels, but holds {describe(pixels)}."
         )
     for column, classes in enumerate(variant.classes):
+        if not len(labels):
+            raise ValueError(f"{where} holds no images.")
         low, high = int(labels[:, column].min()), int(labels[:, column].max())
         if low < 0 or high >= classes:
             key = variant.keys[column].decode()

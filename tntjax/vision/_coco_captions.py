@@ -10,7 +10,7 @@ from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._take import take_one_by_one
-from tntjax.vision._coco_files import read_annotations
+from tntjax.vision._coco_files import check_rows, is_text, read_annotations
 from tntjax.vision._decode import decode_image
 from tntjax.vision._image_files import FolderFiles, read_image
 from tntjax.vision._names import Names
@@ -58,6 +58,9 @@ class CocoCaptions(IndexMap):
                     f"CocoCaptions: {self.annotations} has annotations without a"
                     f" caption, such as {describe(note)}. For boxes: CocoDetection."
                 )
+            check_rows(
+                [note], {"caption": is_text}, f"CocoCaptions: {self.annotations}"
+            )
             return True
 
         found = read_annotations(

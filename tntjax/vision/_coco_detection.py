@@ -1,6 +1,7 @@
 """CocoDetection: images with boxes and masks of objects."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +12,12 @@ from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._take import take_one_by_one
-from tntjax.vision._coco_files import Annotated, read_annotations
+from tntjax.vision._coco_files import (
+    Annotated,
+    check_rows,
+    is_id,
+    read_annotations,
+)
 from tntjax.vision._decode import decode_image
 from tntjax.vision._image_files import FolderFiles, read_image
 from tntjax.vision._names import Names
@@ -60,8 +66,9 @@ class CocoDetection(IndexMap):
 
     Samples, of n objects: `input` uint8 [H, W, 3], `target` int32 [n], `boxes` float32
     [n, 4] (left, top, right, bottom), `area` float32 [n] of the mask, which says small
-    or large in evaluation, `iscrowd` bool [n], `category_id` int32 [n] as in the file,
-    `image_id` int64 []. `classes` names the targets. For batches: `pad_boxes`.
+    or large in evaluation (of the box where the file has none), `iscrowd` bool [n],
+    `category_id` int32 [n] as in the file, `image_id` int64 []. `classes` names the
+    targets. For batches: `pad_boxes`.
 
     Purpose: detection and segmentation.
 
@@ -110,6 +117,7 @@ class CocoDetection(IndexMap):
                 f"CocoDetection: {self.annotations} has annotations without a box, such"
                 f" as {describe(note)}. For captions: CocoCaptions."
             )
+        check_rows([note], NEEDED, f"CocoDetection: {self.annotations}: annotations")
         dropped = self.crowd == "drop" and note.get("iscrowd", 0)
         return not (dropped or (self.flat == "drop" and min(note["bbox"][2:]) <= 0))
 
@@ -139,7 +147,11 @@ class CocoDetection(IndexMap):
 
     def _read_masks(self, rows: range, size: tuple[int, ...]) -> Any:
         parts = [json.loads(self.columns["segmentation"][row]) for row in rows]
-        masks = [_to_rle(part, size[0], size[1]) for part in parts]
+        try:
+            masks = [_to_rle(part, size[0], size[1]) for part in parts]
+        except (TypeError, ValueError) as error:
+            error.add_note(f"Masks of an image of {self.annotations}.")
+            raise
         if self.masks == "rle":
             return masks
         return np.array([rle_decode(m) for m in masks], bool).reshape(-1, *size)
@@ -162,8 +174,8 @@ def _make_columns(found: Annotated, path: str) -> dict[str, Any]:
     return {
         "target": np.array([numbers[number] for number in raw], np.int32),
         "boxes": corners.astype(np.float32),
-        "area": np.array([note.get("area", 0) for note in notes], np.float32),
-        "iscrowd": np.array([note.get("iscrowd", 0) for note in notes], bool),
+        "area": np.array([_find_area(note) for note in notes], np.float32),
+        "iscrowd": np.array([note.get("iscrowd") or 0 for note in notes], bool),
         "category_id": raw,
         "starts": found.starts,
         "sizes": found.sizes,
@@ -174,5 +186,31 @@ def _make_columns(found: Annotated, path: str) -> dict[str, Any]:
 def _to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
     """Makes packed RLE of polygons, of a list of runs, or of a packed string."""
     if isinstance(segmentation, Mapping):
-        return rle_encode(rle_decode(segmentation))
+        mask = rle_decode(segmentation)
+        if mask.shape != (height, width):
+            raise ValueError(f"A mask is {mask.shape}, its image {(height, width)}.")
+        return rle_encode(mask)
     return polygons_to_rle(segmentation or (), height, width)
+
+
+def _find_area(note: dict[str, Any]) -> float:
+    area = note.get("area")
+    return note["bbox"][2] * note["bbox"][3] if area is None else area
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _is_box(value: Any) -> bool:
+    whole = isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
+    return whole and min(value[2:]) >= 0
+
+
+NEEDED = {
+    "bbox": _is_box,
+    "category_id": is_id,
+    "area": lambda value: value is None or _is_number(value),
+    "iscrowd": lambda value: value in (None, 0, 1),
+}
+"""Entries of an annotation, and what they must be."""

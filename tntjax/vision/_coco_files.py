@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tntjax._struct import describe
 from tntjax.vision._image_files import FolderFiles
 from tntjax.vision._missing import Source, missing
 from tntjax.vision._names import Names
@@ -43,10 +44,13 @@ def read_annotations(
       ValueError: if it is no such file, or not whole in itself.
     """
     images, path = (os.path.abspath(os.path.expanduser(p)) for p in (images, path))
-    for place, what in ((path, "the annotations"), (images, "the folder of images")):
-        if not os.path.exists(place):
-            raise missing(SOURCE, what, [place])
+    if not os.path.isfile(path):
+        raise missing(SOURCE, "the file of annotations", [path])
+    if not os.path.isdir(images):
+        raise missing(SOURCE, "the folder of images", [images])
     content = _load(name, path)
+    for group, needed in NEEDED.items():
+        check_rows(content.get(group, []), needed, f"{name}: {path}: {group}")
     listed = [note for note in content.get("annotations", ()) if keep(note)]
     rows = sorted(content["images"], key=lambda image: image["id"])
     noted = {note["image_id"] for note in listed}
@@ -65,7 +69,54 @@ def read_annotations(
     starts = np.searchsorted(places[order], np.arange(len(ids) + 1))
     listed = [listed[place] for place in order]
     categories = sorted(content.get("categories", ()), key=lambda entry: entry["id"])
+    if len({entry["id"] for entry in categories}) < len(categories):
+        raise ValueError(f"{name}: {path} has two categories of one id.")
     return Annotated(FolderFiles(images, names), ids, sizes, starts, listed, categories)
+
+
+def check_rows(rows: Any, needed: dict[str, Callable[[Any], bool]], where: str) -> None:
+    """Raises a ValueError unless rows are dicts whose entries pass the checks.
+
+    Args:
+      rows: a list, as JSON has it.
+      needed: for names of entries, whether a value is right.
+      where: the start of the error.
+    """
+    if not isinstance(rows, list):
+        raise ValueError(f"{where} should be a list, but is {describe(rows)}.")
+    for place, row in enumerate(rows):
+        for name, is_right in needed.items():
+            if not isinstance(row, dict) or not is_right(row.get(name)):
+                raise ValueError(
+                    f"{where}[{place}] has a wrong {name!r}, or none: {describe(row)}."
+                )
+
+
+def is_id(value: Any) -> bool:
+    """True for an integer of 64 bits."""
+    return type(value) is int and abs(value) < 2**63
+
+
+def is_text(value: Any) -> bool:
+    """True for a string."""
+    return isinstance(value, str)
+
+
+def _is_side(value: Any) -> bool:
+    return is_id(value) and value > 0
+
+
+NEEDED = {
+    "images": {
+        "id": is_id,
+        "file_name": is_text,
+        "height": _is_side,
+        "width": _is_side,
+    },
+    "annotations": {"image_id": is_id},
+    "categories": {"id": is_id, "name": is_text},
+}
+"""Entries of the rows of a file, and what they must be."""
 
 
 def _load(name: str, path: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_number
+from tntjax._numbers import check_at_least, check_number
 from tntjax.vision._images import (
     LUMA,
     as_images,
@@ -49,6 +49,7 @@ def grayscale(images: ArrayLike, num_channels: int = 1) -> jax.Array:
     """
     images = as_images(images, "grayscale")
     check_colors(images, "grayscale")
+    num_channels = check_at_least("grayscale: num_channels", num_channels, 1)
     grey = restore(luma(widen(images)), images)
     return jnp.broadcast_to(grey, (*grey.shape[:3], num_channels))
 

@@ -9,7 +9,7 @@ import jax
 
 from tntjax._check import check_functions
 from tntjax._struct import describe
-from tntjax.vision._images import split_key
+from tntjax.vision._images import as_operand, split_key
 
 
 def compose(*transforms: Callable[..., Any]) -> Callable[[jax.Array, Any], Any]:
@@ -51,6 +51,9 @@ class _Compose:
     steps: tuple[tuple[Callable[..., Any], bool], ...]
 
     def __call__(self, key: jax.Array, images: Any) -> Any:
+        images = as_operand(images, "compose: images")
+        if not images.ndim:
+            raise ValueError(f"compose needs images [B, ...], got {describe(images)}.")
         keys = split_key(key, len(images), "compose")
         for place, (transform, random) in enumerate(self.steps):
             if random:

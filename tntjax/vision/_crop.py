@@ -6,7 +6,14 @@ from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
-from tntjax.vision._images import as_images, as_size, compiled, draw_uniform, split_key
+from tntjax.vision._images import (
+    as_fill,
+    as_images,
+    as_size,
+    compiled,
+    draw_uniform,
+    split_key,
+)
 
 
 @compiled
@@ -40,7 +47,7 @@ def random_crop(
     images: ArrayLike,
     size: int | tuple[int, int],
     pad: int = 0,
-    fill: float = 0,
+    fill: float | tuple[float, ...] = 0,
 ) -> jax.Array:
     """Cuts a part of one size out of each image, at a random place.
 
@@ -49,13 +56,14 @@ def random_crop(
       images: [B, H, W, C] uint8 or floats.
       size: height and width, or one number for both.
       pad: how many pixels to put around the images before.
-      fill: their value.
+      fill: their value, or one for each channel, in the unit of the images.
 
     Returns:
       [B, height, width, C] of the same dtype.
 
     Raises:
-      ValueError: if the size is larger than the images with their padding.
+      ValueError: if the size is larger than the images with their padding, or `fill` is
+        not a value of theirs.
 
     Example:
       >>> images = jnp.zeros((8, 32, 32, 3), jnp.uint8)
@@ -65,7 +73,11 @@ def random_crop(
     images = as_images(images, "random_crop")
     pad = check_at_least("random_crop: pad", pad, 0)
     around = ((0, 0), (pad, pad), (pad, pad), (0, 0))
-    padded = jnp.pad(images, around, constant_values=fill)
+    value = as_fill(fill, images, "random_crop")
+    padded = jnp.pad(images, around, constant_values=value if value.ndim == 0 else 0)
+    if value.ndim:  # of each channel
+        inner = jnp.pad(jnp.ones(images.shape[1:3], bool), pad)[..., None]
+        padded = jnp.where(inner, padded, value)
     height, width = _check_fits(as_size(size, "random_crop"), padded, "random_crop")
     rows, columns = padded.shape[1] - height + 1, padded.shape[2] - width + 1
     drawn = draw_uniform(split_key(key, len(images), "random_crop"), (2,))  # [B, 2]

@@ -35,7 +35,8 @@ def decode_image(
     Raises:
       ImportError: if Pillow is not installed.
       TypeError: if `data` are not bytes.
-      ValueError: if they are empty, truncated, damaged, or no image.
+      ValueError: if they are empty, truncated, damaged, or no image, or one of more
+        pixels than Pillow trusts, or of floats or 32-bit integers.
 
     Example:
       >>> from PIL import Image
@@ -102,6 +103,11 @@ def _decode_with_pillow(data: Any, min_size: int | None, rotate: bool) -> np.nda
             if scale > 1:  # does nothing unless it is a JPEG
                 image.draft(image.mode, (image.width // scale, image.height // scale))
             image.load()
+            if image.format == "TIFF" and image.mode == "I":
+                raise ValueError(
+                    "decode_image: an image of 32-bit integers has no range to be seen"
+                    " in."
+                )
             if rotate:
                 operations = import_optional("PIL.ImageOps", "decode_image", "vision")
                 return _to_rgb(operations.exif_transpose(image))
@@ -110,6 +116,11 @@ def _decode_with_pillow(data: Any, min_size: int | None, rotate: bool) -> np.nda
         raise ValueError(
             f"decode_image: no image that Pillow knows; it begins with"
             f" {bytes(data[:8])!r}."
+        ) from error
+    except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
+        raise ValueError(
+            f"decode_image: {error} If the file is to be trusted, set"
+            " PIL.Image.MAX_IMAGE_PIXELS."
         ) from error
     except (OSError, SyntaxError, EOFError) as error:
         raise ValueError(f"decode_image: truncated or damaged: {error}") from error

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax.vision._images import (
+    as_fill,
     as_images,
     as_rate,
     compiled,
@@ -12,7 +13,7 @@ from tntjax.vision._images import (
     per_example,
     split_key,
 )
-from tntjax.vision._window import draw_windows
+from tntjax.vision._window import find_windows
 
 
 @compiled
@@ -22,7 +23,7 @@ def random_erasing(
     rate: float = 0.5,
     scale: tuple[float, float] = (0.02, 0.33),
     ratio: tuple[float, float] = (0.3, 3.3),
-    fill: float = 0,
+    fill: float | tuple[float, ...] = 0,
 ) -> jax.Array:
     """Fills a random window of some images with one value.
 
@@ -32,13 +33,14 @@ def random_erasing(
       rate: the probability that an image loses a part.
       scale: the least and most share of the area that is lost.
       ratio: the least and most width of a part of height 1.
-      fill: the value, in the unit of the images.
+      fill: the value, or one for each channel, in the unit of the images.
 
     Returns:
-      [B, H, W, C] of the same dtype.
+      [B, H, W, C] of the same dtype. Where ten windows in a row are larger than the
+      image it stays whole, as in torchvision.
 
     Raises:
-      ValueError: if a rate or range is out of bounds.
+      ValueError: if a rate, a range or `fill` is out of bounds.
 
     Example:
       >>> images = jnp.ones((1, 8, 8, 1))
@@ -52,9 +54,12 @@ def random_erasing(
     rate = as_rate(rate, "random_erasing")
     keys = split_key(key, len(images), "random_erasing")
     first, second = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)  # [B] each
-    windows = draw_windows(first, len(images), images.shape[1:3], scale, ratio)
-    inside = mark_windows(windows, images) & per_example(draw_uniform(second) < rate)
-    return jnp.where(inside, jnp.asarray(fill, images.dtype), images)
+    windows, found = find_windows(
+        first, len(images), images.shape[1:3], scale, ratio, "random_erasing"
+    )
+    erased = found[:, 0] & (draw_uniform(second) < rate)  # [B]
+    inside = mark_windows(windows, images) & per_example(erased)
+    return jnp.where(inside, as_fill(fill, images, "random_erasing"), images)
 
 
 def mark_windows(windows: jax.Array, images: jax.Array) -> jax.Array:

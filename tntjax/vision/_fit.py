@@ -1,13 +1,14 @@
 """fit_image, fit_boxes: images of many sizes on one canvas."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tntjax._numbers import check_at_least
+from tntjax._numbers import check_integer
 from tntjax._optional import import_optional
 from tntjax._struct import describe
+from tntjax.vision._images import as_size
 
 MODES = ("crop", "pad", "squash")
 
@@ -52,7 +53,9 @@ def fit_image(
         raise TypeError(f"fit_image needs uint8, got {describe(image)}.")
     if image.ndim not in (2, 3) or not image.size or image.shape[2:] not in ((), (3,)):
         raise ValueError(f"fit_image needs [H, W, 3] or [H, W], got {describe(image)}.")
-    height, width = _check_size("fit_image", size)
+    height, width = as_size(size, "fit_image")
+    if not 0 <= check_integer(fill, "fit_image: fill must be an integer") <= 255:
+        raise ValueError(f"fit_image needs 0 <= fill <= 255, got {fill}.")
     plan = _plan("fit_image", image.shape[:2], (height, width), mode)
     pillow = import_optional("PIL.Image", "fit_image", "vision")
     top, left = (max(0.0, -o) / s for o, s in zip(plan.origin, plan.scale, strict=True))
@@ -97,19 +100,14 @@ def fit_boxes(
     boxes = np.asarray(boxes, np.float64)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"fit_boxes needs boxes [n, 4], got {describe(boxes)}.")
-    height, width = _check_size("fit_boxes", size)
-    plan = _plan("fit_boxes", shape[:2], (height, width), mode)
+    height, width = as_size(size, "fit_boxes")
+    if not isinstance(shape, tuple | list) or len(shape) < 2:
+        raise ValueError(f"fit_boxes needs shape (H, W, ...), got {describe(shape)}.")
+    sides = as_size(shape[:2], "fit_boxes: shape")
+    plan = _plan("fit_boxes", sides, (height, width), mode)
     (y_scale, x_scale), (top, left) = plan.scale, plan.origin
     moved = boxes * [x_scale, y_scale, x_scale, y_scale] + [left, top, left, top]
     return np.clip(moved, 0, [width, height, width, height]).astype(np.float32)
-
-
-def _check_size(name: str, size: Any) -> tuple[int, int]:
-    sides = size if isinstance(size, tuple | list) else (size, size)
-    if len(sides) != 2:
-        raise ValueError(f"{name} needs a size (height, width), got {size}.")
-    height, width = (check_at_least(f"{name}: size", side, 1) for side in sides)
-    return height, width
 
 
 def _plan(name: str, shape: tuple[int, ...], size: tuple[int, int], mode: str) -> _Plan:

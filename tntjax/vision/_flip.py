@@ -4,6 +4,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from tntjax._numbers import check_at_least
+from tntjax._struct import describe
+from tntjax.vision._boxes import as_bools, as_boxes
 from tntjax.vision._images import (
     as_images,
     as_rate,
@@ -33,8 +36,13 @@ def draw_flips(key: jax.Array, count: int, rate: float = 0.5) -> jax.Array:
       >>> draw_flips(jax.random.key(0), 3, rate=1.0).tolist()
       [True, True, True]
     """
-    rate = as_rate(rate, "draw_flips")
-    return draw_uniform(split_key(key, count, "draw_flips")) < rate
+    count = check_at_least("draw_flips: count", count, 0)
+    return _draw(key, count, rate, "draw_flips")
+
+
+def _draw(key: jax.Array, count: int, rate: float, name: str) -> jax.Array:
+    rate = as_rate(rate, name)
+    return draw_uniform(split_key(key, count, name)) < rate
 
 
 @compiled
@@ -57,27 +65,38 @@ def random_flip(key: jax.Array, images: ArrayLike, rate: float = 0.5) -> jax.Arr
       (8, 32, 32, 3)
     """
     images = as_images(images, "random_flip")
-    flips = per_example(draw_flips(key, len(images), rate))
+    flips = per_example(_draw(key, len(images), rate, "random_flip"))
     return jnp.where(flips, images[:, :, ::-1], images)
 
 
 @compiled
-def flip_boxes(boxes: ArrayLike, flipped: ArrayLike, width: float) -> jax.Array:
+def flip_boxes(boxes: ArrayLike, flipped: ArrayLike, width: ArrayLike) -> jax.Array:
     """Mirrors boxes with their image.
 
     Args:
       boxes: [B, N, 4] left, top, right, bottom.
       flipped: [B] bool, those images that are mirrored.
-      width: the width of the images, in the unit of the boxes.
+      width: the width of the images, or [B] of each, in the unit of the boxes.
 
     Returns:
       [B, N, 4] float32.
+
+    Raises:
+      TypeError: if `flipped` is not bool.
+      ValueError: if shapes don't fit.
 
     Example:
       >>> flip_boxes([[[1, 2, 4, 6]]], [True], width=10).tolist()
       [[[6.0, 2.0, 9.0, 6.0]]]
     """
-    boxes = jnp.asarray(boxes, jnp.float32)
-    left, top, right, bottom = jnp.moveaxis(boxes, -1, 0)
+    boxes = as_boxes(boxes, "flip_boxes", "[B, N, 4]")
+    flipped = as_bools(flipped, boxes.shape[:1], "flip_boxes: flipped")
+    width = jnp.asarray(width, jnp.float32)
+    if width.shape not in ((), boxes.shape[:1]):
+        raise ValueError(
+            f"flip_boxes needs one width, or [{len(boxes)}], got {describe(width)}."
+        )
+    width = width.reshape(-1, 1)
+    left, top, right, bottom = jnp.moveaxis(boxes, -1, 0)  # [B, N] each
     mirrored = jnp.stack([width - right, top, width - left, bottom], -1)
-    return jnp.where(jnp.asarray(flipped, bool)[:, None, None], mirrored, boxes)
+    return jnp.where(flipped[:, None, None], mirrored, boxes)

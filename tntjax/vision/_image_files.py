@@ -46,10 +46,20 @@ def _walk(root: str, prefix: str) -> Iterator[str]:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
         name = prefix + entry.name
+        if entry.name.startswith("."):
+            continue
         if entry.is_dir():
+            if entry.is_symlink() and _is_inside(os.path.join(root, name)):
+                raise ValueError(f"{root}/{name} is a link to a folder that holds it.")
             yield from _walk(root, f"{name}/")
         elif is_image(name):
             yield name
+
+
+def _is_inside(link: str) -> bool:
+    """True if a link leads to a folder that it lies in."""
+    target, place = os.path.realpath(link), os.path.realpath(os.path.dirname(link))
+    return os.path.commonpath([target, place]) == target
 
 
 def is_image(name: str) -> bool:

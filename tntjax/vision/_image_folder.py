@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from tntjax._check import check_function
-from tntjax._struct import Opaque, child, pytree, static
+from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
+from tntjax.dataset._protocol import check_index
 from tntjax.dataset._take import take_one_by_one
 from tntjax.vision._decode import decode_image
 from tntjax.vision._image_files import Files, label_by_folder, open_files, read_image
@@ -20,9 +21,9 @@ class ImageFolder(IndexMap):
     """Images in folders of which each is a class: `root/cat/1.jpg`, `root/dog/a/2.png`.
 
     The files are listed once and read when their turn comes. Samples are sorted by
-    class and name. Hidden files, files beside the folders, and those without the
-    suffix of an image are left out; what an image is is told by its bytes. No file is
-    held open, and a million names pickle like an array.
+    class and name. Left out are hidden files and folders, files beside the folders, and
+    those without the suffix of an image; what an image is is told by its bytes. No file
+    is held open, and a million names pickle like an array.
 
     Args:
       root: the folder, or a tar of such a tree, or of one tar a class, which is read
@@ -35,8 +36,9 @@ class ImageFolder(IndexMap):
 
     Raises:
       FileNotFoundError: if there is no such folder or tar.
-      TypeError: if `decode` is not a function, or `classes` are a string.
-      ValueError: if a class has no images, or there are no classes.
+      TypeError: if `decode` is not a function, or `classes` not a list of names.
+      ValueError: if a class has no images or is named twice, there are no classes, or a
+        link leads to a folder that it lies in.
 
     Example:
       >>> import tempfile
@@ -66,10 +68,17 @@ class ImageFolder(IndexMap):
 
     def __post_init__(self) -> None:
         check_function(self.decode, "ImageFolder needs a function, but decode")
-        if isinstance(self.classes, str):
-            raise TypeError(
-                f"ImageFolder needs a list of classes, got {self.classes!r}."
-            )
+        classes = self.classes
+        if classes is not None:
+            listed = isinstance(classes, list | tuple | np.ndarray)
+            if not listed or not all(isinstance(name, str) for name in classes):
+                raise TypeError(
+                    "ImageFolder needs a list of classes, the names of folders in"
+                    f" their order, got {describe(classes)}."
+                )
+            classes = [str(name) for name in classes]
+            if len(set(classes)) < len(classes):
+                raise ValueError(f"ImageFolder: a class is twice in {classes}.")
         root = os.path.abspath(os.path.expanduser(self.root))
         if not os.path.exists(root):
             raise FileNotFoundError(
@@ -77,7 +86,7 @@ class ImageFolder(IndexMap):
                 f" for each class, such as {root}/cat/1.jpg, or a tar of these."
             )
         files = open_files(root, self.cache)
-        rows, targets, classes = label_by_folder(files, self.classes)
+        rows, targets, classes = label_by_folder(files, classes)
         counts = np.bincount(targets, minlength=len(classes))
         empty = [name for name, n in zip(classes, counts, strict=True) if not n]
         if empty or not classes:
@@ -99,7 +108,7 @@ class ImageFolder(IndexMap):
 
     def where(self, index: int) -> str:
         """Names the file of the sample of an index, or the tar and the name in it."""
-        return self.files.where(int(self.rows[index]))
+        return self.files.where(int(self.rows[check_index(self, index)]))
 
     def _get(self, index: int) -> Sample:
         image = read_image(self.files, int(self.rows[index]), self.decode)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from tntjax._check import check_function
-from tntjax._struct import Opaque, child, pytree, static
+from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
+from tntjax.dataset._protocol import check_index
 from tntjax.dataset._take import take_one_by_one
 from tntjax.vision._decode import decode_image
 from tntjax.vision._image_files import Files, read_image
@@ -17,6 +18,7 @@ from tntjax.vision._imagenet_files import (
     SPLITS,
     find_files,
     label_files,
+    list_files,
     read_synsets,
 )
 
@@ -28,7 +30,10 @@ class ImageNet(IndexMap):
     1. class folders, `root/train/n01440764/*.JPEG` and `root/val/n01440764/*.JPEG`;
     2. the official tars, `root/ILSVRC2012_img_train.tar`, a tar of 1,000 tars, and
        `root/ILSVRC2012_img_val.tar`, read where they are through a `TarIndex`;
-    3. Kaggle's `root/ILSVRC/Data/CLS-LOC/{train,val}`.
+    3. Kaggle's `root/ILSVRC/Data/CLS-LOC/{train,val,test}`.
+
+    The images of "test", in `root/test` or `root/ILSVRC2012_img_test_v10102019.tar`,
+    have no labels: their samples have an `input` and no `target`.
 
     Sample `i` is the same image in each. The targets of validation images that lie in
     no class folders are read from Kaggle's `LOC_val_solution.csv`, or from the devkit,
@@ -40,7 +45,7 @@ class ImageNet(IndexMap):
 
     Args:
       root: the folder.
-      split: "train" (1,281,167 images) or "val" (50,000).
+      split: "train" (1,281,167 images), "val" (50,000) or "test" (100,000).
       decode: `bytes -> array`.
       cache: a file for the index of a tar, which saves the pass over 138 GB. One file
         for each split.
@@ -53,9 +58,9 @@ class ImageNet(IndexMap):
       ValueError: if the split is unknown, or labels and images do not belong together.
 
     Example:
-      >>> ImageNet("imagenet", "test")
+      >>> ImageNet("imagenet", "validation")
       Traceback (most recent call last):
-      ValueError: ImageNet needs split 'train' or 'val', got 'test'.
+      ValueError: ImageNet needs split 'train', 'val' or 'test', got 'validation'.
 
     Samples are `{"input": uint8 [H, W, 3], "target": int32 []}`. Of class `k`,
     `wnids[k]` is the synset and `names[k]` its names, from Kaggle's
@@ -75,35 +80,41 @@ class ImageNet(IndexMap):
     names: tuple[tuple[str, ...], ...] = static(init=False)
     files: Files = child(Opaque, init=False)
     rows: np.ndarray = child(Opaque, init=False)
-    targets: np.ndarray = child(Opaque, init=False)
+    targets: np.ndarray | None = child(Opaque, init=False)
 
     def __post_init__(self) -> None:
         check_function(self.decode, "ImageNet needs a function, but decode")
         if self.split not in SPLITS:
             raise ValueError(
-                f"ImageNet needs split 'train' or 'val', got {self.split!r}."
+                "ImageNet needs split 'train', 'val' or 'test', got"
+                f" {describe(self.split)}."
             )
         root = os.path.abspath(os.path.expanduser(self.root))
         files = find_files(root, self.split, self.cache)
         synsets = read_synsets(root)
-        rows, targets, wnids = label_files(root, files, synsets)
+        if self.split == "test":
+            rows, targets, wnids = list_files(files), None, tuple(sorted(synsets.names))
+        else:
+            rows, targets, wnids = label_files(root, files, synsets)
         names = tuple(synsets.names.get(wnid, (wnid,)) for wnid in wnids)
         made = {"root": root, "files": files, "rows": rows, "targets": targets}
         for name, value in (made | {"wnids": wnids, "names": names}).items():
             object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.rows)
 
     def __repr__(self) -> str:
         return f"ImageNet({self.root!r}, {self.split!r})"
 
     def where(self, index: int) -> str:
         """Names the file of the sample of an index, or the tar and the name in it."""
-        return self.files.where(int(self.rows[index]))
+        return self.files.where(int(self.rows[check_index(self, index)]))
 
     def _get(self, index: int) -> Sample:
         image = read_image(self.files, int(self.rows[index]), self.decode)
+        if self.targets is None:
+            return {"input": image}
         return {"input": image, "target": self.targets[index]}
 
     def _take(self, rows: Any) -> Sample:

@@ -1,9 +1,11 @@
 """Where the files of ImageNet lie, their synsets, and labels of those in no folder."""
 
+import csv
 import io
 import os
 import re
 import tarfile
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +19,9 @@ from tntjax.vision._image_files import (
 )
 from tntjax.vision._missing import Source, missing
 
-SPLITS = ("train", "val")
+WNID = r"n\d{8}"
+
+SPLITS = ("train", "val", "test")
 
 SOURCE = Source(
     "ImageNet (ILSVRC2012)",
@@ -26,9 +30,9 @@ SOURCE = Source(
     " ILSVRC2012_img_val.tar (6 GB, md5 29b22e2961454d5413ddabcf34fc5622),"
     " ILSVRC2012_devkit_t12.tar.gz (md5 fa75699e90414af021442c21a62c3abf)",
     "research only, not to be passed on; nothing is downloaded for you",
-    "ILSVRC2012_img_{train,val}.tar with ILSVRC2012_devkit_t12.tar.gz\n"
+    "ILSVRC2012_img_{train,val,test_v10102019}.tar with ILSVRC2012_devkit_t12.tar.gz\n"
     "{train,val}/nXXXXXXXX/*.JPEG\n"
-    "ILSVRC/Data/CLS-LOC/{train,val} with LOC_synset_mapping.txt and"
+    "ILSVRC/Data/CLS-LOC/{train,val,test} with LOC_synset_mapping.txt and"
     " LOC_val_solution.csv",
 )
 
@@ -50,9 +54,13 @@ def read_synsets(root: str) -> Synsets:
             for line in file:
                 wnid, _, words = line.strip().partition(" ")
                 if wnid:
-                    names[wnid] = tuple(words.split(", "))
+                    names[wnid] = tuple(words.split(", ")) if words else (wnid,)
     if (meta := read_devkit(root, "meta.mat")) is not None:
-        listed, numbers = _read_meta(meta)
+        try:
+            listed, numbers = _read_meta(meta)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            text = f"ImageNet: the devkit's meta.mat is damaged or another: {error}"
+            raise ValueError(text) from error
         where = path if names else "the devkit's meta.mat"
         names = names or listed
     return Synsets(names, numbers, where)
@@ -80,11 +88,14 @@ def read_devkit(root: str, name: str) -> bytes | None:
                 return file.read()
     path = os.path.join(root, "ILSVRC2012_devkit_t12.tar.gz")
     if os.path.isfile(path):
-        with tarfile.open(path) as tar:
-            for member in tar:
-                if member.name.endswith(f"/{name}"):
-                    file = tar.extractfile(member)
-                    return None if file is None else file.read()
+        try:
+            with tarfile.open(path) as tar:
+                for member in tar:
+                    if member.name.endswith(f"/{name}"):
+                        file = tar.extractfile(member)
+                        return None if file is None else file.read()
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+            raise ValueError(f"{path} is truncated or damaged: {error}") from error
     return None
 
 
@@ -92,20 +103,21 @@ def find_files(root: str, split: str, cache: str | None) -> Files:
     """Finds the images of a split in any of the layouts."""
     inside = (split, f"ILSVRC/Data/CLS-LOC/{split}", f"Data/CLS-LOC/{split}")
     folders = [os.path.join(root, name) for name in inside]
-    tar = os.path.join(root, f"ILSVRC2012_img_{split}.tar")
-    for place in (*folders, tar):
-        if os.path.isfile(place) if place == tar else os.path.isdir(place):
+    endings = ("test_v10102019", "test") if split == "test" else (split,)
+    tars = [os.path.join(root, f"ILSVRC2012_img_{end}.tar") for end in endings]
+    for place in (*folders, *tars):
+        if os.path.isfile(place) if place in tars else os.path.isdir(place):
             files = open_files(place, cache)
             if len(files.names):
                 return files
-    raise missing(SOURCE, f"the {split} split", [*folders, tar])
+    raise missing(SOURCE, f"the {split} split", [*folders, *tars])
 
 
 def label_files(root: str, files: Files, synsets: Synsets) -> Labelled:
     """Numbers the classes of files by the rank of their synsets."""
     known = tuple(sorted(synsets.names)) or None
     folders = {name.partition("/")[0].removesuffix(".tar") for name in files.names}
-    folders = {name for name in folders if re.fullmatch(r"n\d{8}", name)}
+    folders = {name for name in folders if re.fullmatch(WNID, name)}
     if folders:
         if known and (strange := sorted(folders - set(known))):
             raise ValueError(
@@ -114,6 +126,14 @@ def label_files(root: str, files: Files, synsets: Synsets) -> Labelled:
             )
         return label_by_folder(files, known or sorted(folders))
     return _label_by_list(root, files, synsets, known)
+
+
+def list_files(files: Files) -> np.ndarray:
+    """Returns the places of images, int64, in the order of their names."""
+    found = sorted(
+        (name, row) for row, name in enumerate(files.names) if is_image(name)
+    )
+    return np.array([row for _, row in found], np.int64)
 
 
 def _label_by_list(
@@ -148,10 +168,19 @@ def _read_list(root: str, synsets: Synsets) -> tuple[dict[str, str], str]:
     """Reads the synset of each validation image, by the name without its suffix."""
     path = os.path.join(root, "LOC_val_solution.csv")
     if os.path.isfile(path):
-        with open(path, encoding="utf-8") as file:
-            rows = [line.strip().split(",") for line in file][1:]
-        # The synset, then boxes of which each has one before it.
-        return {row[0]: row[1].split()[0] for row in rows if row != [""]}, path
+        found = {}
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            for row in list(csv.reader(file))[1:]:
+                # The synset, then boxes of which each has one before it.
+                wnid = row[1].split(" ")[0] if len(row) > 1 else ""
+                if row and (not re.fullmatch(WNID, wnid) or row[0] in found):
+                    raise ValueError(
+                        f"ImageNet: {path} should have the name of an image and its"
+                        f" synset in each line, and each once, but has {row}."
+                    )
+                if row:
+                    found[row[0]] = wnid
+        return found, path
     truth = read_devkit(root, "ILSVRC2012_validation_ground_truth.txt")
     if truth is None or not synsets.numbers:
         labels = "the synset of each validation image (the images are there)"

@@ -2,22 +2,28 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import jax
+import jax.core
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least, check_number
+from tntjax._array import as_array
+from tntjax._numbers import check_at_least, check_integers, check_number
 from tntjax._struct import describe
+from tntjax.meter.parts._inputs import narrow
 
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in the grey of a colour: ITU-R BT.601, as in Pillow."""
 
 
 ARRAYS = frozenset(
-    "key images targets mask boxes scores labels flipped windows first second".split()
+    "key images targets mask boxes scores labels flipped width windows first"
+    " second".split()
 )
 """Names of parameters that are arrays; the others are parts of a program."""
 
@@ -30,30 +36,77 @@ def compiled(
 ) -> Callable[Parameters, Result]:
     """Compiles a transform as one program, as many small ones wait for Python.
 
-    Lists among the arguments become tuples, which programs can be told apart by.
+    What is no array becomes numbers and tuples of Python, by which programs are told
+    apart.
     """
-    names = list(inspect.signature(function).parameters)
-    static = [name for name in names if name not in ARRAYS]
-    run = jax.jit(function, static_argnames=static, inline=True)
+    name, signature = function.__name__, inspect.signature(function)
+    needed = {n for n, p in signature.parameters.items() if p.default is not None}
+
+    def program(kinds: str, **given: Any) -> Result:
+        return function(**given)  # type: ignore[call-arg]  # they were bound before
+
+    program.__name__ = name
+    static = ["kinds", *(set(signature.parameters) - ARRAYS)]
+    run = jax.jit(program, static_argnames=static, inline=True)
 
     @functools.wraps(function)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        given = dict(zip(names, args, strict=False)) | kwargs
-        fixed = {name: given[name] for name in static if name in given}
-        fixed = {n: tuple(v) if isinstance(v, list) else v for n, v in fixed.items()}
-        arrays = {name: given[name] for name in given if name not in fixed}
-        return run(**arrays, **fixed)
+        try:
+            given = signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}.") from None
+        fixed, arrays = {}, {}
+        for key, value in given.items():
+            if key not in ARRAYS:
+                fixed[key] = _as_static(value, f"{name}: {key}")
+            elif value is not None or key in needed:
+                arrays[key] = as_operand(value, f"{name}: {key}")
+        # 1, 1.0 and True are equal, so programs are told apart by the text of them.
+        return run(kinds=repr(fixed), **fixed, **arrays)
 
     return call
 
 
+def as_operand(value: Any, subject: str) -> jax.Array | np.ndarray:
+    """Makes an array of an argument; raises a TypeError if it holds no numbers."""
+    if isinstance(value, jax.Array):
+        return value
+    try:
+        array = as_array(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{subject}: {error}") from error
+    if isinstance(array, jax.Array):
+        return array
+    if array.dtype.kind not in "biuf" and not jnp.issubdtype(array.dtype, jnp.number):
+        got = describe(value)
+        raise TypeError(f"{subject} must be an array of numbers, got {got}.")
+    return narrow(array)
+
+
+def _as_static(value: Any, subject: str) -> Any:
+    if isinstance(value, jax.core.Tracer):
+        raise TypeError(
+            f"{subject} must be known when the program is compiled, got"
+            f" {describe(value)}. Give a number of Python, say with functools.partial."
+        )
+    if isinstance(value, jax.Array | np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return tuple(_as_static(part, subject) for part in value)
+    if type(value).__hash__ is None:
+        raise TypeError(f"{subject} can't be {describe(value)}.")
+    return value
+
+
 def as_images(images: Any, name: str) -> jax.Array:
     """Checks that images are [B, H, W, C] uint8 or floats; `name` begins an error."""
-    if jnp.ndim(images) != 4:
+    if images.ndim != 4:
         raise ValueError(
             f"{name} needs images [B, H, W, C], got {describe(images)}. Give one image"
             " as image[None], and grey ones an axis: images[..., None]."
         )
+    if 0 in images.shape[1:]:
+        raise ValueError(f"{name} needs images with pixels, got {describe(images)}.")
     images = jnp.asarray(images)
     if images.dtype != jnp.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
         raise TypeError(
@@ -65,7 +118,7 @@ def as_images(images: Any, name: str) -> jax.Array:
 
 def widen(images: jax.Array) -> jax.Array:
     """Converts to a dtype to compute in: float32, or float64 of float64."""
-    return images.astype(jnp.promote_types(images.dtype, jnp.float32))
+    return images.astype(jnp.float64 if images.dtype == jnp.float64 else jnp.float32)
 
 
 def restore(values: jax.Array, images: jax.Array) -> jax.Array:
@@ -106,22 +159,47 @@ def as_size(size: Any, name: str) -> tuple[int, int]:
 
 
 def as_range(
-    pair: Any, name: str, least: float = 0.0, most: float = float("inf")
+    pair: Any, name: str, least: float = 0.0, most: float = math.inf
 ) -> tuple[float, float]:
     """Returns the two numbers of a range; raises a ValueError if it is not one."""
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
+    if not isinstance(pair, tuple) or len(pair) != 2:
         raise ValueError(f"{name} needs two numbers (low, high), got {describe(pair)}.")
     low, high = (check_number(name, number) for number in pair)
-    if not least <= low <= high <= most:
+    if not least <= low <= high <= most or high == math.inf:
+        bound = "" if most == math.inf else f" <= {most:g}"
         raise ValueError(
-            f"{name} needs {least:g} <= low <= high <= {most:g}, got {describe(pair)}."
+            f"{name} needs {least:g} <= low <= high{bound}, got {describe(pair)}."
         )
     return low, high
 
 
 def as_rate(rate: Any, name: str) -> float:
     """Returns a probability; raises a ValueError if it is not one."""
-    return as_range((0, rate), f"{name}: rate", 0.0, 1.0)[1]
+    if not 0 <= check_number(f"{name}: rate", rate) <= 1:
+        raise ValueError(f"{name} needs 0 <= rate <= 1, got {rate}.")
+    return float(rate)
+
+
+def as_fill(fill: Any, images: jax.Array, name: str) -> jax.Array:
+    """Returns a value of pixels, [] or [C], in the dtype of the images."""
+    parts = fill if isinstance(fill, tuple) else (fill,)
+    channels = images.shape[-1]
+    if len(parts) not in (1, channels):
+        raise ValueError(
+            f"{name} needs fill to be a number or {channels}, one for each channel, got"
+            f" {describe(fill)}."
+        )
+    levels = images.dtype == jnp.uint8
+    for part in parts:
+        number = check_number(f"{name}: fill", part)
+        if levels and not (0 <= number <= 255 and number == int(number)):
+            raise ValueError(
+                f"{name} needs fill from 0 to 255, a level of these uint8 images, got"
+                f" {part}."
+            )
+        if not math.isfinite(number):
+            raise ValueError(f"{name} needs a finite fill, got {part}.")
+    return jnp.asarray(parts if isinstance(fill, tuple) else fill, images.dtype)
 
 
 def example_keys(seed: ArrayLike, epoch: ArrayLike, index: ArrayLike) -> jax.Array:
@@ -138,26 +216,47 @@ def example_keys(seed: ArrayLike, epoch: ArrayLike, index: ArrayLike) -> jax.Arr
     Returns:
       [...] keys.
 
+    Raises:
+      TypeError: if a number is not an integer.
+      ValueError: if `epoch` or `index` is negative or has more than 32 bits.
+
     Example:
       >>> example_keys(0, 3, [4, 5]).shape
       (2,)
     """
-    key = jax.random.fold_in(jax.random.key(seed), epoch)
-    index = jnp.asarray(index)
+    if check_integers(seed, "example_keys needs an integer seed").ndim:
+        raise ValueError(f"example_keys needs one seed, got {describe(seed)}.")
+    key = jax.random.fold_in(jax.random.key(seed), _as_words(epoch, "epoch"))
+    index = _as_words(index, "index")
     keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(index.reshape(-1))
     return keys.reshape(index.shape)
+
+
+def _as_words(numbers: Any, what: str) -> jax.Array:
+    numbers = check_integers(numbers, f"example_keys needs an integer {what}")
+    if not isinstance(numbers, jax.Array):
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < 2**32:
+            raise ValueError(
+                f"example_keys needs 0 <= {what} < 2**32, got {numbers.min()} to"
+                f" {numbers.max()}."
+            )
+        numbers = numbers.astype(np.uint32)
+    return jnp.asarray(numbers)
 
 
 def split_key(key: Any, count: int, name: str) -> jax.Array:
     """Returns a key for each of `count` examples, given these or one to split."""
     dtype = getattr(key, "dtype", None)
-    if dtype == jnp.uint32:
-        key = jax.random.wrap_key_data(key)
-    elif dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
+    try:
+        if dtype == jnp.uint32:
+            key = jax.random.wrap_key_data(key)
+        elif dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
+            raise TypeError
+    except (TypeError, ValueError):  # JAX's of data of another shape, too
         raise TypeError(
             f"{name} needs a key of JAX, such as jax.random.key(0), got"
             f" {describe(key)}."
-        )
+        ) from None
     if key.shape == ():
         return jax.random.split(key, count)
     if key.shape != (count,):

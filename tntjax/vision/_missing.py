@@ -41,5 +41,7 @@ def list_roots(data_dir: str | os.PathLike[str] | None, name: str) -> list[Path]
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     given = [os.environ.get("TNTJAX_DATA"), Path(cache, "tntjax")]
     roots = given if data_dir is None else [data_dir]
+    if data_dir is not None and os.path.isfile(os.path.expanduser(data_dir)):
+        raise ValueError(f"{name} needs data_dir to be a folder; {data_dir} is a file.")
     paths = [Path(root).expanduser() for root in roots if root]
     return [path for root in paths for path in (root, root / name)]

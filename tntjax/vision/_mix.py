@@ -1,5 +1,6 @@
 """Images mixed with their neighbours in the batch, and targets with them."""
 
+import math
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ from jax.typing import ArrayLike
 
 from tntjax._numbers import check_number
 from tntjax._struct import describe
+from tntjax.vision._boxes import as_bools
 from tntjax.vision._erase import mark_windows
 from tntjax.vision._images import (
     as_images,
@@ -43,7 +45,8 @@ def mixup(
       [B, H, W, C] of the same dtype, and [B, K] of that of the targets.
 
     Raises:
-      ValueError: if targets are class numbers, or `alpha` is not above 0.
+      TypeError: if `mask` is not bool.
+      ValueError: if targets are class numbers, or `alpha` is not above 0 and finite.
 
     Example:
       >>> images, targets = jnp.ones((2, 4, 4, 1)), jnp.eye(2)
@@ -88,7 +91,8 @@ def cutmix(
       share of pixels that stayed.
 
     Raises:
-      ValueError: if targets are class numbers, or `alpha` is not above 0.
+      TypeError: if `mask` is not bool.
+      ValueError: if targets are class numbers, or `alpha` is not above 0 and finite.
 
     Example:
       >>> images, targets = jnp.ones((2, 4, 4, 1)), jnp.eye(2)
@@ -125,9 +129,11 @@ def _check(
             f"{name} needs targets [{len(images)}, K] of floats, shares of the classes,"
             f" got {describe(targets)}. Of class numbers: jax.nn.one_hot(targets, K)."
         )
-    if not check_number(f"{name}: alpha", alpha) > 0:
-        raise ValueError(f"{name} needs alpha above 0, got {alpha}.")
-    kept = jnp.ones(len(images), bool) if mask is None else jnp.asarray(mask, bool)
+    if not 0 < check_number(f"{name}: alpha", alpha) < math.inf:
+        raise ValueError(f"{name} needs a finite alpha above 0, got {alpha}.")
+    kept = jnp.ones(len(images), bool)
+    if mask is not None:
+        kept = as_bools(mask, kept.shape, f"{name}: mask")
     return targets, kept & jnp.roll(kept, 1)
 
 

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least
+from tntjax._numbers import check_at_least, check_number
 from tntjax._struct import describe
-from tntjax.vision._boxes import as_boxes, box_iou
+from tntjax.vision._boxes import as_bools, as_boxes, box_iou
 from tntjax.vision._images import compiled
 
 
@@ -45,7 +45,9 @@ def nms(
       there, as after the last one `index` is 0 and `valid` False.
 
     Raises:
-      ValueError: if there isn't a score for each box, or `count` is below 1.
+      TypeError: if `mask` is not bool.
+      ValueError: if there isn't a score, or a label, for each box, `count` is below 1,
+        or `threshold` not from 0 to 1.
 
     Example:
       >>> boxes = [[0, 0, 4, 4], [0, 0, 4, 3], [6, 6, 8, 8]]
@@ -55,6 +57,8 @@ def nms(
     """
     boxes, scores = as_boxes(boxes, "nms"), jnp.asarray(scores)
     count = check_at_least("nms: count", count, 1)
+    if not 0 <= check_number("nms: threshold", threshold) <= 1:
+        raise ValueError(f"nms needs 0 <= threshold <= 1, got {threshold}.")
     if boxes.ndim != 2 or scores.shape != boxes.shape[:1]:
         raise ValueError(
             f"nms needs boxes [N, 4] and scores [N], got {describe(boxes)} and"
@@ -63,8 +67,11 @@ def nms(
     scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     number = len(boxes)
     labels = jnp.zeros(number, jnp.int32) if labels is None else jnp.asarray(labels)
-    alive = scores == scores  # noqa: PLR0124  # not NaN
-    alive = alive if mask is None else alive & jnp.asarray(mask, bool)
+    if labels.shape != (number,):
+        raise ValueError(f"nms needs labels [{number}], got {describe(labels)}.")
+    alive = ~jnp.isnan(scores)
+    if mask is not None:
+        alive &= as_bools(mask, (number,), "nms: mask")
 
     def keep(alive: jax.Array, _: None) -> tuple[jax.Array, Kept]:
         best = jnp.argmax(jnp.where(alive, scores, -jnp.inf)).astype(jnp.int32)

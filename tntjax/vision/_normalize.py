@@ -1,12 +1,14 @@
 """Floats made of grey levels, and channels of zero mean and unit deviation."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._numbers import check_number
 from tntjax._struct import describe
 from tntjax.vision._images import as_images, compiled, peak_of, widen
 
@@ -44,7 +46,8 @@ def normalize(
       [B, H, W, C] float32; float64 of float64.
 
     Raises:
-      ValueError: if there are not as many numbers as channels, or a deviation is 0.
+      ValueError: if there are not as many numbers as channels, one is not finite, or a
+        deviation is 0.
 
     Example:
       >>> normalize(np.full((1, 1, 1, 1), 255, np.uint8), mean=0.5, std=0.25).item()
@@ -54,15 +57,22 @@ def normalize(
     each sample.
     """
     images = as_images(images, "normalize")
-    center, scale = (np.asarray(part, np.float64) for part in (mean, std))
-    for part in (center, scale):
-        if part.shape not in ((), (1,), images.shape[-1:]):
-            raise ValueError(
-                f"normalize needs a number or one for each of {images.shape[-1]}"
-                f" channels, got {describe(part)}."
-            )
+    center, scale = _as_channels(mean, images, "mean"), _as_channels(std, images, "std")
     if not (scale != 0).all():
         raise ValueError(f"normalize needs deviations that are not 0, got {std}.")
     values, peak = widen(images), peak_of(images)
     center, scale = (jnp.asarray(part * peak, values.dtype) for part in (center, scale))
     return (values - center) / scale
+
+
+def _as_channels(part: Any, images: jax.Array, what: str) -> np.ndarray:
+    numbers = part if isinstance(part, tuple) else (part,)
+    if len(numbers) not in (1, images.shape[-1]):
+        raise ValueError(
+            f"normalize needs a {what}, or one for each of {images.shape[-1]} channels,"
+            f" got {describe(part)}."
+        )
+    made = np.array([check_number(f"normalize: {what}", n) for n in numbers])
+    if not np.isfinite(made).all():
+        raise ValueError(f"normalize needs a finite {what}, got {describe(part)}.")
+    return made

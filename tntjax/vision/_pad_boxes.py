@@ -24,7 +24,7 @@ def pad_boxes(sample: Sample, max_boxes: int) -> Sample:
       `valid`, bool [max_boxes], True for the first n. The rest stays as it is.
 
     Raises:
-      TypeError: if masks are RLE and not an array.
+      TypeError: if boxes are not [n, 4], or masks are RLE and not an array.
       ValueError: if there are more boxes, or a field has another number of rows.
 
     Example:
@@ -34,7 +34,13 @@ def pad_boxes(sample: Sample, max_boxes: int) -> Sample:
       ([3, 7, 0], [True, True, False])
     """
     check_at_least("pad_boxes: max_boxes", max_boxes, 1)
-    count = len(sample["boxes"])
+    boxes = sample.get("boxes") if isinstance(sample, dict) else None
+    if not isinstance(boxes, np.ndarray) or boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise TypeError(
+            f"pad_boxes needs a sample with boxes, an array [n, 4], got"
+            f" {describe(sample)}. Pad each sample before they are put in batches."
+        )
+    count = len(boxes)
     if count > max_boxes:
         raise ValueError(
             f"pad_boxes: a sample has {count} boxes, more than max_boxes={max_boxes}."

@@ -8,11 +8,12 @@ from typing import Any, Self
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from tntjax._array import as_array
 from tntjax._numbers import check_number
 from tntjax._struct import static
 from tntjax.meter import Meter
 from tntjax.meter.parts._count import Count
-from tntjax.meter.parts._inputs import as_pair, as_rows
+from tntjax.meter.parts._inputs import as_pair, as_rows, is_integer
 from tntjax.meter.parts._sums import Mean
 
 
@@ -52,7 +53,8 @@ class MeterOfImages(Meter):
         """Counts images in.
 
         Args:
-          output: [B, H, W, C] real, from 0 to `peak`, or one image [H, W, C].
+          output: [B, H, W, C] real, from 0 to `peak`, or one image [H, W, C] of up to
+            four channels.
           target: the originals, of the same shape.
           mask: [B] bool; False leaves an image out.
 
@@ -61,12 +63,19 @@ class MeterOfImages(Meter):
 
         Raises:
           TypeError: if images aren't real, or `mask` not bool.
-          ValueError: if the shapes differ, or don't have three or four axes.
+          ValueError: if the shapes differ or don't have three or four axes, or if
+            `peak` is 1 and levels are integers.
         """
         name = f"{type(self).__name__}.add"
+        if self.peak == 1 and any(map(_holds_levels, (output, target))):
+            raise ValueError(
+                f"{name} needs floats from 0 to 1, as peak is 1, got integers. For"
+                f" levels from 0 to 255: {type(self).__name__}(255)."
+            )
         pair = as_pair(output, target, name)
         shape = pair[0].shape
-        if len(shape) not in (3, 4):
+        # [B, H, W] of grey images would pass for one image of W channels
+        if len(shape) not in (3, 4) or shape[-1] > 4 > len(shape) or 0 in shape[-3:]:
             raise ValueError(
                 f"{name} needs images [B, H, W, C], got {list(shape)}. Give grey images"
                 " an axis: images[..., None]."
@@ -81,3 +90,7 @@ class MeterOfImages(Meter):
     def value(self) -> Any:
         """Returns the mean over images, a float; NaN of none."""
         return self.mean.value()
+
+
+def _holds_levels(images: Any) -> bool:
+    return is_integer(as_array(images))

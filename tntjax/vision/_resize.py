@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import describe
 from tntjax.vision._images import as_images, as_size, compiled, restore, widen
-from tntjax.vision._window import draw_windows
+from tntjax.vision._window import find_windows
 
 METHODS = ("linear", "nearest", "cubic", "lanczos3", "lanczos5")
 
@@ -45,7 +45,7 @@ def resize(
     batch, height, width, channels = images.shape
     if method == "linear":
         whole = jnp.asarray([0, 0, width, height], jnp.float32)
-        return crop_resize(images, jnp.broadcast_to(whole, (batch, 4)), size)
+        return _crop_resize(images, jnp.broadcast_to(whole, (batch, 4)), size)
     shape = (batch, *size, channels)
     resized = jax.image.resize(
         widen(images), shape, method, precision=jax.lax.Precision.HIGHEST
@@ -117,14 +117,19 @@ def random_resized_crop(
       (8, 224, 224, 3)
     """
     images = as_images(images, "random_resized_crop")
-    windows = draw_windows(key, len(images), images.shape[1:3], scale, ratio)
-    return crop_resize(images, windows, size)
+    size = as_size(size, "random_resized_crop")
+    windows, _ = find_windows(
+        key, len(images), images.shape[1:3], scale, ratio, "random_resized_crop"
+    )
+    return _crop_resize(images, windows, size)
 
 
 @functools.partial(jax.jit, static_argnums=2, inline=True)
 def _crop_resize(
     images: jax.Array, boxes: jax.Array, size: tuple[int, int]
 ) -> jax.Array:
+    if not len(images):  # matrices of no images have no shape to be cut from
+        return jnp.zeros((0, *size, images.shape[-1]), images.dtype)
     limit = jnp.asarray([images.shape[2], images.shape[1]] * 2, jnp.float32)
     start, stop = jnp.split(jnp.clip(boxes, 0, limit), 2, axis=1)  # [B, 2], x and y
     stop = jnp.maximum(stop, start + 1e-3)  # an empty box would divide by 0

@@ -6,11 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tntjax._numbers import check_at_least, check_integers
 from tntjax._optional import import_optional
 from tntjax._struct import describe
 
 Rle = Mapping[str, Any]
 """`{"size": [height, width], "counts": runs}`: a list of ints, or packed in bytes."""
+
+MOST_PLACE = 1 << 20
+"""A point of a polygon further away, in pixels, is a mistake."""
 
 
 def rle_decode(rle: Rle) -> np.ndarray:
@@ -51,7 +55,7 @@ def rle_encode(mask: ArrayLike) -> dict[str, Any]:
       `{"size": [H, W], "counts": bytes}`. For JSON decode the bytes as ASCII.
 
     Raises:
-      ValueError: if it does not have two axes.
+      ValueError: if it does not have two axes, or holds no numbers.
 
     Example:
       >>> rle_encode([[0, 1, 0], [1, 1, 0]])
@@ -60,8 +64,10 @@ def rle_encode(mask: ArrayLike) -> dict[str, Any]:
     Source: as `rle_decode`; the bytes are the same.
     """
     mask = np.asarray(mask)
-    if mask.ndim != 2:
-        raise ValueError(f"rle_encode needs a mask [H, W], got {describe(mask)}.")
+    if mask.ndim != 2 or mask.dtype.kind not in "biuf":
+        raise ValueError(
+            f"rle_encode needs a mask [H, W] of bool or numbers, got {describe(mask)}."
+        )
     flat = mask.T.astype(bool).ravel()
     edges = np.flatnonzero(np.diff(flat, prepend=False))
     runs = np.diff(edges, prepend=0, append=flat.size)
@@ -152,23 +158,41 @@ def polygons_to_rle(
 
     Raises:
       ImportError: if pycocotools is not installed.
-      ValueError: if there is no polygon, or one has fewer than three points or half a
-        point: pycocotools takes four numbers for a box.
+      TypeError: if `height` or `width` is not an integer.
+      ValueError: if there is no polygon, or one has fewer than three points, half a
+        point or one that is far away: pycocotools takes four numbers for a box.
 
     Example:
       >>> rle_area(polygons_to_rle([[1, 1, 4, 1, 4, 3, 1, 3]], 5, 6))
       6
     """
+    sides = [("height", height), ("width", width)]
+    height, width = (
+        check_at_least(f"polygons_to_rle: {name}", side, 1) for name, side in sides
+    )
+    if not isinstance(polygons, Sequence | np.ndarray) or not len(polygons):
+        raise ValueError(
+            f"polygons_to_rle needs at least one polygon, got {describe(polygons)}."
+        )
+    parts = []
     for polygon in polygons:
-        if len(polygon) < 6 or len(polygon) % 2:
+        try:
+            part = np.asarray(polygon)
+            # pycocotools' steps along an edge would not fit into 32 bits
+            fits = part.dtype.kind in "iuf" and (np.abs(part) < MOST_PLACE).all()
+        except ValueError:
+            part, fits = np.zeros(0), False
+        if not fits or part.ndim != 1 or len(part) < 6 or len(part) % 2:
             raise ValueError(
-                "polygons_to_rle needs polygons [x0, y0, x1, y1, x2, y2, ...], got"
-                f" {describe(list(polygon))}."
+                "polygons_to_rle needs polygons [x0, y0, x1, y1, x2, y2, ...] in"
+                f" pixels, got {describe(polygon)}."
             )
-    if not len(polygons):
-        raise ValueError("polygons_to_rle needs at least one polygon, got none.")
+        parts.append(part.astype(float).tolist())
+    if height * width >= 2**32:
+        raise ValueError(
+            f"polygons_to_rle needs fewer than 2**32 pixels, got {height} x {width}."
+        )
     mask = import_optional("pycocotools.mask", "polygons_to_rle", "vision")
-    parts = [list(map(float, polygon)) for polygon in polygons]
     return mask.merge(mask.frPyObjects(parts, height, width))
 
 
@@ -178,19 +202,28 @@ def _check_size(rle: Any) -> tuple[int, int]:
             'Expected RLE {"size": [height, width], "counts": ...}, got'
             f" {describe(rle)}. For polygons: polygons_to_rle(polygons, height, width)."
         )
-    height, width = rle["size"]
-    return int(height), int(width)
+    try:
+        height, width = check_integers(list(rle["size"]), "").tolist()
+    except (TypeError, ValueError):
+        height = -1
+    if height < 0 or width < 0:
+        raise ValueError(
+            f"Expected RLE with a size [height, width], got {describe(rle['size'])}."
+        )
+    return height, width
 
 
 def _read_runs(rle: Any) -> np.ndarray:
     """Returns the lengths of the runs, zeros first, after checking their sum."""
     height, width = _check_size(rle)
     counts = rle["counts"]
-    if isinstance(counts, str | bytes):
-        packed = counts.encode() if isinstance(counts, str) else counts
-        runs = _unpack(packed)
+    if isinstance(counts, str):
+        counts = counts.encode()
+    if isinstance(counts, bytes | bytearray):
+        runs = _unpack(bytes(counts))
     else:
-        runs = np.asarray(counts, np.int64)
+        needs = "Expected RLE with counts in bytes, or a list of integers"
+        runs = np.asarray(check_integers(counts, needs)).astype(np.int64)
     if runs.ndim != 1 or (runs < 0).any() or runs.sum() != height * width:
         raise ValueError(
             f"RLE of a mask of {height} x {width} = {height * width} pixels has runs"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tntjax._numbers import check_integer
+from tntjax._numbers import check_boolean, check_integer
 from tntjax.vision._names import Names
 from tntjax.vision._tar_members import list_members
 
@@ -53,6 +53,7 @@ class TarIndex:
     path: str
     nested: bool = field(default=False, kw_only=True)
     cache: str | None = field(default=None, kw_only=True)
+    stamp: tuple[int, int] = field(init=False)  # size and time, in ns
     names: Names = field(init=False)
     offsets: np.ndarray = field(init=False)
     sizes: np.ndarray = field(init=False)
@@ -62,11 +63,15 @@ class TarIndex:
             if getattr(self, name) is not None:
                 absolute = os.path.abspath(os.path.expanduser(getattr(self, name)))
                 object.__setattr__(self, name, absolute)
+        check_boolean("TarIndex: nested", self.nested)
+        if not os.path.isfile(self.path):
+            raise FileNotFoundError(f"TarIndex needs a tar; there is no {self.path}.")
         self._open()
 
     def _open(self) -> None:
         found = os.stat(self.path)
-        stamp = [FORMAT, found.st_size, found.st_mtime_ns, self.nested]
+        object.__setattr__(self, "stamp", (found.st_size, found.st_mtime_ns))
+        stamp = [FORMAT, *self.stamp, self.nested]
         arrays = _load(self.cache, stamp) if self.cache else None
         if arrays is None:
             arrays = _scan(self.path, self.nested)
@@ -94,7 +99,7 @@ class TarIndex:
 
         Raises:
           IndexError, KeyError: if there is no such file.
-          ValueError: if the tar has become shorter.
+          ValueError: if the tar has changed, by its size or time.
         """
         index = self.find(which) if isinstance(which, str) else which
         index = check_integer(index, "TarIndex.read needs an integer or a name")
@@ -103,13 +108,14 @@ class TarIndex:
         size = int(self.sizes[index])
         file = os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         try:
+            found = os.fstat(file)
             content = os.pread(file, size, int(self.offsets[index]))
         finally:
             os.close(file)
-        if len(content) != size:
+        if (found.st_size, found.st_mtime_ns) != self.stamp or len(content) != size:
             raise ValueError(
-                f"{self.where(index)} should have {size:,} bytes, but only"
-                f" {len(content):,} are left: the tar changed after it was indexed."
+                f"{self.where(index)}: the tar changed after it was indexed. Make the"
+                " index anew."
             )
         return content
 
@@ -157,7 +163,8 @@ def _load(cache: str, stamp: list[int]) -> dict[str, np.ndarray] | None:
     try:
         with open(cache, "rb") as file, np.load(file, allow_pickle=False) as archive:
             if archive["stamp"].tolist() == stamp:
-                return {name: archive[name] for name in archive.files}
+                names = ("text", "ends", "offsets", "sizes")
+                return {name: archive[name] for name in names}
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
         pass
     return None

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 BLOCK = 512
 
@@ -44,14 +44,17 @@ def list_members(path: str, nested: bool) -> Iterator[Member]:
 def _walk(
     file: int, path: str, position: int, end: int, nested: bool, prefix: str
 ) -> Iterator[Member]:
-    extended: dict[str, str] = {}
+    extended: dict[str, Any] = {}
     while position < end:
         where = f"{path}, byte {position:,}"
         header = os.pread(file, BLOCK, position)
         if not any(header):  # the mark of the end, or the end where there is none
             return
         name, size, kind = _parse(header, where)
-        size = int(extended.get("size", size))
+        size = extended.get("size", size)
+        if not str(size).isdigit():
+            raise ValueError(f"{where}: {name!r} has a size of {size}, so damaged.")
+        size = int(size)
         position += BLOCK
         if position + size > end:
             raise ValueError(
@@ -64,6 +67,8 @@ def _walk(
             content = os.pread(file, size, position)
             pax = kind == b"x"
             extended |= _parse_pax(content, where) if pax else {"path": _text(content)}
+        elif kind == b"S" or any(key.startswith("GNU.sparse") for key in extended):
+            raise ValueError(f"{where}: {name!r} has holes, which cannot be read so.")
         elif kind in (b"0", b"\0", b"7"):
             whole = prefix + extended.get("path", name).removeprefix("./")
             if nested and whole.endswith(".tar"):
@@ -72,8 +77,6 @@ def _walk(
             else:
                 yield Member(whole, position, size)
             extended = {}
-        elif kind == b"S" or any(key.startswith("GNU.sparse") for key in extended):
-            raise ValueError(f"{where}: {name!r} has holes, which cannot be read so.")
         elif kind != b"K":  # the long name of what a link leads to, whose link follows
             extended = {}
         position += -(-size // BLOCK) * BLOCK
@@ -114,7 +117,8 @@ def _parse_pax(content: bytes, where: str) -> dict[str, str]:
     found = {}
     while content.strip(b"\0"):
         length, _, _ = content.partition(b" ")
-        if not length.isdigit() or not len(length) < int(length) <= len(content):
+        whole = length.isdigit() and len(length) < int(length) <= len(content)
+        if not whole or b"=" not in content[: int(length)]:
             raise ValueError(f"{where}: a damaged pax header.")
         key, _, value = content[len(length) + 1 : int(length) - 1].partition(b"=")
         found[key.decode()] = value.decode("utf-8", "surrogateescape")

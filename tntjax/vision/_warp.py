@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from tntjax.vision._images import per_example, widen
 
 
-def warp(images: jax.Array, maps: jax.Array, fill: float) -> jax.Array:
+def warp(images: jax.Array, maps: jax.Array, fill: jax.Array) -> jax.Array:
     """Reads each new pixel from the place that an affine map leads to, linearly.
 
     `maps` [B, 3, 3] lead from new places to old ones, both (x, y, 1) about the middle;
@@ -30,7 +30,8 @@ def warp(images: jax.Array, maps: jax.Array, fill: float) -> jax.Array:
             weight = (1 - jnp.abs(across - column)) * (1 - jnp.abs(down - row))
             inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
             index = jnp.where(inside, row * width + column, 0).astype(jnp.int32)
-            pixel = jnp.take_along_axis(flat, index.reshape(batch, -1, 1), 1)
+            index = index.reshape(batch, -1, 1)
+            pixel = jnp.take_along_axis(flat, index, 1)
             pixel = widen(pixel).reshape(images.shape)
             pixel = jnp.where(inside[..., None], pixel, fill)
             total = total + weight[..., None] * pixel

@@ -6,6 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from tntjax._numbers import check_at_least
+from tntjax._struct import describe
+from tntjax.vision._boxes import as_boxes
 from tntjax.vision._images import as_range, as_size, compiled, draw_uniform, split_key
 
 TRIES = 10
@@ -44,10 +47,24 @@ def draw_windows(
     The distribution is that of "Going deeper with convolutions" (2015) as torchvision's
     `RandomResizedCrop` draws it.
     """
-    height, width = as_size(image_size, "draw_windows")
-    scale = as_range(scale, "draw_windows: scale", 0.0, 1.0)
-    ratio = as_range(ratio, "draw_windows: ratio", 1e-6)
-    keys = split_key(key, count, "draw_windows")
+    count = check_at_least("draw_windows: count", count, 0)
+    size = as_size(image_size, "draw_windows")
+    return find_windows(key, count, size, scale, ratio, "draw_windows")[0]
+
+
+def find_windows(
+    key: jax.Array,
+    count: int,
+    image_size: tuple[int, ...],
+    scale: tuple[float, float],
+    ratio: tuple[float, float],
+    name: str,
+) -> tuple[jax.Array, jax.Array]:
+    """Draws windows, and tells which are not those in the middle: [B, 4], [B, 1]."""
+    height, width = image_size
+    scale = as_range(scale, f"{name}: scale", 0.0, 1.0)
+    ratio = as_range(ratio, f"{name}: ratio", 1e-6)
+    keys = split_key(key, count, name)
     drawn = draw_uniform(keys, (TRIES + 1, 2))  # [B, TRIES + 1, 2]
     area = scale[0] + (scale[1] - scale[0]) * drawn[:, 1:, 0]
     low, high = map(math.log, ratio)
@@ -61,7 +78,8 @@ def draw_windows(
     top = jnp.floor(drawn[:, 0, 1] * (height - high_ + 1))
     windows = jnp.stack([left, top, left + wide, top + high_], -1)  # [B, 4]
     middle = jnp.asarray(_middle(height, width, ratio), jnp.float32)
-    return jnp.where(fits.any(-1, keepdims=True), windows, middle)
+    found = fits.any(-1, keepdims=True)
+    return jnp.where(found, windows, middle), found
 
 
 def _middle(
@@ -89,19 +107,28 @@ def crop_boxes(
       [B, N, 4] float32, cut at the edges; and [B, N] float32, the share of each box
       that is left, 0 where nothing is: keep `share > 0`, or what is large enough.
 
+    Raises:
+      ValueError: if there is not a window for each image, or boxes have another shape.
+
     Example:
       >>> boxes, share = crop_boxes([[[0, 0, 4, 2]]], [[2, 0, 6, 4]], size=8)
       >>> boxes.tolist(), share.tolist()
       ([[[0.0, 0.0, 4.0, 4.0]]], [[0.5]])
     """
     height, width = as_size(size, "crop_boxes")
-    boxes = jnp.asarray(boxes, jnp.float32)
+    boxes = as_boxes(boxes, "crop_boxes", "[B, N, 4]")
+    if jnp.shape(windows) != (len(boxes), 4):
+        raise ValueError(
+            f"crop_boxes needs windows [{len(boxes)}, 4], one for each image, got"
+            f" {describe(windows)}."
+        )
     windows = jnp.asarray(windows, jnp.float32)[:, None]  # [B, 1, 4]
     start, stop = windows[..., :2], windows[..., 2:]
     corners = boxes.reshape(*boxes.shape[:-1], 2, 2)  # [B, N, 2 corners, xy]
     cut = jnp.clip(corners, start[..., None, :], stop[..., None, :])
     sides, left = (c[..., 1, :] - c[..., 0, :] for c in (corners, cut))
     share = jnp.where(sides > 0, left / jnp.where(sides > 0, sides, 1), 0).prod(-1)
-    scale = jnp.asarray([width, height], jnp.float32) / (stop - start)  # [B, 1, 2]
+    whole = jnp.where(stop > start, stop - start, 1)  # of an empty one all is 0
+    scale = jnp.asarray([width, height], jnp.float32) / whole  # [B, 1, 2]
     moved = (cut - start[..., None, :]) * scale[..., None, :]
     return moved.reshape(boxes.shape), share
