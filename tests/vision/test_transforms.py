@@ -20,7 +20,7 @@ RANDOM = {
         vision.color_jitter, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1
     ),
     "gaussian_blur": part(vision.gaussian_blur, sigma=(0.1, 1.5), rate=0.7),
-    "random_erasing": part(vision.random_erasing, rate=0.8, fill=0.5),
+    "random_erasing": part(vision.random_erasing, rate=0.8, fill=1),
     "rand_augment": vision.rand_augment,
     "trivial_augment": vision.trivial_augment,
 }
