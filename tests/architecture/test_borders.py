@@ -9,7 +9,7 @@ import pytest
 from tests.architecture._source import MODULES, PARTS, Module, require_none
 
 VALUES = {"_types", "_struct", "_array", "_plain", "_json", "_optional"}
-CHECKS = {"_check", "_numbers", "_dtype", "_score"}
+CHECKS = {"_check", "_key", "_numbers", "_dtype", "_score"}
 GROUND = VALUES | CHECKS | {"utils"}
 LEAVES = {"transform", "meter", "log"}
 DOMAIN = GROUND | {"transform", "meter", "dataset"}
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "_json": {"_struct"},  # to describe what it refuses
     "_optional": set(),
     "_check": VALUES,
+    "_key": VALUES,
     "_numbers": VALUES,
     "_dtype": VALUES,
     "_score": VALUES,

@@ -121,3 +121,12 @@ def test_ids_that_the_dtype_does_not_hold_are_told(options, error, words):
 def test_logits_are_floats_of_some_ids(logits):
     with pytest.raises(ValueError, match=r"float logits \[..., V\], got"):
         text.sample(jax.random.key(0), logits)
+
+
+@pytest.mark.parametrize("key", [0, None, jax.random.split(jax.random.key(0), 2)])
+def test_what_is_not_one_key_is_told(key):
+    words = "must be (a|one) PRNG key, got .* Write key="
+    with pytest.raises(TypeError, match=f"sample: key {words}"):
+        text.sample(key, jnp.zeros((2, 3)))
+    with pytest.raises(TypeError, match=f"mask_tokens: key {words}"):
+        text.mask_tokens(key, jnp.zeros((2, 3), int), 1, 9)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from tntjax import _key
 from tntjax._numbers import check_at_least, check_boolean, is_number
 from tntjax._struct import describe, is_unchanged
 from tntjax._types import SampleIterator
@@ -141,22 +142,7 @@ def check_rate(name: str, rate: Any, members: int | None = None) -> Any:
 
 def check_key(key: Any, name: str = "key") -> jax.Array:
     """Returns a PRNG key, by default one of 0, or raises a TypeError."""
-    if key is None:
-        return jax.random.key(0)
-    kind = getattr(key, "dtype", None)
-    if kind is None or not (
-        jnp.issubdtype(kind, jax.dtypes.prng_key) or (kind == "uint32" and key.ndim)
-    ):
-        seed = key if isinstance(key, int) else "0"
-        raise TypeError(
-            f"{name} must be a PRNG key, got {describe(key)}. Write"
-            f" key=jax.random.key({seed})."
-        )
-    if key.ndim != (kind == "uint32"):  # a raw one is a row of numbers
-        raise TypeError(
-            f"{name} must be one PRNG key, got {describe(key)}. Write key=keys[0]."
-        )
-    return key
+    return jax.random.key(0) if key is None else _key.check_key(key, name)
 
 
 def check_values(where: str, old: Any, new: Any) -> None:

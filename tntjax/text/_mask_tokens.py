@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._array import as_mask
+from tntjax._key import check_key
 from tntjax._numbers import check_at_least, check_integers, check_number
 from tntjax.text._ids import as_id
 
@@ -39,7 +40,7 @@ def mask_tokens(
     draws from a key of its own.
 
     Args:
-      key: the key is consumed.
+      key: one key, which is consumed.
       ids: [..., T] integers.
       hidden: the id that stands for a hidden token.
       vocabulary: how many ids there are to draw from.
@@ -63,6 +64,7 @@ def mask_tokens(
 
     Devlin et al., "BERT", 2019.
     """
+    check_key(key, "mask_tokens: key")
     tokens = jnp.asarray(check_integers(ids, "mask_tokens needs integers as ids"))
     most = check_at_least("mask_tokens: vocabulary", vocabulary, 1)
     for dtype in (tokens.dtype, jnp.int32):  # in which they are drawn

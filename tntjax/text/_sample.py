@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from tntjax._key import check_key
 from tntjax._numbers import check_at_least, check_number
 from tntjax._struct import describe
 
@@ -25,7 +26,7 @@ def sample(
     Among equal ones the lower id is kept. Each row draws from a key of its own.
 
     Args:
-      key: the key is consumed.
+      key: one key, which is consumed.
       logits: [..., V] float; -inf for what must not be drawn.
       temperature: finite; 0 for the best id always.
       top_k: how many ids to draw from at most.
@@ -47,6 +48,7 @@ def sample(
 
     Nucleus sampling: Holtzman et al., "The Curious Case of Neural Text Degeneration".
     """
+    check_key(key, "sample: key")
     scores = jnp.asarray(logits)
     floats = jnp.issubdtype(scores.dtype, jnp.floating)
     if not (floats and scores.ndim and scores.shape[-1]):

@@ -1,0 +1,43 @@
+"""Checks of PRNG keys."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from tntjax._struct import describe
+
+
+def check_key(key: Any, name: str) -> jax.Array:
+    """Returns one PRNG key, typed or raw, or raises a TypeError.
+
+    Args:
+      key: what should be one.
+      name: the argument, for the error.
+
+    Returns:
+      The key.
+
+    Raises:
+      TypeError: if it is something else, or several keys.
+
+    Example:
+      >>> check_key(3, "key")
+      Traceback (most recent call last):
+      ...
+      TypeError: key must be a PRNG key, got 3. Write key=jax.random.key(3).
+    """
+    kind = getattr(key, "dtype", None)
+    if kind is None or not (
+        jnp.issubdtype(kind, jax.dtypes.prng_key) or (kind == "uint32" and key.ndim)
+    ):
+        seed = key if isinstance(key, int) else "0"
+        raise TypeError(
+            f"{name} must be a PRNG key, got {describe(key)}. Write"
+            f" key=jax.random.key({seed})."
+        )
+    if key.ndim != (kind == "uint32"):  # a raw one is a row of numbers
+        raise TypeError(
+            f"{name} must be one PRNG key, got {describe(key)}. Write key=keys[0]."
+        )
+    return key
