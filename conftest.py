@@ -42,6 +42,7 @@ NEEDED_BY = {
     "pycocotools": [
         "tests/vision/coco.py",
         "tests/vision/test_coco.py",
+        "tests/vision/test_hard_files.py",
         "tests/vision/test_coco_map.py",
         "tests/vision/test_rle.py",
         "tntjax/vision/_rle.py",
