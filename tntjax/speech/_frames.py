@@ -169,9 +169,8 @@ def dither(
       0.0
     """
     wave, lengths = as_wave(wave, lengths, "dither")
-
-    def draw(key: jax.Array) -> jax.Array:
-        return jax.random.normal(key, wave.shape[-1:], wave.dtype)
-
-    noise = map_keys(draw, key, wave.shape[:-1])
+    shape, dtype = wave.shape[-1:], wave.dtype
+    noise = map_keys(
+        lambda key: jax.random.normal(key, shape, dtype), key, wave.shape[:-1]
+    )
     return cut(wave + jnp.asarray(scale, wave.dtype) * noise, lengths)

@@ -65,22 +65,18 @@ def mel_filters(
     bins = np.arange(size // 2 + 1) * sample_rate / size  # Hz
     mels = np.linspace(to_mel(np.array(low)), to_mel(np.array(high)), num_mels + 2)
     edges = to_hertz(mels)  # [M + 2] Hz
-    if scale == "kaldi":
-        weights = _triangles(to_mel(bins), mels)
-        weights[bins >= sample_rate / 2] = 0
-    else:
-        weights = _triangles(bins, edges)
+    straight_in_mel = scale == "kaldi"
+    places, corners = (to_mel(bins), mels) if straight_in_mel else (bins, edges)
+    steps = (places[:, None] - corners) / np.append(
+        np.diff(corners), 1
+    )  # [bins, M + 2]
+    rise, fall = steps[:, :-2], 1 - steps[:, 1:-1]
+    weights = np.maximum(0, np.minimum(rise, fall))  # [bins, M]
+    if straight_in_mel:
+        weights[bins >= most] = 0
     if normalized or (normalized is None and scale == "slaney"):
         weights *= 2 / (edges[2:] - edges[:-2])
     return weights.astype(np.float32)
-
-
-def _triangles(bins: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Returns triangles [bins, M] from each edge over the next to the one behind."""
-    bins = bins[:, None]
-    rise = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    fall = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    return np.maximum(0, np.minimum(rise, fall))
 
 
 LOG_STEP = np.log(6.4) / 27
