@@ -44,6 +44,19 @@ def test_policy_and_merge_are_those_of_the_batches(table):
     assert sum(whole(0)) == 6
 
 
+def test_it_shows_what_it_was_made_of(table):
+    shown = repr(tnt.shuffle_and_batch(range(9), 4, seed=2))
+    words = "shuffle_and_batch(range(0, 9), 4, seed=2, policy='include-last')"
+    assert shown == words
+
+
+def test_what_is_made_beforehand_is_the_same(table):
+    make = tnt.shuffle_and_batch(table, 4, seed=1)
+    plain = numbers(make(2)), numbers(make(3))
+    make.prepare(3)
+    assert (numbers(make(2)), numbers(make(3)), numbers(make(3))) == (*plain, plain[1])
+
+
 def test_other_processes_read_the_same(table):
     make = tnt.shuffle_and_batch(table, 4, seed=1)
     assert numbers(pickle.loads(pickle.dumps(make))(7)) == numbers(make(7))
