@@ -47,12 +47,12 @@ def shuffle_and_batch(
     Torchnet: `dataset:shuffle():batch{...}` and a hook that calls `exec("resample")`.
     """
     seed = check_at_least("shuffle_and_batch: seed", seed, 0)
-    epochs = _Epochs(dataset, batch_size, seed, policy, merge)
+    epochs = BatchesOfEpochs(dataset, batch_size, seed, policy, merge)
     epochs.prepare(0)  # refuses here what it would refuse in the first epoch
     return epochs
 
 
-class _Epochs:
+class BatchesOfEpochs:
     """Makes the batches of an epoch, of one epoch beforehand if asked to.
 
     Args:

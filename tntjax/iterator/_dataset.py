@@ -10,13 +10,14 @@ import numpy as np
 
 from tntjax._check import check_optional_functions
 from tntjax._struct import child, pytree, static
-from tntjax._types import Chunk, Dataset, Room, Sample, is_dataset
+from tntjax._types import Chunk, Dataset, Room, Sample
 from tntjax.dataset._protocol import (
     MOST_ON_DEVICE,
     find_shapes,
     find_spec,
     hide_unreadable,
 )
+from tntjax.dataset._shuffle_and_batch import BatchesOfEpochs
 from tntjax.dataset._take import take
 from tntjax.iterator._chunk import (
     IndexedChunk,
@@ -89,9 +90,8 @@ class DatasetIterator(Epochs):
         Args:
           epoch: the next one.
         """
-        prepare = getattr(self.source, "prepare", None)
-        if prepare is not None and not is_dataset(self.source):
-            prepare(epoch)
+        if isinstance(self.source, BatchesOfEpochs):
+            self.source.prepare(epoch)
 
     def _count(self) -> int:
         return len(self._dataset(0))
