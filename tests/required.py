@@ -11,6 +11,11 @@ import pytest
 
 REQUIRED = os.environ.get("TNTJAX_REQUIRE_EXTRAS") == "1"
 
+DATA = os.environ.get("TNTJAX_DATA")  # before a test hides it from others
+FULL_MNIST = pytest.mark.skipif(
+    not DATA, reason="TNTJAX_DATA is not set: no full MNIST"
+)
+
 
 def needs(package):
     """Marks a test of a Python package."""

@@ -1,5 +1,6 @@
 """Checks of PRNG keys."""
 
+import contextlib
 from typing import Any
 
 import jax
@@ -27,16 +28,18 @@ def check_key(key: Any, name: str) -> jax.Array:
       ...
       TypeError: key must be a PRNG key, got 3. Write key=jax.random.key(3).
     """
-    kind = getattr(key, "dtype", None)
-    if kind is None or not (
-        jnp.issubdtype(kind, jax.dtypes.prng_key) or (kind == "uint32" and key.ndim)
-    ):
+    typed = key
+    if getattr(key, "dtype", None) == "uint32":  # a raw one is a row of numbers
+        with contextlib.suppress(TypeError, ValueError):  # or of too few, too many
+            typed = jax.random.wrap_key_data(jnp.asarray(key))
+    kind = getattr(typed, "dtype", None)
+    if kind is None or not jnp.issubdtype(kind, jax.dtypes.prng_key):
         seed = key if isinstance(key, int) else "0"
         raise TypeError(
             f"{name} must be a PRNG key, got {describe(key)}. Write"
             f" key=jax.random.key({seed})."
         )
-    if key.ndim != (kind == "uint32"):  # a raw one is a row of numbers
+    if typed.ndim:
         raise TypeError(
             f"{name} must be one PRNG key, got {describe(key)}. Write key=keys[0]."
         )

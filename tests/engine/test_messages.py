@@ -41,6 +41,11 @@ def module(package, name="Module"):
         ),
         ({"key": 7}, TypeError, r"got 7. Write key=jax.random.key\(7\)"),
         ({"key": jnp.zeros(2)}, TypeError, "key must be a PRNG key, got float32"),
+        (
+            {"key": jnp.zeros(3, "uint32")},
+            TypeError,
+            "key must be a PRNG key, got uint32",
+        ),
         ({"params": None}, TypeError, "train needs params=..., a pytree"),
         ({"params": {"act": "relu"}}, TypeError, r"params\['act'\] is 'relu'"),
         ({"params": {"act": max}}, TypeError, r"params\['act'\] is max, but"),

@@ -1,6 +1,5 @@
 """The MNIST example: what it prints, and how well it learns."""
 
-import os
 import re
 import runpy
 from pathlib import Path
@@ -9,9 +8,9 @@ import jax
 import pytest
 
 import tntjax as tnt
+from tests.required import FULL_MNIST
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "mnist.py"
-DATA = os.environ.get("TNTJAX_DATA")
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def test_writes_a_report(run, offline, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not DATA, reason="TNTJAX_DATA is not set: no full MNIST")
+@FULL_MNIST
 def test_learns_the_full_mnist(run):
     lines = run().splitlines()
     assert error_of(lines[-2]) <= 8.2

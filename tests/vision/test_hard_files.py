@@ -241,7 +241,7 @@ def test_a_tar_with_a_size_below_zero_does_not_go_back(tmp_path):
     header[124:136] = b"-0000001000\0"
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
-    (tmp_path / "x.tar").write_bytes(bytes(512) * 0 + bytes(header) + bytes(1024))
+    (tmp_path / "x.tar").write_bytes(bytes(header) + bytes(1024))
     with pytest.raises(ValueError, match="has a size of -512, so damaged"):
         TarIndex(tmp_path / "x.tar")
 

@@ -1,19 +1,15 @@
 """mnist: where it looks and what it takes."""
 
 import gzip
-import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from tests.required import leave_out
+from tests.required import DATA, FULL_MNIST, leave_out
 from tntjax.vision import _mnist_files as files
 from tntjax.vision import mnist, read_idx
-
-DATA = os.environ.get("TNTJAX_DATA")  # the fixture `machine` hides it from the tests
-REAL = pytest.mark.skipif(not DATA, reason="TNTJAX_DATA is not set: no full MNIST")
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -158,7 +154,7 @@ def test_the_real_test_split_has_10000_images(tmp_path):
     assert len(mnist("test", tmp_path)) == 10_000
 
 
-@REAL
+@FULL_MNIST
 @pytest.mark.parametrize(
     ("split", "size", "first"),
     [("train", 60_000, [5, 0, 4, 1, 9, 2, 1, 3]), ("test", 10_000, [7, 2, 1, 0])],
@@ -169,7 +165,7 @@ def test_the_real_mnist(split, size, first):
     assert dataset.data["target"][: len(first)].tolist() == first
 
 
-@REAL
+@FULL_MNIST
 def test_the_real_files_have_the_sums_that_downloads_are_checked_with(digits):
     real = files.VARIANTS["mnist"]._replace(sums=REAL_SUMS)
     for split in ("train", "test"):

@@ -2,17 +2,15 @@
 
 import hashlib
 import importlib.util
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tntjax.vision
+from tests.required import DATA, FULL_MNIST
 from tntjax.vision import mnist, mnist_sample, read_idx
 
-DATA = os.environ.get("TNTJAX_DATA")
-REAL = pytest.mark.skipif(not DATA, reason="TNTJAX_DATA is not set: no full MNIST")
 FOLDER = Path(tntjax.vision.__file__).parent / "data"
 SCRIPT = Path(__file__).parents[2] / "tools" / "make_mnist_sample.py"
 
@@ -63,7 +61,7 @@ def test_the_package_grows_by_about_a_megabyte():
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 1_150_000
 
 
-@REAL
+@FULL_MNIST
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_is_the_fifth_of_each_ten_digits_of_mnist(split):
     whole, sample = mnist(split, DATA).data, mnist_sample(split).data
@@ -80,7 +78,7 @@ def script():
 
 
 @pytest.mark.slow
-@REAL
+@FULL_MNIST
 def test_the_script_makes_the_committed_files(tmp_path, script):
     script.main([DATA, "--output", str(tmp_path)])
     made = sorted(path.name for path in tmp_path.iterdir())

@@ -104,9 +104,8 @@ def pick_members(state: State) -> list[State]:
     """Returns the State of each member, as hooks see it in a run of its own."""
     own = {name: getattr(state, name) for name in (*OWN, "loss")}
     for name in ("lr", "lr_criterion", "meters", "aux", "loss"):
-        own[name] = jax.tree.map(
-            _read, own[name]
-        )  # [N, ...]; the host cuts small arrays faster
+        # [N, ...]; the host cuts small arrays faster
+        own[name] = jax.tree.map(_read, own[name])
     done = np.zeros(state.members or 0, bool) if state.done is None else state.done
 
     def pick(number: int, stops: bool) -> State:

@@ -10,6 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._array import as_array
+from tntjax._key import check_key
 from tntjax._numbers import check_at_least, check_boolean, check_integers
 from tntjax._struct import describe
 from tntjax.text import length_mask
@@ -133,13 +134,7 @@ def map_keys(
     function: Callable, key: Any, batch: tuple[int, ...], *rows: jax.Array
 ) -> jax.Array:
     """Calls a function for each example [*batch], with a part of the key."""
-    dtype = getattr(key, "dtype", None)
-    if dtype == jnp.uint32:
-        key = jax.random.wrap_key_data(key)
-    elif dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
-        raise TypeError(f"A key of jax.random.key(0), say, is needed, got {key!r}.")
-    if key.shape:
-        raise ValueError(f"One key is needed, for all examples, got {describe(key)}.")
+    key = check_key(key, "key")
     if not batch:
         return function(key, *rows)
     count = math.prod(batch)

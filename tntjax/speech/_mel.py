@@ -67,9 +67,8 @@ def mel_filters(
     edges = to_hertz(mels)  # [M + 2] Hz
     straight_in_mel = scale == "kaldi"
     places, corners = (to_mel(bins), mels) if straight_in_mel else (bins, edges)
-    steps = (places[:, None] - corners) / np.append(
-        np.diff(corners), 1
-    )  # [bins, M + 2]
+    widths = np.append(np.diff(corners), 1)
+    steps = (places[:, None] - corners) / widths  # [bins, M + 2]
     rise, fall = steps[:, :-2], 1 - steps[:, 1:-1]
     weights = np.maximum(0, np.minimum(rise, fall))  # [bins, M]
     if straight_in_mel:
