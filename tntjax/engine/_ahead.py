@@ -97,7 +97,7 @@ def _read_by_thread(
         while planned is not None:
             if planned.leads_on:
                 asked += _ask(asks, stretch, READ_AHEAD - asked)
-            else:
+            else:  # what was asked for beyond it is void: the thread has stopped there
                 stretch, asked = stretch + 1, 0
             yield planned
             asked += _ask(asks, stretch, 1 - asked)

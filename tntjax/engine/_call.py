@@ -143,6 +143,7 @@ class Calls:
                 self._jitted.append(self._jitted.pop(place))
                 return jitted
         light = carry.light
+        # A step leaves the light part as it was, so its structure is known beforehand.
         trees = jax.tree.structure(light), jax.tree.structure(_drop_key(light))
         donated = (0,) if self.program.training else ()
         call = self._describe_function(structure, _choose_unroll(carry))
@@ -227,7 +228,7 @@ class Calls:
     def _note(self, carry: Carry, batches: Batches) -> None:
         """Takes note of a trace; under jax.disable_jit it is not one."""
         if isinstance(carry.light["t"], Tracer):
-            if self.on_trace is not None:
+            if self.on_trace is not None:  # progress() says that it compiles
                 self.on_trace()
             state = self.program.state(*carry)
             self._traces.append(describe_trace(self.program, state, batches))

@@ -67,7 +67,7 @@ def as_plain(state: State) -> State:
     """
     plain: dict[str, Any] = {}
     for name in COUNTERS:
-        if type(count := getattr(state, name)) is not int:
+        if type(count := getattr(state, name)) is not int:  # reading it waits
             plain[name] = int(count)
     for name in NUMBERS:
         rate = getattr(state, name)
@@ -132,7 +132,7 @@ def claim_buffers(leaves: list[jax.Array]) -> list[jax.Array]:
     """
     # The list itself and the call are references too: a lone object tells how many.
     held = [n > _count_references([object()])[0] for n in _count_references(leaves)]
-    own, others = set(map(id, leaves)), {}
+    own, others = set(map(id, leaves)), {}  # others: {pointer: arrays there}
     for array in jax.live_arrays():
         if id(array) not in own and not array.is_deleted():
             for pointer in _pointers(array):

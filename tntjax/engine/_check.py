@@ -133,7 +133,7 @@ def check_rate(name: str, rate: Any, members: int | None = None) -> Any:
                 f"Write {name}=0.1, say; an optimizer of optax goes to OptimEngine."
             )
         raise TypeError(f"{name} must be a number, got {describe(rate)}. {advice}")
-    if not float(rate) >= 0:
+    if not float(rate) >= 0:  # NaN, too
         raise ValueError(f"{name} must be at least 0, got {rate}.")
     if float(rate) == math.inf:
         raise ValueError(f"{name} must be finite, got {rate}.")
@@ -163,6 +163,7 @@ def check_values(where: str, old: Any, new: Any) -> None:
         if is_unchanged(before, value):
             continue
         if field in RATES:
+            # With optax there is no rate in the State, and one put there is not read.
             if before is None and old.opt_state is not None:
                 raise TypeError(f"{name} has no effect: {OPTIMIZER_RATE}")
             check_rate(name, value, new.members)
@@ -180,11 +181,11 @@ def check_values(where: str, old: Any, new: Any) -> None:
 
 def check_concrete(**arguments: Any) -> None:
     """Raises a TypeError inside a transformation of JAX."""
-    leaves = jax.tree_util.tree_leaves_with_path(arguments)
-    for path, leaf in leaves:
+    for path, leaf in jax.tree_util.tree_leaves_with_path(arguments):
         if isinstance(leaf, Tracer):
             what = path[0].key + jax.tree_util.keystr(path[1:])
             raise TypeError(IN_A_TRANSFORMATION.format(what=what))
+    # Inside jit even constants become tracers, so no argument need be one.
     if isinstance(jnp.asarray(PROBE), Tracer):
         raise TypeError(IN_A_TRANSFORMATION.format(what="each array made there"))
 
@@ -198,11 +199,8 @@ def check_width(samples: Any) -> None:
     if jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
         return
     for path, leaf in jax.tree_util.tree_leaves_with_path(samples):
-        if (
-            not isinstance(leaf, np.ndarray)
-            or leaf.dtype.name not in WIDE
-            or not leaf.size
-        ):
+        is_wide = isinstance(leaf, np.ndarray) and leaf.dtype.name in WIDE
+        if not is_wide or not leaf.size:
             continue
         limits = np.iinfo(WIDE[leaf.dtype.name])
         ends = int(leaf.max()), int(leaf.min())

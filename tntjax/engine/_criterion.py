@@ -28,7 +28,7 @@ def run_criterion(criterion: Any, state: State) -> tuple[Measure, dict[str, Any]
     names = [] if state.criterion_params is None else ["criterion_params"]
     asked = {"params": state.params} if _asks_for_params(criterion) else {}
     lacks = isinstance(state.sample, dict) and "target" not in state.sample
-    target = []
+    target = []  # or [target]: what follows the output
     if not (lacks and takes(criterion, len(names) + 1, asked)):
         target = [read_field(state.sample, "target")]
 

@@ -82,13 +82,14 @@ def make_training(
     that are its own, and `own` are the arguments for these.
     """
     hooks = engine.hooks
+    # A step of the user's may do without network and criterion.
     minimises = not isinstance(update, OwnStep)
     if minimises or network is not None:
         check_network(network)
     if minimises or criterion is not None:
         check_function("criterion", criterion)
     check_iterator(iterator)
-    resume = None if resume is False else resume
+    resume = None if resume is False else resume  # what the flag of a program gives
     if state is not None and resume is not None:
         raise TypeError(
             "state= goes on from a State in memory, resume= from one on the disk: pass"
@@ -97,7 +98,7 @@ def make_training(
     folders = _find_folders(hooks)
     ends = _check_ends(max_epoch, max_steps)
     lone = criterion_params is None and own.get("lr_criterion") is not None
-    if lone and state is None:
+    if lone and state is None:  # a State may bring criterion_params of its own
         raise TypeError(LONE_RATE)
     given = {"params": params, **own, "model_state": model_state}
     given |= {"criterion_params": criterion_params, "key": key}
@@ -106,10 +107,8 @@ def make_training(
     else:
         fields = fields_of_state(state, start, given, members)
     what = {"network": network, "criterion": criterion, "iterator": iterator}
-    what |= {
-        "engine": engine,
-        "recorded": History([] if state is None else rows_until(state)),
-    }
+    rows = [] if state is None else rows_until(state)
+    what |= {"engine": engine, "recorded": History(rows)}
     run = Run(
         hooks=hooks,
         plan=make_plan(steps_per_call, hooks.schedule),
@@ -179,6 +178,7 @@ def run_method(describe: Callable[Given, Training | Testing]) -> Callable[Given,
     """
     signature = inspect.signature(describe)
     own = [p for p in signature.parameters.values() if p.name != "arguments"]
+    # Spelled out, so that help() and an editor list what `**arguments` stands for.
     if len(own) < len(signature.parameters):
         (kind,) = get_args(signature.parameters["arguments"].annotation)
         shared = inspect.signature(make_training).parameters.values()
@@ -193,7 +193,7 @@ def run_method(describe: Callable[Given, Training | Testing]) -> Callable[Given,
                 f"{describe.__name__} takes its arguments by name, such as"
                 f" {describe.__name__}({names[0]}=..., {names[1]}=...)."
             )
-        kwargs = take_apart(kwargs)
+        kwargs = take_apart(kwargs)  # an adapted module brings params and model_state
         what = f"{type(self).__name__}.{describe.__name__}"
         check_names(what, kwargs, names)
         try:
@@ -202,7 +202,7 @@ def run_method(describe: Callable[Given, Training | Testing]) -> Callable[Given,
             raise TypeError(f"{what}: {error}") from None
         with explain_transfers():
             described = describe(self, **kwargs)  # pyright: ignore
-            kwargs.clear()
+            kwargs.clear()  # the frame of this function lives as long as the run
             return described.finish()
 
     method.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]
@@ -268,7 +268,7 @@ def test(
     check_concrete(**fields)
     what: dict[str, Any] = {"network": network, "criterion": criterion}
     what |= {"engine": engine, **fields, "iterator": iterator, "training": False}
-    own = {"key": check_key(key)}
+    own = {"key": check_key(key)}  # [] of one network; else [N], made below
     if members is not None:
         own = start_members(fields, members)
     state = State(**{**what, **own})

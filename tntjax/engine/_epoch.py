@@ -56,7 +56,7 @@ class Epoch:
         with contextlib.closing(read_ahead(self._chunks())) as chunks:
             while (planned := self._next(chunks)) is not None:
                 batches, steps, _ = planned
-                if self._is_shown:
+                if self._is_shown:  # a hook may hold what the call is to overwrite
                     self._claim()
                 self._calls.on_trace = self._tell_displays
                 try:
@@ -79,6 +79,7 @@ class Epoch:
         prepare = getattr(self._iterator, "prepare", None)
         most, number = self._host.max_epoch, self._epoch + 1
         is_last = self._stops or (most is not None and number >= most)
+        # A CPU is busy itself until the epoch is over.
         works = self._run.jit and self._run.plan.accelerated
         if works and prepare is not None and not is_last:
             prepare(number)
@@ -95,7 +96,7 @@ class Epoch:
     def _next(self, chunks: Iterator[Planned]) -> Planned | None:
         """Reads the next chunk; None at the end of the epoch, or of the run."""
         signals = self._run.signals
-        if signals.terminated and self._fed:
+        if signals.terminated and self._fed:  # there is something new to save
             self._save(lambda scheduled: True)
             raise SystemExit(TERMINATED)
         signals.check()
@@ -104,7 +105,7 @@ class Epoch:
             if not self._stops:
                 planned = next(chunks, None)
                 self.whole = planned is None
-            else:
+            else:  # an epoch that was used up counts, though the run ends here
                 with contextlib.suppress(Exception):  # of a sample that nobody wants
                     self.whole = next(chunks, None) is None
         self._run.clock.lap("data")
@@ -118,7 +119,7 @@ class Epoch:
 
         def room(position: int, sample_bytes: int, length: int | None = None) -> int:
             nonlocal asked, epoch
-            if self._stops:  # it is only asked whether there is another sample
+            if self._stops:  # it is only asked whether there is another sample: `_next`
                 return 1
             t, epoch = self._first + position, self._calls.lengths.find_epoch(length)
             asked, most = run.plan.room(t, sample_bytes, epoch), self._host.max_steps
@@ -154,6 +155,7 @@ class Epoch:
         """Begins to bring samples to where they are used."""
         run = self._run
         if run.placement is not None:
+            # The count [] stays on the host, whence it goes to each device.
             chunk = run.placement.chunk(batches.chunk, placed)
             return Batches(chunk, batches.count)
         if run.jit and run.plan.accelerated and is_on_host(batches.chunk):
@@ -169,6 +171,7 @@ class Epoch:
         run.clock.lap("compile" if traces else "dispatch")
         self._queue.add(self._carry.light["t"])
         for number, t in enumerate(steps.kept_times(before)):
+            # Steps one by one keep a list, a compiled call leaves [groups, ...].
             apart = isinstance(kept, list)
             light, place = (kept[number], ()) if apart else (kept, (number,))
             for scheduled in self._due(t):  # a watch: calls end where others are due
@@ -196,7 +199,7 @@ class Epoch:
         for scheduled in self._due(self._t):
             if scheduled.kind == "every":
                 try:
-                    self._queue.settle(0)
+                    self._queue.settle(0)  # watches come before what changes the State
                 except Exception as error:
                     errors.append(error)
                 try:
@@ -238,6 +241,7 @@ class Epoch:
         self._carry, self._t, self._is_shown = carry, int(state.t), True
         t = carry.light["t"]
         self._place = t.sharding if t.committed else None  # as all is, or nothing
+        # What compiled code does not carry; the arrays must not be held twice.
         self._host = state.replace(**dict.fromkeys((*CARRIED, "loss")))
 
     def _claim(self) -> None:

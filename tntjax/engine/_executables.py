@@ -69,6 +69,7 @@ def _follow(
     """Returns the number of calls in the first epoch, and what some epochs run."""
     lengths, found = Lengths(), dict[str, None]()
     epoch_length = lengths.find_epoch(alike)
+    # As `Epoch` would: the same plan, lengths and positions, and no sample read.
     first = calls = 0
     for epoch in range(EPOCHS):
         position = 0

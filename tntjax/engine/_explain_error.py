@@ -41,6 +41,7 @@ def explain_error(hook: Any, event: str, state: State) -> Iterator[None]:
 def _way_out(error: Exception, event: str, state: State) -> str:
     if event in STEP_EVENTS and isinstance(error, TRACER_ERRORS):
         return IS_COMPILED
+    # state.output[0] of a field that is None, and the like.
     if event not in STEP_EVENTS and "NoneType" in str(error):
         return IS_OUTSIDE
     if isinstance(error, KeyError):

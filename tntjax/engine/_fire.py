@@ -121,11 +121,14 @@ def run_on_host(hook: Hook, event: str, state: State) -> State:
     run = functools.partial(_run_checked, hook, event)
     if state.members is None:
         return run(state)
+    # At the start hooks make things of one run, which are stacked. Later they see those
+    # of all, [N, ...], unless they ask for one.
     if event == "on_start" or getattr(hook, "each_member", False):
         new = run_for_each(hook, run, state, ends=event == "on_end")
     else:
         new = spread(state, run(state))
     check_carried_axes(new)
+    # At the end hooks finish the members that are done, too.
     return new if event == "on_end" else keep_done(state, new)
 
 
@@ -150,6 +153,7 @@ def _check_fixed(hook: Hook, event: str, old: State, new: State) -> None:
 
 def _is_same(old: Any, new: Any) -> bool:
     """True if both are one object, or a number that went through a user's jit."""
+    # jit gives float32 back where there were Python's floats, hence the tolerance.
     if isinstance(old, Seconds) and isinstance(new, Seconds):
         return np.allclose(np.array(old), np.array(new, float), rtol=1e-5)
     if isinstance(old, np.ndarray) and np.shape(new) == old.shape:  # of many members
@@ -180,6 +184,7 @@ def _check_changes(event: str, old: State, new: State) -> None:
 def _check_optimizer_state(event: str, old: State, new: State) -> None:
     """Raises a TypeError if the parameters have another form, and opt_state has not."""
     one, other = _find_shapes(old.params), _find_shapes(new.params)
+    # SGD keeps nothing, so its parameters may change their form between epochs.
     if one == other or not jax.tree.leaves(old.opt_state):
         return
     if is_unchanged(old.opt_state, new.opt_state):

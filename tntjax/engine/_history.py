@@ -59,6 +59,7 @@ def rows_until(state: Any) -> list[Row]:
         return []
     t, epoch = int(state.t), int(state.epoch)
     rows = state.recorded.rows
+    # The run that shares them may have gone further since.
     return [row for row in rows if row["t"] <= t and row["epoch"] <= epoch]
 
 

@@ -193,6 +193,7 @@ def chain(*hooks: Hooks) -> Hooks:
 
     def joined(event: str) -> Hook | None:
         functions = sum((part.functions(event) for part in hooks), ())
+        # Flat, not chains in chains, so that chain is associative.
         functions = tuple(_drop_repeats(functions))
         return Chained(functions) if len(functions) > 1 else next(iter(functions), None)
 

@@ -61,7 +61,8 @@ class Training:
     def __init__(self, state: State, run: Run) -> None:
         self._state, self._run = state, run
         self._epoch: Epoch | None = None
-        self._before: dict[str, Any] = {}
+        self._before: dict[str, Any] = {}  # what `on_start_epoch` found
+        # Until then the State is none to go on from: what was saved is not in it.
         self._is_restored = run.load is None and not run.goes_on
 
     def finish(self) -> State:
@@ -82,7 +83,7 @@ class Training:
                 saved = self._start()
                 while self._goes_on() or self._has_to_count():
                     self._start_epoch(saved)
-                    saved = None
+                    saved = None  # the epochs after it begin as usual
                     if self._state.stop:
                         break
                     self._epoch = Epoch(self._state, run)
@@ -130,10 +131,9 @@ class Training:
         run, load = self._run, self._run.load
         source: Source = "disk"
         if run.goes_on:
-            load, source = (
-                functools.partial(_add_entries, read_saved(self._state)),
-                "memory",
-            )
+            load = functools.partial(_add_entries, read_saved(self._state))
+            source = "memory"
+            # As at a start, so that `on_start` makes all entries; the old ones follow.
             self._state = self._state.replace(meters={}, aux={}, large={})
         with run.signals.heard():
             for session in run.hooks.sessions:
@@ -153,7 +153,9 @@ class Training:
         fields = (*LIGHT, *COUNTERS)
         self._before = {name: getattr(self._state, name) for name in fields}
         self._fire("on_start_epoch")
-        if saved and int(saved["position"]):  # this was done before
+        if saved and int(
+            saved["position"]
+        ):  # it was done before, so its work is undone
             self._state = _fill_state(self._state, saved)
             self._tell("memory" if self._run.goes_on else "disk")
         self._run.clock.lap("hooks")  # those since the last epoch's end
@@ -171,6 +173,7 @@ class Training:
                 state = fire_on_host(run.hooks, "on_end_epoch", state)
             # As it would be restored, so that going on makes no difference.
             self._state = as_restored(state)
+        # A run that a hook stopped in the middle of an epoch is saved as well.
         with run.signals.heard_in_hook():
             run.saves.run(self._state)
         return whole
@@ -222,6 +225,7 @@ class Training:
             raise
 
     def _rescue(self, error: BaseException) -> None:
+        # Watches of updates that the State counts: who goes on does not see them again.
         if self._epoch is not None:
             note_others(error, "Showing the rest", self._epoch.drain())
         state = read_whole(self._now)

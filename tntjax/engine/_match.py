@@ -90,7 +90,7 @@ def match_carried(
     after_leaves, after_tree = jax.tree.flatten(after)
     if before_tree != after_tree:
         fail(field, before, after)
-    leaves = []
+    leaves = []  # each with the dtype that the compiled step has for it
     for (path, a), b in zip(before_leaves, after_leaves, strict=True):
         leaf = _cast_like(a, b)
         if leaf is None:

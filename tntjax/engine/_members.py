@@ -83,6 +83,7 @@ def step_of_members(make_step: Step) -> Step:
             before = state.replace(**own, members=None, done=None)
             after = make_step(program, before, sample)
             made = {name: getattr(after, name) for name in own}
+            # Computed all the same: under vmap there is no branch for one member.
             if done is not None:
                 made = _choose(done, own, made)  # done: [] of this member
             return {**made, **{name: getattr(after, name) for name in COUNTERS}}
@@ -152,7 +153,7 @@ def run_for_each(
         words = {"field": field, "number": number, "advice": advice}
         raise TypeError(DIFFER.format(hook=describe(hook), **words))
 
-    for field in SHARED:
+    for field in SHARED:  # one value stands for all, so all must have left the same
         shared = getattr(after[0], field)
         for number, part in enumerate(after):
             if not is_unchanged(shared, getattr(part, field)):
@@ -168,6 +169,7 @@ def run_for_each(
             if jax.tree.structure(part) != tree:
                 fail(field, number, "Entries must be the same for all.")
         fields[field] = jax.tree.map(_stack, *new)
+    # A member that stopped is done; the run goes on until all are.
     stops = np.array([part.stop for part in after])  # [N] bool
     done = stops if stops.any() or state.done is not None else None
     return state.replace(**fields, done=done)
@@ -196,7 +198,7 @@ def spread(before: State, after: State) -> State:
     for field in OWN:
         old, new = getattr(before, field), getattr(after, field)
         if field == "key" or is_unchanged(old, new):
-            continue
+            continue  # one key for all would have them draw alike
         if isinstance(old, dict) and isinstance(new, dict):
             new = {
                 name: _spread(members, old.get(name), value)
@@ -232,7 +234,7 @@ def _spread(members: int, old: Any, new: Any) -> Any:
         is_new = isinstance(new, Meter)
         return jax.tree.map(lambda x: _repeat(members, x), new) if is_new else new
     if jax.tree.structure(old) != jax.tree.structure(new):
-        return new
+        return new  # `check_carried_axes` tells if it lacks the axis
 
     def one(before: Any, now: Any) -> Any:  # [N, ...] and [...], or both [N, ...]
         is_one = np.shape(now) == np.shape(before)[1:]

@@ -67,7 +67,7 @@ class Placement:
         columns = {id(leaf) for leaf in jax.tree.leaves(chunk.xs)}
 
         def put(leaf: Any) -> Any:
-            if id(leaf) in columns:
+            if id(leaf) in columns:  # new in each chunk, [K, B, ...]
                 return _put(leaf, self._of_column(leaf))
             if id(leaf) not in placed:  # with the leaf, or its id would be given away
                 placed[id(leaf)] = leaf, _put(leaf, self._everywhere)
@@ -77,7 +77,7 @@ class Placement:
 
     def _of_column(self, leaf: Any) -> NamedSharding:
         devices = self.mesh.shape[self.data_axis]
-        if leaf.ndim < 2 or leaf.shape[1] % devices:
+        if leaf.ndim < 2 or leaf.shape[1] % devices:  # [K] numbers, or a shorter batch
             return self._everywhere
         return NamedSharding(self.mesh, PartitionSpec(None, self.data_axis))
 
@@ -96,6 +96,7 @@ class Placement:
         }
 
         def place(path: Any, leaf: Any) -> NamedSharding:
+            # A moment of Adam: [0].mu['dense'] ends like the parameter ['dense'].
             ends = ((path[k:], leaf.shape) for k in range(len(path) + 1))
             found = next((end for end in ends if end in places), None)
             return self._everywhere if found is None else places[found]

@@ -41,6 +41,7 @@ def _find_layers(iterator: Any, epoch: int) -> Iterator[Dataset]:
 
 
 def _explain_layers(iterator: Any, layers: list[tuple[str, int, Any]]) -> str:
+    # From the outermost in: the last empty one is where the samples are lost.
     empty = [number for number, (_, length, _) in enumerate(layers) if not length]
     if not layers:
         return "Look at what it iterates over: next(iter(iterator))."

@@ -128,7 +128,7 @@ def _check_fired(step: str, events: Events) -> None:
     """Raises a TypeError if a hook would never run."""
     for event in INNER:
         for hook in events.hooks.functions(event):
-            idle = getattr(hook, "only_in_tests", False)
+            idle = getattr(hook, "only_in_tests", False)  # nothing is lost without it
             if event not in events.fired and not idle:
                 words = {"step": step, "event": event, "hook": describe(hook)}
                 raise TypeError(NEVER_FIRED.format(**words))
@@ -140,7 +140,7 @@ def count_any(sample: Sample) -> Any:
     They are those that its mask, a bool [B], shows, else those of `input`, else of the
     first axis that all arrays share; a sample that has none is one row.
     """
-    mask = find_row_mask(sample)
+    mask = find_row_mask(sample)  # [B]
     if mask is not None:
         return jnp.sum(mask, dtype=jnp.int32)
     fields = sample if isinstance(sample, dict) else {}

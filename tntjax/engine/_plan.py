@@ -83,6 +83,7 @@ class Plan:
         usual = self.longest
         if self.most_bytes is not None:
             usual = min(usual, max(1, self.most_bytes // max(1, sample_bytes)))
+        # Whole groups, so that the next call begins where a State is kept.
         if self.keep_every is not None and usual > self.keep_every:
             usual -= usual % self.keep_every
         chosen = self.most_bytes is None
@@ -118,14 +119,14 @@ class Plan:
           epoch_length: as `room` was given it.
         """
         apart = self.most_bytes is not None  # nobody has chosen a number of steps
-        if count == 1:
+        if count == 1:  # a loop of one step is none, so it is never padded
             return Steps(1, 1)
         usual = self.usual(sample_bytes, epoch_length)
         keep_every = self.keep_every
         exact = exact or usual * sample_bytes > CHUNK_BYTES  # too much to pad to
         if keep_every is None or usual <= keep_every or (exact and count < keep_every):
             keep_every = None
-        unit = keep_every or 1
+        unit = keep_every or 1  # a length holds whole groups between two kept States
         length = count if exact else -(-max(usual, count) // unit) * unit
         counted = not exact and (not self.accelerated or length > count)
         return Steps(count, length, counted, keep_every, apart)
@@ -197,7 +198,7 @@ def _find_divisor(stops: Sequence[Scheduled], unit: int, most: int) -> int:
     """Finds a multiple of `unit` up to `most` that divides the shortest distance."""
     shortest = min((stop.n for stop in stops if stop.n), default=most)
     most -= most % unit
-    if shortest <= most:
+    if shortest <= most:  # calls end at each stop anyway
         return shortest - shortest % unit
     # Down to a half: shorter calls cost more than a second length.
     divisors = (k for k in range(most, most // 2, -unit) if shortest % k == 0)

@@ -91,7 +91,7 @@ class Program:
         return isinstance(other, Program) and is_same(self._key(), other._key())
 
     def __hash__(self) -> int:
-        return self._hash
+        return self._hash  # made once: functions may hold large arrays
 
     @functools.cached_property
     def _hash(self) -> int:

@@ -58,6 +58,7 @@ def count_rows(sample: Sample) -> int:
         return 1
     others = [find_lengths(mask), find_lengths(sample.get("target"))]
     told = [lengths for lengths in (find_lengths(input), *others) if len(lengths) == 1]
+    # What has no axis, such as a target for the whole batch, tells nothing and is fine.
     if not told or not all(lengths <= told[0] for lengths in others):
         raise ValueError(_describe_rows(sample))
     return next(iter(told[0]))
@@ -117,7 +118,7 @@ def fill_hidden(sample: Sample) -> Sample:
     if "mask" not in sample or not len(sample["mask"]):
         return sample
     mask = jnp.asarray(sample["mask"])
-    first, some = jnp.argmax(mask), jnp.any(mask)
+    first, some = jnp.argmax(mask), jnp.any(mask)  # [], the first True
 
     def fill(leaf: Any) -> Any:
         leaf = jnp.asarray(leaf)

@@ -72,7 +72,7 @@ class Run:
             network=state.network,
             criterion=state.criterion,
             update=self.update,
-            hooks=step_hooks(self.hooks),
+            hooks=step_hooks(self.hooks),  # others may differ, and compile nothing anew
             accumulate=self.accumulate,
             placement=self.placement,
             members=state.members,

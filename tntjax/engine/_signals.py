@@ -33,6 +33,7 @@ class Signals:
     def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():
             handler = signal.getsignal(signal.SIGINT)
+            # Python's own, or that of a run in whose hook this run is.
             outer = isinstance(getattr(handler, "__self__", None), Signals)
             if outer or handler is signal.default_int_handler:
                 self._install(signal.SIGINT, self._interrupt)
@@ -44,7 +45,7 @@ class Signals:
     def __exit__(self, *error: object) -> None:
         for number, handler in self._old.items():
             signal.signal(number, handler)
-        if self.terminated and error[0] is None:
+        if self.terminated and error[0] is None:  # an error on its way out goes first
             raise SystemExit(TERMINATED)
         if error[0] is None:
             self.check()

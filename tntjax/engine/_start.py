@@ -61,7 +61,7 @@ def fields_of_arguments(
     given = {**given, **start_members(given, members)}
     members = given["members"]
     params, criterion_params = given["params"], given["criterion_params"]
-    if "lr" not in given:
+    if "lr" not in given:  # optax starts on the parameters of each member, [N, ...]
         return {**given, **jax.vmap(start)(params, criterion_params)}
     rates = start(params, criterion_params)  # which do not depend on parameters
     return {**given, **{n: spread_rate(rate, members) for n, rate in rates.items()}}
@@ -77,10 +77,11 @@ def start_members(given: dict[str, Any], members: int) -> dict[str, Any]:
     for name in ("params", "model_state", "criterion_params", "opt_state"):
         check_axis(name, given.get(name), members, ONE_EACH.format(members=members))
     key = given["key"]
+    # One key is typed, [], or raw, uint32 [2]. An axis more: one for each member.
     if getattr(key, "ndim", 0) <= (getattr(key, "dtype", None) == "uint32"):
         keys = jax.random.split(check_key(key), members)
     else:
-        check_key(key[0])
+        check_key(key[0])  # of the first member: all are of one array
         check_axis("key", key, members, "Or pass one key, which is split.")
         keys = key
     return {"key": keys, "members": members}
@@ -121,6 +122,7 @@ def _find_lack(previous: State, start: Start | None) -> str:
     if start is None:
         wrong = previous.lr is None or previous.opt_state is not None
         return "has an opt_state and no lr, as OptimEngine leaves it" if wrong else ""
+    # Shapes alone: starting the optimizer anew would take its memory once more.
     begin = start if previous.members is None else jax.vmap(start)
     wanted = jax.eval_shape(begin, previous.params, previous.criterion_params)
 

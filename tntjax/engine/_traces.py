@@ -90,6 +90,7 @@ def _find_changes(before: list[dict[str, str]], now: dict[str, str]) -> str:
         names = sorted(other.keys() | now.keys())
         return [name for name in names if other.get(name) != now.get(name)]
 
+    # Of several as similar, min takes the first: the last trace.
     nearest = min(reversed(before), key=lambda other: len(differences(other)))
     lines = [
         f"  {name}: {nearest.get(name, 'not there')} became {now.get(name, 'nothing')}"

@@ -57,6 +57,7 @@ class WatchQueue:
     ) -> None:
         """Queues a State to be shown to a function once the last call is done."""
         light = {name: getattr(state, name) for name in SEEN} | {"key": None}
+        # The copies begin now, behind the call; a CPU's arrays need none.
         for leaf in jax.tree.leaves(light):
             if any(device.platform != "cpu" for device in leaf.devices()):
                 leaf.copy_to_host_async()  # pragma: no cover - on accelerators
@@ -75,6 +76,7 @@ class WatchQueue:
         self._show()
         while len(self._calls) > most:
             result, shows = self._calls.popleft()
+            # A counter of the call: when it is there, so is all that the call made.
             jax.block_until_ready(result)
             self._clock.lap("device")
             self._shows.extend(shows)
