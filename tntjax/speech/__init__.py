@@ -1,17 +1,15 @@
 """Speech: readers, features and meters that know the lengths of signals."""
 
 from tntjax.speech._audio import Audio, AudioHeader, read_audio, read_audio_header
-from tntjax.speech._augment import add_noise, spec_augment, time_shift
+from tntjax.speech._augment import add_noise, dither, spec_augment, time_shift
 from tntjax.speech._cer import CERMeter
-from tntjax.speech._cmvn import FeatureMoments, cmvn, feature_moments
-from tntjax.speech._ctc import ctc_greedy, ctc_loss, ctc_valid
-from tntjax.speech._ctc_beam import ctc_beam
-from tntjax.speech._frames import dither, frames, pre_emphasis
+from tntjax.speech._ctc import ctc_beam, ctc_greedy, ctc_loss, ctc_valid
+from tntjax.speech._features import FeatureMoments, cmvn, deltas, feature_moments
+from tntjax.speech._frames import frames, pre_emphasis
 from tntjax.speech._lengths import Padded, frame_lengths
 from tntjax.speech._libri_speech import LibriSpeech
-from tntjax.speech._log_mel import MEL_PRESETS, MelSettings, log_mel
+from tntjax.speech._log_mel import MEL_PRESETS, MelSettings, log_mel, mfcc
 from tntjax.speech._mel import mel_filters
-from tntjax.speech._mfcc import deltas, mfcc
 from tntjax.speech._per import PERMeter
 from tntjax.speech._phones import (
     PHONES_39,

@@ -14,24 +14,14 @@ FLOATS = {"FLOAT", "DOUBLE", "VORBIS", "OPUS", "MPEG_LAYER_III"}
 
 
 class Audio(NamedTuple):
-    """A recording.
-
-    Args:
-      wave: [T] samples, or [T, C] of more than one channel.
-      sample_rate: Hz.
-    """
+    """A recording: [T] samples, or of several channels [T, C], and their rate in Hz."""
 
     wave: np.ndarray
     sample_rate: int
 
 
 class AudioHeader(NamedTuple):
-    """The header of an audio file.
-
-    Args:
-      samples: T, the number of samples of a channel.
-      sample_rate: Hz.
-    """
+    """The number of samples of a channel, and their rate in Hz."""
 
     samples: int
     sample_rate: int
@@ -73,7 +63,7 @@ def read_audio(
         sample_rate = check_at_least("read_audio: sample_rate", sample_rate, 1)
     if _read_head(where).startswith(MAGIC):  # libsndfile trusts a file's length
         samples, header = read_sphere(where)
-        samples = samples[start : None if frames is None else start + frames]
+        samples = samples[start:][:frames]
         scaled = samples if dtype == "int16" else samples.astype(np.float32) / 32768
         audio = Audio(scaled, header["sample_rate"])
     else:
@@ -88,10 +78,9 @@ def _decode(where: str, start: int, frames: int | None, dtype: str) -> Audio:
     soundfile = import_optional("soundfile", "read_audio", "speech")
     try:
         with soundfile.SoundFile(where) as file:
-            start = min(start, file.frames)
+            start = file.seek(min(start, file.frames))
             left = file.frames - start
             count = left if frames is None else min(left, frames)
-            file.seek(start)
             # Floats would become int16 by rounding, most of them to 0.
             is_float = file.subtype in FLOATS
             wave = file.read(count, dtype="float32" if is_float else dtype)

@@ -1,5 +1,6 @@
 """Random changes of signals and features, each with a key for each example."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -32,7 +33,7 @@ def spec_augment(
       features: [..., F, D] floating, best normalized so that `fill` is the mean.
       lengths: [...] how many frames are real, None for all. Spans lie within them.
       num_frequency_masks: how many bands.
-      frequency_width: the widest band; each is 0 to this many of the D features wide.
+      frequency_width: the widest band, of the D features.
       num_time_masks: how many spans.
       time_width: the longest span, in frames.
       time_rate: the longest span, as a share of the example's frames.
@@ -45,7 +46,7 @@ def spec_augment(
       ValueError: if a number or width is negative, or the rate not from 0 to 1.
 
     Example:
-      >>> import jax, numpy as np
+      >>> import numpy as np
       >>> x = np.ones((4, 200, 80), np.float32)
       >>> spec_augment(jax.random.key(0), x, [200, 200, 100, 50]).shape
       (4, 200, 80)
@@ -53,31 +54,28 @@ def spec_augment(
     Park et al., SpecAugment (2019), policy LD without its warping of time, which the
     authors found to add little; `time_rate` is their p.
     """
-    sizes = num_frequency_masks, frequency_width, num_time_masks, time_width
-    for size in sizes:
+    for size in (num_frequency_masks, frequency_width, num_time_masks, time_width):
         check_at_least("spec_augment: a number or width of masks", size, 0)
-    known = not isinstance(time_rate, Tracer)
-    if not is_number(time_rate) or (known and not 0 <= time_rate <= 1):
+    traced = isinstance(time_rate, Tracer)
+    if not is_number(time_rate) or not (traced or 0 <= time_rate <= 1):
         raise ValueError(
             f"spec_augment needs time_rate from 0 to 1, got {describe(time_rate)}."
         )
     features, lengths = as_features(features, lengths, "spec_augment")
     size, bands = features.shape[-2:]
+    widest = min(frequency_width, bands)
 
     def hide(key: jax.Array, example: jax.Array, length: jax.Array) -> jax.Array:
-        key_of_bands, key_of_spans = jax.random.split(key)
-        widest = jnp.minimum(
-            min(time_width, size), (time_rate * length).astype(jnp.int32)
-        )
-        in_bands = _draw_spans(
-            key_of_bands, num_frequency_masks, min(frequency_width, bands), bands, bands
-        )
-        in_spans = _draw_spans(key_of_spans, num_time_masks, widest, length, size)
+        keys = jax.random.split(key)
+        longest = (time_rate * length).astype(jnp.int32)
+        longest = jnp.minimum(min(time_width, size), longest)
+        in_bands = _draw_spans(keys[0], num_frequency_masks, widest, bands, bands)
+        in_spans = _draw_spans(keys[1], num_time_masks, longest, length, size)
         hidden = in_bands | in_spans[:, None]  # [F, D]
         return jnp.where(hidden, jnp.asarray(fill, example.dtype), example)
 
     hidden = map_keys(hide, key, lengths.shape, features, lengths)
-    return cut(hidden, lengths, 1)
+    return cut(hidden, lengths)
 
 
 def _draw_spans(
@@ -99,10 +97,9 @@ def add_noise(
     lengths: ArrayLike | None = None,
     noise_lengths: ArrayLike | None = None,
 ) -> jax.Array:
-    """Mixes noise in, so much below the signal.
+    """Mixes noise in, from a random place on and over again, so much below the signal.
 
-    The powers are means over the real samples of each signal and of the noise that it
-    gets. A noise begins at a random place and starts again at its end.
+    The powers are means over the real samples of each signal and of the noise in it.
 
     Args:
       key: a key of `jax.random`, which is consumed: a part of it for each example.
@@ -120,19 +117,19 @@ def add_noise(
       ValueError: if there is not one noise for each signal.
 
     Example:
-      >>> import jax, numpy as np
+      >>> import numpy as np
       >>> mixed = add_noise(jax.random.key(0), np.ones((1, 4)), np.ones((1, 2)), 20.0)
       >>> mixed[0, 0].item() - 1 < 0.1001
       True
     """
     wave, lengths = as_wave(wave, lengths, "add_noise")
     noise, sizes = as_wave(noise, noise_lengths, "add_noise", "noise_lengths")
+    decibels: Any = as_array(snr)
     if wave.shape[:-1] != noise.shape[:-1]:
         raise ValueError(
             f"add_noise needs a noise for each signal, got signals {describe(wave)} and"
             f" noises {describe(noise)}."
         )
-    decibels: Any = as_array(snr)
     if decibels.shape not in ((), lengths.shape) or decibels.dtype.kind not in "iuf":
         raise ValueError(
             f"add_noise needs snr of shape [] or {list(lengths.shape)}, decibels, got"
@@ -146,8 +143,8 @@ def add_noise(
         key: jax.Array, wave: jax.Array, n: jax.Array, noise: jax.Array, m: jax.Array
     ) -> jax.Array:
         start = jnp.floor(jax.random.uniform(key) * m).astype(jnp.int32)
-        steps = jnp.arange(wave.shape[-1])
-        chosen = noise[(start + steps) % jnp.maximum(m, 1)]
+        places = start + jnp.arange(wave.size)
+        chosen = noise[places % jnp.maximum(m, 1)]
         power, of_noise = jnp.sum(wave**2), jnp.sum(cut(chosen, n) ** 2)
         heard = (power > 0) & (of_noise > 0)
         # The root has no gradient at 0, so silence is left out before and after.
@@ -180,7 +177,7 @@ def time_shift(
       ValueError: if `most` is negative.
 
     Example:
-      >>> import jax, numpy as np
+      >>> import numpy as np
       >>> time_shift(jax.random.key(0), np.ones((2, 5)), most=0).sum().item()
       10.0
     """
@@ -193,3 +190,31 @@ def time_shift(
         return jnp.where(inside, wave[jnp.clip(places, 0, wave.size - 1)], 0)
 
     return cut(map_keys(move, key, lengths.shape, wave), lengths)
+
+
+def dither(
+    key: jax.Array,
+    wave: ArrayLike,
+    lengths: ArrayLike | None = None,
+    *,
+    scale: float = 1 / 32768,
+) -> jax.Array:
+    """Adds normal noise, so that digital silence has a logarithm.
+
+    Args:
+      key: a key of `jax.random`, which is consumed: a part of it for each signal.
+      wave: [..., T] samples, floats or int16.
+      lengths: [...] how many samples are real, None for all.
+      scale: standard deviation; the default is Kaldi's 1 of a 16-bit sample.
+
+    Returns:
+      [..., T] float32 or wider, zeros past `lengths`.
+
+    Example:
+      >>> dither(jax.random.key(0), [[0.0, 0.0, 0.0]], [2])[0, 2].tolist()
+      0.0
+    """
+    wave, lengths = as_wave(wave, lengths, "dither")
+    normal = partial(jax.random.normal, shape=wave.shape[-1:], dtype=wave.dtype)
+    noise = map_keys(normal, key, lengths.shape)
+    return cut(wave + jnp.asarray(scale, wave.dtype) * noise, lengths)

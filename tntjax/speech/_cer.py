@@ -1,7 +1,6 @@
 """The character error rate."""
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
 
 from tntjax._check import check_optional_functions
 from tntjax._struct import static
@@ -22,11 +21,11 @@ class CERMeter(MeterOfErrors):
       CERMeter(rate=42.8571%, signature=CER|characters|normalize:none, n=1)
     """
 
-    unit: ClassVar[str] = "characters"
+    unit = "characters"
     normalize: Callable[[str], str] | None = static(default=None)
 
     def __post_init__(self) -> None:
         check_optional_functions("CERMeter", normalize=self.normalize)
 
-    def _split(self, text: str) -> Sequence[Hashable]:
+    def _split(self, text: str) -> Sequence[str]:
         return apply_normalizer(self.normalize, text)

@@ -1,6 +1,6 @@
-"""Connectionist temporal classification: the loss, and greedy decoding."""
+"""Connectionist temporal classification: the loss, and decoding."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,14 @@ from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least, check_integers
 from tntjax._struct import describe
-from tntjax.speech._lengths import Padded, as_features, as_integers, as_lengths, cut
+from tntjax.speech._lengths import (
+    Padded,
+    as_features,
+    as_integers,
+    as_lengths,
+    cut,
+    map_rows,
+)
 from tntjax.text import length_mask
 
 NEVER = -1e30
@@ -56,10 +63,9 @@ def _as_labels(
     return jnp.asarray(labels, jnp.int32), sizes
 
 
-def as_logits(
+def _as_logits(
     logits: Any, lengths: Any, blank: Any, name: str
 ) -> tuple[jax.Array, jax.Array]:
-    """Checks logits [..., T, K], their lengths, and that the blank is one of K."""
     logits, lengths = as_features(logits, lengths, name)
     if check_at_least(f"{name}: blank", blank, 0) >= logits.shape[-1]:
         raise ValueError(
@@ -87,11 +93,10 @@ def ctc_loss(
       label_lengths: [...] how many labels are real, None for all.
       blank: the class of the blank.
       impossible: what stands where the labels do not fit (`ctc_valid`), or one is the
-        blank, is not a class or has no probability, where optax gives some number. The
-        gradient is 0 there; with 0 the loss is, too.
+        blank, is not a class or has no probability; the gradient is 0 there.
 
     Returns:
-      [...] float32, in nats and never below 0, as optax's may be by rounding.
+      [...] float32, in nats and never below 0.
 
     Raises:
       TypeError: if labels or lengths are not integers.
@@ -103,9 +108,10 @@ def ctc_loss(
       >>> np.exp(-loss).tolist()
       [0.5, 0.5]
 
-    Graves et al. (2006), as `optax.ctc_loss`.
+    Graves et al. (2006), as `optax.ctc_loss`, whose result may be below 0 by rounding,
+    and some number where there is no alignment.
     """
-    logits, lengths = as_logits(logits, lengths, blank, "ctc_loss")
+    logits, lengths = _as_logits(logits, lengths, blank, "ctc_loss")
     labels, sizes = _as_labels(labels, label_lengths, lengths.shape, "ctc_loss")
     *batch, frames, classes = logits.shape
     most = labels.shape[-1]
@@ -154,7 +160,7 @@ def ctc_greedy(
       >>> labels[:count].tolist()
       [2, 2, 1]
     """
-    logits, lengths = as_logits(logits, lengths, blank, "ctc_greedy")
+    logits, lengths = _as_logits(logits, lengths, blank, "ctc_greedy")
     best = jnp.argmax(logits, -1).astype(jnp.int32)  # [..., T]
     before = jnp.pad(best, [(0, 0)] * (best.ndim - 1) + [(1, 0)], constant_values=-1)
     kept = (best != before[..., :-1]) & (best != blank)
@@ -162,3 +168,103 @@ def ctc_greedy(
     order = jnp.argsort(~kept, axis=-1, stable=True)  # the kept ones first
     counts = kept.sum(-1, dtype=jnp.int32)
     return Padded(cut(jnp.take_along_axis(best, order, -1), counts), counts)
+
+
+class _Beams(NamedTuple):
+    labels: jax.Array  # [W, T]
+    counts: jax.Array  # [W]
+    blank: jax.Array  # [W] log-probability of alignments that end in the blank
+    label: jax.Array  # [W] of those that end in the last label
+
+
+def ctc_beam(
+    logits: ArrayLike,
+    lengths: ArrayLike | None = None,
+    *,
+    width: int = 16,
+    blank: int = 0,
+) -> tuple[Padded, jax.Array]:
+    """Decodes the most probable labels, each over all its alignments that it followed.
+
+    Args:
+      logits: [..., T, K] floating.
+      lengths: [...] how many frames are real, None for all.
+      width: W, how many beginnings are followed. What falls out of them is lost.
+      blank: the class of the blank.
+
+    Returns:
+      [..., W, T] int32 labels, best first, and [..., W] how many there are; [..., W]
+      float32 their log-probabilities, -inf where there were fewer than W, with no
+      gradient (`ctc_loss` of the labels has one).
+
+    Raises:
+      TypeError: if logits are not floating.
+      ValueError: if shapes do not fit, `width` is below 1 or the blank is not a class.
+
+    Example:
+      >>> import numpy as np
+      >>> chances = np.log([[[0.6, 0.4], [0.6, 0.4]]])
+      >>> (labels, counts), scores = ctc_beam(chances, width=2)
+      >>> counts.tolist(), (100 * np.exp(scores)).astype(int).tolist()
+      ([[1, 0]], [[64, 36]])
+
+    Graves (2012), Hannun et al. (2014), with no language model.
+    """
+    width = check_at_least("ctc_beam: width", width, 1)
+    logits, lengths = _as_logits(logits, lengths, blank, "ctc_beam")
+    scores = jax.nn.log_softmax(jax.lax.stop_gradient(logits).astype(jnp.float32))
+    frames = scores.shape[-2]
+    never = jnp.full(width, -jnp.inf)
+    none = jnp.zeros((width, frames), jnp.int32), jnp.zeros(width, jnp.int32)
+    first = _Beams(*none, never.at[0].set(0.0), never)
+
+    def search(scores: jax.Array, length: jax.Array) -> tuple[Padded, jax.Array]:
+        def step(beams: _Beams, entry: tuple) -> tuple[_Beams, None]:
+            row, is_real = entry
+            grown = _grow(beams, row, blank)
+            kept = jax.tree.map(lambda *old: jnp.where(is_real, *old), grown, beams)
+            return kept, None
+
+        last, _ = jax.lax.scan(step, first, (scores, length_mask(length, frames)))
+        total = jnp.logaddexp(last.blank, last.label)
+        counts = jnp.where(total > -jnp.inf, last.counts, 0)
+        return Padded(cut(last.labels, counts), counts), total
+
+    return map_rows(search, lengths.ndim)(scores, lengths)
+
+
+def _grow(beams: _Beams, row: jax.Array, blank: int) -> _Beams:
+    """Reads a frame [K]: each beam stays or grows by a label; the W best are kept."""
+    labels, counts = beams.labels, beams.counts
+    (width, frames), classes = labels.shape, len(row)
+    total = jnp.logaddexp(beams.blank, beams.label)  # [W]
+    last = jnp.take_along_axis(labels, jnp.maximum(counts - 1, 0)[:, None], 1)[:, 0]
+    last = jnp.where(counts > 0, last, blank)
+    stay_blank = total + row[blank]
+    stay_label = jnp.where(counts > 0, beams.label + row[last], -jnp.inf)
+    # A label follows itself only behind a blank.
+    is_last = last[:, None] == jnp.arange(classes)  # [W, K]
+    longer = jnp.where(is_last, beams.blank[:, None], total[:, None]) + row  # [W, K]
+    longer = longer.at[:, blank].set(-jnp.inf)
+    # A longer beam may be one that is there already: it is counted with that.
+    same = (labels[:, None] == labels) | ~length_mask(counts, frames)[:, None]
+    joins = same.all(-1) & (counts[:, None] + 1 == counts)  # [W, W]: i grows into j
+    joins &= (total > -jnp.inf)[:, None] & (total > -jnp.inf)
+    into = jnp.where(joins, longer[:, last], -jnp.inf)  # [W, W]
+    stay_label = jnp.logaddexp(stay_label, jax.nn.logsumexp(into, 0))
+    longer = jnp.where((joins[:, :, None] & is_last).any(1), -jnp.inf, longer)
+    stay = jnp.logaddexp(stay_blank, stay_label)
+    every = jnp.concatenate([stay, longer.reshape(width * classes)])
+    _, best = jax.lax.top_k(every, width)  # [W] of W * (1 + K)
+    stays = best < width
+    parent = jnp.where(stays, best, (best - width) // classes)
+    label = jnp.where(stays, 0, (best - width) % classes).astype(jnp.int32)
+    place = jnp.where(stays, frames, counts[parent])  # behind the end if none is new
+    labels = labels[parent].at[jnp.arange(width), place].set(label, mode="drop")
+    longer = longer[parent, label]
+    return _Beams(
+        labels,
+        counts[parent] + ~stays,
+        jnp.where(stays, stay_blank[parent], -jnp.inf),
+        jnp.where(stays, stay_label[parent], longer),
+    )

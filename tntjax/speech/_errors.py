@@ -4,8 +4,7 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Callable, Hashable, Sequence
-from importlib import import_module
-from importlib.util import find_spec
+from importlib import import_module, util
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -61,12 +60,8 @@ class MeterOfErrors(Meter):
           target: B targets.
           mask: [B] bool; False leaves a pair out.
 
-        Returns:
-          The new meter.
-
         Raises:
-          TypeError: if something is not text, or one of the two is a string and the
-            other is not.
+          TypeError: if something is not text, or only one of the two is a string.
           ValueError: if they are not equally many.
         """
         name = f"{type(self).__name__}.add"
@@ -79,24 +74,20 @@ class MeterOfErrors(Meter):
             )
         output, target = ([self._join(text) for text in v] for v in (output, target))
         outputs, targets = as_texts(output, target, mask, 1, name)
-        rows = [
-            (self._split(said), self._split(right))
-            for said, (right,) in zip(outputs, targets, strict=True)
-        ]
+        said = [self._split(text) for text in outputs]
+        right = [self._split(text) for (text,) in targets]
         return dataclasses.replace(
             self,
-            edits=self.edits + Count.of(sum(count_edits(*row) for row in rows)),
-            length=self.length + Count.of(sum(len(right) for _, right in rows)),
-            n=self.n + Count.of(len(rows)),
+            edits=self.edits + Count.of(sum(map(count_edits, said, right))),
+            length=self.length + Count.of(sum(map(len, right))),
+            n=self.n + Count.of(len(right)),
         )
 
     def value(self) -> Any:
-        """Returns the rate in percent, which may be above 100.
+        """Returns the rate in percent, a float that may be above 100.
 
-        Of targets that are all empty it is 0 if the outputs are, too, else infinite.
-
-        Returns:
-          A float, NaN if nothing was counted.
+        Of targets that are all empty it is 0 if the outputs are, too, else infinite; of
+        nothing NaN.
         """
         edits, length = self.edits.floats(), self.length.floats()
         nothing = (length == 0) & (edits == 0) & (self.n.floats() > 0)
@@ -127,7 +118,7 @@ def _name(value: Any) -> str:
 
 def count_edits(output: Sequence[Hashable], target: Sequence[Hashable]) -> int:
     """Counts edits between sequences, by rapidfuzz where it is installed."""
-    if find_spec("rapidfuzz"):
+    if util.find_spec("rapidfuzz"):
         distance = import_module("rapidfuzz.distance")
         return distance.Levenshtein.distance(output, target)
     return count_edits_plainly(output, target)

@@ -4,8 +4,14 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least
-from tntjax.speech._lengths import Padded, as_wave, cut, frame_lengths, map_keys
+from tntjax.speech._lengths import (
+    Padded,
+    as_wave,
+    check_sizes,
+    cut,
+    frame_lengths,
+    map_rows,
+)
 
 
 def frames(
@@ -46,21 +52,19 @@ def make_frames(
     wave: jax.Array, lengths: jax.Array, size: int, hop: int, pad: str, name: str
 ) -> Padded:
     """Cuts signals that were checked into frames."""
-    size = check_at_least(f"{name}: size", size, 1)
-    hop = check_at_least(f"{name}: hop", hop, 1)
-    center = find_ends(pad, size, name) is not None
-    if center:
-        wave = _pad_ends(wave, lengths, size // 2, pad)
-    counts = frame_lengths(lengths, size=size, hop=hop, center=center)
+    size, hop = check_sizes(name, 1, size=size, hop=hop)
+    if ends := find_ends(pad, size, name):
+        wave = _pad_ends(wave, lengths, ends, pad)
+    counts = frame_lengths(lengths, size=size, hop=hop, center=pad != "none")
     most = max(0, 1 + (wave.shape[-1] - size) // hop)
-    return Padded(cut(split_frames(wave, most, size, hop), counts, 1), counts)
+    return Padded(cut(split_frames(wave, most, size, hop), counts), counts)
 
 
-def find_ends(pad: str, size: int, name: str) -> int | None:
-    """Returns how many samples are put at each end; None if frames lie inside."""
+def find_ends(pad: str, size: int, name: str) -> int:
+    """Returns how many samples are put at each end of a signal."""
     if pad not in ("none", "reflect", "zero"):
         raise ValueError(f"{name} needs pad 'none', 'reflect' or 'zero', got {pad!r}.")
-    return None if pad == "none" else size // 2
+    return 0 if pad == "none" else size // 2
 
 
 def split_frames(wave: jax.Array, count: int, size: int, hop: int) -> jax.Array:
@@ -93,33 +97,23 @@ def join_frames(frames: jax.Array, hop: int) -> jax.Array:
 
 
 def _pad_ends(wave: jax.Array, lengths: jax.Array, pad: int, mode: str) -> jax.Array:
-    """Puts `pad` samples before [..., T] and behind the end of each row.
-
-    The end is that of its length, not of the array: what is mirrored is real.
-    """
-    *batch, size = wave.shape
-    padded = jnp.pad(wave, [(0, 0)] * len(batch) + [(pad, pad)])
+    """Puts `pad` samples before [..., T] and behind the real end of each row."""
+    padded = jnp.pad(wave, [(0, 0)] * lengths.ndim + [(pad, pad)])
     if mode == "zero" or not wave.size:
         return padded
-    steps = jnp.arange(pad)
-    # All rows have the same place of their head, and each a place of its tail.
-    head = jnp.take_along_axis(wave, _mirror(steps - pad, lengths), -1)
-    tail = jnp.take_along_axis(
-        wave, _mirror(lengths[..., None] + steps, lengths), -1
-    )  # [..., pad]
-    padded = padded.at[..., :pad].set(head).reshape(lengths.size, size + 2 * pad)
-    put = jax.vmap(jax.lax.dynamic_update_slice)
-    starts = (lengths.reshape(lengths.size) + pad,)
-    padded = put(padded, tail.reshape(lengths.size, pad), starts)
-    return padded.reshape(*batch, size + 2 * pad)
-
-
-def _mirror(places: jax.Array, lengths: jax.Array) -> jax.Array:
-    """Reflects places outside of rows into them, as often as it takes."""
-    last = jnp.maximum(lengths[..., None] - 1, 0)
+    ends, steps = lengths[..., None], jnp.arange(pad)
+    last = jnp.maximum(ends - 1, 0)
     period = jnp.maximum(2 * last, 1)
-    places = places % period
-    return jnp.minimum(jnp.minimum(places, period - places), last)
+
+    def mirror(places: jax.Array) -> jax.Array:  # as often as it takes
+        places = places % period
+        places = jnp.minimum(jnp.minimum(places, period - places), last)
+        return jnp.take_along_axis(wave, places, -1)  # [..., pad]
+
+    # All rows have the same place of their head, and each a place of its tail.
+    padded = padded.at[..., :pad].set(mirror(steps - pad))
+    put = map_rows(jax.lax.dynamic_update_slice, lengths.ndim)
+    return put(padded, mirror(ends + steps), ends + pad)
 
 
 def pre_emphasis(
@@ -143,34 +137,3 @@ def pre_emphasis(
     before = jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(1, 0)])[..., :-1]
     share = jnp.asarray(coefficient, wave.dtype)
     return cut(wave - share * before, lengths)
-
-
-def dither(
-    key: jax.Array,
-    wave: ArrayLike,
-    lengths: ArrayLike | None = None,
-    *,
-    scale: float = 1 / 32768,
-) -> jax.Array:
-    """Adds normal noise, so that digital silence has a logarithm.
-
-    Args:
-      key: a key of `jax.random`, which is consumed: a part of it for each signal.
-      wave: [..., T] samples, floats or int16.
-      lengths: [...] how many samples are real, None for all.
-      scale: standard deviation; the default is Kaldi's 1 of a 16-bit sample.
-
-    Returns:
-      [..., T] float32 or wider, zeros past `lengths`.
-
-    Example:
-      >>> import jax
-      >>> dither(jax.random.key(0), [[0.0, 0.0, 0.0]], [2])[0, 2].tolist()
-      0.0
-    """
-    wave, lengths = as_wave(wave, lengths, "dither")
-    shape, dtype = wave.shape[-1:], wave.dtype
-    noise = map_keys(
-        lambda key: jax.random.normal(key, shape, dtype), key, wave.shape[:-1]
-    )
-    return cut(wave + jnp.asarray(scale, wave.dtype) * noise, lengths)

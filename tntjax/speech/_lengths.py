@@ -1,6 +1,5 @@
 """Lengths: which of a padded batch is real, and the checks of it."""
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,12 +16,7 @@ from tntjax.text import length_mask
 
 
 class Padded(NamedTuple):
-    """Rows of unequal lengths in one array, with zeros behind their ends.
-
-    Args:
-      values: [..., T, ...] the rows.
-      lengths: [...] int32, how many of the T entries of each row are real.
-    """
+    """Rows [..., T, ...], zeros behind their ends, and their lengths [...] int32."""
 
     values: jax.Array
     lengths: jax.Array
@@ -51,16 +45,18 @@ def frame_lengths(
     Example:
       >>> frame_lengths([400, 16000, 399], size=400, hop=160).tolist()
       [1, 98, 0]
-      >>> frame_lengths([0, 16000], size=400, hop=160, center=True).tolist()
-      [0, 101]
     """
-    size = check_at_least("frame_lengths: size", size, 1)
-    hop = check_at_least("frame_lengths: hop", hop, 1)
+    size, hop = check_sizes("frame_lengths", 1, size=size, hop=hop)
     centered = check_boolean("frame_lengths: center", center)
     samples = as_integers(lengths, "frame_lengths")
     rest = samples - (size % 2 if centered else size)
     fits = (rest >= 0) & (samples > 0)
     return jnp.asarray((1 + rest // hop) * fits, jnp.int32)
+
+
+def check_sizes(name: str, least: int, **sizes: Any) -> list[int]:
+    """Returns the arguments of a function as ints that are at least so large."""
+    return [check_at_least(f"{name}: {k}", size, least) for k, size in sizes.items()]
 
 
 def as_wave(
@@ -69,8 +65,7 @@ def as_wave(
     """Converts samples [..., T] to floats, with zeros past their lengths."""
     wave = as_array(wave)
     floating = jnp.issubdtype(wave.dtype, jnp.floating)
-    known = floating or wave.dtype == np.int16
-    if not (wave.ndim and known):
+    if not (known := floating or wave.dtype == np.int16) or not wave.ndim:
         raise (ValueError if known else TypeError)(
             f"{name} needs samples [..., T] that are floats from -1 to 1, or int16, got"
             f" {describe(wave)}. Of other integers, divide by their largest."
@@ -86,14 +81,13 @@ def as_features(
 ) -> tuple[jax.Array, jax.Array]:
     """Checks features [..., F, D], and puts zeros past the lengths of their rows."""
     features = as_array(features)
-    known = jnp.issubdtype(features.dtype, kind)
-    if features.ndim < 2 or not known:
+    if not (known := jnp.issubdtype(features.dtype, kind)) or features.ndim < 2:
         raise (ValueError if known else TypeError)(
             f"{name} needs {kind.__name__} features [..., F, D], got"
             f" {describe(features)}."
         )
     lengths = as_lengths(lengths, features.shape[:-1], name)
-    return cut(jnp.asarray(features), lengths, 1), lengths
+    return cut(jnp.asarray(features), lengths), lengths
 
 
 def as_lengths(
@@ -119,15 +113,15 @@ def as_integers(values: Any, subject: str) -> Any:
     return array.astype(jnp.int32 if isinstance(array, jax.Array) else np.int64)
 
 
-def cut(values: jax.Array, lengths: jax.Array, axes: int = 0) -> jax.Array:
-    """Puts zeros behind the ends of rows [..., T, *D], where D has so many axes.
+def cut(values: jax.Array, lengths: jax.Array) -> jax.Array:
+    """Puts zeros behind the ends of rows [..., T, *D].
 
     Functions begin with it: what is behind an end, NaN say, would else come back in
     gradients, even with a weight of 0.
     """
-    size = values.shape[values.ndim - 1 - axes]
-    mask = length_mask(lengths, size)
-    return jnp.where(mask.reshape(mask.shape + (1,) * axes), values, 0)
+    mask = length_mask(lengths, values.shape[lengths.ndim])
+    mask = jnp.expand_dims(mask, tuple(range(mask.ndim, values.ndim)))
+    return jnp.where(mask, values, 0)
 
 
 def map_keys(
@@ -135,9 +129,12 @@ def map_keys(
 ) -> jax.Array:
     """Calls a function for each example [*batch], with a part of the key."""
     key = check_key(key, "key")
-    if not batch:
-        return function(key, *rows)
-    count = math.prod(batch)
-    flat = [row.reshape(count, *row.shape[len(batch) :]) for row in rows]
-    results = jax.vmap(function)(jax.random.split(key, count), *flat)
-    return results.reshape(*batch, *results.shape[1:])
+    keys = jax.random.split(key, batch) if batch else key
+    return map_rows(function, len(batch))(keys, *rows)
+
+
+def map_rows(function: Callable, axes: int) -> Callable:
+    """Maps a function over so many leading axes."""
+    for _ in range(axes):
+        function = jax.vmap(function)
+    return function

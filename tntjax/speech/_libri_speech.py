@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from tntjax._check import check_optional_functions
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
-from tntjax.dataset._take import take_one_by_one
 from tntjax.speech._audio import read_audio, read_audio_header
 
 MISSING = """LibriSpeech has no subset {subset!r} in {root}. It is CC BY 4.0: get \
@@ -25,11 +24,10 @@ MISSING = """LibriSpeech has no subset {subset!r} in {root}. It is CC BY 4.0: ge
 class LibriSpeech(IndexMap):
     """Utterances of LibriSpeech, in the order of their ids, which are compared as text.
 
-    Folders and transcripts are read once, here; audio is decoded when it is asked for.
-
-    A sample is `{"audio": [T], "sample_rate": 16000, "text": str, "speaker_id": int,
+    Transcripts are read once, here; audio is decoded when it is asked for. A sample is
+    `{"audio": [T], "sample_rate": 16000, "text": str in capitals, "speaker_id": int,
     "chapter_id": int, "utterance_id": int, "id": str, "sex": "F", "M" or "" if
-    SPEAKERS.TXT is not there}`; texts are in capitals.
+    SPEAKERS.TXT is not there}`.
 
     Args:
       root: the folder `LibriSpeech`, or the one that holds it.
@@ -65,22 +63,21 @@ class LibriSpeech(IndexMap):
         object.__setattr__(self, "root", os.fspath(self.root))
         _ = self._utterances
 
-    @cached_property
-    def _utterances(self) -> list[tuple[str, str, str]]:
-        """The id, folder and text of each utterance."""
-        found = []
-        for subset in self.subsets:
-            folders = (self._folder / subset).glob("[!.]*/[!.]*/")
-            pairs = [pair for folder in folders for pair in _read_chapter(folder)]
-            if not pairs:
-                raise FileNotFoundError(MISSING.format(subset=subset, root=self.root))
-            found += sorted(pairs)
-        return found
-
     @property
     def _folder(self) -> Path:
         inner = Path(self.root) / "LibriSpeech"
         return inner if inner.is_dir() else Path(self.root)
+
+    @cached_property
+    def _utterances(self) -> list[tuple[str, str, str]]:  # id, folder, text
+        found = []
+        for subset in self.subsets:
+            folders = (self._folder / subset).glob("[!.]*/[!.]*/")
+            rows = [row for folder in folders for row in _read_chapter(folder)]
+            if not rows:
+                raise FileNotFoundError(MISSING.format(subset=subset, root=self.root))
+            found += sorted(rows)
+        return found
 
     @cached_property
     def _sexes(self) -> dict[str, str]:
@@ -109,28 +106,20 @@ class LibriSpeech(IndexMap):
             "sex": self._sexes.get(speaker, ""),
         }
 
-    def _take(self, rows: Any) -> Sample:
-        return take_one_by_one(self, rows, self._read_each)
-
     def lengths(self) -> np.ndarray:
-        """Reads the length of each utterance from its header; nothing is decoded.
-
-        Returns:
-          [N] int64, samples.
-        """
+        """Reads the samples of each utterance, [N] int64, from its header alone."""
         paths = (os.path.join(f, f"{name}.flac") for name, f, _ in self._utterances)
         return np.array([read_audio_header(path).samples for path in paths], np.int64)
 
 
-def _read_chapter(folder: Path) -> Iterator[tuple[str, str, str]]:
-    """Yields the id, folder and text of each utterance, after comparing with files."""
-    stem, where = f"{folder.parent.name}-{folder.name}", os.fspath(folder)
-    names = [name for name in os.listdir(folder) if not name.startswith(".")]
+def _read_chapter(folder: Path) -> list[tuple[str, str, str]]:
+    """Reads the id, folder and text of each utterance, and compares them with files."""
+    names = {name for name in os.listdir(folder) if not name.startswith(".")}
     files = {name.removesuffix(".flac") for name in names if name.endswith(".flac")}
-    transcript = folder / f"{stem}.trans.txt"
+    stem = f"{folder.parent.name}-{folder.name}"
+    transcript, texts = folder / f"{stem}.trans.txt", {}
     if transcript.name not in names:
         raise FileNotFoundError(f"{transcript} is not there: unpack the archive again.")
-    texts: dict[str, str] = {}
     lines = transcript.read_text("utf-8-sig", "replace").split("\n")
     for number, line in enumerate(lines, start=1):
         name, _, text = line.strip().partition(" ")
@@ -150,4 +139,4 @@ def _read_chapter(folder: Path) -> Iterator[tuple[str, str, str]]:
         )
     if extra := sorted(files - set(texts)):
         raise ValueError(f"{transcript} has no text of {extra[0]}.flac.")
-    yield from ((name, where, text) for name, text in texts.items())
+    return [(name, os.fspath(folder), text) for name, text in texts.items()]

@@ -1,8 +1,9 @@
-"""Log-mel features as Whisper, Kaldi and librosa define them."""
+"""Log-mel features as Whisper, Kaldi and librosa define them, and their cepstra."""
 
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +13,17 @@ from jax.typing import ArrayLike
 from tntjax._numbers import check_at_least, check_boolean, check_number
 from tntjax._struct import describe
 from tntjax.speech._frames import find_ends, make_frames
-from tntjax.speech._lengths import Padded, as_wave, cut
+from tntjax.speech._lengths import Padded, as_wave, check_sizes, cut
 from tntjax.speech._mel import mel_filters
 from tntjax.speech._stft import make_window
 from tntjax.text import length_mask
+
+LOGARITHMS = {
+    "whisper": (1e-10, 1 / 4, 1.0),
+    "decibel": (1e-10, 10.0, 0.0),
+    "natural": (2.0**-23, math.log(10), 0.0),
+}
+"""The least power, and what its log10 is multiplied by and moved by at the end."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,16 +31,10 @@ class MelSettings:
     """The settings of log-mel features; change one by `dataclasses.replace`.
 
     Args:
-      sample_rate: Hz.
-      size: samples of a frame.
-      hop: samples from one frame to the next.
+      sample_rate, scale, low, high: as of `mel_filters`.
+      size, hop, pad, window: as of `stft`.
       num_mels: bands.
       fft_size: samples of the transform, None for `size`.
-      pad: "reflect", "zero" or "none", as of `frames`.
-      window: as of `stft`.
-      scale: "slaney", "htk" or "kaldi", as of `mel_filters`.
-      low: Hz, where the lowest band begins.
-      high: Hz, where the highest ends, None for half the sample rate.
       gain: what samples from -1 to 1 are multiplied by.
       pre_emphasis: share of the sample before, within a frame; with a share above 0
         the frame's mean is taken off first.
@@ -60,14 +62,15 @@ class MelSettings:
     span: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("size", "hop", "num_mels"):
-            check_at_least(f"MelSettings: {name}", getattr(self, name), 1)
+        sizes = {"size": self.size, "hop": self.hop, "num_mels": self.num_mels}
+        check_sizes("MelSettings", 1, **sizes)
         if self.fft_size is not None:
             check_at_least("MelSettings: fft_size", self.fft_size, self.size)
-        for name in ("gain", "pre_emphasis", *["span"] * (self.span is not None)):
+        for name in ("gain", "pre_emphasis"):
             check_number(f"MelSettings: {name}", getattr(self, name))
+        check_number("MelSettings: span", self.span or 0)
         check_boolean("MelSettings: last_frame", self.last_frame)
-        if self.logarithm not in ("whisper", "decibel", "natural"):
+        if self.logarithm not in tuple(LOGARITHMS):
             raise ValueError(
                 "MelSettings needs logarithm 'whisper', 'decibel' or 'natural', got"
                 f" {self.logarithm!r}."
@@ -77,8 +80,7 @@ class MelSettings:
         find_ends(self.pad, self.size, "MelSettings")
 
     @functools.cached_property
-    def _filters(self) -> np.ndarray:
-        """Makes the mel filters, [bins, M]."""
+    def _filters(self) -> np.ndarray:  # [bins, M]
         bands = self.num_mels, self.fft_size or self.size, self.sample_rate
         return mel_filters(*bands, scale=self.scale, low=self.low, high=self.high)
 
@@ -95,13 +97,7 @@ MEL_PRESETS = {
         pre_emphasis=0.97,
     ),
     "librosa": MelSettings(
-        sample_rate=22050,
-        size=2048,
-        hop=512,
-        num_mels=128,
-        pad="zero",
-        logarithm="decibel",
-        span=8.0,
+        22050, 2048, 512, 128, pad="zero", logarithm="decibel", span=8.0
     ),
 }
 """The settings that go by a name."""
@@ -143,37 +139,33 @@ def log_mel(
     Sources: `whisper/audio.py` of openai-whisper 20250625, Kaldi's
     `feat/feature-fbank.cc`, librosa 0.11.
     """
-    settings = find_settings(preset, "log_mel")
-    return make_log_mel(*as_wave(wave, lengths, "log_mel"), settings)
+    return _map_log_mel(wave, lengths, preset, "log_mel")
 
 
-def find_settings(preset: str | MelSettings, name: str) -> MelSettings:
-    """Returns the settings of a preset, and settings as they are."""
-    if isinstance(preset, MelSettings):
-        return preset
-    if not isinstance(preset, str) or preset not in MEL_PRESETS:
+def _map_log_mel(wave: Any, lengths: Any, preset: Any, name: str) -> Padded:
+    settings = MEL_PRESETS.get(preset) if isinstance(preset, str) else preset
+    if not isinstance(settings, MelSettings):
         raise ValueError(
             f"{name} needs preset 'whisper', 'kaldi' or 'librosa', or MelSettings, got"
             f" {describe(preset)}."
         )
-    return MEL_PRESETS[preset]
+    return _map_rows(*as_wave(wave, lengths, name), settings)
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def make_log_mel(wave: jax.Array, lengths: jax.Array, settings: MelSettings) -> Padded:
-    """Computes log-mel features of signals that were checked."""
-    *batch, size = wave.shape
-    if not wave.size:
-        return _compute(wave, lengths, settings)
-    # The frames of one signal stay in the cache of a CPU: a third of the time.
+def _map_rows(wave: jax.Array, lengths: jax.Array, settings: MelSettings) -> Padded:
     compute = functools.partial(_compute, settings=settings)
+    if not wave.size:
+        return compute(wave, lengths)
+    # The frames of one signal stay in the cache of a CPU: a third of the time.
     found = jax.lax.platform_dependent(
-        wave.reshape(lengths.size, size),
+        wave.reshape(lengths.size, -1),
         lengths.reshape(lengths.size),
         cpu=lambda *rows: jax.lax.map(lambda row: compute(*row), rows),
         default=compute,
     )
-    return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), found)
+    shape = lengths.shape
+    return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), found)
 
 
 def _compute(wave: jax.Array, lengths: jax.Array, settings: MelSettings) -> Padded:
@@ -191,17 +183,60 @@ def _compute(wave: jax.Array, lengths: jax.Array, settings: MelSettings) -> Padd
     filters = s._filters.astype(energy.dtype)
     # An accelerator would multiply in fewer bits, which logarithms of small sums show.
     mel = jnp.matmul(energy, filters, precision="highest")  # [..., F, M]
-    if s.logarithm == "natural":
-        logs, unit = jnp.log(jnp.maximum(mel, 2.0**-23)), math.log(10)
-    else:
-        logs, unit = jnp.log10(jnp.maximum(mel, 1e-10)), 1.0
+    least, factor, shift = LOGARITHMS[s.logarithm]
+    logs = jnp.log10(jnp.maximum(mel, least))
     if s.span is not None:
         real = length_mask(counts, mel.shape[-2])[..., None]
         axes = {"axis": (-2, -1), "keepdims": True}  # of one signal
         loudest = jnp.max(logs, **axes, where=real, initial=-jnp.inf)
-        logs = jnp.maximum(logs, loudest - s.span * unit)
-    if s.logarithm == "whisper":
-        logs = (logs + 4) / 4
-    return Padded(
-        cut(10 * logs if s.logarithm == "decibel" else logs, counts, 1), counts
-    )
+        logs = jnp.maximum(logs, loudest - s.span)
+    return Padded(cut(factor * logs + shift, counts), counts)
+
+
+def mfcc(
+    wave: ArrayLike,
+    lengths: ArrayLike | None = None,
+    *,
+    num_coefficients: int = 13,
+    preset: str | MelSettings = "kaldi",
+    lifter: float = 0.0,
+) -> Padded:
+    """Computes mel-frequency cepstral coefficients: a cosine transform of log-mel.
+
+    Args:
+      wave: [..., T] samples from -1 to 1, or int16.
+      lengths: [...] how many samples are real, None for all.
+      num_coefficients: C, how many to keep, the one that sums all bands included.
+      preset: as of `log_mel`.
+      lifter: L of the factor 1 + L / 2 sin(pi c / L) for coefficient c; 0 for none.
+
+    Returns:
+      [..., F, C] float32, zeros past the frames; [...] the number of frames.
+
+    Raises:
+      ValueError: if more coefficients are asked for than there are bands.
+
+    Example:
+      >>> import numpy as np
+      >>> mfcc(np.zeros((1, 16000), np.int16)).values.shape
+      (1, 98, 13)
+
+    Kaldi's has 23 bands (`replace(MEL_PRESETS["kaldi"], num_mels=23)`), lifter=22, and
+    by default the energy in place of the first coefficient, which is not done here.
+    librosa's has 20 coefficients and another form of lifter.
+    """
+    count = check_at_least("mfcc: num_coefficients", num_coefficients, 1)
+    lifter = check_number("mfcc: lifter", lifter)
+    features, counts = _map_log_mel(wave, lengths, preset, "mfcc")
+    if count > (bands := features.shape[-1]):
+        raise ValueError(
+            f"mfcc needs num_coefficients of {bands} bands at most, got {count}."
+        )
+    order = np.arange(count)
+    # the orthonormal DCT-II, [M, C]
+    angles = np.pi / bands * (np.arange(bands)[:, None] + 0.5) * order
+    basis = np.cos(angles) * np.sqrt(np.where(order == 0, 1, 2) / bands)
+    if lifter:
+        basis = basis * (1 + lifter / 2 * np.sin(np.pi * order / lifter))
+    basis = jnp.asarray(basis, features.dtype)
+    return Padded(jnp.matmul(features, basis, precision="highest"), counts)

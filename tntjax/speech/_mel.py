@@ -1,7 +1,5 @@
 """Mel filters: triangles that sum up a spectrum as the ear does."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from tntjax._numbers import check_at_least, check_number
@@ -65,13 +63,12 @@ def mel_filters(
     bins = np.arange(size // 2 + 1) * sample_rate / size  # Hz
     mels = np.linspace(to_mel(np.array(low)), to_mel(np.array(high)), num_mels + 2)
     edges = to_hertz(mels)  # [M + 2] Hz
-    straight_in_mel = scale == "kaldi"
-    places, corners = (to_mel(bins), mels) if straight_in_mel else (bins, edges)
-    widths = np.append(np.diff(corners), 1)
-    steps = (places[:, None] - corners) / widths  # [bins, M + 2]
-    rise, fall = steps[:, :-2], 1 - steps[:, 1:-1]
+    is_kaldi = scale == "kaldi"
+    places, corners = (to_mel(bins), mels) if is_kaldi else (bins, edges)
+    steps = (places[:, None] - corners[:-1]) / np.diff(corners)  # [bins, M + 1]
+    rise, fall = steps[:, :-1], 1 - steps[:, 1:]
     weights = np.maximum(0, np.minimum(rise, fall))  # [bins, M]
-    if straight_in_mel:
+    if is_kaldi:
         weights[bins >= most] = 0
     if normalized or (normalized is None and scale == "slaney"):
         weights *= 2 / (edges[2:] - edges[:-2])
@@ -91,17 +88,9 @@ def _from_slaney(mel: np.ndarray) -> np.ndarray:
     return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp(LOG_STEP * (mel - 15)))
 
 
-def _to_htk(hertz: np.ndarray) -> np.ndarray:
-    return 1127 * np.log1p(hertz / 700)
-
-
-def _from_htk(mel: np.ndarray) -> np.ndarray:
-    return 700 * np.expm1(mel / 1127)
-
-
-SCALES: dict[str, tuple[Callable, Callable]] = {
-    "slaney": (_to_slaney, _from_slaney),
-    "htk": (_to_htk, _from_htk),
-    "kaldi": (_to_htk, _from_htk),
-}
+HTK = (
+    lambda hertz: 1127 * np.log1p(hertz / 700),
+    lambda mel: 700 * np.expm1(mel / 1127),
+)
+SCALES = {"slaney": (_to_slaney, _from_slaney), "htk": HTK, "kaldi": HTK}
 """From Hz to mel, and back."""

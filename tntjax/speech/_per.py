@@ -1,7 +1,6 @@
 """The phone error rate."""
 
-from collections.abc import Hashable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from tntjax._struct import static
 from tntjax.speech._errors import MeterOfErrors
@@ -21,7 +20,7 @@ class PERMeter(MeterOfErrors):
       PERMeter(rate=20%, signature=PER|phones|fold:39, n=1)
     """
 
-    unit: ClassVar[str] = "phones"
+    unit = "phones"
     fold: int = static(default=39)
 
     def __post_init__(self) -> None:
@@ -30,5 +29,5 @@ class PERMeter(MeterOfErrors):
     def _join(self, text: Any) -> Any:
         return " ".join(map(str, text)) if isinstance(text, list | tuple) else text
 
-    def _split(self, text: str) -> Sequence[Hashable]:
+    def _split(self, text: str) -> list[str]:
         return fold_phones(text.split(), self.fold)

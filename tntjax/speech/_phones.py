@@ -7,6 +7,7 @@ from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least, check_integers
 from tntjax._struct import describe
+from tntjax.speech._lengths import check_sizes
 
 PHONES_61 = tuple(
     "aa ae ah ao aw ax ax-h axr ay b bcl ch d dcl dh dx eh el em en eng epi er ey f g"
@@ -15,20 +16,23 @@ PHONES_61 = tuple(
 )
 """The labels of TIMIT's files."""
 
-_BOTH = {"ax-h": "ax", "axr": "er", "hv": "hh", "em": "m", "nx": "n"}
-_BOTH |= {"eng": "ng", "ux": "uw", "h#": "sil", "pau": "sil"}
-_TO_48 = _BOTH | dict.fromkeys(("bcl", "dcl", "gcl"), "vcl")
+_TO_48 = {"ax-h": "ax", "axr": "er", "hv": "hh", "em": "m", "nx": "n", "eng": "ng"}
+_TO_48 |= {"ux": "uw", "h#": "sil", "pau": "sil", "q": ""}
+_TO_48 |= dict.fromkeys(("bcl", "dcl", "gcl"), "vcl")
 _TO_48 |= dict.fromkeys(("pcl", "tcl", "kcl"), "cl")
-_48_TO_39 = {"ao": "aa", "ax": "ah", "ix": "ih", "el": "l", "en": "n", "zh": "sh"}
-_48_TO_39 |= dict.fromkeys(("vcl", "cl", "epi"), "sil")
+_TO_39 = {"ao": "aa", "ax": "ah", "ix": "ih", "el": "l", "en": "n", "zh": "sh"}
+_TO_39 |= dict.fromkeys(("vcl", "cl", "epi"), "sil")
 
-PHONES_48 = tuple(sorted({_TO_48.get(phone, phone) for phone in PHONES_61} - {"q"}))
+PHONES_48 = tuple(sorted({_TO_48.get(phone, phone) for phone in PHONES_61} - {""}))
 """Those that models are trained on: `vcl`, `cl`, `epi` and `sil` are silences."""
 
-PHONES_39 = tuple(sorted({_48_TO_39.get(phone, phone) for phone in PHONES_48}))
+PHONES_39 = tuple(sorted({_TO_39.get(phone, phone) for phone in PHONES_48}))
 """Those that scores are counted on."""
 
-SETS = {61: PHONES_61, 48: PHONES_48, 39: PHONES_39}
+FOLDS = {61: {phone: phone for phone in PHONES_61}}
+FOLDS[48] = {phone: _TO_48.get(phone, phone) for phone in PHONES_61 + PHONES_48}
+FOLDS[39] = {phone: _TO_39.get(folded, folded) for phone, folded in FOLDS[48].items()}
+"""For each number of phones what stands for a label; "" for `q`, which has none."""
 
 
 def fold_phones(phones: Sequence[str], to: int = 39) -> list[str]:
@@ -57,25 +61,16 @@ def fold_phones(phones: Sequence[str], to: int = 39) -> list[str]:
     check_fold("fold_phones: to", to)
     if isinstance(phones, str):
         raise TypeError(f"fold_phones needs a list, got {phones!r}: pass its split().")
-    found = [fold_phone(phone, to) for phone in phones]
-    return [phone for phone in found if phone is not None]
+    for phone in phones:
+        if phone not in FOLDS[to]:
+            raise ValueError(f"{phone!r} is not one of the {to} phones of TIMIT.")
+    return [folded for phone in phones if (folded := FOLDS[to][phone])]
 
 
 def check_fold(subject: str, to: int) -> None:
     """Raises a ValueError if there is no set of so many phones."""
-    if isinstance(to, bool) or to not in tuple(SETS):
+    if isinstance(to, bool) or to not in tuple(FOLDS):
         raise ValueError(f"{subject} must be 61, 48 or 39, got {to!r}.")
-
-
-def fold_phone(phone: str, to: int) -> str | None:
-    """Returns the phone that stands for another, None for `q`, which has none."""
-    if phone == "q" and to < 61:
-        return None
-    folded = phone if to == 61 else _TO_48.get(phone, phone)
-    folded = _48_TO_39.get(folded, folded) if to == 39 else folded
-    if folded not in SETS[to]:
-        raise ValueError(f"{phone!r} is not one of the {to} phones of TIMIT.")
-    return folded
 
 
 def frame_labels(
@@ -109,9 +104,8 @@ def frame_labels(
       >>> frame_labels([[0, 400], [400, 900]], [7, 8], 5).tolist()
       [7, 7, 8, 8, 8]
     """
+    size, hop = check_sizes("frame_labels", 1, size=size, hop=hop)
     count = check_at_least("frame_labels: count", count, 0)
-    size = check_at_least("frame_labels: size", size, 1)
-    hop = check_at_least("frame_labels: hop", hop, 1)
     spans, labels = (
         np.asarray(check_integers(values, f"frame_labels needs integer {name}"))
         for name, values in {"spans": spans, "labels": labels}.items()

@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least
 from tntjax.speech._frames import split_frames
-from tntjax.speech._lengths import Padded, as_wave, cut
+from tntjax.speech._lengths import Padded, as_wave, check_sizes, cut
 
 PASS = 0.913
 """The share of the band that is kept as it is; soxr's high quality keeps as much."""
@@ -55,11 +54,10 @@ def resample(
 
     Kaiser's window; Crochiere and Rabiner, Multirate digital signal processing (1983).
     """
-    source_rate = check_at_least("resample: source_rate", source_rate, 1)
-    target_rate = check_at_least("resample: target_rate", target_rate, 1)
+    rates = {"target_rate": target_rate, "source_rate": source_rate}
+    rates = check_sizes("resample", 1, **rates)
     wave, lengths = as_wave(wave, lengths, "resample")
-    common = math.gcd(source_rate, target_rate)
-    up, down = target_rate // common, source_rate // common
+    up, down = (rate // math.gcd(*rates) for rate in rates)
     if up * down > MOST_WEIGHTS:
         raise ValueError(
             f"resample needs rates of a simple ratio, got {up}/{down}, whose filter"

@@ -1,5 +1,6 @@
 """NIST SPHERE, the file format of TIMIT and other corpora of the LDC."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,8 +9,12 @@ import numpy as np
 
 MAGIC = b"NIST_1A\n"
 
-SIZES = {"channel_count", "sample_count", "sample_n_bytes", "sample_rate"}
+SIZES = ("channel_count", "sample_count", "sample_n_bytes", "sample_rate")
 """Fields of positive integers, which must be there."""
+
+KINDS: dict[str, str] = {name: "-r" for name in SIZES}
+KINDS |= {"sample_coding": "-s", "sample_byte_format": "-s"}
+"""Kinds of the fields that are needed, whatever a header says of them."""
 
 CONVERT = (
     "Convert it: sph2pipe -f wav in.sph out.wav (of the LDC, also in Kaldi's tools)."
@@ -17,12 +22,7 @@ CONVERT = (
 
 
 class Sphere(NamedTuple):
-    """A SPHERE file.
-
-    Args:
-      samples: int16 [T], or [T, C] of more than one channel.
-      header: its fields, `{"sample_rate": 16000, ...}`.
-    """
+    """Samples, int16 [T] or of several channels [T, C], and fields of the header."""
 
     samples: np.ndarray
     header: dict[str, Any]
@@ -83,35 +83,27 @@ def parse_sphere_header(content: bytes, where: str) -> tuple[dict[str, Any], int
             f"{where} is not a SPHERE file: it begins with {content[:16]!r}, not with"
             f" {MAGIC!r} and the header's size. Read other formats with read_audio."
         )
-    header: dict[str, Any] = {}
+    header: dict[str, Any] = {"channel_count": 1.0}
     for line in content[16 : int(size)].decode("latin-1").split("\n"):
         name, *rest = line.strip().split(None, 2)[:3] or [""]
         if name == "end_head":
             break
         if len(rest) == 2 and not name.startswith(";"):
-            header[name] = _convert(name, *rest)
-    header.setdefault("channel_count", 1)
-    if missing := sorted(SIZES - set(header)):
+            kind, header[name] = rest
+            with contextlib.suppress(ValueError):
+                convert = {"-i": int, "-r": float}.get(KINDS.get(name, kind), str)
+                header[name] = convert(header[name])
+    if missing := [name for name in SIZES if name not in header]:
         raise ValueError(
             f"{where} has a SPHERE header without {', '.join(missing)}. Copy it again,"
             " or if it has none, write it anew with it."
         )
-    for name in sorted(SIZES):
-        if type(header[name]) is not int or header[name] < (name != "sample_count"):
-            raise ValueError(f"{where} has {name} {header[name]!r}, not a number > 0.")
+    for name in SIZES:
+        number, least = header[name], name != "sample_count"
+        if isinstance(number, str) or not number.is_integer() or number < least:
+            raise ValueError(f"{where} has {name} {number!r}, not a number > 0.")
+        header[name] = int(number)
     return header, int(size)
-
-
-def _convert(name: str, kind: str, value: str) -> Any:
-    """Converts the value of a field: numbers that are needed may be given as text."""
-    try:
-        if name in SIZES:
-            return int(float(value)) if float(value).is_integer() else value
-        if name not in ("sample_coding", "sample_byte_format"):
-            return {"-i": int, "-r": float}.get(kind, str)(value)
-    except (ValueError, OverflowError):
-        pass
-    return value
 
 
 def _expand_mu_law(codes: np.ndarray) -> np.ndarray:

@@ -4,10 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least
 from tntjax._struct import describe
 from tntjax.speech._frames import find_ends, join_frames, make_frames
-from tntjax.speech._lengths import Padded, as_features, as_wave, cut
+from tntjax.speech._lengths import Padded, as_features, as_wave, check_sizes, cut
 
 
 def stft(
@@ -86,9 +85,8 @@ def istft(
     Griffin and Lim, Signal estimation from modified short-time Fourier transform
     (1984): least squares, as in librosa and torch.
     """
-    size = check_at_least("istft: size", size, 1)
-    hop = check_at_least("istft: hop", hop, 1)
-    ends = find_ends(pad, size, "istft") or 0
+    size, hop = check_sizes("istft", 1, size=size, hop=hop)
+    ends = find_ends(pad, size, "istft")
     spectrum, lengths = as_features(spectrum, lengths, "istft", jnp.complexfloating)
     if spectrum.shape[-1] != size // 2 + 1:
         raise ValueError(
@@ -105,12 +103,11 @@ def istft(
     cuts = jnp.fft.irfft(spectrum, size)  # [..., F, size]
     shape = jnp.asarray(make_window(window, size), cuts.dtype)
     wave = join_frames(cuts * shape, hop)
-    weight = cut(jnp.broadcast_to(shape**2, cuts.shape), lengths, 1)
+    weight = cut(jnp.broadcast_to(shape**2, cuts.shape), lengths)
     weight = join_frames(weight, hop)
     wave = jnp.where(weight > 1e-11, wave / jnp.maximum(weight, 1e-11), 0)
     wave = wave[..., ends : max(ends, wave.shape[-1] - ends)]
-    total = jnp.maximum((lengths - 1) * hop + size - 2 * ends, 0)
-    total = jnp.where(lengths > 0, total, 0)
+    total = jnp.maximum((lengths - 1) * hop + size - 2 * ends, 0) * (lengths > 0)
     return Padded(cut(wave, total), total)
 
 

@@ -5,16 +5,15 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tntjax._struct import flag, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
-from tntjax.dataset._take import take_one_by_one
 from tntjax.speech._audio import read_audio, read_audio_header
-from tntjax.speech._phones import check_fold, fold_phone
+from tntjax.speech._phones import check_fold, fold_phones
 
 CORE_TEST = frozenset(
     "mdab0 mwbt0 felc0 mtas1 mwew0 fpas0 mjmp0 mlnt0 fpkt0 mlll0 mtls0 fjlm0 mbpm0"
@@ -42,18 +41,12 @@ https://catalog.ldc.upenn.edu/LDC93S1; unpack it so that \
 {root}/TIMIT/{{TRAIN,TEST}}/DR1/<speaker>/<sentence>.{{WAV,PHN,WRD,TXT}} is there, in \
 capitals or not."""
 
-
 SPAN = re.compile(r"\s*(\d{1,9})\s+(\d{1,9})\s+(\S.*?)\s*", re.ASCII)
 """A line of a PHN, WRD or TXT file; int32 holds nine digits."""
 
 
 class Segments(NamedTuple):
-    """Labels with their spans.
-
-    Args:
-      labels: N labels.
-      spans: [N, 2] int32, the first sample of each and the one behind its last.
-    """
+    """N labels, and spans [N, 2] int32: the first sample of each, the one behind it."""
 
     labels: list[str]
     spans: np.ndarray
@@ -91,15 +84,14 @@ def fold_segments(segments: Segments, to: int) -> Segments:
     """Folds the labels; the time of a `q` goes to the phone before, or else behind."""
     labels, spans, early = [], [], None
     for label, (start, end) in zip(*segments, strict=True):
-        phone = fold_phone(label, to)
-        if phone is not None:
-            labels.append(phone)
+        if folded := fold_phones([label], to):
+            labels += folded
             spans.append([start if early is None else early, end])
             early = None
         elif spans:
             spans[-1][1] = max(spans[-1][1], end)
-        else:
-            early = start if early is None else early
+        elif early is None:
+            early = start
     return Segments(labels, np.array(spans, np.int32).reshape(-1, 2))
 
 
@@ -148,7 +140,7 @@ class TIMIT(IndexMap):
     def _sentences(self) -> list[dict[str, str]]:
         """The files of each sentence by their endings, and what its path tells."""
         folder, speakers = SPLITS[self.split]
-        paths = _find(Path(self.root), folder, ("timit", "data"))
+        paths = _find(Path(self.root), folder)
         if len(paths) != 1:
             several = "several, " + " and ".join(map(str, paths))
             raise self._error(f"it has {several if paths else 'no folder ' + folder}")
@@ -158,28 +150,29 @@ class TIMIT(IndexMap):
             if re.fullmatch("dr[1-8]", dialect.name.lower())
             for speaker in _folders(dialect)
             if not speakers or speaker.name.lower() in speakers
-            for sentence in self._read_folder(dialect, speaker)
+            for sentence in self._read_folder(speaker)
         ]
         if not found:
             raise self._error(f"{paths[0]} has no sentences")
         return sorted(found, key=lambda s: (s["speaker"], s["sentence"]))
 
-    def _read_folder(self, dialect: Path, speaker: Path) -> Iterator[dict[str, str]]:
-        """Yields the files of each sentence of a speaker."""
+    def _read_folder(self, speaker: Path) -> Iterator[dict[str, str]]:
         files = {name.lower(): name for name in sorted(os.listdir(speaker))}
-        found = (SENTENCE.fullmatch(name) for name in files)
-        for stem in sorted({match[1] for match in found if match}):
-            if not self.sa and stem.startswith("sa"):
+        stems = {match[1] for match in map(SENTENCE.fullmatch, files) if match}
+        for stem in sorted(stems):
+            if stem.startswith("sa") and not self.sa:
                 continue
-            riff = f"{stem}.wav.wav"  # the copy of Kaggle
-            names = [f"{stem}.{kind}" for kind in ("wav", "phn", "wrd", "txt")]
-            if names[0] not in files and riff in files:
-                names[0] = riff
-            if missing := [name for name in names if name not in files]:
+            names = {kind: f"{stem}.{kind}" for kind in ("wav", "phn", "wrd", "txt")}
+            if names["wav"] not in files and f"{stem}.wav.wav" in files:
+                names["wav"] += ".wav"  # the copy of Kaggle
+            if missing := [name for name in names.values() if name not in files]:
                 raise self._error(f"{speaker} has files of {stem}, but no {missing[0]}")
-            kinds = {name[-3:]: os.fspath(speaker / files[name]) for name in names}
-            path = {"dialect": dialect.name[-1], "speaker": speaker.name.lower()}
-            yield {**kinds, **path, "sentence": stem}
+            kinds = {k: os.fspath(speaker / files[n]) for k, n in names.items()}
+            known = {
+                "speaker": speaker.name.lower(),
+                "dialect": speaker.parent.name[-1],
+            }
+            yield {**kinds, **known, "sentence": stem}
 
     def _error(self, lacks: str) -> FileNotFoundError:
         named = {"split": self.split, "root": self.root, "lacks": lacks}
@@ -191,20 +184,19 @@ class TIMIT(IndexMap):
     def _get(self, index: int) -> Sample:
         files = self._sentences[index]
         wave, rate = read_audio(files["wav"], dtype="int16")
-        phones = read_segments(files["phn"])
+        segments = {kind: read_segments(files[kind]) for kind in ("phn", "wrd", "txt")}
         try:
-            phones = fold_segments(phones, self.phones)
+            phones = fold_segments(segments["phn"], self.phones)
         except ValueError as error:
             raise ValueError(f"{files['phn']}: {error}") from error
-        words = read_segments(files["wrd"])
         return {
             "audio": wave,
             "sample_rate": rate,
             "phones": phones.labels,
             "phone_spans": np.minimum(phones.spans, len(wave)),
-            "words": words.labels,
-            "word_spans": np.minimum(words.spans, len(wave)),
-            "text": " ".join(read_segments(files["txt"]).labels),
+            "words": segments["wrd"].labels,
+            "word_spans": np.minimum(segments["wrd"].spans, len(wave)),
+            "text": " ".join(segments["txt"].labels),
             "speaker": files["speaker"],
             "dialect": int(files["dialect"]),
             "sex": files["speaker"][0],
@@ -212,15 +204,8 @@ class TIMIT(IndexMap):
             "kind": files["sentence"][:2].upper(),
         }
 
-    def _take(self, rows: Any) -> Sample:
-        return take_one_by_one(self, rows, self._read_each)
-
     def lengths(self) -> np.ndarray:
-        """Reads the length of each sentence from its header; nothing is decoded.
-
-        Returns:
-          [N] int64, samples.
-        """
+        """Reads the samples of each sentence, [N] int64, from its header alone."""
         paths = (files["wav"] for files in self._sentences)
         return np.array([read_audio_header(path).samples for path in paths], np.int64)
 
@@ -229,9 +214,9 @@ def _folders(path: Path) -> list[Path]:
     return [entry for entry in sorted(path.iterdir()) if entry.is_dir()]
 
 
-def _find(root: Path, name: str, around: tuple[str, ...]) -> list[Path]:
+def _find(root: Path, name: str) -> list[Path]:
     """Finds folders by their name without capitals, in the root or in one inside."""
     inner = _folders(root) if root.is_dir() else []
     found = [path for path in inner if path.name.lower() == name]
-    nested = (_find(p, name, around) for p in inner if p.name.lower() in around)
-    return found or [path for paths in nested for path in paths]
+    around = [path for path in inner if path.name.lower() in ("timit", "data")]
+    return found or [path for outer in around for path in _find(outer, name)]

@@ -1,7 +1,6 @@
 """The word error rate."""
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
 
 from tntjax._check import check_optional_functions
 from tntjax._struct import static
@@ -23,11 +22,11 @@ class WERMeter(MeterOfErrors):
       WERMeter(rate=50%, signature=WER|words|normalize:str.lower, n=1)
     """
 
-    unit: ClassVar[str] = "words"
+    unit = "words"
     normalize: Callable[[str], str] | None = static(default=None)
 
     def __post_init__(self) -> None:
         check_optional_functions("WERMeter", normalize=self.normalize)
 
-    def _split(self, text: str) -> Sequence[Hashable]:
+    def _split(self, text: str) -> Sequence[str]:
         return apply_normalizer(self.normalize, text).split()

@@ -1,25 +1,57 @@
-"""Mean and variance of features, for each utterance or for all."""
+"""Changes of features over time: slopes, and mean 0 and variance 1."""
 
-import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._numbers import check_at_least
 from tntjax.speech._lengths import as_features, cut
 from tntjax.text import length_mask
 
 
-class FeatureMoments(NamedTuple):
-    """Moments of features over all frames that were counted.
+def deltas(
+    features: ArrayLike, lengths: ArrayLike | None = None, *, width: int = 2
+) -> jax.Array:
+    """Computes the slope of features in time; apply it twice for the acceleration.
+
+    Before the first and behind the last real frame stands that frame again.
 
     Args:
-      n: [] float32, the number of frames.
-      mean: [D] float32.
-      squares: [D] float32, the sum of squared distances from the mean.
+      features: [..., F, D] floating.
+      lengths: [...] how many frames are real, None for all.
+      width: N, how many frames on each side the regression is over.
+
+    Returns:
+      [..., F, D] of the dtype of the features, zeros past `lengths`.
+
+    Example:
+      >>> import numpy as np
+      >>> deltas(np.arange(6.0)[:, None] * 2)[2:4, 0].tolist()
+      [2.0, 2.0]
+
+    The HTK Book, 5.9; `torchaudio.functional.compute_deltas` with win_length 2 N + 1.
     """
+    width = check_at_least("deltas: width", width, 1)
+    features, lengths = as_features(features, lengths, "deltas")
+    values = features.astype(jnp.promote_types(features.dtype, jnp.float32))
+    places = jnp.arange(features.shape[-2])
+    last = jnp.maximum(lengths[..., None] - 1, 0)
+
+    def shifted(step: int) -> jax.Array:
+        near = jnp.clip(places + step, 0, last)  # [..., F]
+        return jnp.take_along_axis(values, near[..., None], -2)
+
+    slope = jnp.zeros_like(values)
+    for step in range(1, width + 1):
+        slope += step * (shifted(step) - shifted(-step))
+    slope /= 2 * sum(step * step for step in range(1, width + 1))
+    return cut(slope.astype(features.dtype), lengths)
+
+
+class FeatureMoments(NamedTuple):
+    """Moments of `n` frames: their mean [D], and sums of squared distances from it."""
 
     n: jax.Array
     mean: jax.Array
@@ -48,12 +80,11 @@ def feature_moments(
       [3.0]
     """
     features, lengths = as_features(features, lengths, "feature_moments")
-    *batch, frames, size = features.shape
-    values = features.astype(jnp.float32).reshape(math.prod(batch) * frames, size)
-    real = length_mask(lengths, frames).reshape(len(values), 1)
-    n = lengths.sum().astype(jnp.float32)
-    mean = jnp.sum(values, 0, where=real) / jnp.maximum(n, 1)
-    squares = jnp.sum((values - mean) ** 2, 0, where=real)
+    values, n = features.astype(jnp.float32), lengths.sum().astype(jnp.float32)
+    real = length_mask(lengths, features.shape[-2])[..., None]  # [..., F, 1]
+    axes = tuple(range(features.ndim - 1))
+    mean = jnp.sum(values, axes) / jnp.maximum(n, 1)  # [D]
+    squares = jnp.sum((values - mean) ** 2, axes, where=real)
     if before is None:
         return FeatureMoments(n, mean, squares)
     total = jnp.maximum(before.n + n, 1)
@@ -79,8 +110,7 @@ def cmvn(
       lengths: [...] how many frames are real, None for all. Padding counts for nothing.
       moments: those of all training data, of `feature_moments`; None normalizes each
         utterance by its own frames.
-      variance: divide by the standard deviation as well, that of the population; one
-        below 1e-5 counts as 1e-5.
+      variance: divide by the standard deviation (of the population, 1e-5 at least) too.
 
     Returns:
       [..., F, D] of the dtype of the features, zeros past `lengths`.
@@ -102,5 +132,5 @@ def cmvn(
         mean, squares = moments.mean, moments.squares / jnp.maximum(moments.n, 1)
     values = values - mean
     if variance:
-        values *= jax.lax.rsqrt(jnp.maximum(squares, np.float32(1e-10)))
-    return cut(values.astype(features.dtype), lengths, 1)
+        values *= jax.lax.rsqrt(jnp.maximum(squares, 1e-10))
+    return cut(values.astype(features.dtype), lengths)
