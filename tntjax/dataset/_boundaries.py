@@ -1,5 +1,7 @@
 """The lengths to pad to: exact dynamic programming over the lengths of samples."""
 
+from collections import deque
+
 import numpy as np
 
 
@@ -20,51 +22,42 @@ def find_boundaries(lengths: np.ndarray, shapes: int) -> tuple[int, ...]:
       each length if there are fewer.
     """
     values, counts = np.unique(lengths, return_counts=True)
-    values, ends = values.tolist(), [0, *np.cumsum(counts).tolist()]  # [U], [U + 1]
-    costs = [value * end for value, end in zip(values, ends[1:], strict=True)]
-    before: list[
-        list[int]
-    ] = []  # for each boundary but the first, where that is before
+    values, ends = values.tolist(), np.cumsum(counts).tolist()  # [U] both
+    costs = [value * end for value, end in zip(values, ends, strict=True)]
+    before = []  # for each boundary but the first the places [U] of the one before
     for _ in range(min(shapes, len(values)) - 1):
         costs, places = _add_boundary(values, ends, costs)
         before.append(places)
-    last, found = len(values) - 1, []
+    place, found = len(values) - 1, [values[-1]]
     for places in reversed(before):
-        found.append(values[last])
-        last = places[last]
-    return tuple(reversed([*found, values[last]]))
+        place = places[place]
+        found.append(values[place])
+    return tuple(reversed(found))
 
 
 def _add_boundary(
     values: list[int], ends: list[int], costs: list[int]
 ) -> tuple[list[int], list[int]]:
     """Returns for each length the least cost with one more boundary, and its place."""
+
+    def cost(place: int, number: int) -> int:
+        return costs[place] + values[number] * (ends[number] - ends[place])
+
+    def is_hidden(one: int, middle: int, other: int) -> bool:
+        """True if the middle one of three lines, whose slopes fall, is never lowest."""
+        left = (costs[middle] - costs[one]) * (ends[other] - ends[middle])
+        return left >= (costs[other] - costs[middle]) * (ends[middle] - ends[one])
+
     more, places = [costs[0]], [0]
-    hull: list[int] = []  # places of lines, of falling slope
-    head = 0
+    hull: deque[int] = deque()  # places of lines, of falling slope
     for number in range(1, len(values)):
-        line, value = number - 1, values[number]
-        while len(hull) - head > 1 and _is_hidden(
-            hull[-2], hull[-1], line, ends, costs
-        ):
+        while len(hull) > 1 and is_hidden(hull[-2], hull[-1], number - 1):
             hull.pop()
-        hull.append(line)
-        best = costs[hull[head]] + value * (ends[number + 1] - ends[hull[head] + 1])
-        while head + 1 < len(hull):
-            place = hull[head + 1]
-            cost = costs[place] + value * (ends[number + 1] - ends[place + 1])
-            if cost > best:
-                break
-            head, best = head + 1, cost
+        hull.append(number - 1)
+        best = cost(hull[0], number)
+        while len(hull) > 1 and (next_best := cost(hull[1], number)) <= best:
+            best = next_best
+            hull.popleft()
         more.append(best)
-        places.append(hull[head])
+        places.append(hull[0])
     return more, places
-
-
-def _is_hidden(
-    one: int, middle: int, other: int, ends: list[int], costs: list[int]
-) -> bool:
-    """True if a line is nowhere the lowest of three, whose slopes fall."""
-    left = (costs[middle] - costs[one]) * (ends[other + 1] - ends[middle + 1])
-    right = (costs[other] - costs[middle]) * (ends[middle + 1] - ends[one + 1])
-    return left >= right

@@ -34,22 +34,20 @@ def bptt(ids: ArrayLike, batch_size: int, length: int) -> TableDataset:
       >>> dataset[1]["input"].tolist(), dataset[1]["target"].tolist()
       ([[2, 3], [6, 7]], [[3, 4], [7, 8]])
     """
-    batch_size = check_at_least("bptt: batch_size", batch_size, 1)
+    rows = check_at_least("bptt: batch_size", batch_size, 1)
     length = check_at_least("bptt: length", length, 1)
     array = np.asarray(as_array(ids))
-    steps = (len(array) - 1) // batch_size if array.ndim else 0
-    count = steps // length
-    if count < 1:
+    steps = (len(array) - 1) // rows if array.ndim else 0
+    if steps < length:
         raise ValueError(
-            f"bptt needs more than batch_size * length = {batch_size * length} ids, got"
+            f"bptt needs more than batch_size * length = {rows * length} ids, got"
             f" {describe(array)}."
         )
 
     def cut(first: int) -> np.ndarray:
-        flat = array[first : first + steps * batch_size]
-        streams = flat.reshape(batch_size, steps, *array.shape[1:])
-        parts = streams[:, : count * length]
-        parts = parts.reshape(batch_size, count, length, *array.shape[1:])
-        return parts.swapaxes(0, 1)  # [S, B, T, ...]
+        streams = array[first : first + steps * rows].reshape(rows, steps, *entry)
+        parts = streams[:, : steps // length * length]
+        return parts.reshape(rows, -1, length, *entry).swapaxes(0, 1)  # [S, B, T, ...]
 
+    entry = array.shape[1:]
     return TableDataset({"input": cut(0), "target": cut(1)})

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from tntjax._check import check_dataset
 from tntjax._numbers import check_at_least, check_integers
 from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Dataset, Sample
@@ -13,7 +12,7 @@ from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._lengths import (
     Lengths,
     at_epoch,
-    check_order,
+    check_planned,
     check_room,
     order_of,
     read_lengths,
@@ -30,8 +29,8 @@ class BucketDataset(IndexMap):
     A batch is padded to one of a few boundaries, so that a compiled step is compiled
     that often. Where the samples of a boundary do not fill their last batch, shorter
     ones do: one batch in an epoch is not full. What is in a batch and which batch comes
-    when is drawn for each epoch and is a function of (seed, epoch): a sample is read
-    when it is asked for, and a run that is resumed sees the same batches.
+    when is a function of (seed, epoch): a sample is read when it is asked for, and a
+    run that is resumed sees the same batches.
 
     Args:
       dataset: N samples, dicts with arrays of several lengths, or such arrays.
@@ -64,9 +63,7 @@ class BucketDataset(IndexMap):
       [[3, 0], [1, 2], [4, 5]]
 
     Purpose: little padding and few compilations for text, audio, whatever is ragged:
-    `DatasetIterator(BucketDataset(..., seed=0).at_epoch)`.
-
-    Torchnet has no counterpart.
+    `DatasetIterator(BucketDataset(..., seed=0).at_epoch)`. Torchnet has no counterpart.
     """
 
     dataset: Dataset = child(hide_unreadable)
@@ -83,8 +80,7 @@ class BucketDataset(IndexMap):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        check_dataset(self.dataset, name)
-        order = check_order(self.seed, self.epoch, name)
+        order = check_planned(self)
         size, tokens = (
             None if number is None else check_at_least(f"{name}: {word}", number, 1)
             for word, number in (("size", self.size), ("tokens", self.tokens))
@@ -106,15 +102,16 @@ class BucketDataset(IndexMap):
         vars(self)["plan"] = self._draw(lengths)
 
     def _find_boundaries(self, lengths: np.ndarray) -> tuple[int, ...]:
-        if self.boundaries is None:
-            subject = "BucketDataset: shapes"
-            return find_boundaries(lengths, check_at_least(subject, self.shapes, 1))
-        subject = "BucketDataset needs integers as boundaries"
-        given = np.asarray(check_integers(self.boundaries, subject)).astype(np.int64)
+        name, boundaries = type(self).__name__, self.boundaries
+        if boundaries is None:
+            shapes = check_at_least(f"{name}: shapes", self.shapes, 1)
+            return find_boundaries(lengths, shapes)
+        needs = f"{name} needs integers as boundaries"
+        given = np.asarray(check_integers(boundaries, needs)).astype(np.int64)
         if given.ndim != 1 or not len(given) or (np.diff(given, prepend=-1) <= 0).any():
             raise ValueError(
-                "BucketDataset needs boundaries >= 0 that increase, got"
-                f" {describe(self.boundaries)}."
+                f"{name} needs boundaries >= 0 that increase, got"
+                f" {describe(boundaries)}."
             )
         return tuple(given.tolist())
 

@@ -5,17 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from tntjax._check import check_dataset
 from tntjax._numbers import check_at_least, find_outside
 from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._lengths import (
-    as_fields,
     at_epoch,
-    check_order,
+    check_planned,
     check_room,
     order_of,
+    read_fields,
     read_lengths,
 )
 from tntjax.dataset._many import read_samples
@@ -45,8 +44,7 @@ class BudgetDataset(IndexMap):
         one that counts samples are stacked. Others are left out.
       offsets: `{field: count}`: to the values of the field, such as the senders of
         edges, is added how many of the count, such as nodes, lie before the sample.
-        Where there is only padding they are the budget: JAX drops what is scattered
-        there.
+        Padding is the budget: JAX drops what is scattered there.
       seed: a non-negative integer, None for samples in their order.
       epoch: which epoch; `at_epoch` makes others.
 
@@ -77,10 +75,8 @@ class BudgetDataset(IndexMap):
       ([1, 4, 4], 2)
 
     Purpose: graphs, point clouds, documents by the number of tokens, in one compiled
-    shape.
-
-    Torchnet has no counterpart. jraph's `dynamically_batch` fills in this way; it pads
-    with a graph of its own, which counts as one.
+    shape. Torchnet has no counterpart; jraph's `dynamically_batch` fills in this way,
+    and pads with a graph of its own, which counts as one.
     """
 
     dataset: Dataset = child(hide_unreadable)
@@ -94,8 +90,7 @@ class BudgetDataset(IndexMap):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        check_dataset(self.dataset, name)
-        order = check_order(self.seed, self.epoch, name)
+        order = check_planned(self)
         for word in ("budgets", "fields", "offsets"):
             _check_dict(f"{name} needs {word}", getattr(self, word))
         budgets = {
@@ -112,10 +107,27 @@ class BudgetDataset(IndexMap):
             raise ValueError(f"{name} makes fields {sorted(own)}. Rename the samples'.")
         if unknown := self.offsets.keys() - self.fields.keys():
             raise ValueError(f"{name}: offsets of {sorted(unknown)}, not in fields.")
-        columns = _read_sizes(self.dataset, self.size_of, budgets, name)
-        samples = order_of(len(self.dataset), **order)
-        plan = _fill(samples, columns, budgets)
-        vars(self).update(order, budgets=budgets, size_of=columns, plan=plan)
+        columns = _read_columns(self.dataset, self.size_of, budgets, f"{name}: size_of")
+        vars(self).update(order, budgets=budgets, size_of=columns)
+        vars(self)["plan"] = self._fill(order_of(len(self.dataset), **order))
+
+    def _fill(self, order: np.ndarray) -> list[list[int]]:
+        """Divides samples, in their order, into batches within the budgets."""
+        most = np.array(list(self.budgets.values()))  # [C]
+        batches, left = [], np.zeros_like(most)
+        sizes = np.stack([*self._sizes(order).values()], axis=1)  # [N, C]
+        for number, size in zip(order.tolist(), sizes, strict=True):
+            if not batches or (size > left).any():
+                batches.append([])
+                left = most
+            batches[-1].append(number)
+            left = left - size
+        return batches
+
+    def _sizes(self, members: Any) -> dict[str, np.ndarray]:
+        """Returns how many of each count the samples have."""
+        columns, ones = self.size_of, np.ones(len(members), np.int64)
+        return {k: columns[k][members] if k in columns else ones for k in self.budgets}
 
     at_epoch = at_epoch
 
@@ -129,62 +141,46 @@ class BudgetDataset(IndexMap):
 
     def _get(self, index: int) -> Sample:
         members = self.plan[index]
-        tables = [as_fields(sample) for sample in read_samples(self.dataset, members)]
-        ones = np.ones(len(members), np.int64)
-        sizes = {
-            k: self.size_of[k][members] if k in self.size_of else ones
-            for k in self.budgets
-        }
+        tables, sizes = read_fields(self.dataset, members), self._sizes(members)
         batch = {field: self._join(field, tables, sizes) for field in self.fields}
-        samples = [count for count in self.budgets if count not in self.size_of]
-        beyond = self.budgets[samples[0]] if samples else NOWHERE
-        batch["segment"] = {}
-        for count, budget in self.budgets.items():
-            own = np.repeat(np.arange(len(members), dtype=np.int32), sizes[count])
-            batch["segment"][count] = join([own], budget, beyond, count)
-        told = (samples or list(self.budgets))[0]
-        batch["mask"] = batch["segment"][told] != beyond
-        return batch
+        told = [count for count in self.budgets if count not in self.size_of]
+        beyond = self.budgets[told[0]] if told else NOWHERE
+        numbers = np.arange(len(members), dtype=np.int32)
+        segment = {
+            count: join([np.repeat(numbers, sizes[count])], budget, beyond, count)
+            for count, budget in self.budgets.items()
+        }
+        mask = segment[(told or list(self.budgets))[0]] != beyond
+        return {**batch, "segment": segment, "mask": mask}
 
     def _join(self, field: str, tables: list, sizes: dict[str, np.ndarray]) -> Any:
         """Returns one array [budget, ...] of a field of several samples."""
         count, counted = self.fields[field], self.offsets.get(field)
-        if count not in self.size_of:
-            tables = [
-                {k: np.asarray(v)[None] for k, v in t.items() if k == field}
-                for t in tables
-            ]
-        arrays = read_field(tables, field)
+        arrays = read_field(tables, field, stacked=count not in self.size_of)
         for array, size in zip(arrays, sizes[count].tolist(), strict=True):
             if len(array) != size:
                 raise ValueError(
                     f"BudgetDataset: field {field!r} is {describe(array)}, but size_of"
                     f" tells {size} for {count!r}."
                 )
-        budget = self.budgets[count]
-        if counted is None:
-            return join(arrays, budget, 0, field)
-        moved, before = [], 0
-        for array, size in zip(arrays, sizes[counted].tolist(), strict=True):
-            moved.append(_shift(array, before, size, f"{field!r}", counted))
-            before += size
-        return join(moved, budget, self.budgets[counted], field)
-
-
-def _shift(array: np.ndarray, before: int, size: int, field: str, count: str) -> Any:
-    """Adds to numbers of a sample's own nodes how many lie before it."""
-    if array.size and array.dtype.kind not in "iu":
-        raise TypeError(
-            f"BudgetDataset: field {field} has offsets, so it needs integers, got"
-            f" {describe(array)}."
-        )
-    wrong = find_outside(array, size)
-    if wrong is not None:
-        raise ValueError(
-            f"BudgetDataset: field {field} has numbers of {count!r}, of which the"
-            f" sample has {size}; got {wrong}."
-        )
-    return array.astype(np.int32) + np.int32(before)
+        fill, own = 0, f"BudgetDataset: field {field!r} has"
+        if counted is not None:
+            fill, before = self.budgets[counted], 0
+            for place, size in enumerate(sizes[counted].tolist()):
+                array = arrays[place]
+                if array.size and array.dtype.kind not in "iu":
+                    raise TypeError(
+                        f"{own} offsets, so it needs integers, got {describe(array)}."
+                    )
+                wrong = find_outside(array, size)
+                if wrong is not None:
+                    raise ValueError(
+                        f"{own} numbers of {counted!r}, of which the sample has"
+                        f" {size}; got {wrong}."
+                    )
+                arrays[place] = array.astype(np.int32) + np.int32(before)
+                before += size
+        return join(arrays, self.budgets[count], fill, field)
 
 
 def _check_dict(subject: str, value: Any) -> None:
@@ -192,15 +188,13 @@ def _check_dict(subject: str, value: Any) -> None:
         raise TypeError(f"{subject}, a dict, got {describe(value)}.")
 
 
-def _read_sizes(
+def _read_columns(
     dataset: Dataset, size_of: Any, budgets: dict, name: str
 ) -> dict[str, np.ndarray]:
     """Returns for each count that is not of samples a column [N]."""
-    name = f"{name}: size_of"
     if callable(size_of):
-        told: list[Any] = [
-            size_of(s) for s in read_samples(dataset, list(range(len(dataset))))
-        ]
+        rows = list(range(len(dataset)))
+        told: list[Any] = [size_of(s) for s in read_samples(dataset, rows)]
         for one in told:
             _check_dict(f"{name} must return the sizes of a sample", one)
             if one.keys() != told[0].keys():
@@ -221,19 +215,3 @@ def _read_sizes(
     for count, column in columns.items():
         check_room(column, budgets[count], f"{name}, {count!r}")
     return columns
-
-
-def _fill(order: np.ndarray, columns: dict, budgets: dict) -> list[list[int]]:
-    """Divides samples, in their order, into batches within the budgets."""
-    most = np.array(list(budgets.values()))  # [C]
-    ones = np.ones(len(order), np.int64)
-    sizes = np.stack([columns.get(count, ones) for count in budgets], axis=1)  # [N, C]
-    batches: list[list[int]] = []
-    left = np.zeros_like(most)
-    for number in order.tolist():
-        if not batches or (sizes[number] > left).any():
-            batches.append([])
-            left = most.copy()
-        batches[-1].append(number)
-        left -= sizes[number]
-    return batches

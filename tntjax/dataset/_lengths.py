@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tntjax._check import check_dataset
 from tntjax._numbers import check_at_least, check_integers
 from tntjax._struct import describe
 from tntjax._types import Dataset, Sample
@@ -18,20 +19,17 @@ Planned = TypeVar("Planned")
 
 
 def at_epoch(dataset: Planned, epoch: int) -> Planned:
-    """Returns the dataset of another epoch, for which nothing is measured again.
-
-    Args:
-      dataset: this one.
-      epoch: a non-negative integer.
-    """
+    """Returns the dataset of another epoch >= 0; nothing is measured again."""
     return dataclasses.replace(dataset, epoch=epoch)  # pyright: ignore  # a dataclass
 
 
-def check_order(seed: Any, epoch: Any, name: str) -> dict[str, Any]:
-    """Returns a seed, or None, and an epoch as ints; raises unless they are >= 0."""
+def check_planned(planned: Any) -> dict[str, Any]:
+    """Checks what is wrapped, and returns the seed, or None, and the epoch as ints."""
+    name, seed = type(planned).__name__, planned.seed
+    check_dataset(planned.dataset, name)
     return {
         "seed": None if seed is None else check_at_least(f"{name}: seed", seed, 0),
-        "epoch": check_at_least(f"{name}: epoch", epoch, 0),
+        "epoch": check_at_least(f"{name}: epoch", planned.epoch, 0),
     }
 
 
@@ -64,29 +62,46 @@ def read_lengths(dataset: Dataset, length: Lengths, name: str) -> np.ndarray:
     return array.astype(np.int64)
 
 
+def check_room(lengths: np.ndarray, most: int, name: str) -> None:
+    """Raises a ValueError if a sample is longer than there is room for."""
+    if lengths.max() > most:
+        place = int(lengths.argmax())
+        raise ValueError(
+            f"{name}: sample {place} has length {lengths[place]}, but there is room for"
+            f" {most}. Cut or leave out such samples, or make room."
+        )
+
+
 def _measure(sample: Sample, field: str | None, name: str) -> int:
     fields = as_fields(sample)
-    field = next(iter(find_ragged(fields))) if field is None else field
-    if field not in find_ragged(fields):
+    ragged = find_ragged(fields)
+    if field is not None and field not in ragged:
         raise ValueError(
             f"{name} needs as length the name of a field that is an array with an axis,"
             f" got {field!r}, and samples like {describe(fields)}."
         )
-    return len(fields[field])
+    return len(fields[ragged[0] if field is None else field])
 
 
-def as_fields(sample: Sample) -> dict[str, Any]:
-    """Returns a sample as a dict; a bare array is its field `input`."""
+def read_fields(dataset: Dataset, members: list[int]) -> list[Mapping[str, Any]]:
+    """Reads samples as dicts."""
+    return [as_fields(sample) for sample in read_samples(dataset, members)]
+
+
+def as_fields(sample: Sample) -> Mapping[str, Any]:
+    """Returns a sample that is a dict; a bare array is its field `input`."""
+    if isinstance(sample, dict | Mapping):  # nearly all are dicts, which is seen faster
+        return sample
     if isinstance(sample, tuple) and any(map(_has_axis, sample)):
         raise TypeError(
             f"Ragged samples need names for their arrays, got {describe(sample)}. Make"
             " a dict of each: TransformDataset(dataset, lambda sample: {'input':"
             " sample[0], 'target': sample[1]})."
         )
-    return dict(sample) if isinstance(sample, Mapping) else {"input": sample}
+    return {"input": sample}
 
 
-def find_ragged(fields: dict[str, Any]) -> list[str]:
+def find_ragged(fields: Mapping[str, Any]) -> list[str]:
     """Returns the names of the fields that have an axis."""
     names = [name for name, value in fields.items() if _has_axis(value)]
     if not names:
@@ -102,13 +117,3 @@ def _has_axis(value: Any) -> bool:
         return not isinstance(value, str | bytes) and np.ndim(value) > 0
     except ValueError:  # lists of unequal lengths
         return False
-
-
-def check_room(lengths: np.ndarray, most: int, name: str) -> None:
-    """Raises a ValueError if a sample is longer than there is room for."""
-    if lengths.max() > most:
-        place = int(lengths.argmax())
-        raise ValueError(
-            f"{name}: sample {place} has length {lengths[place]}, but there is room for"
-            f" {most}. Cut or leave out such samples, or make room."
-        )

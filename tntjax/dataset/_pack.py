@@ -5,21 +5,19 @@ from typing import Any
 
 import numpy as np
 
-from tntjax._check import check_dataset
 from tntjax._numbers import check_at_least
 from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._lengths import (
     Lengths,
-    as_fields,
     at_epoch,
-    check_order,
+    check_planned,
     check_room,
     order_of,
+    read_fields,
     read_lengths,
 )
-from tntjax.dataset._many import read_samples
 from tntjax.dataset._pad_batch import as_padded_fields, join, read_field
 from tntjax.dataset._protocol import hide_unreadable
 
@@ -30,8 +28,8 @@ class PackDataset(IndexMap):
 
     The samples of an epoch are divided into windows. In a window each goes into the
     first row that has room for it. The plan of a window is a function of (seed, epoch,
-    window), so that a row is read when it is asked for, and a run that is resumed sees
-    the same rows; no bin is under way that a checkpoint would have to keep.
+    window): a row is read when it is asked for, a run that is resumed sees the same
+    rows, and no checkpoint has to keep a bin.
 
     Args:
       dataset: samples that are dicts with arrays of one length, or such arrays.
@@ -61,9 +59,8 @@ class PackDataset(IndexMap):
       ([4, 5, 0, 0], [0, 1, 0, 0])
 
     Purpose: language models on documents, without padding; `tnt.text.segment_mask`
-    keeps them apart. `BatchDataset(PackDataset(...), 32)` has batches of rows.
-
-    Torchnet has no counterpart.
+    keeps them apart. `BatchDataset(PackDataset(...), 32)` has batches of rows. Torchnet
+    has no counterpart.
     """
 
     dataset: Dataset = child(hide_unreadable)
@@ -78,8 +75,7 @@ class PackDataset(IndexMap):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        check_dataset(self.dataset, name)
-        order = check_order(self.seed, self.epoch, name)
+        order = check_planned(self)
         length = check_at_least(f"{name}: length", self.length, 1)
         window = check_at_least(f"{name}: window", self.window, 1)
         lengths = read_lengths(self.dataset, self.lengths, name)
@@ -105,13 +101,13 @@ class PackDataset(IndexMap):
 
     def _get(self, index: int) -> Sample:
         members = self.plan[index]
-        tables = [as_fields(s) for s in read_samples(self.dataset, members)]
-        wanted = tuple(tables[0]) if self.fields is None else self.fields
-        names = list(as_padded_fields(wanted, tables[0]))
-        sizes = self.lengths[members]
-        columns = {name: read_field(tables, name) for name in names}
-        _check_sizes(columns, sizes.tolist())
-        row = {k: join(v, self.length, self.fill, k) for k, v in columns.items()}
+        tables, sizes = read_fields(self.dataset, members), self.lengths[members]
+        names = tuple(tables[0]) if self.fields is None else self.fields
+        row = {}
+        for name in as_padded_fields(names, tables[0]):
+            arrays = read_field(tables, name)
+            _check_field(name, arrays, sizes.tolist())
+            row[name] = join(arrays, self.length, self.fill, name)
         segment, position = np.zeros((2, self.length), np.int32)
         starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
         segment[: len(starts)] = np.repeat(np.arange(1, len(sizes) + 1), sizes)
@@ -122,29 +118,25 @@ class PackDataset(IndexMap):
 def _fill_rows(order: np.ndarray, lengths: np.ndarray, room: int) -> list[list[int]]:
     """Puts samples one after another into the first row that has room."""
     rows: list[list[int]] = []
-    left = np.zeros(len(order), np.int64)  # what each row has room for
+    left = np.full(len(order), room)  # all of it in rows that are not begun
     for number, size in zip(order.tolist(), lengths[order].tolist(), strict=True):
-        fits = left[: len(rows)] >= size
-        place = int(fits.argmax()) if len(rows) else 0
-        if not len(rows) or not fits[place]:
-            place = len(rows)
+        place = int((left[: len(rows) + 1] >= size).argmax())
+        if place == len(rows):
             rows.append([])
-            left[place] = room
         rows[place].append(number)
         left[place] -= size
     return rows
 
 
-def _check_sizes(columns: dict[str, list[np.ndarray]], sizes: list[int]) -> None:
-    for own in {"segment", "position"} & columns.keys():
+def _check_field(name: str, arrays: list[np.ndarray], sizes: list[int]) -> None:
+    if name in ("segment", "position"):
         raise ValueError(
-            f"PackDataset makes a field `{own}`, and the samples have one. Rename"
+            f"PackDataset makes a field `{name}`, and the samples have one. Rename"
             " theirs, or leave it out: fields=(...)."
         )
-    for name, arrays in columns.items():
-        for array, size in zip(arrays, sizes, strict=True):
-            if len(array) != size:
-                raise ValueError(
-                    f"PackDataset: a sample has length {size}, but its field {name!r}"
-                    f" is {describe(array)}. Name the fields to pack: fields=(...)."
-                )
+    for array, size in zip(arrays, sizes, strict=True):
+        if len(array) != size:
+            raise ValueError(
+                f"PackDataset: a sample has length {size}, but its field {name!r} is"
+                f" {describe(array)}. Name the fields to pack: fields=(...)."
+            )

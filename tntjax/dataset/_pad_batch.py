@@ -1,7 +1,7 @@
 """pad_batch: samples of several lengths as one batch, and how long each is."""
 
-import functools
 from collections.abc import Mapping, Sequence
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ def pad_batch(
     Returns:
       A dict: padded fields [B, T, ...], the others stacked; `length` [B] int32, how
       long the first of the padded fields was, 0 in rows beyond; and `mask` [B] bool,
-      False for rows beyond. Engines and meters leave out what `mask` hides.
+      False for rows beyond, which engines and meters leave out.
       `tnt.text.length_mask(length, T)` tells of each step.
 
     Raises:
@@ -69,20 +69,20 @@ def pad_batch(
         raise ValueError(
             f"pad_batch makes a field `{own}`, and the samples have one. Rename theirs."
         )
-    lengths = as_padded_fields(fields, tables[0])
-    others = [{k: v for k, v in t.items() if k not in lengths} for t in tables]
+    padded = as_padded_fields(fields, tables[0])
+    columns = {name: read_field(tables, name) for name in padded}
+    others = [{k: v for k, v in t.items() if k not in padded} for t in tables]
     batch = stack_rows(others + others[-1:] * (count - len(others)), count)
-    first, ends = next(iter(lengths)), np.zeros(count, np.int32)
-    for name, own in lengths.items():
-        arrays = read_field(tables, name)
-        if name == first:
-            ends[: len(arrays)] = [len(array) for array in arrays]
-        batch[name] = _pad(arrays, length if own is None else own, count, fill, name)
+    for name, own in padded.items():
+        most = length if own is None else own
+        batch[name] = _pad(columns[name], most, count, fill, name)
+    ends = np.zeros(count, np.int32)
+    ends[: len(tables)] = [len(array) for array in next(iter(columns.values()))]
     batch = {name: batch[name] for name in tables[0]}  # in the order of the sample
     return {**batch, "length": ends, "mask": np.arange(count) < len(tables)}
 
 
-def as_padded_fields(fields: Fields, sample: dict[str, Any]) -> dict[str, int | None]:
+def as_padded_fields(fields: Fields, sample: Mapping) -> dict[str, int | None]:
     """Returns the fields to pad, with the length of each that has one of its own."""
     if fields is None:
         return dict.fromkeys(find_ragged(sample))
@@ -98,21 +98,29 @@ def as_padded_fields(fields: Fields, sample: dict[str, Any]) -> dict[str, int | 
     return found
 
 
-def read_field(tables: Sequence[dict[str, Any]], name: str) -> list[np.ndarray]:
-    """Returns the arrays of a field, of which only the first axes may differ."""
+def read_field(
+    tables: Sequence[Mapping[str, Any]], name: str, *, stacked: bool = False
+) -> list[np.ndarray]:
+    """Returns the arrays of a field, of which only the first axes may differ.
+
+    To stack them each gets a first axis of length 1.
+    """
+    subject = f"The field {name!r}"
     for number, table in enumerate(tables):
         if name not in table:
             raise ValueError(
                 f"Samples of one batch need the same keys, but sample {number} lacks"
                 f" {name!r}; it has {list(table)}."
             )
-        check_unmasked(table[name], f"The field {name!r}")
+        check_unmasked(table[name], subject)
     arrays = [np.asarray(table[name]) for table in tables]
+    if stacked:
+        arrays = [array[None] for array in arrays]
     for array in arrays:
         if not array.ndim:
             raise ValueError(
-                f"The field {name!r} is {describe(array)}, without an axis. Name the"
-                " fields that have one: fields=(...)."
+                f"{subject} is {describe(array)}, without an axis. Name the fields"
+                " that have one: fields=(...)."
             )
         if array.shape[1:] != arrays[0].shape[1:]:
             raise ValueError(
@@ -154,7 +162,7 @@ def _blank(
     arrays: list[np.ndarray], shape: tuple[int, ...], fill: Any, name: str
 ) -> np.ndarray:
     """Makes an array [*shape, ...] of a dtype for all arrays [n, ...], filled."""
-    dtype = functools.reduce(common_dtype, [array.dtype for array in arrays])
+    dtype = reduce(common_dtype, [array.dtype for array in arrays])
     fill = False if dtype.kind == "b" else fill
     if not _fits(fill, dtype):
         raise ValueError(
@@ -163,6 +171,7 @@ def _blank(
     return np.full(shape + arrays[0].shape[1:], fill, dtype)
 
 
+@lru_cache(maxsize=64, typed=True)
 def _fits(fill: Any, dtype: np.dtype) -> bool:
     """True if a dtype has a value, which a float may round but not lose."""
     if dtype.kind in "US":
