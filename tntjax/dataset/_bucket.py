@@ -9,14 +9,7 @@ from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._boundaries import find_boundaries
 from tntjax.dataset._index_map import IndexMap
-from tntjax.dataset._lengths import (
-    Lengths,
-    at_epoch,
-    check_planned,
-    check_room,
-    order_of,
-    read_lengths,
-)
+from tntjax.dataset._lengths import at_epoch, check_planned, order_of, read_lengths
 from tntjax.dataset._many import read_samples
 from tntjax.dataset._pad_batch import Fields, pad_batch
 from tntjax.dataset._protocol import hide_unreadable
@@ -68,7 +61,7 @@ class BucketDataset(IndexMap):
 
     dataset: Dataset = child(hide_unreadable)
     size: int | None = static(default=None)
-    length: Lengths = child(Opaque, default=None)
+    length: Any = child(Opaque, default=None)
     tokens: int | None = static(default=None)
     shapes: Any = static(default=8)
     boundaries: Any = static(default=None)
@@ -81,39 +74,27 @@ class BucketDataset(IndexMap):
     def __post_init__(self) -> None:
         name = type(self).__name__
         order = check_planned(self)
-        size, tokens = (
-            None if number is None else check_at_least(f"{name}: {word}", number, 1)
-            for word, number in (("size", self.size), ("tokens", self.tokens))
-        )
-        if (size is None) == (tokens is None):
+        if (self.size is None) == (self.tokens is None):
             raise ValueError(f"{name} needs size or tokens, one of the two.")
-        lengths = read_lengths(self.dataset, self.length, name)
-        boundaries = self._find_boundaries(lengths)
-        check_room(lengths, boundaries[-1], name)
-        if boundaries[-1] > (tokens or boundaries[-1]):
+        limit = "tokens" if self.size is None else "size"
+        most = check_at_least(f"{name}: {limit}", getattr(self, limit), 1)
+        given, longest = self.boundaries, None
+        if given is not None:
+            given = _check_boundaries(given, name)
+            longest = given[-1]
+        lengths = read_lengths(self.dataset, self.length, name, longest)
+        boundaries = given or find_boundaries(
+            lengths, check_at_least(f"{name}: shapes", self.shapes, 1)
+        )
+        rows = [most if self.size else most // max(1, end) for end in boundaries]
+        if not rows[-1]:
             raise ValueError(
-                f"{name}: a batch of tokens={tokens} has no room for one sample of"
+                f"{name}: a batch of tokens={most} has no room for one sample of"
                 f" length {boundaries[-1]}. Raise tokens, or cut such samples."
             )
-        rows = [size or (tokens or 0) // max(1, length) for length in boundaries]
         shapes = tuple(zip(rows, boundaries, strict=True))
-        vars(self).update(order, size=size, tokens=tokens, length=lengths)
-        vars(self).update(boundaries=boundaries, shapes=shapes)
-        vars(self)["plan"] = self._draw(lengths)
-
-    def _find_boundaries(self, lengths: np.ndarray) -> tuple[int, ...]:
-        name, boundaries = type(self).__name__, self.boundaries
-        if boundaries is None:
-            shapes = check_at_least(f"{name}: shapes", self.shapes, 1)
-            return find_boundaries(lengths, shapes)
-        needs = f"{name} needs integers as boundaries"
-        given = np.asarray(check_integers(boundaries, needs)).astype(np.int64)
-        if given.ndim != 1 or not len(given) or (np.diff(given, prepend=-1) <= 0).any():
-            raise ValueError(
-                f"{name} needs boundaries >= 0 that increase, got"
-                f" {describe(boundaries)}."
-            )
-        return tuple(given.tolist())
+        vars(self).update({**order, limit: most}, boundaries=boundaries, shapes=shapes)
+        vars(self).update(length=lengths, plan=self._draw(lengths))
 
     def _draw(self, lengths: np.ndarray) -> list[tuple[int, list[int]]]:
         """Draws batches: the place of the boundary, and the samples, of each."""
@@ -123,10 +104,9 @@ class BucketDataset(IndexMap):
         order, places = order[longest_first].tolist(), places[longest_first].tolist()
         batches, start = [], 0
         while start < len(order):
-            place = places[start]
-            rows = self.shapes[place][0]
-            batches.append((place, order[start : start + rows]))
-            start += rows
+            end = start + self.shapes[places[start]][0]
+            batches.append((places[start], order[start:end]))
+            start = end
         if self.seed is None:
             return batches[::-1]
         mixed = order_of(len(batches), self.seed, self.epoch, purpose=1)
@@ -142,3 +122,13 @@ class BucketDataset(IndexMap):
         rows, length = self.shapes[place]
         samples = list(read_samples(self.dataset, members))
         return pad_batch(samples, length, rows=rows, fill=self.fill, fields=self.fields)
+
+
+def _check_boundaries(boundaries: Any, name: str) -> tuple[int, ...]:
+    needs = f"{name} needs integers as boundaries"
+    given = np.asarray(check_integers(boundaries, needs)).astype(np.int64)
+    if given.ndim != 1 or not len(given) or (np.diff(given, prepend=-1) <= 0).any():
+        raise ValueError(
+            f"{name} needs boundaries >= 0 that increase, got {describe(boundaries)}."
+        )
+    return tuple(given.tolist())

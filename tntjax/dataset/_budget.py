@@ -9,16 +9,9 @@ from tntjax._numbers import check_at_least, find_outside
 from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
-from tntjax.dataset._lengths import (
-    at_epoch,
-    check_planned,
-    check_room,
-    order_of,
-    read_fields,
-    read_lengths,
-)
+from tntjax.dataset._lengths import at_epoch, check_planned, order_of, read_lengths
 from tntjax.dataset._many import read_samples
-from tntjax.dataset._pad_batch import join, read_field
+from tntjax.dataset._pad_batch import join, read_field, read_fields
 from tntjax.dataset._protocol import hide_unreadable
 
 NOWHERE = np.iinfo(np.int32).max
@@ -211,7 +204,7 @@ def _read_columns(
         )
     if not len(dataset):
         raise ValueError(f"{name}: the dataset is empty.")
-    columns = {k: read_lengths(dataset, v, name) for k, v in size_of.items()}
-    for count, column in columns.items():
-        check_room(column, budgets[count], f"{name}, {count!r}")
-    return columns
+    return {
+        count: read_lengths(dataset, column, f"{name}, {count!r}", budgets[count])
+        for count, column in size_of.items()
+    }

@@ -12,9 +12,6 @@ from tntjax._struct import describe
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._many import read_samples
 
-Lengths = Any
-"""[N] integers, or a function `sample -> length`, or the name of a field, or None."""
-
 Planned = TypeVar("Planned")
 
 
@@ -40,12 +37,13 @@ def order_of(number: int, seed: int | None, epoch: int, purpose: int = 0) -> np.
     return np.random.default_rng((seed, epoch, purpose)).permutation(number)
 
 
-def read_lengths(dataset: Dataset, length: Lengths, name: str) -> np.ndarray:
-    """Returns the lengths [N] of all samples; reads each once unless they are given.
+def read_lengths(
+    dataset: Dataset, length: Any, name: str, most: int | None = None
+) -> np.ndarray:
+    """Returns the lengths [N] of all samples, none beyond `most`.
 
-    Raises:
-      TypeError: if they are not integers.
-      ValueError: if there are none, one is out of range, or their number is not N.
+    Each is read once unless `length` has them: [N] integers. Or it is a function
+    `sample -> length`, or the name of a field, or None for the first with an axis.
     """
     if length is None or isinstance(length, str) or callable(length):
         measure = length if callable(length) else lambda s: _measure(s, length, name)
@@ -59,17 +57,13 @@ def read_lengths(dataset: Dataset, length: Lengths, name: str) -> np.ndarray:
     for number in (int(array.min()), int(array.max())):
         if not 0 <= number < 2**31:
             raise ValueError(f"{name} needs lengths >= 0, below 2**31, got {number}.")
-    return array.astype(np.int64)
-
-
-def check_room(lengths: np.ndarray, most: int, name: str) -> None:
-    """Raises a ValueError if a sample is longer than there is room for."""
-    if lengths.max() > most:
-        place = int(lengths.argmax())
+    if most is not None and array.max() > most:
+        place = int(array.argmax())
         raise ValueError(
-            f"{name}: sample {place} has length {lengths[place]}, but there is room for"
+            f"{name}: sample {place} has length {array[place]}, but there is room for"
             f" {most}. Cut or leave out such samples, or make room."
         )
+    return array.astype(np.int64)
 
 
 def _measure(sample: Sample, field: str | None, name: str) -> int:
@@ -81,11 +75,6 @@ def _measure(sample: Sample, field: str | None, name: str) -> int:
             f" got {field!r}, and samples like {describe(fields)}."
         )
     return len(fields[ragged[0] if field is None else field])
-
-
-def read_fields(dataset: Dataset, members: list[int]) -> list[Mapping[str, Any]]:
-    """Reads samples as dicts."""
-    return [as_fields(sample) for sample in read_samples(dataset, members)]
 
 
 def as_fields(sample: Sample) -> Mapping[str, Any]:

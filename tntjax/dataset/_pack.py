@@ -9,16 +9,8 @@ from tntjax._numbers import check_at_least
 from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
-from tntjax.dataset._lengths import (
-    Lengths,
-    at_epoch,
-    check_planned,
-    check_room,
-    order_of,
-    read_fields,
-    read_lengths,
-)
-from tntjax.dataset._pad_batch import as_padded_fields, join, read_field
+from tntjax.dataset._lengths import at_epoch, check_planned, order_of, read_lengths
+from tntjax.dataset._pad_batch import as_padded_fields, join, read_field, read_fields
 from tntjax.dataset._protocol import hide_unreadable
 
 
@@ -66,7 +58,7 @@ class PackDataset(IndexMap):
     dataset: Dataset = child(hide_unreadable)
     length: int = static()
     window: int = static(default=1024)
-    lengths: Lengths = child(Opaque, default=None)
+    lengths: Any = child(Opaque, default=None)
     fields: Sequence[str] | None = child(Opaque, default=None)
     fill: float = static(default=0)
     seed: int | None = static(default=None)
@@ -78,8 +70,7 @@ class PackDataset(IndexMap):
         order = check_planned(self)
         length = check_at_least(f"{name}: length", self.length, 1)
         window = check_at_least(f"{name}: window", self.window, 1)
-        lengths = read_lengths(self.dataset, self.lengths, name)
-        check_room(lengths, length, name)
+        lengths = read_lengths(self.dataset, self.lengths, name, length)
         samples = order_of(len(lengths), **order)
         samples = samples[lengths[samples] > 0]
         plan = [

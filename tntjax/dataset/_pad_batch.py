@@ -10,8 +10,9 @@ from tntjax._array import check_unmasked
 from tntjax._dtype import common_dtype
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
-from tntjax._types import Sample
+from tntjax._types import Dataset, Sample
 from tntjax.dataset._lengths import as_fields, find_ragged
+from tntjax.dataset._many import read_samples
 from tntjax.transform._batch import stack_rows
 
 Fields = Sequence[str] | Mapping[str, int | None] | None
@@ -96,6 +97,11 @@ def as_padded_fields(fields: Fields, sample: Mapping) -> dict[str, int | None]:
             f"The fields to pad must be some of {list(sample)}, got {list(found)}."
         )
     return found
+
+
+def read_fields(dataset: Dataset, members: list[int]) -> list[Mapping[str, Any]]:
+    """Reads samples as dicts."""
+    return [as_fields(sample) for sample in read_samples(dataset, members)]
 
 
 def read_field(
