@@ -1,21 +1,16 @@
 """BLEU, from sums of the counts that it is made of."""
 
-import dataclasses
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
-
-from tntjax._numbers import check_at_least
 from tntjax._optional import import_optional
 from tntjax._struct import flag, static
-from tntjax.meter import Meter
 from tntjax.meter.parts._count import Count
-from tntjax.text._texts import References, Texts, as_texts
+from tntjax.text._texts import MeterOfTexts
 
 ORDERS = 4
 
 
-class BLEUMeter(Meter):
+class BLEUMeter(MeterOfTexts):
     """Measures BLEU of translated text, on the host, as sacreBLEU does (extra `text`).
 
     Sums of counts are kept and the score is computed in the end: it's that of the
@@ -28,8 +23,7 @@ class BLEUMeter(Meter):
       lowercase: whether case is ignored.
       num_references: how many references each text has.
       test: what the test set is, such as `WMT14(...).name`; the signature shows it.
-      matches: [4] counts of n-grams that the references have.
-      totals: [4] counts of all n-grams.
+      matches, totals: [4] counts of n-grams that the references have, and of all.
       lengths: [2] counts of words, of the texts and of the closest references.
       n: how many texts were added.
 
@@ -57,7 +51,7 @@ class BLEUMeter(Meter):
     n: Count = Count()
 
     def __post_init__(self) -> None:
-        check_at_least("BLEUMeter: num_references", self.num_references, 1)
+        super().__post_init__()
         known = _import().BLEU.TOKENIZERS
         if self.tokenize not in known:
             raise ValueError(
@@ -66,58 +60,24 @@ class BLEUMeter(Meter):
             )
         _ = self._make()
 
-    def add(self, output: Texts, target: References, *, mask: Any = None) -> Self:
-        """Counts texts in.
-
-        Args:
-          output: B translations.
-          target: B references, or B lists of `num_references` each.
-          mask: [B] bool; False leaves the text out.
-
-        Returns:
-          The new meter.
-
-        Raises:
-          TypeError: if something is not text.
-          ValueError: if the numbers of texts differ.
-        """
-        texts, refs = as_texts(
-            output, target, mask, self.num_references, "BLEUMeter.add"
-        )
-        if not texts:
-            return self
-        streams = list(zip(*refs, strict=True))  # the first of each, the second, ...
+    def _count(self, texts: list[str], references: list[list[str]]) -> dict[str, Any]:
+        streams = list(zip(*references, strict=True))  # all firsts, all seconds, ...
         found = self._make().corpus_score(texts, streams)
-        lengths = np.array([found.sys_len, found.ref_len])
-        return dataclasses.replace(
-            self,
-            matches=self.matches + Count.of(np.array(found.counts)),
-            totals=self.totals + Count.of(np.array(found.totals)),
-            lengths=self.lengths + Count.of(lengths),
-            n=self.n + Count.of(len(texts)),
-        )
+        counts = {"matches": found.counts, "totals": found.totals}
+        return {**counts, "lengths": [found.sys_len, found.ref_len]}
 
-    def value(self) -> float:
-        """Returns the score, a float of 0 to 100; NaN if nothing was added."""
-        if not int(self.n):
-            return float("nan")
+    def _score(self) -> float:
         counts = (self.matches, self.totals, self.lengths)
         matches, totals, lengths = (part.integers().tolist() for part in counts)
-        score = _import().BLEU.compute_bleu(matches, totals, *lengths, "exp")
-        return score.score
+        return _import().BLEU.compute_bleu(matches, totals, *lengths, "exp").score
 
     @property
     def signature(self) -> str:
         """The description by sacreBLEU of how the score was computed."""
         metric = self._make()
         metric.num_refs = self.num_references
-        text = str(metric.get_signature())
         named = f"|test:{self.test}|version" if self.test else "|version"
-        return text.replace("|version", named)
-
-    def summary(self) -> dict[str, Any]:
-        """Returns the score and its signature."""
-        return {"bleu": self.value(), "signature": self.signature}
+        return str(metric.get_signature()).replace("|version", named)
 
     def _make(self) -> Any:
         # "force" is not to be warned of a text that was tokenized before.

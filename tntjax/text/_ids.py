@@ -21,12 +21,7 @@ def check_text(text: Any, subject: str) -> str:
 
 
 def read_ids(ids: Any, size: int, subject: str) -> list[int]:
-    """Returns ids [T] below `size` as Python's integers.
-
-    Raises:
-      TypeError: if they are not integers, or traced.
-      ValueError: if they have not one axis, or one of them is out of range.
-    """
+    """Returns ids [T] below `size`, which are not traced, as Python's integers."""
     needs = f"{subject} needs a list of integers"
     if isinstance(ids, str | bytes | Tracer) or not isinstance(ids, Iterable):
         raise TypeError(f"{needs}, got {describe(ids)}.")
@@ -41,16 +36,9 @@ def read_ids(ids: Any, size: int, subject: str) -> list[int]:
 
 
 def as_id(value: Any, dtype: Any, subject: str) -> jax.Array:
-    """Converts an id, which may be traced, to a dtype that must hold it.
-
-    Raises:
-      TypeError: if it is not an integer.
-      ValueError: if the dtype does not hold it, or it is several.
-    """
-    number, limits = (
-        check_integers(value, f"{subject} must be an integer"),
-        jnp.iinfo(dtype),
-    )
+    """Converts an id, which may be traced, to a dtype that must hold it."""
+    number = check_integers(value, f"{subject} must be an integer")
+    limits = jnp.iinfo(dtype)
     if number.ndim or (
         can_be_read(number) and not limits.min <= int(number) <= limits.max
     ):
@@ -59,12 +47,7 @@ def as_id(value: Any, dtype: Any, subject: str) -> jax.Array:
 
 
 def as_int32(values: Any, subject: str) -> jax.Array:
-    """Converts integers to int32, in which ids are compared.
-
-    Raises:
-      TypeError: if they are not integers.
-      ValueError: if int32 does not hold one that lies on the host.
-    """
+    """Converts integers to int32, in which ids are compared and which must hold them."""
     array = check_integers(values, subject)
     if isinstance(array, np.ndarray) and array.size:
         for number in (array.min(), array.max()):
