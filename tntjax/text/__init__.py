@@ -7,7 +7,6 @@ from tntjax.text._bpe import BPE
 from tntjax.text._chr_f import ChrFMeter
 from tntjax.text._edit_distance import edit_distance
 from tntjax.text._exact_match import ExactMatchMeter
-from tntjax.text._hugging_face_tokenizer import HuggingFaceTokenizer
 from tntjax.text._line import LineDataset
 from tntjax.text._mask_tokens import MaskedTokens, mask_tokens
 from tntjax.text._moses import MosesTokenizer
@@ -15,9 +14,13 @@ from tntjax.text._one_billion_word import OneBillionWord
 from tntjax.text._parallel_text import ParallelText
 from tntjax.text._perplexity import PerplexityMeter
 from tntjax.text._sample import sample
-from tntjax.text._sentence_piece import SentencePiece, train_sentence_piece
 from tntjax.text._sgm import Segment, read_sgm
 from tntjax.text._shift_right import shift_right
+from tntjax.text._subwords import (
+    HuggingFaceTokenizer,
+    SentencePiece,
+    train_sentence_piece,
+)
 from tntjax.text._token_accuracy import TokenAccuracyMeter
 from tntjax.text._token_loss import token_loss, token_losses
 from tntjax.text._tokenize import (

@@ -74,9 +74,9 @@ def segment_mask(segment: ArrayLike, keys: ArrayLike | None = None) -> jax.Array
       [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
     """
     own = as_int32(segment, "segment_mask needs integers as segment")
-    other = own
-    if keys is not None:
-        other = as_int32(keys, "segment_mask needs integers as keys")
+    other = (
+        own if keys is None else as_int32(keys, "segment_mask needs integers as keys")
+    )
     if not (own.ndim and other.ndim) or own.shape[:-1] != other.shape[:-1]:
         raise ValueError(
             "segment_mask needs segment [..., T] and keys [..., S], got"

@@ -31,8 +31,8 @@ class Beams(NamedTuple):
 
 
 class _Search(NamedTuple):
-    number: jax.Array  # [] how many tokens there are
     beams: Beams
+    number: jax.Array  # [] how many tokens there are
     total: jax.Array  # [B, W] sums of log probabilities
     last: jax.Array  # [B, W] the last token
     ended: jax.Array  # [B, W] bool
@@ -89,12 +89,12 @@ def beam_search(
         raise ValueError(
             f"beam_search needs start of shape [B], got {describe(first)}."
         )
+    rows = len(first)
     width = check_at_least("beam_search: width", width, 1)
     length = check_at_least("beam_search: length", length, 1)
     if not math.isfinite(check_number("beam_search: penalty", penalty)):
         raise ValueError(f"beam_search needs a finite penalty, got {penalty}.")
     last = as_id(end, jnp.int32, "beam_search: end")
-    rows = len(first)
     state = jax.tree.map(jnp.asarray, state)
     for leaf in jax.tree.leaves(state):
         if leaf.shape[:1] != (rows,):
@@ -104,25 +104,22 @@ def beam_search(
             )
     alone = jnp.where(jnp.arange(width) == 0, 0.0, -jnp.inf)  # all begin alike
     search = _Search(
-        number=jnp.zeros((), jnp.int32),
         beams=Beams(
             jnp.full((rows, width, length), last),
             jnp.full((rows, width), -jnp.inf, jnp.float32),
             jnp.zeros((rows, width), jnp.int32),
         ),
+        number=jnp.zeros((), jnp.int32),
         total=jnp.broadcast_to(alone.astype(jnp.float32), (rows, width)),
         last=jnp.broadcast_to(first[:, None], (rows, width)),
         ended=jnp.zeros((rows, width), bool),
         state=jax.tree.map(lambda leaf: jnp.repeat(leaf, width, axis=0), state),
     )
-
-    def goes_on(search: _Search) -> jax.Array:
-        return (search.number < length) & ~search.ended.all()
-
-    def go_on(search: _Search) -> _Search:
-        return _add_token(search, step, last, penalty)
-
-    return jax.lax.while_loop(goes_on, go_on, search).beams
+    return jax.lax.while_loop(
+        lambda search: (search.number < length) & ~search.ended.all(),
+        lambda search: _add_token(search, step, last, penalty),
+        search,
+    ).beams
 
 
 def _add_token(search: _Search, step: Step, end: jax.Array, penalty: float) -> _Search:
@@ -148,8 +145,8 @@ def _add_token(search: _Search, step: Step, end: jax.Array, penalty: float) -> _
 
     ids = inherit(search.beams.ids).at[:, :, search.number].set(token)
     return _Search(
-        number=search.number + 1,
         beams=Beams(ids, best, inherit(counts)),
+        number=search.number + 1,
         total=jnp.take_along_axis(totals.reshape(rows, width * size), places, axis=1),
         last=token,
         ended=inherit(search.ended) | (token == end),
@@ -172,14 +169,11 @@ def _take_step(step: Step, search: _Search) -> tuple[jax.Array, Any]:
             f"beam_search needs logits [B * W, V], B * W = {len(ids)}, got"
             f" {describe(logits)}."
         )
-    if _form(state) != _form(search.state):
+    (mine, form), (others, form_before) = map(jax.tree.flatten, (state, search.state))
+    kinds = [[(leaf.shape, leaf.dtype) for leaf in leaves] for leaves in (mine, others)]
+    if form != form_before or kinds[0] != kinds[1]:
         raise TypeError(
             "beam_search needs a step that returns a state like the one it got,"
             f" {describe(search.state)}, got {describe(state)}."
         )
     return logits, state
-
-
-def _form(tree: Any) -> tuple:
-    leaves, structure = jax.tree.flatten(tree)
-    return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]

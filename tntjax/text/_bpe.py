@@ -9,7 +9,7 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -57,6 +57,9 @@ class BPE:
     ranks: Mapping[bytes, int]
     pattern: str = GPT2
     specials: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    _tokens: Any = dataclasses.field(init=False, repr=False, compare=False)
+    _parts: Any = dataclasses.field(init=False, repr=False, compare=False)
+    _merge: Any = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("ranks", "specials"):
@@ -68,11 +71,21 @@ class BPE:
                 f"BPE needs an id for each of the 256 bytes, and has none for {missing}"
                 " of them. Is the file whole?"
             )
+        tokens = [*self.ranks, *map(str.encode, self.specials)]
         ids = [*self.ranks.values(), *self.specials.values()]
         if min(ids) < 0 or len(set(ids)) < len(ids):
             twice = [id for id, n in Counter(ids).items() if n > 1 or id < 0]
             raise ValueError(f"BPE needs ids >= 0, each of one token, got {twice[0]}.")
-        _ = self._parts
+        try:
+            parts = re.compile(translate_pattern(self.pattern))
+        except (re.error, TypeError) as error:
+            raise ValueError(
+                f"BPE can't part text by the pattern {self.pattern!r}: {error}."
+            ) from None
+        # The ids of common parts are kept.
+        merge = lru_cache(1 << 16)(lambda part: _merge(part.encode(), self.ranks))
+        table = dict(zip(ids, tokens, strict=True))
+        vars(self).update(_tokens=table, _parts=parts, _merge=merge)
 
     @classmethod
     def from_tiktoken(
@@ -88,9 +101,6 @@ class BPE:
           path: the file, such as `gpt2.tiktoken`, which openai-whisper ships.
           pattern: how its vocabulary parts text.
           specials: `{name: id}`; for GPT-2 `{"<|endoftext|>": 50256}`.
-
-        Returns:
-          The encoder.
 
         Raises:
           ValueError: if the file is something else.
@@ -114,19 +124,12 @@ class BPE:
 
     def __len__(self) -> int:
         """The number of ids."""
-        return max(*self.ranks.values(), *self.specials.values()) + 1
+        return max(self._tokens) + 1
 
     def encode(self, text: str) -> np.ndarray:
-        """Makes ids of text.
-
-        Args:
-          text: any text.
-
-        Returns:
-          int32 [T].
+        """Makes ids of text, int32 [T].
 
         Raises:
-          TypeError: if it is not a str.
           ValueError: if the pattern leaves out a part of the text.
         """
         merge, ids, end = self._merge, [], 0
@@ -142,48 +145,22 @@ class BPE:
         return np.array(ids, np.int32)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Makes text of ids; bytes that are not UTF-8, as of a part, become U+FFFD.
+        """Makes text of ids [T], with names of specials in it.
 
-        Args:
-          ids: integers [T].
-
-        Returns:
-          The text, names of specials in it.
+        Bytes that are not UTF-8, as those of a part may be, become U+FFFD.
 
         Raises:
-          TypeError: if `ids` are not integers.
           ValueError: if there is no such id.
         """
-        numbers, known = read_ids(ids, len(self), "BPE.decode"), self._tokens
+        numbers = read_ids(ids, len(self), "BPE.decode")
         for number in numbers:
-            if number not in known:
+            if number not in self._tokens:
                 raise ValueError(f"BPE.decode has no token with the id {number}.")
-        return b"".join(map(known.__getitem__, numbers)).decode("utf-8", "replace")
+        tokens = map(self._tokens.__getitem__, numbers)
+        return b"".join(tokens).decode("utf-8", "replace")
 
-    @cached_property
-    def _tokens(self) -> dict[int, bytes]:
-        tokens = {id: token for token, id in self.ranks.items()}
-        return tokens | {id: name.encode() for name, id in self.specials.items()}
-
-    @cached_property
-    def _parts(self) -> re.Pattern:
-        try:
-            return re.compile(translate_pattern(self.pattern))
-        except (re.error, TypeError) as error:
-            raise ValueError(
-                f"BPE can't part text by the pattern {self.pattern!r}: {error}."
-            ) from None
-
-    @cached_property
-    def _merge(self) -> Any:
-        """Makes ids of a part of a text; those of common words are kept."""
-        return lru_cache(maxsize=1 << 16)(
-            lambda part: _merge(part.encode(), self.ranks)
-        )
-
-    def __getstate__(self) -> dict[str, Any]:
-        names = [field.name for field in dataclasses.fields(self)]
-        return {name: vars(self)[name] for name in names}
+    def __reduce__(self) -> tuple:
+        return BPE, (self.ranks, self.pattern, self.specials)
 
     def __repr__(self) -> str:
         return f"BPE({len(self)} ids, {len(self.specials)} of them special)"
@@ -218,30 +195,12 @@ def _merge(part: bytes, ranks: Mapping[bytes, int]) -> list[int]:
             before[end] = start
         push(start)
         push(before[start])
-    ids, start = [], 0
-    while start < size:
-        ids.append(ranks[part[start : ends[start]]])
-        start = ends[start]
-    return ids
+    return [ranks[part[start:end]] for start, end in enumerate(ends) if end]
 
 
 @cache
 def translate_pattern(pattern: str) -> str:
-    r"""Writes a pattern so that `re` knows it: without `\p{L}`, and Unicode's `\s`.
-
-    Args:
-      pattern: a regular expression.
-
-    Returns:
-      The same for `re`.
-
-    Raises:
-      ValueError: if `\S` is inside of brackets, or a category of characters is not one.
-
-    Example:
-      >>> bool(re.fullmatch(translate_pattern(r"\p{L}+"), "año"))
-      True
-    """
+    r"""Writes a pattern so that `re` knows it: without `\p{L}`, and Unicode's `\s`."""
     inside, found, at = False, [], 0
     for match in re.finditer(r"\\p\{(\w+)\}|\\s|\\S|\\.|\[|\]", pattern):
         found.append(pattern[at : match.start()])

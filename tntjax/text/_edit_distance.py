@@ -44,7 +44,8 @@ def edit_distance(
     Wagner and Fischer, "The String-to-String Correction Problem", 1974. A row of their
     table is made at once: insertions are a running minimum.
     """
-    output, target = _as_ids(output, "output"), _as_ids(target, "target")
+    output = _as_ids(output, "output")
+    target = _as_ids(target, "target")
     if output.shape[:-1] != target.shape[:-1]:
         raise ValueError(
             "edit_distance needs output [..., N] and target [..., M] with the same"

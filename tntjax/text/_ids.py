@@ -47,7 +47,7 @@ def as_id(value: Any, dtype: Any, subject: str) -> jax.Array:
 
 
 def as_int32(values: Any, subject: str) -> jax.Array:
-    """Converts integers to int32, in which ids are compared and which must hold them."""
+    """Converts integers to int32, where ids are compared and must fit."""
     array = check_integers(values, subject)
     if isinstance(array, np.ndarray) and array.size:
         for number in (array.min(), array.max()):

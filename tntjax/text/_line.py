@@ -47,9 +47,8 @@ class LineDataset(IndexMap):
       >>> len(dataset), dataset[1]
       (2, {'text': 'two\rthree\u2028four'})
 
-    Purpose: corpora, such as one of a thousand million words.
-
-    Torchnet: has nothing like it; `ListDataset.from_file` reads all lines at once.
+    Purpose: corpora, such as one of a thousand million words. Torchnet has nothing like
+    it; `ListDataset.from_file` reads all lines at once.
     """
 
     paths: Any = static()
@@ -59,12 +58,12 @@ class LineDataset(IndexMap):
 
     def __post_init__(self) -> None:
         needs = "LineDataset needs a path or a list of paths"
-        paths: Any = self.paths
+        paths, cache = self.paths, self.cache
         if isinstance(paths, str | bytes | os.PathLike):
             paths = (paths,)
         if not isinstance(paths, Iterable) or isinstance(paths, Set | Mapping):
             raise TypeError(f"{needs}, got {describe(paths)}.")
-        paths = tuple(as_path(path, needs) for path in paths)
+        paths = [as_path(path, needs) for path in paths]
         if not paths:
             raise ValueError("LineDataset needs one file or more, got none.")
         try:
@@ -76,7 +75,6 @@ class LineDataset(IndexMap):
                 "LineDataset needs errors as bytes.decode has it, such as 'strict' or"
                 f" 'replace', got {self.errors!r}."
             ) from error
-        cache = self.cache
         if cache is not None:
             cache = as_path(cache, "LineDataset needs a folder as cache, or None")
         files = _Files(LineFile(path, cache) for path in paths)
@@ -108,18 +106,10 @@ class LineDataset(IndexMap):
             return {"text": [self._get(row)["text"] for row in numbers]}
 
     def read_bytes(self, index: int) -> bytes:
-        """Reads a line as it is in the file, without its end.
-
-        Args:
-          index: 0 <= index < len.
-
-        Returns:
-          Its bytes.
-        """
-        files = self.files
-        if type(index) is not int or not 0 <= index < files.count:
+        """Reads a line as it is in the file, without its end."""
+        if type(index) is not int or not 0 <= index < self.files.count:
             index = check_index(self, index)
-        return files.read(index)
+        return self.files.read(index)
 
 
 class _Files:
@@ -132,14 +122,14 @@ class _Files:
         # Of one file, as most are, nothing needs to be searched.
         self.read = self.files[0].read if len(self.files) == 1 else self._read
 
-    def _read(self, index: int) -> bytes:
-        file, line = self.find(index)
-        return file.read(line)
-
     def find(self, index: int) -> tuple[LineFile, int]:
         """Finds the file of a line, and its number there."""
         place = bisect_right(self.starts, index) - 1
         return self.files[place], index - self.starts[place]
+
+    def _read(self, index: int) -> bytes:
+        file, line = self.find(index)
+        return file.read(line)
 
     def __reduce__(self) -> tuple:
         return _Files, (self.files,)

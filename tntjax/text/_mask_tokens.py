@@ -14,12 +14,7 @@ from tntjax.text._ids import as_id
 
 
 class MaskedTokens(NamedTuple):
-    """Tokens of which some are hidden.
-
-    Args:
-      input: [..., T] integers, what the model reads.
-      mask: [..., T] bool, True where the token is to be found.
-    """
+    """Tokens of which some are hidden, and where True: those to be found, [..., T]."""
 
     input: jax.Array
     mask: jax.Array
@@ -36,8 +31,8 @@ def mask_tokens(
 ) -> MaskedTokens:
     """Chooses tokens at random and hides most of them.
 
-    Of those that are chosen 80 % become `hidden`, 10 % any token, 10 % stay. Each row
-    draws from a key of its own.
+    Of those 80 % become `hidden`, 10 % any token, 10 % stay. Each row draws from a key
+    of its own.
 
     Args:
       key: one key, which is consumed.
@@ -74,18 +69,15 @@ def mask_tokens(
     if not 0 <= share <= 1:
         raise ValueError(f"mask_tokens needs rate in [0, 1], got {share}.")
     shape = tokens.shape
-    count, size = math.prod(shape[:-1]), shape[-1] if shape else 1
 
-    def draw(own: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        chosen, kind, other = jax.random.split(own, 3)
-        return (
-            jax.random.uniform(chosen, (size,)) < share,
-            jax.random.uniform(kind, (size,)),
-            jax.random.randint(other, (size,), 0, most, jnp.int32),
-        )
+    def draw(own: jax.Array) -> tuple[jax.Array, ...]:
+        row, keys = shape[-1:], jax.random.split(own, 3)
+        kinds = (jax.random.uniform(one, row) for one in keys[:2])
+        return *kinds, jax.random.randint(keys[2], row, 0, most, jnp.int32)
 
-    drawn = jax.vmap(draw)(jax.random.split(key, count))
-    chosen, kind, other = (array.reshape(shape) for array in drawn)
+    drawn = jax.vmap(draw)(jax.random.split(key, math.prod(shape[:-1])))
+    chance, kind, other = (array.reshape(shape) for array in drawn)
+    chosen = chance < share
     if mask is not None:
         chosen = chosen & as_mask(mask, shape, "mask_tokens: mask")
     changed = jnp.where(kind < 0.9, other.astype(tokens.dtype), tokens)

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 from tntjax._optional import import_optional
@@ -33,39 +32,27 @@ class MosesTokenizer:
 
     language: str = "en"
     split_hyphens: bool = False
+    _splitter: Any = dataclasses.field(init=False, repr=False, compare=False)
+    _joiner: Any = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _ = self._both
+        module = import_optional("sacremoses", "MosesTokenizer", "text")
+        vars(self)["_splitter"] = module.MosesTokenizer(lang=self.language)
+        vars(self)["_joiner"] = module.MosesDetokenizer(lang=self.language)
 
     def tokenize(self, text: str) -> list[str]:
-        """Splits text into tokens.
-
-        Args:
-          text: a sentence.
-        """
-        return self._both[0].tokenize(
+        """Splits a sentence into tokens."""
+        return self._splitter.tokenize(
             check_text(text, "MosesTokenizer"),
             aggressive_dash_splits=self.split_hyphens,
             escape=False,
         )
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """Joins tokens to text as people write it.
-
-        Args:
-          tokens: what `tokenize` returned, or a model in its form.
-        """
+        """Joins tokens, as `tokenize` makes them, to text as people write it."""
         if isinstance(tokens, str):
             raise TypeError(f"MosesTokenizer needs a list of tokens, got {tokens!r}.")
-        return self._both[1].detokenize(list(tokens), unescape=False)
+        return self._joiner.detokenize(list(tokens), unescape=False)
 
-    @cached_property
-    def _both(self) -> tuple[Any, Any]:
-        moses: Any = import_optional("sacremoses", "MosesTokenizer", "text")
-        return tuple(
-            make(lang=self.language)
-            for make in (moses.MosesTokenizer, moses.MosesDetokenizer)
-        )
-
-    def __getstate__(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+    def __reduce__(self) -> tuple:
+        return MosesTokenizer, (self.language, self.split_hyphens)

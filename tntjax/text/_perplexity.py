@@ -68,9 +68,6 @@ class PerplexityMeter(Meter):
             entry counts if a token of it does.
           mask: bool, the leading axes of `loss`; False leaves tokens out.
 
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
         Raises:
           TypeError: if losses are not real, `units` not integer or `mask` not bool.
           ValueError: if shapes don't fit, or `units` is missing or too much.
@@ -88,19 +85,15 @@ class PerplexityMeter(Meter):
                 f"{name} needs units, how many {self.unit}s there are, if unit is"
                 f" 'word' or 'byte', and else none; got {describe(units)}."
             )
-        counts = np.int32(1)
-        axes = losses.ndim
-        if units is not None:
-            axes = np.ndim(units)
-            shape = losses.shape[:axes]
-            if np.shape(units) != shape:
-                raise ValueError(
-                    f"{name} needs units of the leading axes of loss"
-                    f" {describe(losses)}, or [], got {describe(units)}."
-                )
-            counts = as_counts(units, shape, name)
+        shape = losses.shape if units is None else np.shape(units)
+        if losses.shape[: len(shape)] != shape:
+            raise ValueError(
+                f"{name} needs units of the leading axes of loss {describe(losses)}, or"
+                f" [], got {describe(units)}."
+            )
+        counts = as_counts(1 if units is None else units, shape, name)
         check_single(self.n, 0)
-        total, added = _sum(losses, counts, kept, axes=axes)
+        total, added = _sum(losses, counts, kept, axes=len(shape))
         return dataclasses.replace(self, loss=self.loss + total, n=self.n + added)
 
     def value(self) -> Any:
@@ -121,8 +114,7 @@ class PerplexityMeter(Meter):
 @functools.partial(jax.jit, static_argnames="axes", inline=True)
 def _sum(loss: Any, counts: Any, kept: Any, *, axes: int) -> tuple[Any, Any]:
     """Sums losses and units; those of `axes` leading axes count if a token does."""
-    kept = jnp.ones(loss.shape, bool) if kept is None else kept
-    kept = jnp.broadcast_to(kept, loss.shape)
+    kept = jnp.broadcast_to(True if kept is None else kept, loss.shape)
     seen = kept.any(tuple(range(axes, loss.ndim)))  # [*leading]
     loss = jnp.where(kept, loss.astype(jnp.float32), 0)
     units = jnp.where(seen, jnp.asarray(counts).astype(jnp.int32), 0)

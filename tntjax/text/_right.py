@@ -18,10 +18,7 @@ from tntjax.meter.parts._labels import as_class_numbers, as_classes, best_class
 
 
 class MeterOfIds(Meter):
-    """A share of ids, or of sequences of them, that are right; in percent.
-
-    A subclass says in `_select` what is counted.
-    """
+    """The base of shares of ids, or of sequences, that are right; in percent."""
 
     right: Count = Count()
     n: Count = Count()
@@ -35,11 +32,7 @@ class MeterOfIds(Meter):
           output: [B, T, V] real, a score for each id of V, of which the best is taken,
             the first of equals; or [B, T] integers, ids.
           target: [B, T] integers, the true ids. It may be [T] for one sequence.
-          mask: bool [B, T] or [B]; False leaves ids out. A sequence without any is not
-            counted.
-
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
+          mask: bool [B, T] or [B]; False leaves ids out, and sequences without any.
 
         Raises:
           TypeError: if ids aren't integers, or `mask` not bool.
@@ -69,7 +62,8 @@ class MeterOfIds(Meter):
         return dataclasses.replace(self, right=self.right + right, n=self.n + n)
 
     @staticmethod
-    def _select(right: Any, kept: Any) -> tuple[Any, Any]: ...
+    def _select(right: Any, kept: Any) -> tuple[Any, Any]:
+        """Returns what is right, and what is counted, of [B, T] ids."""
 
     def value(self) -> Any:
         """Returns the percentage that is right, a float; NaN if nothing was counted."""
@@ -83,7 +77,6 @@ class MeterOfIds(Meter):
 @functools.partial(jax.jit, static_argnames="select", inline=True)
 def _count(output: Any, target: Any, kept: Any, *, select: Any) -> tuple[Any, Any]:
     ids = output if output.ndim == target.ndim else best_class(output)
-    kept = jnp.ones(target.shape, bool) if kept is None else kept
-    kept = jnp.broadcast_to(kept, target.shape)
+    kept = jnp.broadcast_to(True if kept is None else kept, target.shape)
     right, seen = select(ids == target, kept)
     return (right & seen).sum(dtype=jnp.int32), seen.sum(dtype=jnp.int32)

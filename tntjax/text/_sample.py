@@ -59,7 +59,7 @@ def sample(
     share = 1.0 if top_p is None else check_number("sample: top_p", top_p)
     if not 0 < share <= 1:
         raise ValueError(f"sample needs 0 < top_p <= 1, got {share}.")
-    size = scores.shape[-1]
+    *rows, size = scores.shape
     most = size if top_k is None else check_at_least("sample: top_k", top_k, 1)
     if warmth < jnp.finfo(jnp.float32).tiny:
         return scores.argmax(-1).astype(jnp.int32)
@@ -73,8 +73,7 @@ def sample(
         likely = jax.nn.softmax(scores)
         before = jnp.cumsum(likely, axis=-1) - likely
         scores = jnp.where((before < share) | (jnp.arange(size) == 0), scores, -jnp.inf)
-    rows = scores.reshape(math.prod(scores.shape[:-1]), size)
-    keys = jax.random.split(key, len(rows))
-    places = jax.vmap(jax.random.categorical)(keys, rows).reshape(scores.shape[:-1])
-    drawn = jnp.take_along_axis(order, places[..., None], axis=-1)[..., 0]
-    return drawn.astype(jnp.int32)
+    keys = jax.random.split(key, math.prod(rows))
+    drawn = jax.vmap(jax.random.categorical)(keys, scores.reshape(len(keys), size))
+    places = drawn.reshape(*rows, 1)
+    return jnp.take_along_axis(order, places, axis=-1)[..., 0].astype(jnp.int32)

@@ -47,6 +47,5 @@ def shift_right(
             f"shift_right needs segment of the shape {list(array.shape)} of ids, got"
             f" {describe(number)}."
         )
-    begins = number[..., 1:] != number[..., :-1]  # [..., T - 1]
-    begins = jnp.concatenate([jnp.ones_like(begins, shape=first.shape), begins], -1)
-    return jnp.where(begins, begin, shifted)
+    goes_on = number[..., 1:] == number[..., :-1]  # [..., T - 1]
+    return shifted.at[..., 1:].set(jnp.where(goes_on, array[..., :-1], begin))

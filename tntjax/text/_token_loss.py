@@ -21,8 +21,8 @@ def token_losses(
 
     Args:
       logits: [..., T, V] float.
-      target: [..., T] integers, 0 <= target < V, else the loss is NaN; where the mask
-        is False they may be anything.
+      target: [..., T] integers, 0 <= target < V, else the loss is NaN; anything where
+        the mask is False.
       mask: [..., T] or leading axes of it, bool, True for tokens that count.
       smoothing: the share of the target's probability that all V tokens divide.
 
@@ -56,9 +56,7 @@ def token_losses(
     scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     wanted, there = jnp.asarray(as_class_numbers(wanted)), None
     if mask is not None:
-        there = jnp.broadcast_to(
-            as_mask(mask, wanted.shape, "token_losses: mask"), wanted.shape
-        )
+        there = as_mask(mask, wanted.shape, "token_losses: mask")
         scores = jnp.where(there[..., None], scores, 0)  # no NaN in the gradient
         wanted = jnp.where(there, wanted, 0)
     wanted = jnp.where(wanted < 0, scores.shape[-1], wanted)  # -1 is not the last one
@@ -88,8 +86,7 @@ def token_loss(
       [] float32, 0 if no token counts.
 
     Raises:
-      TypeError: as `token_losses`.
-      ValueError: as `token_losses`.
+      TypeError, ValueError: as `token_losses`.
 
     Example:
       >>> round(float(token_loss(jnp.zeros((2, 3, 4)), jnp.zeros((2, 3), int))), 4)

@@ -84,9 +84,6 @@ class Vocab:
           specials: tokens that are there whatever the text.
           unknown: the token for others, one of the specials; or None.
 
-        Returns:
-          The vocabulary.
-
         Raises:
           TypeError: if a text is a str: it would be taken letter by letter.
           ValueError: if `size` is too small for the specials.
@@ -133,13 +130,7 @@ class Vocab:
         return number
 
     def encode(self, tokens: Iterable[str]) -> np.ndarray:
-        """Looks up the numbers of tokens.
-
-        Args:
-          tokens: T tokens, not a str.
-
-        Returns:
-          int32 [T].
+        """Looks up the numbers of T tokens, int32 [T].
 
         Raises:
           KeyError: if a token is not there and none is for the unknown.
@@ -159,44 +150,23 @@ class Vocab:
           ids: integers [T], of NumPy or JAX too.
           keep_specials: keep padding and the like; the unknown token is always kept.
 
-        Returns:
-          The tokens.
-
         Raises:
           TypeError: if `ids` are not integers.
           ValueError: if there is no such number.
         """
+        first = 0 if keep_specials else self.specials
         numbers = read_ids(ids, len(self), "Vocab.decode")
-        return [
-            self.tokens[number]
-            for number in numbers
-            if keep_specials
-            or number >= self.specials
-            or self.tokens[number] == self.unknown
-        ]
+        found = ((number, self.tokens[number]) for number in numbers)
+        return [text for at, text in found if at >= first or text == self.unknown]
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes a file of JSON, so that any token may be in it, a line end too.
-
-        Args:
-          path: the file.
-        """
+        """Writes a file of JSON, so that any token may be in it, a line end too."""
         text = json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=0)
         Path(path).write_bytes(text.encode("utf-8", "surrogatepass"))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
-        """Reads what `save` wrote.
-
-        Args:
-          path: the file.
-
-        Returns:
-          The vocabulary.
-
-        Raises:
-          ValueError: if it is another file.
-        """
+        """Reads what `save` wrote; raises a ValueError for another file."""
         try:
             data = Path(path).read_bytes().decode("utf-8", "surrogatepass")
             return cls(**json.loads(data))

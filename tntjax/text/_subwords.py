@@ -1,10 +1,9 @@
-"""SentencePiece: subwords that are learned from text."""
+"""Subwords of models in files of other packages: SentencePiece, Hugging Face."""
 
 import dataclasses
 import io
 import os
 from collections.abc import Iterable
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,50 +30,37 @@ class SentencePiece:
     """
 
     model: Any
+    _processor: Any = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, bytes):
-            path = as_path(self.model, "SentencePiece needs a path")
-            vars(self)["model"] = path.read_bytes()
+        module = import_optional("sentencepiece", "SentencePiece", "text")
+        processor = module.SentencePieceProcessor()
+        content = _read_content(self.model, "SentencePiece")
         try:
-            _ = self._processor
+            processor.LoadFromSerializedProto(content)
         except RuntimeError as error:
             raise ValueError(f"This is not a model of SentencePiece: {error}") from None
+        vars(self).update(model=content, _processor=processor)
 
     def __len__(self) -> int:
         """The number of ids."""
         return self._processor.get_piece_size()
 
     def encode(self, text: str) -> np.ndarray:
-        """Makes ids of text, int32 [T], without those of its begin and end.
-
-        Args:
-          text: any text.
-        """
+        """Makes ids of text, int32 [T], without those of its begin and end."""
         data = check_text(text, "SentencePiece.encode").encode()
         return np.array(self._processor.encode(data), np.int32)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Makes text of ids; padding, begin and end are nothing.
-
-        Args:
-          ids: integers [T].
-        """
+        """Makes text of ids [T]; padding, begin and end are nothing."""
         return self._processor.decode(read_ids(ids, len(self), "SentencePiece.decode"))
 
     def __getitem__(self, piece: str) -> int:
         """Returns the id of a piece, such as "</s>"; that of the unknown for others."""
         return self._processor.piece_to_id(check_text(piece, "SentencePiece"))
 
-    @cached_property
-    def _processor(self) -> Any:
-        module = import_optional("sentencepiece", "SentencePiece", "text")
-        processor = module.SentencePieceProcessor()
-        processor.LoadFromSerializedProto(self.model)
-        return processor
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"model": self.model}
+    def __reduce__(self) -> tuple:
+        return SentencePiece, (self.model,)
 
     def __repr__(self) -> str:
         return f"SentencePiece({len(self)} ids)"
@@ -109,16 +95,73 @@ def train_sentence_piece(
     path = as_path(model, "train_sentence_piece needs a path")
     module = import_optional("sentencepiece", "train_sentence_piece", "text")
     ids = {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
-    settings = {**ids, "minloglevel": 2, **options}
     content = io.BytesIO()
     try:
         module.SentencePieceTrainer.train(
             sentence_iterator=(check_text(t, "train_sentence_piece") for t in texts),
             model_writer=content,
             vocab_size=size,
-            **settings,
+            **{**ids, "minloglevel": 2, **options},
         )
     except (RuntimeError, OSError, ValueError) as error:
         raise ValueError(f"train_sentence_piece, size {size}: {error}") from error
     path.write_bytes(content.getvalue())
     return SentencePiece(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class HuggingFaceTokenizer:
+    """Text as ids of a `tokenizer.json`, as models there have it (extra `hf`).
+
+    Args:
+      file: the file; nothing is downloaded. Its content is read here, and is what
+        pickles.
+      specials: whether `encode` puts in the special tokens that the file says.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ImportError: if tokenizers is not there.
+      ValueError: if it is another file.
+    """
+
+    file: Any
+    specials: bool = False
+    _tokenizer: Any = dataclasses.field(init=False, repr=False, compare=False)
+    _size: int = dataclasses.field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        module = import_optional("tokenizers", "HuggingFaceTokenizer", "hf")
+        content = _read_content(self.file, "HuggingFaceTokenizer")
+        try:
+            tokenizer = module.Tokenizer.from_buffer(content)
+        except Exception as error:  # the package has no narrower kind
+            raise ValueError(f"This is not a tokenizer.json: {error}") from None
+        size = max(tokenizer.get_vocab().values(), default=-1) + 1
+        vars(self).update(file=content, _tokenizer=tokenizer, _size=size)
+
+    def __len__(self) -> int:
+        """The number of ids, up to the greatest."""
+        return self._size
+
+    def encode(self, text: str) -> np.ndarray:
+        """Makes ids of text, int32 [T]."""
+        text = check_text(text, "HuggingFaceTokenizer.encode")
+        found = self._tokenizer.encode(text, add_special_tokens=self.specials)
+        return np.array(found.ids, np.int32)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Makes text of ids [T], without special tokens."""
+        numbers = read_ids(ids, len(self), "HuggingFaceTokenizer.decode")
+        return self._tokenizer.decode(numbers)
+
+    def __reduce__(self) -> tuple:
+        return HuggingFaceTokenizer, (self.file, self.specials)
+
+    def __repr__(self) -> str:
+        return f"HuggingFaceTokenizer({len(self)} ids)"
+
+
+def _read_content(file: Any, name: str) -> bytes:
+    if isinstance(file, bytes):
+        return file
+    return as_path(file, f"{name} needs a path").read_bytes()
