@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tntjax._numbers import check_integers
 from tntjax._struct import describe
+from tntjax.text._ids import check_choice
 from tntjax.text._line import LineDataset
 from tntjax.text._line_file import as_path
 
@@ -70,10 +71,7 @@ def OneBillionWord(  # noqa: N802  # the name of the benchmark
     Source: Chelba et al., "One Billion Word Benchmark for Measuring Progress in
     Statistical Language Modeling", 2013.
     """
-    if split not in tuple(LAYOUTS):
-        raise ValueError(
-            f"OneBillionWord needs split 'train' or 'heldout', got {split!r}."
-        )
+    check_choice("OneBillionWord", "split", split, tuple(LAYOUTS))
     folder, pattern, numbers = LAYOUTS[split]
     subject = "OneBillionWord needs a list of integers as shards"
     chosen = numbers
@@ -93,14 +91,7 @@ def OneBillionWord(  # noqa: N802  # the name of the benchmark
     paths = [place / pattern.format(shard) for shard in chosen]
     missing = [path for path in paths if not path.is_file()]
     if missing:
-        raise FileNotFoundError(
-            MISSING.format(
-                count=len(missing),
-                total=len(paths),
-                split=split,
-                first=missing[0],
-                name=NAME,
-                folder=folder,
-            )
-        )
+        counts = {"count": len(missing), "total": len(paths), "first": missing[0]}
+        told = MISSING.format(**counts, split=split, name=NAME, folder=folder)
+        raise FileNotFoundError(told)
     return LineDataset(paths, cache)

@@ -7,6 +7,7 @@ import numpy as np
 from tntjax._struct import Opaque, child, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
+from tntjax.text._ids import check_choice
 from tntjax.text._line import LineDataset
 
 NEAR = 2
@@ -22,14 +23,12 @@ class ParallelText(IndexMap):
       target: the same of the translation.
       empty: "keep" pairs of which a line is empty, so that indices are the numbers of
         lines, or "drop" them, from both sides at once.
-      cache: a folder for what the files need, as in `LineDataset`.
-      errors: what bytes that are not UTF-8 do, as there.
+      cache, errors: as those of `LineDataset`.
 
     Raises:
       FileNotFoundError: if a file is not there.
       TypeError: if a text is neither.
-      ValueError: if the texts have unequal numbers of lines; it shows where they seem
-        to part.
+      ValueError: if the texts have unequal numbers of lines; it shows where they part.
 
     Example:
       >>> import pathlib, tempfile
@@ -51,14 +50,12 @@ class ParallelText(IndexMap):
     rows: Any = child(Opaque, init=False)
 
     def __post_init__(self) -> None:
-        if self.empty not in ("keep", "drop"):
-            raise ValueError(
-                f"ParallelText needs empty 'keep' or 'drop', got {self.empty!r}."
-            )
+        check_choice("ParallelText", "empty", self.empty, ("keep", "drop"))
         for side in ("input", "target"):
             if not isinstance(text := getattr(self, side), LineDataset):
                 vars(self)[side] = LineDataset(text, self.cache, self.errors)
-        check_equal_counts(self.input, self.target)
+        if len(self.input) != len(self.target):
+            raise ValueError(_show_parting(self.input, self.target))
         vars(self)["rows"] = None
         if self.empty == "drop":
             full = (_sizes(self.input) > 0) & (_sizes(self.target) > 0)
@@ -69,23 +66,18 @@ class ParallelText(IndexMap):
 
     def _get(self, index: int) -> Sample:
         row = index if self.rows is None else int(self.rows[index])
-        return {
-            "input": self.input._get(row)["text"],
-            "target": self.target._get(row)["text"],
-        }
+        mine, other = self.input._get(row), self.target._get(row)
+        return {"input": mine["text"], "target": other["text"]}
 
 
-def check_equal_counts(input: LineDataset, target: LineDataset) -> None:
-    """Raises a ValueError that shows where two texts part, if their counts differ."""
-    if len(input) == len(target):
-        return
-    place = _find_parting(_sizes(input), _sizes(target))
-    shown = []
+def _show_parting(input: LineDataset, target: LineDataset) -> str:
+    """Shows the lines near where two texts of unequal counts part."""
+    place, shown = _find_parting(_sizes(input), _sizes(target)), []
     for name, text in (("input", input), ("target", target)):
         shown.append(f"{name}, {len(text)} lines, {', '.join(text.paths)}:")
         near = range(max(0, place - NEAR), min(len(text), place + NEAR + 1))
         shown += [f"  {i + 1}: {text.read_bytes(i)[:70]!r}" for i in near]
-    raise ValueError(
+    return (
         "ParallelText needs as many lines on both sides. By their lengths they seem to"
         f" part near line {place + 1}:\n" + "\n".join(shown) + "\nA tool that also"
         " splits at \\r, U+0085 or U+2028 makes such files: take those of the archive."
@@ -98,8 +90,9 @@ def _sizes(text: LineDataset) -> np.ndarray:
 
 def _find_parting(mine: np.ndarray, others: np.ndarray) -> int:
     """Finds the line where skipping what one has too much fits the lengths best."""
-    short, long = sorted((mine, others), key=len)
-    short, long = np.log1p(short), np.log1p(long)  # lengths differ by a factor
+    short, long = map(
+        np.log1p, sorted((mine, others), key=len)
+    )  # they differ by factors
     gap = len(long) - len(short)
     if not len(short):
         return 0

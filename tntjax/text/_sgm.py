@@ -57,7 +57,8 @@ def _read_line(line: bytes, document: str | None, segments: list) -> str | None:
     """Appends the segments of a line; returns the document that is open behind it."""
     id, begin = None, 0
     for tag in TAG.finditer(line):
-        kind, fields = tag["kind"].lower(), _read_fields(tag["fields"])
+        kind, found = tag["kind"].lower(), FIELD.findall(tag["fields"])
+        fields = {k.decode().lower(): b"".join(v).decode() for k, *v in found}
         if kind == b"seg":
             if "id" not in fields or id is not None:
                 raise ValueError("a segment without an id, or within another.")
@@ -73,8 +74,3 @@ def _read_line(line: bytes, document: str | None, segments: list) -> str | None:
     if id is not None:
         raise ValueError("a segment without </seg>.")
     return document
-
-
-def _read_fields(fields: bytes) -> dict[str, str]:
-    found = FIELD.findall(fields)
-    return {name.decode().lower(): b"".join(values).decode() for name, *values in found}

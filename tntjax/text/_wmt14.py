@@ -3,47 +3,33 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tntjax._struct import Opaque, child, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._concat import ConcatDataset
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._transform import TransformDataset
+from tntjax.text._ids import check_choice
 from tntjax.text._line_file import as_path
 from tntjax.text._parallel_text import ParallelText
 from tntjax.text._sgm import read_sgm
 
-SPLITS = {
-    "train": (None,),
-    "newstest2013": (None,),
-    "newstest2014": ("full", "filtered"),
-}
-"""Each split, and what `test` may be for it."""
-
-
-class Corpus(NamedTuple):
-    """A corpus of the training data: its archive, and its files without language."""
-
-    archive: str
-    file: str
-    packed: bool = False
-
-
+PAIRS = ("de-en", "en-de", "fr-en", "en-fr")
+SPLITS = ("train", "newstest2013", "newstest2014")
 CORPORA = {
-    "europarl": Corpus("wmt13/training-parallel-europarl-v7.tgz", "europarl-v7.{}-en"),
-    "commoncrawl": Corpus(
-        "wmt13/training-parallel-commoncrawl.tgz", "commoncrawl.{}-en"
+    "europarl": ("wmt13/training-parallel-europarl-v7.tgz", "europarl-v7.{}-en.{}"),
+    "commoncrawl": ("wmt13/training-parallel-commoncrawl.tgz", "commoncrawl.{}-en.{}"),
+    "news-commentary": (
+        "wmt14/training-parallel-nc-v9.tgz",
+        "news-commentary-v9.{}-en.{}",
     ),
-    "news-commentary": Corpus(
-        "wmt14/training-parallel-nc-v9.tgz", "news-commentary-v9.{}-en"
-    ),
-    "un": Corpus("wmt13/training-parallel-un.tgz", "undoc.2000.{}-en"),
-    "giga": Corpus("wmt10/training-giga-fren.tar", "giga-fren.release2.fixed", True),
+    "un": ("wmt13/training-parallel-un.tgz", "undoc.2000.{}-en.{}"),
+    "giga": ("wmt10/training-giga-fren.tar", "giga-fren.release2.fixed.{1}.gz"),
 }
-FRENCH_ONLY = ("un", "giga")
+"""The archive of each corpus, and its files of a language, "de" or "fr", and a side."""
 
-MISSING = """WMT14: {path} is not there. Looked into the folders {folders} of {root}.
+MISSING = """WMT14: {name} is not there. Looked into the folders {folders} of {root}.
 Get {archive} from https://www.statmt.org/ (for research) and unpack it in {root}."""
 
 
@@ -97,33 +83,25 @@ They are different segments: see what you compare with.
     dataset: Any = child(Opaque, init=False)
 
     def __post_init__(self) -> None:
-        languages = tuple(str(self.pair).split("-"))
-        if sorted(languages) not in (["de", "en"], ["en", "fr"]):
+        check_choice("WMT14", "pair", self.pair, PAIRS)
+        check_choice("WMT14", "split", self.split, SPLITS)
+        if self.split != "newstest2014" and self.test is not None:
+            raise ValueError(f"WMT14 has one {self.split}: leave test= out.")
+        if self.split == "newstest2014" and self.test not in ("full", "filtered"):
             raise ValueError(
-                "WMT14 needs pair 'de-en', 'en-de', 'fr-en' or 'en-fr', got"
-                f" {self.pair!r}."
-            )
-        if self.split not in SPLITS:
-            raise ValueError(
-                f"WMT14 needs one of {tuple(SPLITS)} as split, got {self.split!r}."
-            )
-        if self.test not in SPLITS[self.split]:
-            raise ValueError(
-                f"WMT14 needs test='full' or 'filtered' for newstest2014, got"
+                "WMT14 needs test='full' or 'filtered' for newstest2014, got"
                 f" {self.test!r}. They are different segments: see what you compare"
                 " with."
-                if self.split == "newstest2014"
-                else f"WMT14 has one {self.split}: leave test= out."
             )
         root = as_path(self.root, "WMT14 needs a folder as root")
         if self.split == "train":
-            dataset = _open_training(self, root, languages)
+            dataset = _open_training(self, root)
         elif self.corpora is not None or self.empty != "keep":
             raise ValueError(
                 f"WMT14: corpora and empty are of train, not {self.split}."
             )
         else:
-            dataset = _open_test(self, root, languages)
+            dataset = _open_test(self, root)
         vars(self).update(root=str(root), dataset=dataset)
 
     @property
@@ -138,21 +116,19 @@ They are different segments: see what you compare with.
         return dict(self._get_wrapped(index))
 
 
-def _open_training(data: WMT14, root: Path, languages: tuple[str, ...]) -> Any:
-    other = next(language for language in languages if language != "en")
-    known = [name for name in CORPORA if other == "fr" or name not in FRENCH_ONLY]
+def _open_training(data: WMT14, root: Path) -> Any:
+    languages = data.pair.split("-")
+    other = data.pair.replace("en", "").strip("-")
+    known = list(CORPORA)[: 3 if other == "de" else 5]
     chosen, texts = known if data.corpora is None else data.corpora, []
     if isinstance(chosen, str) or not chosen or len(set(chosen)) < len(chosen):
         raise ValueError(f"WMT14 needs a list of corpora, each once, got {chosen!r}.")
     for name in chosen:
         if name not in known:
             raise ValueError(f"WMT14 has the corpora {known} of {other}, got {name!r}.")
-        corpus = CORPORA[name]
-        ending = ".gz" if corpus.packed else ""
-        paths = [
-            _find(root, (".", "training", "un"), f"{file}{ending}", corpus.archive)
-            for file in (f"{corpus.file.format(other)}.{part}" for part in languages)
-        ]
+        archive, file = CORPORA[name]
+        names = [file.format(other, language) for language in languages]
+        paths = _find(root, (".", "training", "un"), names, archive)
         text = ParallelText(*paths, empty=data.empty, cache=data.cache)
         texts.append(TransformDataset(text, partial(_label, name), with_index=True))
     return ConcatDataset(texts)
@@ -162,21 +138,21 @@ def _label(corpus: str, sample: Sample, index: int) -> Sample:
     return {**sample, "corpus": corpus, "index": index}
 
 
-def _open_test(data: WMT14, root: Path, languages: tuple[str, ...]) -> Any:
+def _open_test(data: WMT14, root: Path) -> Any:
+    languages = data.pair.split("-")
     if data.split == "newstest2013":
         folders, archive = ("dev", "test", "."), "wmt13/test.tgz"
         # Both sides are called `src`: it was a test of all directions.
-        names = [f"newstest2013-src.{part}.sgm" for part in languages]
+        names = [f"newstest2013-src.{language}.sgm" for language in languages]
     else:
         folders = ("test-full",) if data.test == "full" else ("test",)
         archive = f"wmt14/test-{data.test}.tgz"
         stem = "newstest2014-" + ("deen" if "de" in languages else "fren")
         sides = zip(("src", "ref"), languages, strict=True)
         names = [f"{stem}-{side}.{language}.sgm" for side, language in sides]
-    paths = [_find(root, folders, name, archive) for name in names]
+    paths = _find(root, folders, names, archive)
     inputs, targets = map(read_sgm, paths)
-    ids = [[(part.document, part.id) for part in side] for side in (inputs, targets)]
-    if ids[0] != ids[1]:
+    if [part[:2] for part in inputs] != [part[:2] for part in targets]:
         raise ValueError(
             f"{paths[0]} ({len(inputs)} segments) and {paths[1]} ({len(targets)}) have"
             " not the same documents and segments: they are not of one archive."
@@ -194,11 +170,13 @@ def _open_test(data: WMT14, root: Path, languages: tuple[str, ...]) -> Any:
     ]
 
 
-def _find(root: Path, folders: tuple[str, ...], name: str, archive: str) -> Path:
-    for folder in folders:
-        if (path := root / folder / name).is_file():
-            return path
-    shown = ", ".join(folders)
-    raise FileNotFoundError(
-        MISSING.format(path=name, folders=shown, root=root, archive=archive)
-    )
+def _find(root: Path, folders: Sequence[str], names: list[str], archive: str) -> Any:
+    """Returns the path of each file, in the first of the folders that has it."""
+    found = []
+    for name in names:
+        there = [path for f in folders if (path := root / f / name).is_file()]
+        if not there:
+            shown = {"name": name, "folders": ", ".join(folders), "root": root}
+            raise FileNotFoundError(MISSING.format(**shown, archive=archive))
+        found.append(there[0])
+    return found
