@@ -499,3 +499,31 @@ def test_scores_of_validate_are_one_a_member(problem):
     job = problem.job(params=PARAMS, lr=RATES, members=MEMBERS)
     with pytest.raises(TypeError, match=r"must return \[4\] numbers, one for each"):
         tnt.SGDEngine(validate).train(**job)
+
+
+@pytest.mark.parametrize("place", ["memory", "disk"])
+def test_a_member_that_is_done_stays_so_when_the_run_goes_on(problem, place, tmp_path):
+    """Also meters, which a hook of on_start_epoch resets, stay as they were."""
+
+    def end(state):
+        second = np.arange(MEMBERS) == 1
+        return state.replace(done=second if state.epoch == 2 else state.done)
+
+    hooks = tnt.chain(tnt.hooks.metering("loss"), tnt.Hooks(on_end_epoch=end))
+    job = problem.job(members=MEMBERS, params=PARAMS, lr=RATES)
+    whole = tnt.SGDEngine(hooks).train(**job | {"max_epoch": 4})
+    if place == "memory":
+        part = tnt.SGDEngine(hooks).train(**job)
+        fields = {"params": None, "lr": None, "max_epoch": 4}
+        on = tnt.SGDEngine(hooks).train(**job | fields, state=part)
+    else:
+        pytest.importorskip("orbax.checkpoint")
+        engine = tnt.SGDEngine(tnt.chain(hooks, tnt.hooks.checkpoint(tmp_path)))
+        part = engine.train(**job, resume=True)
+        on = engine.train(**job | {"max_epoch": 4}, resume=True)
+    assert on.done.tolist() == whole.done.tolist() == [False, True, False, False]
+    for field in ("params", "meters"):
+        ends = [getattr(state, field) for state in (on, whole)]
+        jax.tree.map(np.testing.assert_array_equal, *ends)
+        ends = [member(getattr(state, field), 1) for state in (on, part)]
+        jax.tree.map(np.testing.assert_array_equal, *ends)

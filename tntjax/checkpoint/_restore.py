@@ -183,8 +183,8 @@ def _restore(path: Path, like: Mapping[str, Any]) -> dict[str, Any]:
         del like["recorded"]
         rows = None if lines is None else [read_json_line(line) for line in lines]
         return {**_restore(path, like), "recorded": rows}
-    if "loss" not in notes["leaves"]:  # saved before it was carried
-        like = {field: tree for field, tree in like.items() if field != "loss"}
+    new = {"loss", "done"} - notes["leaves"].keys()  # saved before these were
+    like = {field: tree for field, tree in like.items() if field not in new}
     saved = {
         name: Kind(dtype, tuple(shape))
         for name, (field, dtype, shape) in notes["leaves"].items()

@@ -172,10 +172,14 @@ def _pointers(array: jax.Array) -> list[int]:
 
 
 def read_saved(state: State) -> dict[str, Any]:
-    """Returns what a run needs to go on from here: what is carried, and `stop`."""
+    """Returns what a run needs to go on from here: what is carried, and who stops."""
     state = as_carry(state)
-    carried = {name: getattr(state, name) for name in (*CARRIED, "loss")}
-    return {**carried, "stop": np.asarray(state.stop)}
+    saved = {name: getattr(state, name) for name in (*CARRIED, "loss")}
+    if state.members is not None:  # [N], of one form as long as a run goes
+        saved["done"] = state.done
+        if state.done is None:
+            saved["done"] = np.zeros(state.members, bool)
+    return {**saved, "stop": np.asarray(state.stop)}
 
 
 def drop_weak_type(leaf: Any) -> Any:

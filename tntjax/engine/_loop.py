@@ -134,7 +134,7 @@ class Training:
             load = functools.partial(_add_entries, read_saved(self._state))
             source = "memory"
             # As at a start, so that `on_start` makes all entries; the old ones follow.
-            self._state = self._state.replace(meters={}, aux={}, large={})
+            self._state = self._state.replace(meters={}, aux={}, large={}, done=None)
         with run.signals.heard():
             for session in run.hooks.sessions:
                 if session.open is not None:
@@ -260,6 +260,8 @@ def _load(
 
 def _fill_state(state: State, saved: dict[str, Any]) -> State:
     saved = {**saved, "stop": state.stop or bool(saved.get("stop", False))}
+    if (done := saved.get("done")) is not None and not done.any():
+        saved["done"] = None  # as it was while no member had stopped
     if (rows := saved.pop("recorded", None)) is not None:
         state.recorded.rows = list(rows)
     return state.replace(**saved)

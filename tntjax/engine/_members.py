@@ -212,8 +212,8 @@ def spread(before: State, after: State) -> State:
 
 def keep_done(before: State, after: State) -> State:
     """Leaves members that are done as they were, and stops when all are."""
-    if after.done is None:
-        return after
+    if after.done is None or not np.any(after.done):
+        return after.replace(done=None)
     if before.done is not None and np.any(before.done):
         done, fields = np.asarray(before.done), {}
         for field in OWN:

@@ -10,7 +10,7 @@ import numpy as np
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
 from tntjax.engine._check import check_concrete, check_key, check_params, check_values
-from tntjax.engine._members import check_axis, spread_rate
+from tntjax.engine._members import check_axis, check_done, spread_rate
 from tntjax.engine._state import CARRIED, State
 
 Start = Callable[[Any, Any], dict[str, Any]]
@@ -114,7 +114,9 @@ def fields_of_state(
     if lacks:
         advice = f"Go on with the same engine and optimizer. {ANEW}"
         raise ValueError(NOT_A_START.format(lacks=lacks, advice=advice))
-    return {**carried, "loss": previous.loss, "members": members}
+    check_done("train(state=...)", previous.done, members)
+    done = None if previous.stop else previous.done
+    return {**carried, "loss": previous.loss, "members": members, "done": done}
 
 
 def _find_lack(previous: State, start: Start | None) -> str:
