@@ -11,10 +11,10 @@ LABELS = ("fine", "coarse", "both")
 def cifar10(split: str, data_dir: str | os.PathLike[str] | None = None) -> TableDataset:
     """Loads CIFAR-10 from the official files, which it does not download.
 
-    The folder may hold the python version or the binary one, unpacked
-    (`cifar-10-batches-py`, `cifar-10-batches-bin`) or as it came
-    (`cifar-10-python.tar.gz`, `cifar-10-binary.tar.gz`). Pickles are read in a way
-    that lets them call nothing but what NumPy's arrays are made of.
+    They are those of the python version or the binary one, unpacked
+    (`cifar-10-batches-py`, `cifar-10-batches-bin`) or as they came
+    (`cifar-10-python.tar.gz`, `cifar-10-binary.tar.gz`). Pickles can call nothing but
+    what NumPy's arrays are made of.
 
     Args:
       split: "train" (50,000 images) or "test" (10,000).
@@ -22,8 +22,8 @@ def cifar10(split: str, data_dir: str | os.PathLike[str] | None = None) -> Table
         that does. None for `$TNTJAX_DATA` and the user's cache.
 
     Returns:
-      A dataset of `{"input": uint8 [32, 32, 3], "target": int32 []}`. Its columns are
-      read-only. `cifar_classes` names the targets.
+      `{"input": uint8 [32, 32, 3], "target": int32 []}`, in read-only columns.
+      `cifar_classes` names the targets.
 
     Raises:
       ValueError: if `split` is unknown, or a file is not as it should be.
@@ -49,10 +49,7 @@ def cifar100(
     *,
     labels: str = "fine",
 ) -> TableDataset:
-    """Loads CIFAR-100 as `cifar10` loads CIFAR-10.
-
-    The names are `cifar-100-python` and `cifar-100-binary`, and `cifar100` for the
-    folder in `$TNTJAX_DATA`.
+    """Loads CIFAR-100 as `cifar10` does CIFAR-10: `cifar-100-python`, `cifar100`, ...
 
     Args:
       split: "train" (50,000 images) or "test" (10,000).
@@ -61,12 +58,10 @@ def cifar100(
         for the classes as the target and the groups beside them.
 
     Returns:
-      A dataset of `{"input": uint8 [32, 32, 3], "target": int32 []}`, with "both" also
-      of `"coarse": int32 []`. Its columns are read-only.
+      Samples as `cifar10`, with "both" also `"coarse": int32 []`.
 
     Raises:
-      ValueError: if `split` or `labels` is unknown, or a file is not as it should be.
-      FileNotFoundError: if there are no such files; the text tells where to get them.
+      ValueError, FileNotFoundError: as `cifar10`; also if `labels` is unknown.
 
     Example:
       >>> cifar100("train", labels="all")

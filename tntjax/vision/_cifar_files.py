@@ -1,17 +1,14 @@
 """The files of CIFAR: two versions, unpacked or not."""
 
-import gzip
 import os
-import tarfile
-import zlib
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tntjax._numbers import check_integers
 from tntjax._struct import describe
+from tntjax.vision._archive import read_members
 from tntjax.vision._missing import Source, list_roots, missing
 from tntjax.vision._unpickle import unpickle_arrays
 
@@ -97,7 +94,9 @@ def read(
         raise ValueError(
             f"{variant.name} needs split 'train' or 'test', got {split!r}."
         )
-    rows, labels = zip(*_read_parts(variant, split, data_dir), strict=True)
+    decode, contents = _find_parts(variant, split, data_dir)
+    parts = [decode(variant, content, where) for where, content in contents.items()]
+    rows, labels = zip(*parts, strict=True)
     pixels = np.concatenate(rows)  # [N, 3 * 32 * 32], planes of red, green and blue
     if len(pixels) != SIZES[split]:
         raise ValueError(
@@ -111,48 +110,26 @@ def read(
     return images, numbers
 
 
-def _read_parts(
+def _find_parts(
     variant: Variant, split: str, data_dir: str | os.PathLike[str] | None
-) -> list[tuple[np.ndarray, np.ndarray]]:
+) -> tuple[Callable[..., tuple[np.ndarray, np.ndarray]], dict[str, bytes]]:
+    """Returns the decoder of the files that make a split, and what is in them."""
     roots = list_roots(data_dir, variant.name)
+    roots = [place for root in roots for place in (root, root / variant.name)]
     for root in roots:
         for version, decode in enumerate((_decode_pickle, _decode_binary)):
             names = [name + (".bin" * version) for name in variant.parts[split]]
             for folder in (root / variant.folders[version], root):
-                if all(os.path.isfile(folder / name) for name in names):
-                    paths = [folder / name for name in names]
-                    return [decode(variant, p.read_bytes(), str(p)) for p in paths]
+                paths = [folder / name for name in names]
+                if all(map(os.path.isfile, paths)):
+                    return decode, {str(path): path.read_bytes() for path in paths}
             archive = root / variant.archives[version]
             if os.path.isfile(archive):
-                found = _read_archive(archive, names)
-                return [
-                    decode(variant, content, f"{archive}: {name}")
-                    for name, content in found.items()
-                ]
+                found = read_members(archive, names)
+                if lacking := sorted(set(names) - set(found)):
+                    raise ValueError(f"{archive} lacks {lacking}.")
+                return decode, {f"{archive}: {name}": found[name] for name in names}
     raise missing(variant.source, f"the {split} split", roots)
-
-
-def _read_archive(path: Path, names: list[str]) -> dict[str, bytes]:
-    """Reads members by the last part of their name, in one pass."""
-    found = {}
-    try:
-        with open(path, "rb") as content:
-            packed = content.read(2) == b"\x1f\x8b"
-        # gzip compares the sum at its end, which tarfile's own reader does not.
-        with (gzip.open if packed else open)(path, "rb") as content:
-            tar = tarfile.open(fileobj=content, mode="r|")
-            for member in tar:
-                name = member.name.rsplit("/", 1)[-1]
-                file = tar.extractfile(member) if name in names else None
-                if file is not None:
-                    found[name] = file.read()
-            while content.read(1 << 20):
-                pass
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{path} is truncated or damaged: {error}") from error
-    if set(found) != set(names):
-        raise ValueError(f"{path} lacks {sorted(set(names) - set(found))}.")
-    return {name: found[name] for name in names}
 
 
 def _decode_pickle(
@@ -166,10 +143,8 @@ def _decode_pickle(
             f" {describe(batch)}. Is it the file of another data set?"
         )
     try:
-        found = [
-            check_integers(batch[key], "Expected integers") for key in variant.keys
-        ]
-        labels = np.stack(found, 1).astype(np.int64)
+        columns = [check_integers(batch[key], "Labels") for key in variant.keys]
+        labels = np.stack(columns, 1).astype(np.int64)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{where} holds labels that are no numbers: {error}") from None
     return _check(variant, np.asarray(batch[b"data"]), labels, where)
@@ -178,15 +153,14 @@ def _decode_pickle(
 def _decode_binary(
     variant: Variant, content: bytes, where: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    width = len(variant.keys) + PIXELS  # the labels' bytes come first, coarse then fine
-    if not content or len(content) % width:
+    first = len(variant.keys)  # the labels' bytes come first, coarse then fine
+    if not content or len(content) % (first + PIXELS):
         raise ValueError(
-            f"{where} should hold rows of {width} bytes, but has {len(content):,}:"
-            " truncated, or the file of another data set."
+            f"{where} should hold rows of {first + PIXELS} bytes, but has"
+            f" {len(content):,}: truncated, or the file of another data set."
         )
-    rows = np.frombuffer(content, np.uint8).reshape(-1, width)
-    labels = rows[:, : len(variant.keys)]
-    return _check(variant, rows[:, len(variant.keys) :], labels, where)
+    rows = np.frombuffer(content, np.uint8).reshape(-1, first + PIXELS)
+    return _check(variant, rows[:, first:], rows[:, :first], where)
 
 
 def _check(
@@ -198,14 +172,14 @@ def _check(
             f"{where} should hold uint8[{len(labels)},{PIXELS}] for its {len(labels)}"
             f" labels, but holds {describe(pixels)}."
         )
-    for column, classes in enumerate(variant.classes):
-        if not len(labels):
-            raise ValueError(f"{where} holds no images.")
-        low, high = int(labels[:, column].min()), int(labels[:, column].max())
-        if low < 0 or high >= classes:
-            key = variant.keys[column].decode()
+    if not len(labels):
+        raise ValueError(f"{where} holds no images.")
+    for key, classes, column in zip(
+        variant.keys, variant.classes, labels.T, strict=True
+    ):
+        if column.min() < 0 or column.max() >= classes:
             raise ValueError(
-                f"{where} should have {key} from 0 to {classes - 1}, but has {low} to"
-                f" {high}."
+                f"{where} should have {key.decode()} from 0 to {classes - 1}, but has"
+                f" {column.min()} to {column.max()}."
             )
     return pixels, labels

@@ -1,6 +1,7 @@
 """IDX, the file format of MNIST: a small header, then numbers."""
 
 import gzip
+import io
 import math
 import os
 import zlib
@@ -12,13 +13,10 @@ _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: 
 
 
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
-    """Reads an IDX file, plain or gzipped.
-
-    What is compressed is told by the first bytes and not by the name, since browsers
-    unpack a download without renaming it.
+    """Reads an IDX file, plain or gzipped, whichever its first bytes tell.
 
     Args:
-      path: the file.
+      path: the file. Its name does not matter: browsers unpack without renaming.
 
     Returns:
       The array, of the sizes in the header and in the machine's byte order. It is
@@ -46,7 +44,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
 
 def parse_idx(content: bytes, where: str) -> np.ndarray:
     """Does what `read_idx` does for bytes; `where` names them in an error."""
-    content = _unpack(content, where)
+    content = unpack(content, where)
     if not content:
         raise ValueError(f"{where} is empty.")
     rank = content[3] if len(content) > 3 else 0
@@ -76,13 +74,14 @@ def parse_idx(content: bytes, where: str) -> np.ndarray:
     return numbers
 
 
-def _unpack(content: bytes, where: str) -> bytes:
-    """Returns what is in a gzip file, and anything else as it is."""
+def unpack(content: bytes, where: str, most: int = -1) -> bytes:
+    """Returns `most` bytes of what is in a gzip file, and anything else as it is."""
     if content[:2] != b"\x1f\x8b":
         return content
     try:
-        return gzip.decompress(content)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        with gzip.open(io.BytesIO(content)) as file:
+            return file.read(most)
+    except (OSError, EOFError, zlib.error) as error:
         raise ValueError(
             f"{where} is a truncated or damaged gzip file: {error}"
         ) from error

@@ -1,10 +1,10 @@
-"""The error for a data set that is not on this machine."""
+"""Where data sets may lie, and the error for one that is not on this machine."""
 
 import os
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Source(NamedTuple):
@@ -36,12 +36,24 @@ def missing(source: Source, what: str, looked: Iterable[object]) -> FileNotFound
     )
 
 
+def as_place(path: Any, subject: str) -> str:
+    """Returns a path in full, or raises an error if it is none or empty."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise TypeError(f"{subject} must be a path, got {path!r}.")
+    if not (text := os.fsdecode(path)):
+        raise ValueError(
+            f"{subject} must be a path, got ''. Write '.' for the working directory."
+        )
+    return os.path.abspath(os.path.expanduser(text))
+
+
 def list_roots(data_dir: str | os.PathLike[str] | None, name: str) -> list[Path]:
-    """Lists `data_dir`, or else TNTJAX_DATA and the cache, and the folder in each."""
+    """Lists `data_dir`, or where it is None TNTJAX_DATA and the user's cache."""
+    if data_dir is not None:
+        root = as_place(data_dir, f"{name}: data_dir")
+        if os.path.isfile(root):
+            raise ValueError(f"{name} needs data_dir to be a folder; {root} is a file.")
+        return [Path(root)]
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    given = [os.environ.get("TNTJAX_DATA"), Path(cache, "tntjax")]
-    roots = given if data_dir is None else [data_dir]
-    if data_dir is not None and os.path.isfile(os.path.expanduser(data_dir)):
-        raise ValueError(f"{name} needs data_dir to be a folder; {data_dir} is a file.")
-    paths = [Path(root).expanduser() for root in roots if root]
-    return [path for root in paths for path in (root, root / name)]
+    roots = os.environ.get("TNTJAX_DATA"), Path(cache, "tntjax")
+    return [Path(root).expanduser() for root in roots if root]

@@ -3,7 +3,6 @@
 import importlib.resources
 import os
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from tntjax._struct import describe
 from tntjax.dataset import TableDataset
 from tntjax.vision import _mnist_files as files
+from tntjax.vision._archive import DAMAGED
 from tntjax.vision._idx import parse_idx, read_idx
 
 
@@ -32,21 +32,18 @@ def mnist(
     4. Debian's `/usr/share/datasets/<name>`, then the same under `/usr/local`.
 
     The files are plain or gzipped IDX, `train-images-idx3-ubyte` or the dotted
-    `train-images.idx3-ubyte`, or Keras' `mnist.npz`. If they are nowhere they are
-    downloaded into `data_dir/<name>` if `data_dir` is given, else into the cache.
-
-    A download is compared with the sha256 of the upstream files. A file that was there
-    already is checked for its form only (type, shape, length, the range of its labels,
-    not the labels of the other variant), so that your own data in MNIST's form load.
+    `train-images.idx3-ubyte`, or Keras' `mnist.npz`. A download is compared with the
+    sha256 of the upstream files, a file that was there with its form only (type, shape,
+    the range of its labels), so that your own data in MNIST's form load.
 
     Args:
       split: "train" (60,000 images) or "test" (10,000).
-      data_dir: a folder to look in first, and to download to.
+      data_dir: a folder to look in first; a download goes to `data_dir/<name>`, or
+        else into the cache.
       variant: "mnist" for digits, "fashion" for Fashion-MNIST.
 
     Returns:
-      A dataset of `{"input": uint8 [28, 28], "target": int32 []}`. Its columns are
-      read-only.
+      `{"input": uint8 [28, 28], "target": int32 []}`, in read-only columns.
 
     Raises:
       ValueError: if `split` or `variant` is unknown, or a file that was found is
@@ -67,8 +64,6 @@ def mnist(
     _check_split("mnist", split)
     if variant not in tuple(files.VARIANTS):
         raise ValueError(f"mnist needs variant 'mnist' or 'fashion', got {variant!r}.")
-    if data_dir is not None and os.path.isfile(os.path.expanduser(data_dir)):
-        raise ValueError(f"mnist needs data_dir to be a folder; {data_dir} is a file.")
     chosen = files.VARIANTS[variant]
     paths = files.locate(chosen, split, data_dir)
     paths = paths or files.download(chosen, split, data_dir)
@@ -93,8 +88,7 @@ def mnist_sample(split: str) -> TableDataset:
       split: "train" (6,000 images) or "test" (1,000).
 
     Returns:
-      A dataset of `{"input": uint8 [28, 28], "target": int32 []}`. Its columns are
-      read-only.
+      Samples as `mnist`.
 
     Raises:
       ValueError: if `split` is unknown.
@@ -133,14 +127,7 @@ def _read_archive(path: Path, split: str) -> list[tuple[str, np.ndarray]]:
         with np.load(path, allow_pickle=False) as archive:
             names = (f"x_{split}", f"y_{split}")
             return [(f"{path} ({name})", archive[name]) for name in names]
-    except (
-        OSError,
-        EOFError,
-        KeyError,
-        ValueError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except (KeyError, *DAMAGED) as error:
         raise ValueError(
             f"{path} is damaged or is not Keras' archive of MNIST: {error}"
         ) from error
@@ -157,13 +144,11 @@ def _check_shape(where: str, array: np.ndarray, split: str, kind: str) -> None:
     whole = array.dtype == np.uint8 or (kind == "labels" and array.dtype.kind in "iu")
     if whole and array.shape == expected:
         return
+    forms = {files.shape(s, k): f"{s} {k}" for s in files.SIZES for k in files.KINDS}
+    del forms[expected]
     advice = "Is it the file of another data set?"
-    for other_split in files.SIZES:
-        for other in files.KINDS:
-            if array.shape == files.shape(other_split, other) != expected:
-                advice = (
-                    f"That is the form of {other_split} {other}: are files swapped?"
-                )
+    if array.shape in forms:
+        advice = f"That is the form of {forms[array.shape]}: are files swapped?"
     raise ValueError(
         f"{where} should hold the {split} {kind}, uint8{list(expected)}, but holds"
         f" {describe(array)}. {advice}"

@@ -1,19 +1,18 @@
 """The files of MNIST and Fashion-MNIST: names, sums, places, mirrors."""
 
-import gzip
 import hashlib
-import io
 import math
 import os
-import textwrap
-import zlib
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from textwrap import indent
 from typing import NamedTuple
 
 import numpy as np
 
 from tntjax.vision._download import fetch
+from tntjax.vision._idx import unpack
+from tntjax.vision._missing import list_roots
 
 KINDS = ("images", "labels")
 
@@ -34,6 +33,16 @@ class Variant(NamedTuple):
     sums: dict[str, str]  # sha256 of the unpacked files: gzip stores names and times
 
 
+def names(split: str) -> tuple[str, str]:
+    """Returns the upstream names of a split's images and labels."""
+    prefix = {"train": "train", "test": "t10k"}[split]
+    return f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
+
+
+def _name_sums(*sums: str) -> dict[str, str]:
+    return dict(zip((*names("train"), *names("test")), sums, strict=True))
+
+
 VARIANTS = {
     "mnist": Variant(
         title="MNIST",
@@ -45,20 +54,12 @@ VARIANTS = {
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
             "http://yann.lecun.com/exdb/mnist/",
         ),
-        sums={
-            "train-images-idx3-ubyte": (
-                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
-            ),
-            "train-labels-idx1-ubyte": (
-                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
-            ),
-            "t10k-images-idx3-ubyte": (
-                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
-            ),
-            "t10k-labels-idx1-ubyte": (
-                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
-            ),
-        },
+        sums=_name_sums(
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
     ),
     "fashion": Variant(
         title="Fashion-MNIST",
@@ -69,20 +70,12 @@ VARIANTS = {
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
             "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
         ),
-        sums={
-            "train-images-idx3-ubyte": (
-                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
-            ),
-            "train-labels-idx1-ubyte": (
-                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
-            ),
-            "t10k-images-idx3-ubyte": (
-                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
-            ),
-            "t10k-labels-idx1-ubyte": (
-                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
-            ),
-        },
+        sums=_name_sums(
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        ),
     ),
 }
 
@@ -93,20 +86,13 @@ Looked for {images} and {labels}
 (also with .gz, or with a dot for the second hyphen{archive}) in
 {folders}
 
-Tried to download {name}.gz to {target} from
-{mirrors}
+Tried to download {tried}
 
 What to do: put both files into a folder and pass it as data_dir, or into a folder
-{folder!r} and set TNTJAX_DATA to the folder that holds it.{sample}"""
+{folder!r} and set TNTJAX_DATA to the folder that holds it."""
 
 SAMPLE = """
 With no network at all: tnt.vision.mnist_sample({split!r}) comes with the package."""
-
-
-def names(split: str) -> tuple[str, str]:
-    """Returns the upstream names of a split's images and labels."""
-    prefix = {"train": "train", "test": "t10k"}[split]
-    return f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
 
 
 def shape(split: str, kind: str) -> tuple[int, ...]:
@@ -127,15 +113,12 @@ def find(folder: Path, name: str) -> Path | None:
 
 def folders(variant: Variant, data_dir: str | os.PathLike[str] | None) -> list[Path]:
     """Returns the folders to look in, in order. In a root, the variant's own first."""
-    found = []
-    if data_dir is not None:
-        root = Path(data_dir).expanduser()
-        found += [root / variant.folder, root / variant.torchvision, root]
-    if data := os.environ.get("TNTJAX_DATA"):
-        root = Path(data).expanduser()
-        found += [root / variant.folder, root / variant.torchvision]
-    found.append(_target(variant, None))
-    return found + [root / variant.folder for root in SYSTEM]
+    *data, cache = list_roots(None, "mnist")
+    inside = variant.folder, variant.torchvision
+    given = [] if data_dir is None else list_roots(data_dir, "mnist")
+    found = [root / name for root in given for name in (*inside, "")]
+    found += [root / name for root in data for name in inside]
+    return found + [root / variant.folder for root in (cache, *SYSTEM)]
 
 
 def locate(
@@ -159,17 +142,22 @@ def download(
     variant: Variant, split: str, data_dir: str | os.PathLike[str] | None
 ) -> tuple[Path, ...]:
     """Downloads a split into `data_dir` or the user's cache, in a folder of its own."""
-    target = _target(variant, data_dir)
+    root = list_roots(data_dir, "mnist")[-1]
+    # Never a folder that both variants would share.
+    target = root if root.name == variant.folder else root / variant.folder
     paths = []
     for kind, name in zip(KINDS, names(split), strict=True):
-        verify, limit = _verifier(variant, split, kind)
+        sizes = shape(split, kind)
+        size = 4 + 4 * len(sizes) + math.prod(sizes)
+        verify = partial(check_sum, variant.sums[name], size)
         path = find(target, name)
         if path is None:
+            limit = size + 1024  # what cannot be packed grows by a gzip header
             try:
                 path = fetch(f"{name}.gz", variant.mirrors, target, verify, limit)
             except FileNotFoundError as error:
-                text = _missing(variant, split, data_dir, name, str(error))
-                raise FileNotFoundError(text) from None
+                tried = f"{name}.gz to {target} from\n{indent(str(error), '  ')}"
+                raise _missing(variant, split, data_dir, tried) from None
         else:  # from a download that got no further, or is it a file of the user's?
             try:
                 verify(path.read_bytes())
@@ -186,71 +174,40 @@ def owner(labels: np.ndarray) -> Variant | None:
     """Returns the variant that these labels are known to be of, None for any other."""
     header = b"\0\0\x08\x01" + len(labels).to_bytes(4, "big")
     found = hashlib.sha256(header + labels.astype(np.uint8).tobytes()).hexdigest()
-    for variant in VARIANTS.values():
-        if found in variant.sums.values():
-            return variant
-    return None
+    known = [v for v in VARIANTS.values() if found in v.sums.values()]
+    return known[0] if known else None
 
 
-def _target(variant: Variant, data_dir: str | os.PathLike[str] | None) -> Path:
-    """Returns where a download goes: never a folder that both variants would share."""
-    if data_dir is None:
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(cache, "tntjax", variant.folder)
-    root = Path(data_dir).expanduser()
-    return root if root.name == variant.folder else root / variant.folder
-
-
-def _verifier(
-    variant: Variant, split: str, kind: str
-) -> tuple[Callable[[bytes], None], int]:
-    """Returns a check of a file's content, and the bytes that the file has at most."""
-    name = names(split)[KINDS.index(kind)]
-    sizes = shape(split, kind)
-    unpacked = 4 + 4 * len(sizes) + math.prod(sizes)
-
-    def verify(content: bytes) -> None:
-        payload = content
-        if content[:2] == b"\x1f\x8b":
-            try:
-                # No more than it takes to see that there is too much.
-                with gzip.open(io.BytesIO(content)) as file:
-                    payload = file.read(unpacked + 1)
-            except (OSError, EOFError, zlib.error) as error:
-                raise ValueError(f"truncated or damaged gzip file ({error})") from error
-        found = hashlib.sha256(payload).hexdigest()
-        if found != variant.sums[name]:
-            raise ValueError(
-                f"wrong content, it begins with {payload[:16]!r}; unpacked sha256"
-                f" {found}, expected {variant.sums[name]}"
-            )
-
-    return verify, unpacked + 1024  # what cannot be packed grows by a gzip header
+def check_sum(expected: str, size: int, content: bytes) -> None:
+    """Raises a ValueError unless a file, unpacked if it is gzipped, has a sha256."""
+    # No more than it takes to see that there is too much.
+    payload = unpack(content, "it", size + 1)
+    found = hashlib.sha256(payload).hexdigest()
+    if found != expected:
+        raise ValueError(
+            f"wrong content, it begins with {payload[:16]!r}; unpacked sha256 {found},"
+            f" expected {expected}"
+        )
 
 
 def _missing(
-    variant: Variant,
-    split: str,
-    data_dir: str | os.PathLike[str] | None,
-    name: str,
-    reasons: str,
-) -> str:
+    variant: Variant, split: str, data_dir: str | os.PathLike[str] | None, tried: str
+) -> FileNotFoundError:
     """Lists what was looked for and where, why no mirror had it, and the ways out."""
     lines = []
     for folder in folders(variant, data_dir):
         alone = [path.name for path in (find(folder, n) for n in names(split)) if path]
-        lines.append(f"{folder}" + (f" (has only {alone[0]})" if alone else ""))
+        lines.append(f"  {folder}" + (f" (has only {alone[0]})" if alone else ""))
     images, labels = names(split)
-    return MISSING.format(
+    text = MISSING.format(
         split=split,
         title=variant.title,
         images=images,
         labels=labels,
         archive=f", or Keras' {variant.archive}" if variant.archive else "",
-        folders=textwrap.indent("\n".join(lines), "  "),
-        name=name,
-        target=_target(variant, data_dir),
-        mirrors=textwrap.indent(reasons, "  "),
+        folders="\n".join(lines),
+        tried=tried,
         folder=variant.folder,
-        sample=SAMPLE.format(split=split) if variant.title == "MNIST" else "",
     )
+    sample = SAMPLE.format(split=split) if variant.title == "MNIST" else ""
+    return FileNotFoundError(text + sample)

@@ -10,9 +10,8 @@ import numpy as np
 def unpickle_arrays(content: bytes, where: str) -> Any:
     """Reads a pickle of plain values and NumPy arrays, from Python 2 or 3.
 
-    A pickle names the functions that it wants called, which may be any. Here it gets
-    those that arrays are made of, in a form that makes arrays of numbers only. Strings
-    of Python 2 become bytes; `where` names the pickle in errors.
+    A pickle names functions to call, which may be any. Here it gets those that arrays
+    of numbers are made of. Strings of Python 2 become bytes; `where` is for errors.
 
     Raises:
       ValueError: if it asks for anything else, or is damaged.
