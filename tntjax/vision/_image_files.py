@@ -1,12 +1,15 @@
-"""Files of images in a folder or in a tar, and the classes that they lie in."""
+"""Files of images in a folder or in a tar, and the datasets of labelled ones."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tntjax._types import Sample
+from tntjax.dataset._index_map import IndexMap
+from tntjax.dataset._protocol import check_index
 from tntjax.vision._names import Names
 from tntjax.vision._tar_index import TarIndex
 
@@ -81,26 +84,47 @@ class Labelled(NamedTuple):
     """Files in the order of their classes and names."""
 
     rows: np.ndarray  # int64 [N], their numbers
-    targets: np.ndarray  # int32 [N], those of their classes
+    targets: np.ndarray | None  # int32 [N], those of their classes
     classes: tuple[str, ...]
 
 
-def label_by_folder(files: Files, classes: Sequence[str] | None) -> Labelled:
-    """Takes the first folder of each name, or the inner tar, as the class.
+def label(found: Iterable[tuple[str, str, int]], classes: Iterable[str]) -> Labelled:
+    """Sorts (class, name, number of the file) by class and name; other classes go."""
+    classes = tuple(classes)
+    numbers = {name: number for number, name in enumerate(classes)}
+    kept = sorted((numbers[c], name, row) for c, name, row in found if c in numbers)
+    targets = np.array([number for number, _, _ in kept], np.int32)
+    targets.setflags(write=False)
+    return Labelled(np.array([row for _, _, row in kept], np.int64), targets, classes)
 
-    Files outside of folders, or in those of other names than `classes`, are left out.
-    The order is not that of a tar.
-    """
+
+def find_folders(files: Files) -> list[tuple[str, str, int]]:
+    """Lists (folder or inner tar, name in it, number) of the images that lie in one."""
     found = []
     for row, name in enumerate(files.names):
         folder, inside, rest = name.partition("/")
         if inside and is_image(rest):
             found.append((folder.removesuffix(".tar"), rest, row))
-    if classes is None:
-        classes = sorted({folder for folder, _, _ in found})
-    numbers = {name: number for number, name in enumerate(classes)}
-    kept = sorted((numbers[f], rest, row) for f, rest, row in found if f in numbers)
-    rows = np.array([row for _, _, row in kept], np.int64)
-    targets = np.array([number for number, _, _ in kept], np.int32)
-    targets.setflags(write=False)
-    return Labelled(rows, targets, tuple(classes))
+    return found
+
+
+class LabelledImages(IndexMap):
+    """Reads the images of `files` in the order of `rows`, each with its target."""
+
+    files: Files
+    rows: np.ndarray
+    targets: np.ndarray | None
+    decode: Callable[[bytes], Any]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def where(self, index: int) -> str:
+        """Names the file of the sample of an index, or the tar and the name in it."""
+        return self.files.where(int(self.rows[check_index(self, index)]))
+
+    def _get(self, index: int) -> Sample:
+        image = read_image(self.files, int(self.rows[index]), self.decode)
+        if self.targets is None:
+            return {"input": image}
+        return {"input": image, "target": self.targets[index]}

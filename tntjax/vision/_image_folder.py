@@ -8,16 +8,19 @@ import numpy as np
 
 from tntjax._check import check_function
 from tntjax._struct import Opaque, child, describe, pytree, static
-from tntjax._types import Sample
-from tntjax.dataset._index_map import IndexMap
-from tntjax.dataset._protocol import check_index
-from tntjax.dataset._take import take_one_by_one
 from tntjax.vision._decode import decode_image
-from tntjax.vision._image_files import Files, label_by_folder, open_files, read_image
+from tntjax.vision._image_files import (
+    Files,
+    LabelledImages,
+    find_folders,
+    label,
+    open_files,
+)
+from tntjax.vision._missing import as_place
 
 
 @pytree
-class ImageFolder(IndexMap):
+class ImageFolder(LabelledImages):
     """Images in folders of which each is a class: `root/cat/1.jpg`, `root/dog/a/2.png`.
 
     The files are listed once and read when their turn comes. Samples are sorted by
@@ -26,8 +29,7 @@ class ImageFolder(IndexMap):
     is held open, and a million names pickle like an array.
 
     Args:
-      root: the folder, or a tar of such a tree, or of one tar a class, which is read
-        through a `TarIndex`.
+      root: the folder, or a tar of such a tree or of one tar a class (see `TarIndex`).
       classes: the names of the classes in the order of their numbers; folders of other
         names are left out. None for all folders in the order of their names. Pass the
         `classes` of the training set for the validation set.
@@ -68,51 +70,41 @@ class ImageFolder(IndexMap):
 
     def __post_init__(self) -> None:
         check_function(self.decode, "ImageFolder needs a function, but decode")
-        classes = self.classes
-        if classes is not None:
-            listed = isinstance(classes, list | tuple | np.ndarray)
-            if not listed or not all(isinstance(name, str) for name in classes):
-                raise TypeError(
-                    "ImageFolder needs a list of classes, the names of folders in"
-                    f" their order, got {describe(classes)}."
-                )
-            classes = [str(name) for name in classes]
-            if len(set(classes)) < len(classes):
-                raise ValueError(f"ImageFolder: a class is twice in {classes}.")
-        root = os.path.abspath(os.path.expanduser(self.root))
+        classes = self.classes if self.classes is None else _check(self.classes)
+        root = as_place(self.root, "ImageFolder: root")
         if not os.path.exists(root):
             raise FileNotFoundError(
                 f"ImageFolder: there is no {root}. It should be a folder with a folder"
                 f" for each class, such as {root}/cat/1.jpg, or a tar of these."
             )
         files = open_files(root, self.cache)
-        rows, targets, classes = label_by_folder(files, classes)
-        counts = np.bincount(targets, minlength=len(classes))
-        empty = [name for name, n in zip(classes, counts, strict=True) if not n]
-        if empty or not classes:
+        found = find_folders(files)
+        folders = sorted({folder for folder, _, _ in found})
+        rows, targets, classes = label(found, folders if classes is None else classes)
+        if empty := [name for name in classes if name not in folders]:
             raise ValueError(
                 f"ImageFolder: {root} has no images in the folders {empty[:10]}."
-                if empty
-                else f"ImageFolder: {root} has no folders with images in them, such as"
+            )
+        if not classes:
+            raise ValueError(
+                f"ImageFolder: {root} has no folders with images in them, such as"
                 " cat/1.jpg."
             )
-        made = {"root": root, "files": files, "rows": rows, "targets": targets}
-        for name, value in (made | {"classes": classes}).items():
-            object.__setattr__(self, name, value)
-
-    def __len__(self) -> int:
-        return len(self.targets)
+        made = {"files": files, "rows": rows, "targets": targets, "classes": classes}
+        vars(self).update(made, root=root)
 
     def __repr__(self) -> str:
         return f"ImageFolder({self.root!r}, {len(self.classes)} classes)"
 
-    def where(self, index: int) -> str:
-        """Names the file of the sample of an index, or the tar and the name in it."""
-        return self.files.where(int(self.rows[check_index(self, index)]))
 
-    def _get(self, index: int) -> Sample:
-        image = read_image(self.files, int(self.rows[index]), self.decode)
-        return {"input": image, "target": self.targets[index]}
-
-    def _take(self, rows: Any) -> Sample:
-        return take_one_by_one(self, rows, self._read_each)
+def _check(classes: Any) -> list[str]:
+    listed = isinstance(classes, list | tuple | np.ndarray)
+    if not listed or not all(isinstance(name, str) for name in classes):
+        raise TypeError(
+            "ImageFolder needs a list of classes, the names of folders in their order,"
+            f" got {describe(classes)}."
+        )
+    classes = [str(name) for name in classes]
+    if len(set(classes)) < len(classes):
+        raise ValueError(f"ImageFolder: a class is twice in {classes}.")
+    return classes

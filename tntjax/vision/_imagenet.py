@@ -1,6 +1,5 @@
 """ImageNet: the 1,000 classes of ILSVRC2012, as the files lie."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -8,23 +7,14 @@ import numpy as np
 
 from tntjax._check import check_function
 from tntjax._struct import Opaque, child, describe, pytree, static
-from tntjax._types import Sample
-from tntjax.dataset._index_map import IndexMap
-from tntjax.dataset._protocol import check_index
-from tntjax.dataset._take import take_one_by_one
 from tntjax.vision._decode import decode_image
-from tntjax.vision._image_files import Files, read_image
-from tntjax.vision._imagenet_files import (
-    SPLITS,
-    find_files,
-    label_files,
-    list_files,
-    read_synsets,
-)
+from tntjax.vision._image_files import Files, LabelledImages
+from tntjax.vision._imagenet_files import SPLITS, find_files, label_files, read_synsets
+from tntjax.vision._missing import as_place
 
 
 @pytree
-class ImageNet(IndexMap):
+class ImageNet(LabelledImages):
     """The images of ILSVRC2012 in whichever layout they lie.
 
     1. class folders, `root/train/n01440764/*.JPEG` and `root/val/n01440764/*.JPEG`;
@@ -32,16 +22,14 @@ class ImageNet(IndexMap):
        `root/ILSVRC2012_img_val.tar`, read where they are through a `TarIndex`;
     3. Kaggle's `root/ILSVRC/Data/CLS-LOC/{train,val,test}`.
 
-    The images of "test", in `root/test` or `root/ILSVRC2012_img_test_v10102019.tar`,
-    have no labels: their samples have an `input` and no `target`.
+    Sample `i` is the same image in each, and nothing is left out: the PNG named JPEG,
+    the 22 files in CMYK and the grey ones become RGB. EXIF's rotation is not applied.
 
-    Sample `i` is the same image in each. The targets of validation images that lie in
-    no class folders are read from Kaggle's `LOC_val_solution.csv`, or from the devkit,
-    `ILSVRC2012_devkit_t12`, unpacked or as `.tar.gz`. Its own numbers are others: the
-    target is the rank of the synset among the sorted ones, 0 for n01440764.
-
-    Nothing is left out: the PNG named JPEG, the 22 files in CMYK and the grey ones are
-    decoded to RGB. EXIF's rotation is not applied, as in the usual pipelines.
+    The target is the rank of the synset among the sorted ones, 0 for n01440764, and not
+    its number in the devkit. Those of validation images that lie in no class folders
+    are read from Kaggle's `LOC_val_solution.csv`, or from the devkit,
+    `ILSVRC2012_devkit_t12`, unpacked or as `.tar.gz`. The images of "test", in
+    `root/test` or `root/ILSVRC2012_img_test_v10102019.tar`, have no `target`.
 
     Args:
       root: the folder.
@@ -89,33 +77,13 @@ class ImageNet(IndexMap):
                 "ImageNet needs split 'train', 'val' or 'test', got"
                 f" {describe(self.split)}."
             )
-        root = os.path.abspath(os.path.expanduser(self.root))
+        root = as_place(self.root, "ImageNet: root")
         files = find_files(root, self.split, self.cache)
         synsets = read_synsets(root)
-        if self.split == "test":
-            rows, targets, wnids = list_files(files), None, tuple(sorted(synsets.names))
-        else:
-            rows, targets, wnids = label_files(root, files, synsets)
+        rows, targets, wnids = label_files(root, self.split, files, synsets)
         names = tuple(synsets.names.get(wnid, (wnid,)) for wnid in wnids)
-        made = {"root": root, "files": files, "rows": rows, "targets": targets}
-        for name, value in (made | {"wnids": wnids, "names": names}).items():
-            object.__setattr__(self, name, value)
-
-    def __len__(self) -> int:
-        return len(self.rows)
+        vars(self).update(root=root, files=files, rows=rows, targets=targets)
+        vars(self).update(wnids=wnids, names=names)
 
     def __repr__(self) -> str:
         return f"ImageNet({self.root!r}, {self.split!r})"
-
-    def where(self, index: int) -> str:
-        """Names the file of the sample of an index, or the tar and the name in it."""
-        return self.files.where(int(self.rows[check_index(self, index)]))
-
-    def _get(self, index: int) -> Sample:
-        image = read_image(self.files, int(self.rows[index]), self.decode)
-        if self.targets is None:
-            return {"input": image}
-        return {"input": image, "target": self.targets[index]}
-
-    def _take(self, rows: Any) -> Sample:
-        return take_one_by_one(self, rows, self._read_each)

@@ -4,17 +4,17 @@ import csv
 import io
 import os
 import re
-import tarfile
-import zlib
 from typing import NamedTuple
 
 import numpy as np
 
+from tntjax.vision._archive import read_members
 from tntjax.vision._image_files import (
     Files,
     Labelled,
+    find_folders,
     is_image,
-    label_by_folder,
+    label,
     open_files,
 )
 from tntjax.vision._missing import Source, missing
@@ -55,7 +55,7 @@ def read_synsets(root: str) -> Synsets:
                 wnid, _, words = line.strip().partition(" ")
                 if wnid:
                     names[wnid] = tuple(words.split(", ")) if words else (wnid,)
-    if (meta := read_devkit(root, "meta.mat")) is not None:
+    if (meta := _read_devkit(root, "meta.mat")) is not None:
         try:
             listed, numbers = _read_meta(meta)
         except (ValueError, KeyError, TypeError, IndexError) as error:
@@ -70,16 +70,12 @@ def _read_meta(content: bytes) -> tuple[dict[str, tuple[str, ...]], dict[int, st
     import scipy.io  # JAX needs it as well; slow to import
 
     table = scipy.io.loadmat(io.BytesIO(content), squeeze_me=True)["synsets"]
-    names, numbers = {}, {}
-    for row in table:
-        if int(row["num_children"]) == 0:  # the others are groups of classes
-            wnid = str(row["WNID"])
-            names[wnid] = tuple(str(row["words"]).split(", "))
-            numbers[int(row["ILSVRC2012_ID"])] = wnid
-    return names, numbers
+    rows = [row for row in table if int(row["num_children"]) == 0]  # else a group
+    names = {str(row["WNID"]): tuple(str(row["words"]).split(", ")) for row in rows}
+    return names, {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in rows}
 
 
-def read_devkit(root: str, name: str) -> bytes | None:
+def _read_devkit(root: str, name: str) -> bytes | None:
     """Reads a file of the devkit, which may be unpacked; None if it is not there."""
     for folder in ("ILSVRC2012_devkit_t12/data", "data"):
         path = os.path.join(root, folder, name)
@@ -87,16 +83,7 @@ def read_devkit(root: str, name: str) -> bytes | None:
             with open(path, "rb") as file:
                 return file.read()
     path = os.path.join(root, "ILSVRC2012_devkit_t12.tar.gz")
-    if os.path.isfile(path):
-        try:
-            with tarfile.open(path) as tar:
-                for member in tar:
-                    if member.name.endswith(f"/{name}"):
-                        file = tar.extractfile(member)
-                        return None if file is None else file.read()
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"{path} is truncated or damaged: {error}") from error
-    return None
+    return read_members(path, [name]).get(name) if os.path.isfile(path) else None
 
 
 def find_files(root: str, split: str, cache: str | None) -> Files:
@@ -105,63 +92,55 @@ def find_files(root: str, split: str, cache: str | None) -> Files:
     folders = [os.path.join(root, name) for name in inside]
     endings = ("test_v10102019", "test") if split == "test" else (split,)
     tars = [os.path.join(root, f"ILSVRC2012_img_{end}.tar") for end in endings]
-    for place in (*folders, *tars):
-        if os.path.isfile(place) if place in tars else os.path.isdir(place):
-            files = open_files(place, cache)
-            if len(files.names):
-                return files
+    found = [*filter(os.path.isdir, folders), *filter(os.path.isfile, tars)]
+    for place in found:
+        files = open_files(place, cache)
+        if len(files.names):
+            return files
     raise missing(SOURCE, f"the {split} split", [*folders, *tars])
 
 
-def label_files(root: str, files: Files, synsets: Synsets) -> Labelled:
+def label_files(root: str, split: str, files: Files, synsets: Synsets) -> Labelled:
     """Numbers the classes of files by the rank of their synsets."""
-    known = tuple(sorted(synsets.names)) or None
-    folders = {name.partition("/")[0].removesuffix(".tar") for name in files.names}
-    folders = {name for name in folders if re.fullmatch(WNID, name)}
-    if folders:
-        if known and (strange := sorted(folders - set(known))):
-            raise ValueError(
-                f"ImageNet: {strange[:5]} are folders of images, but no synsets of"
-                f" {synsets.where}."
-            )
-        return label_by_folder(files, known or sorted(folders))
-    return _label_by_list(root, files, synsets, known)
-
-
-def list_files(files: Files) -> np.ndarray:
-    """Returns the places of images, int64, in the order of their names."""
-    found = sorted(
-        (name, row) for row, name in enumerate(files.names) if is_image(name)
-    )
-    return np.array([row for _, row in found], np.int64)
-
-
-def _label_by_list(
-    root: str, files: Files, synsets: Synsets, known: tuple[str, ...] | None
-) -> Labelled:
-    """Labels the flat files of the validation set by the lists beside them."""
-    wnids, where = _read_list(root, synsets)
-    used = set(wnids.values())
-    known = known or tuple(sorted(used))
+    known = sorted(synsets.names)
+    if split == "test":
+        images = ((name, row) for row, name in enumerate(files.names) if is_image(name))
+        return Labelled(
+            np.array([row for _, row in sorted(images)], np.int64), None, tuple(known)
+        )
+    found = find_folders(files)
+    used = {folder for folder, _, _ in found if re.fullmatch(WNID, folder)}
+    are = "are folders of images, but"
+    if not used:
+        wnids, where = _read_list(root, synsets)
+        found, used, are = (
+            _match(files, wnids, where),
+            {*wnids.values()},
+            f"in {where} are",
+        )
+    known = known or sorted(used)
     if strange := sorted(used - set(known)):
         raise ValueError(
-            f"ImageNet: {strange[:5]} in {where} are no synsets of {synsets.where}."
+            f"ImageNet: {strange[:5]} {are} no synsets of {synsets.where}."
         )
-    stems = {}
-    for row, name in enumerate(files.names):
-        if is_image(name):
-            stems[os.path.splitext(name.rpartition("/")[2])[0]] = row
-    if set(stems) != set(wnids):
-        odd = sorted(set(stems) ^ set(wnids))
+    return label(found, known)
+
+
+def _match(
+    files: Files, wnids: dict[str, str], where: str
+) -> list[tuple[str, str, int]]:
+    """Finds the synsets of images that lie in no folders, by a list."""
+    rows = {
+        os.path.splitext(name.rpartition("/")[2])[0]: row
+        for row, name in enumerate(files.names)
+        if is_image(name)
+    }
+    if odd := sorted(set(rows) ^ set(wnids)):
         raise ValueError(
-            f"ImageNet: there are {len(stems):,} images and {len(wnids):,} labels in"
+            f"ImageNet: there are {len(rows):,} images and {len(wnids):,} labels in"
             f" {where}, and they do not belong together: {odd[:3]} are in one alone."
         )
-    numbers = {wnid: number for number, wnid in enumerate(known)}
-    order = sorted(stems, key=lambda stem: (wnids[stem], stem))
-    targets = np.array([numbers[wnids[stem]] for stem in order], np.int32)
-    targets.setflags(write=False)
-    return Labelled(np.array([stems[s] for s in order], np.int64), targets, known)
+    return [(wnids[stem], stem, row) for stem, row in rows.items()]
 
 
 def _read_list(root: str, synsets: Synsets) -> tuple[dict[str, str], str]:
@@ -170,18 +149,17 @@ def _read_list(root: str, synsets: Synsets) -> tuple[dict[str, str], str]:
     if os.path.isfile(path):
         found = {}
         with open(path, encoding="utf-8-sig", newline="") as file:
-            for row in list(csv.reader(file))[1:]:
+            for row in filter(None, list(csv.reader(file))[1:]):
                 # The synset, then boxes of which each has one before it.
                 wnid = row[1].split(" ")[0] if len(row) > 1 else ""
-                if row and (not re.fullmatch(WNID, wnid) or row[0] in found):
+                if not re.fullmatch(WNID, wnid) or row[0] in found:
                     raise ValueError(
                         f"ImageNet: {path} should have the name of an image and its"
                         f" synset in each line, and each once, but has {row}."
                     )
-                if row:
-                    found[row[0]] = wnid
+                found[row[0]] = wnid
         return found, path
-    truth = read_devkit(root, "ILSVRC2012_validation_ground_truth.txt")
+    truth = _read_devkit(root, "ILSVRC2012_validation_ground_truth.txt")
     if truth is None or not synsets.numbers:
         labels = "the synset of each validation image (the images are there)"
         raise missing(SOURCE, labels, [path, f"{root}/ILSVRC2012_devkit_t12[.tar.gz]"])
