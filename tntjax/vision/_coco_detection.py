@@ -7,17 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tntjax._check import check_function
-from tntjax._struct import Opaque, child, describe, pytree, static
+from tntjax._struct import Opaque, child, pytree, static
 from tntjax._types import Sample
-from tntjax.dataset._index_map import IndexMap
-from tntjax.dataset._take import take_one_by_one
-from tntjax.vision._coco_files import (
-    Annotated,
-    check_rows,
-    is_id,
-    read_annotations,
-)
+from tntjax.vision._coco_files import Annotated, CocoImages, is_id, read_annotations
 from tntjax.vision._decode import decode_image
 from tntjax.vision._image_files import FolderFiles, read_image
 from tntjax.vision._names import Names
@@ -32,7 +24,7 @@ CHOICES = {
 
 
 @pytree
-class CocoDetection(IndexMap):
+class CocoDetection(CocoImages):
     """COCO's images, with the boxes of their objects and, if asked for, the masks.
 
     The annotations are read once into columns, which pickle fast; images and masks
@@ -87,7 +79,6 @@ class CocoDetection(IndexMap):
     columns: dict[str, Any] = child(Opaque, init=False)
 
     def __post_init__(self) -> None:
-        check_function(self.decode, "CocoDetection needs a function, but decode")
         for name, values in CHOICES.items():
             if getattr(self, name) not in values:
                 raise ValueError(
@@ -95,37 +86,18 @@ class CocoDetection(IndexMap):
                     f" {getattr(self, name)!r}."
                 )
 
-        found = read_annotations(
-            "CocoDetection",
-            self.images,
-            self.annotations,
-            self._keeps,
-            self.empty == "keep",
-        )
+        def keep(note: dict[str, Any]) -> bool:
+            dropped = self.crowd == "drop" and note.get("iscrowd", 0)
+            return not (dropped or self.flat == "drop" and min(note["bbox"][2:]) <= 0)
+
+        hint = "For captions: CocoCaptions."
+        found = read_annotations(self, NEEDED, hint, keep, self.empty == "keep")
         columns = _make_columns(found, self.annotations)
         if self.masks:
-            parts = (json.dumps(note.get("segmentation")) for note in found.listed)
+            parts = (json.dumps(note.get("segmentation")) for note in found.notes)
             columns["segmentation"] = Names.pack(parts)
-        classes = tuple(str(entry["name"]) for entry in found.categories)
-        object.__setattr__(self, "files", found.files)
-        object.__setattr__(self, "columns", columns)
-        object.__setattr__(self, "classes", classes)
-
-    def _keeps(self, note: dict[str, Any]) -> bool:
-        if "bbox" not in note or "category_id" not in note:
-            raise ValueError(
-                f"CocoDetection: {self.annotations} has annotations without a box, such"
-                f" as {describe(note)}. For captions: CocoCaptions."
-            )
-        check_rows([note], NEEDED, f"CocoDetection: {self.annotations}: annotations")
-        dropped = self.crowd == "drop" and note.get("iscrowd", 0)
-        return not (dropped or (self.flat == "drop" and min(note["bbox"][2:]) <= 0))
-
-    def __len__(self) -> int:
-        return len(self.columns["ids"])
-
-    def __repr__(self) -> str:
-        return f"CocoDetection({self.images!r}, {self.annotations!r})"
+        classes = tuple(entry["name"] for entry in found.categories)
+        vars(self).update(files=found.files, columns=columns, classes=classes)
 
     def _get(self, index: int) -> Sample:
         columns = self.columns
@@ -156,12 +128,9 @@ class CocoDetection(IndexMap):
             return masks
         return np.array([rle_decode(m) for m in masks], bool).reshape(-1, *size)
 
-    def _take(self, rows: Any) -> Sample:
-        return take_one_by_one(self, rows, self._read_each)
-
 
 def _make_columns(found: Annotated, path: str) -> dict[str, Any]:
-    notes = found.listed
+    notes = found.notes
     numbers = {entry["id"]: n for n, entry in enumerate(found.categories)}
     if strange := {note["category_id"] for note in notes} - set(numbers):
         raise ValueError(
@@ -169,17 +138,17 @@ def _make_columns(found: Annotated, path: str) -> dict[str, Any]:
             f" {sorted(strange)[:5]}."
         )
     corners = np.array([note["bbox"] for note in notes], np.float64).reshape(-1, 4)
+    areas = corners[:, 2] * corners[:, 3]
+    for row, note in enumerate(notes):
+        areas[row] = areas[row] if note.get("area") is None else note["area"]
     corners[:, 2:] += corners[:, :2]
     raw = np.array([note["category_id"] for note in notes], np.int32)
-    return {
+    return found.columns | {
         "target": np.array([numbers[number] for number in raw], np.int32),
         "boxes": corners.astype(np.float32),
-        "area": np.array([_find_area(note) for note in notes], np.float32),
+        "area": areas.astype(np.float32),
         "iscrowd": np.array([note.get("iscrowd") or 0 for note in notes], bool),
         "category_id": raw,
-        "starts": found.starts,
-        "sizes": found.sizes,
-        "ids": found.ids,
     }
 
 
@@ -191,11 +160,6 @@ def _to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
             raise ValueError(f"A mask is {mask.shape}, its image {(height, width)}.")
         return rle_encode(mask)
     return polygons_to_rle(segmentation or (), height, width)
-
-
-def _find_area(note: dict[str, Any]) -> float:
-    area = note.get("area")
-    return note["bbox"][2] * note["bbox"][3] if area is None else area
 
 
 def _is_number(value: Any) -> bool:

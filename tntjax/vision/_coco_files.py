@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tntjax._check import check_function
 from tntjax._struct import describe
+from tntjax.dataset._index_map import IndexMap
 from tntjax.vision._image_files import FolderFiles
-from tntjax.vision._missing import Source, missing
+from tntjax.vision._missing import Source, as_place, missing
 from tntjax.vision._names import Names
 
 SITE = "http://images.cocodataset.org"
@@ -22,74 +24,100 @@ SOURCE = Source(
     "{train,val}2017/000000NNNNNN.jpg",
 )
 
+Needed = dict[str, Callable[[Any], bool]]
+"""Entries that a row of JSON needs, and what they must be."""
+
+
+class CocoImages(IndexMap):
+    """COCO's images in the order of their ids, with annotations as columns."""
+
+    images: str
+    annotations: str
+    decode: Callable[[bytes], Any]
+    files: FolderFiles
+    columns: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.columns["ids"])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.images!r}, {self.annotations!r})"
+
 
 class Annotated(NamedTuple):
-    """Images, sorted by their ids, and their annotations, in the order of the file."""
+    """Images and their annotations, both in the order of the images' ids."""
 
     files: FolderFiles
-    ids: np.ndarray  # int64 [I]
-    sizes: np.ndarray  # int64 [I, 2], heights and widths
-    starts: np.ndarray  # int64 [I + 1], into `listed`, where those of each image begin
-    listed: list[dict[str, Any]]
+    columns: dict[str, Any]  # ids [I], sizes [I, 2], starts [I + 1] of each in `notes`
+    notes: list[dict[str, Any]]
     categories: list[dict[str, Any]]
 
 
 def read_annotations(
-    name: str, images: str, path: str, keep: Callable[[dict[str, Any]], bool], all: bool
+    dataset: CocoImages,
+    needed: Needed,
+    hint: str,
+    keep: Callable[[dict[str, Any]], bool],
+    empty: bool,
 ) -> Annotated:
     """Reads the annotations to keep, and all images or those of which any is kept.
 
-    Raises:
-      FileNotFoundError: if the file or the folder is not there.
-      ValueError: if it is no such file, or not whole in itself.
+    A file whose annotations lack an entry that is `needed` is refused with a `hint`.
     """
-    images, path = (os.path.abspath(os.path.expanduser(p)) for p in (images, path))
+    name = type(dataset).__name__
+    check_function(dataset.decode, f"{name} needs a function, but decode")
+    images = as_place(dataset.images, f"{name}: images")
+    path = as_place(dataset.annotations, f"{name}: annotations")
     if not os.path.isfile(path):
         raise missing(SOURCE, "the file of annotations", [path])
     if not os.path.isdir(images):
         raise missing(SOURCE, "the folder of images", [images])
-    content = _load(name, path)
-    for group, needed in NEEDED.items():
-        check_rows(content.get(group, []), needed, f"{name}: {path}: {group}")
-    listed = [note for note in content.get("annotations", ()) if keep(note)]
-    rows = sorted(content["images"], key=lambda image: image["id"])
-    noted = {note["image_id"] for note in listed}
-    ids = np.array([row["id"] for row in rows], np.int64)
-    if strange := sorted(noted - set(ids.tolist())):
+    content = _load(path, f"{name}: {path}", needed, hint)
+    notes = sorted(filter(keep, content["annotations"]), key=lambda n: n["image_id"])
+    owners = np.array([note["image_id"] for note in notes], np.int64)
+    noted, rows = set(owners.tolist()), content["images"]
+    if strange := sorted(noted - {row["id"] for row in rows}):
         raise ValueError(f"{name}: {path} annotates images it lacks: {strange[:5]}.")
-    if len(set(ids.tolist())) < len(ids):
-        raise ValueError(f"{name}: {path} has two images of one id.")
-    if not all:
-        rows = [row for row in rows if row["id"] in noted]
-        ids = np.array([row["id"] for row in rows], np.int64)
-    places = np.searchsorted(ids, [note["image_id"] for note in listed])
-    order = np.argsort(places, kind="stable")
-    names = Names.pack(row["file_name"] for row in rows)
+    rows = [row for row in rows if empty or row["id"] in noted]
+    ids = np.array([row["id"] for row in rows], np.int64)
     sizes = np.array([(row["height"], row["width"]) for row in rows], np.int64)
-    starts = np.searchsorted(places[order], np.arange(len(ids) + 1))
-    listed = [listed[place] for place in order]
-    categories = sorted(content.get("categories", ()), key=lambda entry: entry["id"])
-    if len({entry["id"] for entry in categories}) < len(categories):
-        raise ValueError(f"{name}: {path} has two categories of one id.")
-    return Annotated(FolderFiles(images, names), ids, sizes, starts, listed, categories)
+    starts = np.append(np.searchsorted(owners, ids), len(owners))
+    files = FolderFiles(images, Names.pack(row["file_name"] for row in rows))
+    columns = {"ids": ids, "sizes": sizes, "starts": starts}
+    return Annotated(files, columns, notes, content["categories"])
 
 
-def check_rows(rows: Any, needed: dict[str, Callable[[Any], bool]], where: str) -> None:
-    """Raises a ValueError unless rows are dicts whose entries pass the checks.
-
-    Args:
-      rows: a list, as JSON has it.
-      needed: for names of entries, whether a value is right.
-      where: the start of the error.
-    """
-    if not isinstance(rows, list):
-        raise ValueError(f"{where} should be a list, but is {describe(rows)}.")
-    for place, row in enumerate(rows):
-        for name, is_right in needed.items():
-            if not isinstance(row, dict) or not is_right(row.get(name)):
-                raise ValueError(
-                    f"{where}[{place}] has a wrong {name!r}, or none: {describe(row)}."
-                )
+def _load(path: str, where: str, needed: Needed, hint: str) -> dict[str, Any]:
+    """Reads a file; images and categories are sorted by their ids."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except ValueError as error:
+        raise ValueError(f"{where} is no JSON, or cut short: {error}") from error
+    if not isinstance(content, dict) or "images" not in content:
+        raise ValueError(
+            f"{where} is no file of annotations: it should be a dict with"
+            ' "images" and "annotations".'
+        )
+    for group, checks in NEEDED.items():
+        rows = content.setdefault(group, [])
+        if not isinstance(rows, list):
+            raise ValueError(
+                f"{where}: {group} should be a list, not {describe(rows)}."
+            )
+        checks = checks | needed if group == "annotations" else checks
+        for place, row in enumerate(rows):
+            for entry, is_right in checks.items():
+                if not isinstance(row, dict) or not is_right(row.get(entry)):
+                    raise ValueError(
+                        f"{where}: {group}[{place}] has a wrong {entry!r}, or none:"
+                        f" {describe(row)}. {hint * (entry in needed)}"
+                    )
+        if group != "annotations":
+            rows.sort(key=lambda row: row["id"])
+            if len({row["id"] for row in rows}) < len(rows):
+                raise ValueError(f"{where} has two {group} of one id.")
+    return content
 
 
 def is_id(value: Any) -> bool:
@@ -106,7 +134,7 @@ def _is_side(value: Any) -> bool:
     return is_id(value) and value > 0
 
 
-NEEDED = {
+NEEDED: dict[str, Needed] = {
     "images": {
         "id": is_id,
         "file_name": is_text,
@@ -116,18 +144,3 @@ NEEDED = {
     "annotations": {"image_id": is_id},
     "categories": {"id": is_id, "name": is_text},
 }
-"""Entries of the rows of a file, and what they must be."""
-
-
-def _load(name: str, path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-    except ValueError as error:
-        raise ValueError(f"{name}: {path} is no JSON, or cut short: {error}") from error
-    if not isinstance(content, dict) or "images" not in content:
-        raise ValueError(
-            f"{name}: {path} is no file of annotations: it should be a dict with"
-            ' "images" and "annotations".'
-        )
-    return content
