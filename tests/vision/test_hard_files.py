@@ -299,3 +299,98 @@ def test_an_archive_with_a_changed_byte_is_refused(tmp_path, monkeypatch):
         vision.cifar10("test", tmp_path)
     with pytest.raises(ValueError, match="needs data_dir to be a folder; .* is a file"):
         vision.cifar10("test", path)
+
+
+def write_tar(path, *names):
+    with tarfile.open(path, "w") as tar:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = 5
+            tar.addfile(member, io.BytesIO(name[:1].encode() * 5))
+    return path
+
+
+@pytest.mark.parametrize("end", [1024, 2048])
+def test_a_tar_without_a_mark_of_its_end_is_read_with_a_warning(tmp_path, end):
+    path = write_tar(tmp_path / "x.tar", "a", "b")
+    os.truncate(path, end)  # after a file
+    with tarfile.open(path) as tar:
+        names = tar.getnames()
+    with pytest.warns(UserWarning, match="x.tar: the tar has no mark of its end"):
+        index = TarIndex(path)
+    assert list(index.names) == names == ["a", "b"][: len(names)]
+    assert index.read("a") == b"aaaaa"
+    os.truncate(path, end - 100)  # in the zeros that fill its last block
+    with pytest.raises(ValueError, match="5 bytes, filled up to 512, but only 412"):
+        TarIndex(path)
+
+
+def test_an_inner_tar_without_a_mark_of_its_end_is_named(tmp_path):
+    inner = write_tar(tmp_path / "n01.tar", "a", "b")
+    os.truncate(inner, 1024)
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        tar.add(inner, "n01.tar")
+    with pytest.warns(UserWarning, match="n01.tar/ has no mark of its end"):
+        assert list(TarIndex(tmp_path / "x.tar", nested=True).names) == ["n01.tar/a"]
+
+
+def test_a_cache_that_cannot_be_written_says_what_to_do(tmp_path):
+    path = write_tar(tmp_path / "x.tar", "a")
+    (tmp_path / "file").write_bytes(b"")
+    for cache in (tmp_path / "file" / "x.npz", tmp_path):
+        with pytest.raises(
+            OSError, match="the cache .* can't be written: .* leave cac"
+        ):
+            TarIndex(path, cache=cache)
+    assert sorted(os.listdir(tmp_path)) == ["file", "x.tar"]
+
+
+EMPTY = {
+    "ImageFolder: root": lambda: vision.ImageFolder(""),
+    "ImageNet: root": lambda: vision.ImageNet(""),
+    "CocoDetection: images": lambda: vision.CocoDetection("", "x.json"),
+    "CocoCaptions: annotations": lambda: vision.CocoCaptions("images", ""),
+    "TarIndex: path": lambda: TarIndex(""),
+    "TarIndex: cache": lambda: TarIndex("x.tar", cache=""),
+    "mnist: data_dir": lambda: vision.mnist("train", ""),
+    "cifar10: data_dir": lambda: vision.cifar10("train", ""),
+}
+
+
+@pytest.mark.parametrize("subject", EMPTY)
+def test_an_empty_path_is_not_the_working_directory(subject):
+    with pytest.raises(ValueError, match=f"{subject} must be a path, got ''. Write"):
+        EMPTY[subject]()
+    with pytest.raises(TypeError, match="ImageFolder: root must be a path, got None"):
+        vision.ImageFolder(None)
+
+
+def test_a_wrong_annotation_is_named_by_its_place(tmp_path):
+    images, objects, captions = coco.write(tmp_path)
+    content = json.loads(objects.read_text())
+    content["annotations"][3]["bbox"] = [1, 2, 3]
+    objects.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"annotations\[3\] has a wrong 'bbox'"):
+        vision.CocoDetection(images, objects)
+    content = json.loads(captions.read_text())
+    content["annotations"][2]["caption"] = 5
+    captions.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"annotations\[2\] has a wrong 'caption'"):
+        vision.CocoCaptions(images, captions)
+
+
+def test_a_mask_with_nan_is_refused():
+    with pytest.raises(ValueError, match=r"got NaN.*rle_encode\(scores > 0.5\)"):
+        vision.rle_encode(np.array([[0.0, np.nan]]))
+
+
+def test_no_other_program_is_started_to_decode_a_page(monkeypatch):
+    image = pytest.importorskip("PIL.Image")
+    file = io.BytesIO()
+    image.new("RGB", (8, 8)).save(file, "eps")
+    monkeypatch.setattr(subprocess, "check_call", None)  # Pillow's way to Ghostscript
+    with pytest.raises(ValueError, match="no image that Pillow knows; it begins with"):
+        vision.decode_image(file.getvalue())
+    file = io.BytesIO()
+    image.new("RGB", (8, 8), (1, 2, 3)).save(file, "webp", lossless=True)
+    assert vision.decode_image(file.getvalue())[0, 0].tolist() == [1, 2, 3]

@@ -111,7 +111,7 @@ def _load(path: str, where: str, needed: Needed, hint: str) -> dict[str, Any]:
                 if not isinstance(row, dict) or not is_right(row.get(entry)):
                     raise ValueError(
                         f"{where}: {group}[{place}] has a wrong {entry!r}, or none:"
-                        f" {describe(row)}. {hint * (entry in needed)}"
+                        f" {describe(row)}." + f" {hint}" * (entry in needed)
                     )
         if group != "annotations":
             rows.sort(key=lambda row: row["id"])

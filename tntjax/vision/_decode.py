@@ -98,7 +98,9 @@ def _find_scale(height: int, width: int, min_size: int | None) -> int:
 def _decode_with_pillow(data: Any, min_size: int | None, rotate: bool) -> np.ndarray:
     pillow = import_optional("PIL.Image", "decode_image", "vision")
     try:
-        with pillow.open(io.BytesIO(data)) as image:
+        pillow.init()
+        formats = [name for name in pillow.OPEN if name != "EPS"]  # runs Ghostscript
+        with pillow.open(io.BytesIO(data), formats=formats) as image:
             scale = _find_scale(image.height, image.width, min_size)
             if scale > 1:  # does nothing unless it is a JPEG
                 image.draft(image.mode, (image.width // scale, image.height // scale))

@@ -55,7 +55,7 @@ def rle_encode(mask: ArrayLike) -> dict[str, Any]:
       `{"size": [H, W], "counts": bytes}`. For JSON decode the bytes as ASCII.
 
     Raises:
-      ValueError: if it does not have two axes, or holds no numbers.
+      ValueError: if it does not have two axes, or holds NaN or no numbers.
 
     Example:
       >>> rle_encode([[0, 1, 0], [1, 1, 0]])
@@ -67,6 +67,11 @@ def rle_encode(mask: ArrayLike) -> dict[str, Any]:
     if mask.ndim != 2 or mask.dtype.kind not in "biuf":
         raise ValueError(
             f"rle_encode needs a mask [H, W] of bool or numbers, got {describe(mask)}."
+        )
+    if np.isnan(mask).any():
+        raise ValueError(
+            "rle_encode got NaN, which is neither foreground nor background. Write"
+            " rle_encode(scores > 0.5), say."
         )
     flat = mask.T.astype(bool).ravel()
     edges = np.flatnonzero(np.diff(flat, prepend=False))

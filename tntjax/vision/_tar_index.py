@@ -2,14 +2,15 @@
 
 import contextlib
 import os
-import tempfile
-import zipfile
+import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tntjax._numbers import check_boolean, check_integer
+from tntjax.vision._archive import DAMAGED
+from tntjax.vision._missing import as_place
 from tntjax.vision._names import Names
 from tntjax.vision._tar_members import list_members
 
@@ -22,7 +23,7 @@ class TarIndex:
 
     One pass over the headers finds them; after that each read is one `pread`. No file
     is held open, so threads and forked processes share an index, and it pickles as a
-    few arrays, or with a `cache` as names alone.
+    few arrays, or with a `cache` as names alone. Links and empty folders are left out.
 
     Args:
       path: the tar, not compressed. It must not change.
@@ -33,10 +34,15 @@ class TarIndex:
 
     Raises:
       FileNotFoundError: if there is no such tar.
+      OSError: if the cache can't be written.
       ValueError: if it is compressed, cut short, damaged or no tar, or holds no file.
 
+    Warns:
+      UserWarning: if the tar ends behind a file, without the two empty blocks that mark
+        its end, as it would if it was cut there. Its files are read, as `tarfile` does.
+
     Example:
-      >>> import io, tarfile
+      >>> import io, tarfile, tempfile
       >>> with tempfile.TemporaryDirectory() as folder:
       ...     with tarfile.open(f"{folder}/a.tar", "w") as tar:
       ...         member = tarfile.TarInfo("cats/tom.txt")
@@ -46,8 +52,7 @@ class TarIndex:
       ...     len(index), index.names[0], index.read(0)
       (1, 'cats/tom.txt', b'meow!')
 
-    The format is POSIX.1-1988 ustar with the pax headers of POSIX.1-2001 and GNU's
-    additions. Links and empty folders are left out.
+    Source: POSIX.1-1988 ustar, the pax headers of POSIX.1-2001, and GNU's additions.
     """
 
     path: str
@@ -59,10 +64,9 @@ class TarIndex:
     sizes: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        for name in ("path", "cache"):
-            if getattr(self, name) is not None:
-                absolute = os.path.abspath(os.path.expanduser(getattr(self, name)))
-                object.__setattr__(self, name, absolute)
+        vars(self).update(path=as_place(self.path, "TarIndex: path"))
+        if self.cache is not None:
+            vars(self).update(cache=as_place(self.cache, "TarIndex: cache"))
         check_boolean("TarIndex: nested", self.nested)
         if not os.path.isfile(self.path):
             raise FileNotFoundError(f"TarIndex needs a tar; there is no {self.path}.")
@@ -70,17 +74,24 @@ class TarIndex:
 
     def _open(self) -> None:
         found = os.stat(self.path)
-        object.__setattr__(self, "stamp", (found.st_size, found.st_mtime_ns))
-        stamp = [FORMAT, *self.stamp, self.nested]
+        stamp = np.array([FORMAT, found.st_size, found.st_mtime_ns, self.nested])
         arrays = _load(self.cache, stamp) if self.cache else None
         if arrays is None:
-            arrays = _scan(self.path, self.nested)
+            members = list(list_members(self.path, self.nested))
+            if not members:
+                raise ValueError(f"{self.path} holds no files.")
+            names = Names.pack(member.name for member in members)
+            arrays = {
+                "text": np.frombuffer(names.text, np.uint8),
+                "ends": names.ends,
+                "offsets": np.array([member.offset for member in members], np.int64),
+                "sizes": np.array([member.size for member in members], np.int64),
+            }
             if self.cache:
-                _save(self.cache, arrays | {"stamp": np.array(stamp, np.int64)})
+                _save(self.cache, arrays | {"stamp": stamp})
         names = Names(arrays["text"].tobytes(), arrays["ends"])
-        object.__setattr__(self, "names", names)
-        object.__setattr__(self, "offsets", arrays["offsets"])
-        object.__setattr__(self, "sizes", arrays["sizes"])
+        vars(self).update(stamp=(found.st_size, found.st_mtime_ns), names=names)
+        vars(self).update(offsets=arrays["offsets"], sizes=arrays["sizes"])
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -133,11 +144,8 @@ class TarIndex:
         return f"{self.path}: {self.names[index]}"
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(vars(self))
-        if self.cache:
-            for name in ("names", "offsets", "sizes"):
-                del state[name]
-        return state
+        left = ("names", "offsets", "sizes") if self.cache else ()
+        return {name: value for name, value in vars(self).items() if name not in left}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -145,41 +153,29 @@ class TarIndex:
             self._open()
 
 
-def _scan(path: str, nested: bool) -> dict[str, np.ndarray]:
-    members = list(list_members(path, nested))
-    if not members:
-        raise ValueError(f"{path} holds no files.")
-    names = Names.pack(member.name for member in members)
-    return {
-        "text": np.frombuffer(names.text, np.uint8),
-        "ends": names.ends,
-        "offsets": np.array([member.offset for member in members], np.int64),
-        "sizes": np.array([member.size for member in members], np.int64),
-    }
-
-
-def _load(cache: str, stamp: list[int]) -> dict[str, np.ndarray] | None:
+def _load(cache: str, stamp: np.ndarray) -> dict[str, np.ndarray] | None:
     """Reads a cache, unless it is not there, damaged, or of another tar."""
-    try:
+    with contextlib.suppress(KeyError, *DAMAGED):
         with open(cache, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            if archive["stamp"].tolist() == stamp:
+            if np.array_equal(archive["stamp"], stamp):
                 names = ("text", "ends", "offsets", "sizes")
                 return {name: archive[name] for name in names}
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
-        pass
     return None
 
 
 def _save(cache: str, arrays: Any) -> None:
     """Writes a cache that has its name once it is whole, whoever else writes it."""
-    folder = os.path.dirname(cache)
-    os.makedirs(folder, exist_ok=True)
-    file = tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False)
+    part = f"{cache}.{secrets.token_hex(8)}.part"
     try:
-        with file:
+        os.makedirs(os.path.dirname(cache), exist_ok=True)
+        with open(part, "xb") as file:
             np.savez(file, **arrays)
-        os.replace(file.name, cache)
-    except BaseException:
+        os.replace(part, cache)
+    except OSError as error:
+        raise OSError(
+            f"TarIndex: the cache {cache} can't be written: {error}. Name a file in a"
+            " folder that you may write to, or leave cache out."
+        ) from error
+    finally:
         with contextlib.suppress(OSError):
-            os.unlink(file.name)
-        raise
+            os.unlink(part)

@@ -1,6 +1,7 @@
 """The members of a tar: where the bytes of each file lie."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -23,12 +24,8 @@ class Member(NamedTuple):
 def list_members(path: str, nested: bool) -> Iterator[Member]:
     """Yields the regular files of a tar in one pass over its headers.
 
-    It knows ustar, GNU's long names and large sizes, and pax. Each header's sum is
-    compared: `tarfile` takes a damaged header for the end. With `nested` it goes into
-    files whose names end in ".tar".
-
-    Raises:
-      ValueError: if it is compressed, cut short, damaged or no tar; with the place.
+    Each header's sum is compared: `tarfile` takes a damaged header for the end. With
+    `nested` it goes into files whose names end in ".tar".
     """
     with open(path, "rb", buffering=0) as file:
         end = os.fstat(file.fileno()).st_size
@@ -48,18 +45,20 @@ def _walk(
     while position < end:
         where = f"{path}, byte {position:,}"
         header = os.pread(file, BLOCK, position)
-        if not any(header):  # the mark of the end, or the end where there is none
+        if not any(header):  # the mark of the end
             return
         name, size, kind = _parse(header, where)
         size = extended.get("size", size)
         if not str(size).isdigit():
             raise ValueError(f"{where}: {name!r} has a size of {size}, so damaged.")
         size = int(size)
+        filled = -(-size // BLOCK) * BLOCK
         position += BLOCK
-        if position + size > end:
+        if position + filled > end:
             raise ValueError(
-                f"{where}: {name!r} should have {size:,} bytes, but only"
-                f" {max(0, end - position):,} follow. The tar is cut short."
+                f"{where}: {name!r} should have {size:,} bytes, filled up to"
+                f" {filled:,}, but only {max(0, end - position):,} follow. The tar is"
+                " cut short."
             )
         if kind in (b"L", b"x"):
             if size > MOST_HEADER:
@@ -79,7 +78,13 @@ def _walk(
             extended = {}
         elif kind != b"K":  # the long name of what a link leads to, whose link follows
             extended = {}
-        position += -(-size // BLOCK) * BLOCK
+        position += filled
+    if position:  # the file is not empty
+        warnings.warn(
+            f"{path}: {prefix or 'the tar'} has no mark of its end, so it may have been"
+            " cut short after a file. Compare its size, or write it anew.",
+            stacklevel=2,
+        )
 
 
 def _parse(header: bytes, where: str) -> tuple[str, int, bytes]:
