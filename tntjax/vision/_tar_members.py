@@ -61,11 +61,7 @@ def _walk(
                 " cut short."
             )
         if kind in (b"L", b"x"):
-            if size > MOST_HEADER:
-                raise ValueError(f"{where}: a header of {size:,} bytes, so damaged.")
-            content = os.pread(file, size, position)
-            pax = kind == b"x"
-            extended |= _parse_pax(content, where) if pax else {"path": _text(content)}
+            extended |= _read_extended(file, position, size, kind, where)
         elif kind == b"S" or any(key.startswith("GNU.sparse") for key in extended):
             raise ValueError(f"{where}: {name!r} has holes, which cannot be read so.")
         elif kind in (b"0", b"\0", b"7"):
@@ -117,9 +113,15 @@ def _text(field: bytes) -> str:
     return field.split(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
-def _parse_pax(content: bytes, where: str) -> dict[str, str]:
-    """Reads records `length key=value` of which each ends with a line feed."""
-    found = {}
+def _read_extended(
+    file: int, position: int, size: int, kind: bytes, where: str
+) -> dict[str, str]:
+    """Reads a long name, or records `length key=value` that end with line feeds."""
+    if size > MOST_HEADER:
+        raise ValueError(f"{where}: a header of {size:,} bytes, so damaged.")
+    content, found = os.pread(file, size, position), {}
+    if kind == b"L":
+        return {"path": _text(content)}
     while content.strip(b"\0"):
         length, _, _ = content.partition(b" ")
         whole = length.isdigit() and len(length) < int(length) <= len(content)
