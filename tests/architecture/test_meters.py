@@ -12,7 +12,7 @@ OWN_MERGE = {
     "CorrelationMeter",
     "MeterDict",
     "MeterOfClasses",
-    "MeterOfScores",
+    "MeterOfRows",
     "MovingAverageValueMeter",
     "PrecisionAtKMeter",
 } | NO_PYTREES

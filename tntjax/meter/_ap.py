@@ -1,9 +1,7 @@
-"""The average precision of each class."""
-
 import functools
 from typing import Any
 
-from tntjax.meter.parts import _ranking, _rows
+from tntjax.meter.parts import _ranking
 from tntjax.meter.parts._scores import MeterOfClasses
 
 
@@ -24,9 +22,8 @@ class APMeter(MeterOfClasses):
       capacity: how many examples there is room for, such as `len(dataset)`, or None.
       num_classes: K; if None, 1 with a capacity, else as many as come first.
       convention: "standard" weighs positive examples in the mean too, and a class
-        without positive examples has NaN.
-        "torchnet" weighs examples in the precision only, and such a class
-        has 0.
+        without any has NaN. "torchnet" weighs examples in the precision only, and such
+        a class has 0.
 
     Raises:
       TypeError: if `capacity` or `num_classes` isn't an integer.
@@ -44,26 +41,20 @@ class APMeter(MeterOfClasses):
     """
 
     def value(self) -> Any:
-        """Returns the average precision of each class.
+        """Returns [K] float32, from 0 to 1; NaN if nothing was added.
 
-        Returns:
-          [K] float32, from 0 to 1; NaN if nothing was added. In compiled code it is
-          right to about 1e-6, and NaN if the meter overflows.
+        In compiled code it is right to about 1e-6, and NaN if the meter overflows.
 
         Raises:
           ValueError: if more examples came than there is capacity.
-
-        Example:
-          >>> APMeter().add([[0.2, 0.3], [0.9, 0.1]], [[1, 1], [0, 0]]).value().tolist()
-          [0.5, 1.0]
         """
         kind = {"convention": self.convention}
         average = functools.partial(_ranking.average_precision, **kind)
-        return _ranking.measure(self, average, self.row())
+        return _ranking.measure(self, average)
 
     def summary(self) -> dict[str, Any]:
         """Returns the first classes, or that the meter overflows."""
-        if _rows.overflows(self):
+        if self.overflows():
             return {"classes": "overflow", "capacity": self.capacity}
         values = self.value()
         shown = {f"class{number}": value for number, value in enumerate(values[:6])}

@@ -1,5 +1,3 @@
-"""The area under the ROC curve."""
-
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -8,14 +6,11 @@ from tntjax.meter.parts._scores import MeterOfScores
 
 
 class AUC(NamedTuple):
-    """The area under a ROC curve, and the curve."""
+    """The area under a ROC curve, a float, and the rates [slots + 1] float32."""
 
     area: Any
-    """A float, from 0 to 1."""
     tpr: Any
-    """[slots + 1] float32, the true positive rate above each score, from 0 to 1."""
     fpr: Any
-    """[slots + 1] float32, the false positive rate."""
 
 
 class AUCMeter(MeterOfScores):
@@ -39,8 +34,7 @@ class AUCMeter(MeterOfScores):
       ValueError: if it is below 1.
 
     Example:
-      >>> meter = AUCMeter(capacity=100).add([0.9, 0.4, 0.4, 0.1], [1, 1, 0, 0])
-      >>> meter
+      >>> AUCMeter(capacity=100).add([0.9, 0.4, 0.4, 0.1], [1, 1, 0, 0])
       AUCMeter(area=0.875, n=4)
 
     Torchnet: `meter/aucmeter.lua`. There the curve rose and ran example by example, so
@@ -50,21 +44,14 @@ class AUCMeter(MeterOfScores):
     """
 
     def value(self) -> AUC:
-        """Returns the area and the curve.
+        """Returns `(area, tpr, fpr)`, all NaN if a class is missing.
 
         The curve goes from (0, 0) to (1, 1), a point for each example in falling order
-        of scores. Examples of equal score have the same point, free slots the last.
-
-        Returns:
-          `(area, tpr, fpr)`, all NaN if a class is missing. In compiled code the area
-          is right to about 1e-6, and all are NaN if the meter overflows.
+        of scores. Examples of equal score have the same point, free slots the last. In
+        compiled code the area is right to about 1e-6, and all is NaN if it overflows.
 
         Raises:
           ValueError: if more examples came than there is capacity.
-
-        Example:
-          >>> AUCMeter().add([0.2, 0.9], [0, 1]).value().tpr.tolist()
-          [0.0, 1.0, 1.0]
         """
         return _ranking.measure(self, _auc)
 

@@ -1,5 +1,3 @@
-"""The mean and the standard deviation of a stream of values."""
-
 import functools
 from typing import Any, NamedTuple, Self
 
@@ -35,15 +33,11 @@ class AverageValueMeter(MeterOfValues):
 
     Args:
       n: [] a pair of uint32, how many values were counted; `int(meter.n)` is exact.
-      mean: [] float32, their mean.
-      m2: [] float32, the sum of their squared distances from the mean.
-      rest: [] float32, what rounding took off the mean.
-      m2_rest: [] float32, what it took off the sum.
+      mean, rest: [] float32, their mean, and what rounding took off it.
+      m2, m2_rest: [] float32, the sum of their squared distances from it, likewise.
 
     Example:
-      >>> meter = AverageValueMeter()
-      >>> meter = meter.add([1.0, 2.0]).add(6.0)
-      >>> mean, std = meter.value()
+      >>> mean, std = AverageValueMeter().add([1.0, 2.0]).add(6.0).value()
       >>> print(f"{mean:.1f} {std:.4f}")
       3.0 2.6458
 
@@ -70,31 +64,19 @@ class AverageValueMeter(MeterOfValues):
         return type(self)(*_moments.merge(self.moments(), other.moments()))
 
     def value(self) -> MeanStd:
-        """Returns the mean and the standard deviation (with n - 1 in its divisor).
+        """Returns floats `(mean, std)`, with n - 1 in the divisor of `std`.
 
-        Returns:
-          `(mean, std)`, each a float, both NaN if nothing was counted, `std` NaN for
-          one value.
-
-        Example:
-          >>> AverageValueMeter().add([1.0, 3.0]).value().mean
-          2.0
+        Both are NaN if nothing was counted, and `std` for one value.
         """
         return MeanStd(*_moments.mean_std(self.moments()))
 
     def moments(self) -> Moments:
-        """Returns the fields as a tuple, which parts of other meters compute with.
-
-        Example:
-          >>> int(AverageValueMeter().add(1.0).moments().n)
-          1
-        """
+        """Returns the fields as a tuple, which parts of other meters compute with."""
         return Moments(self.n, self.mean, self.m2, self.rest, self.m2_rest)
 
 
 @functools.partial(jax.jit, inline=True)
 def _add(moments: Moments, value: Any, weight: Any, mask: Any) -> Moments:
-    """Merges in the moments of a batch of values."""
     weight = spread_counts(weight, mask, value.shape)
     batch, _ = _moments.of_batch(value.astype(moments.mean.dtype), weight)
     return _moments.combine(jnp, moments, batch)

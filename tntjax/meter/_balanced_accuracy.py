@@ -1,5 +1,3 @@
-"""The accuracy, as if there were as many examples of each class."""
-
 from typing import Any
 
 from tntjax.meter._meter import in_percent
@@ -11,7 +9,6 @@ class BalancedAccuracyMeter(MeterOfConfusion):
 
     Args:
       num_classes: how many classes there are.
-      confusion: what was counted.
 
     Example:
       >>> BalancedAccuracyMeter(2).add([0, 0, 1, 1], [0, 0, 0, 1])

@@ -1,5 +1,3 @@
-"""The average precision, from a histogram."""
-
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -10,12 +8,10 @@ from tntjax.meter.parts._count import Count
 
 
 class BinnedAP(NamedTuple):
-    """An average precision, known but for an error."""
+    """The middle of what an average may be, and the most that it is off, as floats."""
 
     average: Any
-    """A float, in the middle of what it may be."""
     error: Any
-    """A float, how far off it is at most, rounding included."""
 
 
 class BinnedAPMeter(MeterOfBins):
@@ -39,14 +35,7 @@ class BinnedAPMeter(MeterOfBins):
     Counts are exact up to 2**63 - 1. A NaN has no rank: the value is NaN then.
 
     Args:
-      bins: how many equal parts there are from `low` to `high`.
-      low: scores below it count in the first bin. The bound holds all the same.
-      high: scores above it count in the last bin.
-
-    Raises:
-      TypeError: if `bins` isn't an integer.
-      ValueError: if `bins` is below 1, `low` and `high` are not finite or in order, or
-        bins are so narrow that float32 cannot tell their edges apart.
+      bins, low, high: those of `BinnedAUCMeter`.
 
     Example:
       >>> meter = BinnedAPMeter(bins=4).add([0.9, 0.3, 0.3, 0.1], [1, 1, 0, 0])
@@ -58,23 +47,14 @@ class BinnedAPMeter(MeterOfBins):
     """
 
     def value(self) -> BinnedAP:
-        """Returns the average precision of one class with its error.
-
-        Returns:
-          `(average, error)`, NaN without positive examples.
-
-        Example:
-          >>> value = BinnedAPMeter(bins=4).add([0.3, 0.3], [1, 0]).value()
-          >>> print(f"{value.average:.3f} {value.error:.3f}")
-          0.750 0.250
-        """
+        """Returns `(average, error)`, rounding included; NaN without positive ones."""
         return BinnedAP(*_bounds(self.counts))
 
 
 @host_or_device
 def _bounds(xp: ModuleType, counts: Count) -> tuple[Any, Any]:
     inside, above = from_above(xp, counts)
-    (false, true), (false_above, true_above) = inside, above
+    (false, true), (false_above, true_above) = inside, above  # [..., bins] each
     reached = true_above + true
     most = true * (reached / xp.maximum(reached + false_above, 1))
     other = false_above + false

@@ -1,5 +1,3 @@
-"""The area under the ROC curve, from a histogram."""
-
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -10,12 +8,10 @@ from tntjax.meter.parts._count import Count
 
 
 class BinnedAUC(NamedTuple):
-    """An area under a ROC curve, known but for an error."""
+    """The middle of what an area may be, and the most that it is off, as floats."""
 
     area: Any
-    """A float, in the middle of what it may be."""
     error: Any
-    """A float, how far off it is at most, rounding included."""
 
 
 class BinnedAUCMeter(MeterOfBins):
@@ -52,23 +48,14 @@ class BinnedAUCMeter(MeterOfBins):
     """
 
     def value(self) -> BinnedAUC:
-        """Returns the area under the ROC curve with its error.
-
-        Returns:
-          `(area, error)`, NaN if a class is missing.
-
-        Example:
-          >>> value = BinnedAUCMeter(bins=4).add([0.3, 0.3], [1, 0]).value()
-          >>> print(f"{value.area:.3f} {value.error:.3f}")
-          0.500 0.500
-        """
+        """Returns `(area, error)`, rounding included; NaN if a class is missing."""
         return BinnedAUC(*_bounds(self.counts))
 
 
 @host_or_device
 def _bounds(xp: ModuleType, counts: Count) -> tuple[Any, Any]:
     inside, above = from_above(xp, counts)
-    (false, true), (_, true_above) = inside, above
+    (false, true), (_, true_above) = inside, above  # [..., bins] each
     positives, negatives = (part.sum(-1, keepdims=True) for part in (true, false))
     chance, ties = false / negatives, true / positives
     area = _ranking.sum_in_pairs(xp, chance * (true_above / positives + ties / 2))

@@ -1,5 +1,3 @@
-"""The gap between how certain predictions are and how often they are right."""
-
 import dataclasses
 import functools
 from types import ModuleType
@@ -13,7 +11,7 @@ from jax.typing import ArrayLike
 from tntjax._array import host_or_device
 from tntjax._struct import flag, static
 from tntjax.meter._meter import Meter
-from tntjax.meter.parts._arguments import bin_edges, check_bins, check_size
+from tntjax.meter.parts._arguments import bin_edges, check_bins
 from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._inputs import as_rows
 from tntjax.meter.parts._labels import (
@@ -45,15 +43,12 @@ class CalibrationErrorMeter(Meter):
     """Measures how far the confidence of predictions is from their accuracy.
 
     Examples are put into bins of equal width by their confidence, each bin with its
-    lower edge. Counts are exact up to 2**63 - 1.
-
-    An example whose confidence is NaN is left out; one whose target is not a class
-    number counts as wrong.
+    lower edge. One whose confidence is NaN is left out; one whose target is not a class
+    number counts as wrong. Counts are exact up to 2**63 - 1.
 
     Args:
       num_bins: how many bins there are between 0 and 1, at least 1.
-      logits: what is added are logits, as criteria take them, and not probabilities;
-        `LogLossMeter` has the same argument.
+      logits: what is added are logits, as for `LogLossMeter`, and not probabilities.
       counts: [num_bins, 2] pairs of uint32, how many examples there were, and how many
         of them were right.
       confidence: [num_bins] pairs of float32, the sums of their confidence.
@@ -76,8 +71,7 @@ class CalibrationErrorMeter(Meter):
     confidence: Any = None
 
     def __post_init__(self) -> None:
-        size = check_size(self.num_bins, "CalibrationErrorMeter needs num_bins")
-        check_bins(0, 1, size, "CalibrationErrorMeter")
+        size = check_bins(0, 1, self.num_bins, "CalibrationErrorMeter", "num_bins")
         vars(self).update(num_bins=size)
         if self.counts is None:
             counts, confidence = Count.zeros((size, 2)), Total.zeros((size,))
@@ -91,9 +85,7 @@ class CalibrationErrorMeter(Meter):
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
     ) -> "CalibrationErrorMeter":
-        """Counts examples in.
-
-        `B` is the number of examples, `K` the number of classes.
+        """Counts examples of K classes in; see `Meter.add`.
 
         Args:
           output: [B, K] probabilities, or logits of them; the confidence is the
@@ -104,17 +96,9 @@ class CalibrationErrorMeter(Meter):
             target.argmax(-1).
           mask: [B] bool; False leaves the example out.
 
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
         Raises:
-          TypeError: if numbers aren't real, targets not integer, or `mask` not bool.
-          ValueError: if shapes don't fit, or a probability in the memory of the host
-            is not from 0 to 1: those are logits.
-
-        Example:
-          >>> CalibrationErrorMeter().add([0.25, 0.25, 0.25, 0.25], [0, 0, 1, 0])
-          CalibrationErrorMeter(expected=0, largest=0, n=4)
+          ValueError: if a probability in the memory of the host is not from 0 to 1:
+            those are logits.
         """
         name = "CalibrationErrorMeter.add"
         scores, labels = as_probabilities(output, target, name)
@@ -126,15 +110,7 @@ class CalibrationErrorMeter(Meter):
         return dataclasses.replace(self, counts=counts, confidence=confidence)
 
     def value(self) -> Calibration:
-        """Returns the errors, and for each bin what they are made of.
-
-        Returns:
-          A `Calibration`; NaN if nothing was counted.
-
-        Example:
-          >>> CalibrationErrorMeter().add(0.75, 1).value().expected
-          0.25
-        """
+        """Returns the errors, and what they are made of; NaN if nothing was counted."""
         return Calibration(*_value(self.counts, self.confidence))
 
     def summary(self) -> dict[str, Any]:
@@ -143,10 +119,7 @@ class CalibrationErrorMeter(Meter):
         return {"expected": found.expected, "largest": found.largest}
 
     def plot(self, ax: Any = None) -> Any:
-        """Draws accuracy over confidence, and the diagonal, on `ax` or a new figure.
-
-        Returns:
-          matplotlib's Axes.
+        """Draws accuracy over confidence on `ax` or a new figure, returned as Axes.
 
         Raises:
           ImportError: if `ax` is None and matplotlib isn't installed.
@@ -164,7 +137,6 @@ class CalibrationErrorMeter(Meter):
 
 @functools.partial(jax.jit, static_argnames="logits", inline=True)
 def _add(bins: tuple, output: Any, target: Any, mask: Any, *, logits: bool) -> tuple:
-    """Puts each example into its bin."""
     bins, output, target, mask = gather((bins, output, target, mask))
     counts, confidence = bins
     numbers = output.astype(jnp.float32)  # [..., K], or [...] of class 1
@@ -178,7 +150,7 @@ def _add(bins: tuple, output: Any, target: Any, mask: Any, *, logits: bool) -> t
         known, correct = best >= 0, best == target
     counted = known & (certain == certain)  # no NaN, [...]
     counted = counted if mask is None else counted & mask
-    place = _find_bins(certain, len(confidence.sum))
+    place = _find_bins(certain, len(confidence.sum))  # [...]
     place = jnp.where(counted, place, np.uint32(2**32 - 1))  # is dropped
     both = jnp.stack([counted, correct], -1).astype(jnp.int32)  # [..., 2]
     added = jnp.zeros(counts.low.shape, jnp.int32).at[place].add(both, mode="drop")

@@ -1,5 +1,3 @@
-"""The share of examples whose class isn't among the k best scored."""
-
 import dataclasses
 import functools
 from collections.abc import Sequence
@@ -21,9 +19,7 @@ from tntjax.meter.parts._labels import as_classes
 
 
 class ClassErrorMeter(Meter):
-    """Measures the classification error, in percent, among the k best scores.
-
-    Counts are exact up to 2**63 - 1 examples.
+    """Measures how many targets aren't among the k best scores, exactly, in percent.
 
     Among equal scores the lower class number comes first. A target without a place is
     an error for every k: one whose score is NaN (any other NaN comes before it), or one
@@ -31,18 +27,18 @@ class ClassErrorMeter(Meter):
     examples out with `mask=target >= 0`.
 
     Args:
-      topk: for which k to measure, each at least 1; one error is kept for each.
+      topk: integers >= 1, for which k to measure; one error for each.
       accuracy: measure 100 minus the error.
       wrong: [len(topk)] pairs of uint32, how many examples were wrong for each k.
       n: [] a pair of uint32, how many examples were counted; `int(meter.n)` is exact.
 
     Raises:
       TypeError: if `topk` isn't a sequence of integers.
-      ValueError: if `topk` is empty or has a number below 1.
+      ValueError: if it is empty or has a number below 1.
 
     Example:
-      >>> meter = ClassErrorMeter(topk=(1, 2))
-      >>> meter = meter.add([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1]], [2, 0])
+      >>> scores = [[0.1, 0.7, 0.2], [0.6, 0.3, 0.1]]
+      >>> meter = ClassErrorMeter(topk=(1, 2)).add(scores, [2, 0])
       >>> meter
       ClassErrorMeter(top1=50%, top2=0%, n=2)
       >>> meter.value()[1]
@@ -67,28 +63,15 @@ class ClassErrorMeter(Meter):
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
     ) -> "ClassErrorMeter":
-        """Counts examples in.
-
-        `B` is the number of examples, `K` the number of classes.
+        """Counts examples in; see `Meter.add`.
 
         Args:
-          output: [B, K] real scores, higher is better, or [K] for one example, K at
-            least 2. There may be more axes of examples than one: [..., K].
+          output: [B, K] real scores, higher is better, or [K] for one example. K, the
+            number of classes, is at least 2 and what `topk` asks, or it is a
+            ValueError. There may be more axes of examples than one: [..., K].
           target: [B] or [B, 1] integers, the class numbers from 0; [] or [1] for one
             example.
           mask: [B] bool; False leaves the example out.
-
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
-        Raises:
-          TypeError: if scores aren't real, targets not integer, or `mask` not bool.
-          ValueError: if shapes don't fit, or there are fewer classes than two or than
-            `topk` asks.
-
-        Example:
-          >>> ClassErrorMeter().add([0.1, 0.9], 1)
-          ClassErrorMeter(top1=0%, n=1)
         """
         scores, labels = as_classes(output, target, "ClassErrorMeter.add")
         if scores.shape[-1] == 1:
@@ -104,20 +87,11 @@ class ClassErrorMeter(Meter):
             )
         mask = as_rows(mask, labels.shape, "ClassErrorMeter.add")
         counts = self.wrong, self.n
-        wrong, n = _add(*counts, narrow(scores), labels, mask, topk=self.topk)
+        wrong, n = _add(counts, narrow(scores), labels, mask, topk=self.topk)
         return dataclasses.replace(self, wrong=wrong, n=n)
 
     def value(self) -> dict[int, Any]:
-        """Returns the error, or the accuracy, in percent.
-
-        Returns:
-          `{k: percent}` for each k in ascending order, a float, NaN if nothing was
-          counted.
-
-        Example:
-          >>> ClassErrorMeter(accuracy=True).add([0.1, 0.9], 1).value()[1]
-          100.0
-        """
+        """Returns floats `{k: percent}` in ascending order; NaN if nothing came."""
         percent = _percent(self.wrong, self.n, self.accuracy)
         return dict(zip(self.topk, percent, strict=True))
 
@@ -128,7 +102,6 @@ class ClassErrorMeter(Meter):
 
 @host_or_device
 def _percent(xp: ModuleType, wrong: Count, n: Count, accuracy: Any) -> list:
-    """Returns one percentage for each k; NaN where nothing was counted."""
     total, percent = n.floats(), []
     for place in range(wrong.low.shape[-1]):
         count = wrong[..., place]
@@ -140,20 +113,14 @@ def _percent(xp: ModuleType, wrong: Count, n: Count, accuracy: Any) -> list:
 
 @functools.partial(jax.jit, static_argnames="topk", inline=True)
 def _add(
-    wrong: Count,
-    n: Count,
-    output: Any,
-    target: Any,
-    mask: Any,
-    *,
-    topk: tuple[int, ...],
+    counts: tuple, output: Any, target: Any, mask: Any, *, topk: tuple[int, ...]
 ) -> tuple[Count, Count]:
-    """Counts how many targets are not among the k best."""
+    wrong, n = counts
     missed = _rank(output, target)[..., None] >= jnp.array(topk)  # [..., len(topk)]
     if mask is None:
         seen = Count.of(target.size)
     else:
-        mask = jnp.broadcast_to(mask, target.shape)
+        mask = jnp.broadcast_to(mask, target.shape)  # [...]
         missed, seen = missed & mask[..., None], mask.sum(dtype=jnp.int32)
     axes = tuple(range(target.ndim))
     return wrong + missed.sum(axes, dtype=jnp.int32), n + seen
@@ -168,7 +135,7 @@ def _rank(output: jax.Array, target: jax.Array) -> jax.Array:
     known = (target >= 0) & (target < classes)
     target = jnp.where(known, target, 0)[..., None]  # [..., 1]
     score = jnp.take_along_axis(output, target, axis=-1)  # [..., 1]
-    earlier = jnp.arange(classes, dtype=target.dtype) < target
+    earlier = jnp.arange(classes, dtype=target.dtype) < target  # [..., K]
     # "not less" where one would say "greater or equal": NaN comes before any number
     before = jnp.where(earlier, ~(output < score), ~(output <= score))  # [..., K]
     return jnp.where(known, before.sum(-1, dtype=jnp.int32), classes)

@@ -1,5 +1,3 @@
-"""Agreement beyond chance."""
-
 from typing import Any
 
 from tntjax.meter.parts._of_confusion import MeterOfConfusion, divide
@@ -10,12 +8,13 @@ class CohenKappaMeter(MeterOfConfusion):
 
     Args:
       num_classes: how many classes there are.
-      confusion: what was counted.
 
     Example:
       >>> CohenKappaMeter(2).add([0, 0, 1, 1], [0, 0, 0, 1])
       CohenKappaMeter(kappa=0.5, n=4)
     """
+
+    _label = "kappa"
 
     def value(self) -> Any:
         """Returns a float, at most 1; NaN where chance alone agrees on all."""
@@ -23,7 +22,3 @@ class CohenKappaMeter(MeterOfConfusion):
         n = targets.sum(-1)
         chance = divide((targets * predictions).sum(-1), n)
         return divide(right.sum(-1) - chance, n - chance)
-
-    def summary(self) -> dict[str, Any]:
-        """Returns the value under the name of what it is."""
-        return {"kappa": self.value()}

@@ -1,5 +1,3 @@
-"""Which class is taken for which."""
-
 import dataclasses
 import functools
 import math
@@ -22,10 +20,9 @@ from tntjax.meter.parts._plot import axes_of
 
 
 class ConfusionMeter(Meter):
-    """Counts how often each class was taken for each: rows are targets.
+    """Counts how often each class was taken for each, exactly: rows are targets.
 
-    Counts are exact up to 2**63 - 1. Of equal scores the lower class number is
-    predicted.
+    Of equal scores the lower class number is predicted.
 
     An example that has no place in the matrix is counted in `left_out` instead: one
     whose target or prediction isn't a class number, whose target isn't one-hot, or with
@@ -35,8 +32,7 @@ class ConfusionMeter(Meter):
       num_classes: how many classes there are, from 1 to 46340.
       normalized: measure shares of each row, fractions from 0 to 1, and not counts.
       counts: [num_classes, num_classes] pairs of uint32.
-      n: [] a pair of uint32, how many examples are in the matrix.
-      left_out: [] a pair of uint32, how many had no place there.
+      n, left_out: [] pairs of uint32, how many examples are in the matrix, or not.
 
     Raises:
       TypeError: if `num_classes` is not an integer.
@@ -77,9 +73,7 @@ class ConfusionMeter(Meter):
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
     ) -> "ConfusionMeter":
-        """Counts examples in.
-
-        `B` is the number of examples, `K` the number of classes.
+        """Counts examples of K classes in; see `Meter.add`.
 
         Args:
           output: [B, K] real scores, higher is better, or [K] for one example. There
@@ -90,18 +84,12 @@ class ConfusionMeter(Meter):
             one-hot: give a single example the shape [1, K].
           mask: [B] bool; False leaves the example out.
 
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
         Raises:
-          TypeError: if scores aren't real, targets not integer, or `mask` not bool.
-          ValueError: if shapes don't fit, or a target is NaN.
+          ValueError: if a target is NaN.
 
         Example:
           >>> ConfusionMeter(2).add([0.1, 0.9], [0, 1])  # one example, one-hot
           ConfusionMeter(accuracy=100%, left_out=0, n=1)
-          >>> ConfusionMeter(3).add([0, 1, 1], [0, 1, 2])  # class numbers
-          ConfusionMeter(accuracy=66.6667%, left_out=0, n=3)
         """
         predicted, labels, mask = _as_predictions(self, output, target, mask)
         counted = self.counts, self.n, self.left_out
@@ -109,17 +97,11 @@ class ConfusionMeter(Meter):
         return dataclasses.replace(self, counts=counts, n=n, left_out=left_out)
 
     def value(self) -> Any:
-        """Returns the matrix.
+        """Returns the matrix [num_classes, num_classes].
 
-        Returns:
-          [num_classes, num_classes], row t and column p for examples of class t that
-          were predicted to be p. Counts are int64 and exact; in compiled code they are
-          int32 and stop at 2**31 - 1. If `normalized`, float32 shares of the row; a row
-          without examples is 0.
-
-        Example:
-          >>> ConfusionMeter(2, normalized=True).add([0.1, 0.9], 1).value().tolist()
-          [[0.0, 0.0], [0.0, 1.0]]
+        Row t and column p have the examples of class t that were predicted to be p.
+        Counts are int64 and exact; in compiled code they are int32 and stop at
+        2**31 - 1. If `normalized`, float32 shares of the row, 0 without examples.
         """
         return _shares(self.counts) if self.normalized else self.counts.integers()
 
@@ -130,10 +112,9 @@ class ConfusionMeter(Meter):
         return {"accuracy": in_percent(accuracy), "left_out": int(self.left_out)}
 
     def plot(self, ax: Any = None) -> Any:
-        """Draws the matrix on `ax` or a new figure, each row scaled to its sum.
+        """Draws the matrix on `ax` or a new figure, and returns matplotlib's Axes.
 
-        Returns:
-          matplotlib's Axes.
+        Each row is scaled to its sum.
 
         Raises:
           ImportError: if `ax` is None and matplotlib isn't installed.
@@ -189,10 +170,9 @@ def _which(target: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, inline=True)
 def _add(parts: tuple, output: Any, target: Any, mask: Any) -> tuple:
-    """Counts each example into its cell, of scores [..., K] or class numbers [...]."""
     counts, n, left_out = parts
     classes = counts.low.shape[-1]
-    seen = jnp.broadcast_to(True if mask is None else mask, target.shape)
+    seen = jnp.broadcast_to(True if mask is None else mask, target.shape)  # [...]
     best = output if output.ndim == target.ndim else best_class(output)  # [...]
     has_place = (target >= 0) & (target < classes) & (best >= 0) & (best < classes)
     counted = seen & has_place

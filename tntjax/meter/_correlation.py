@@ -1,5 +1,3 @@
-"""The correlation and the covariance of two quantities."""
-
 import functools
 from types import ModuleType
 from typing import Any, NamedTuple, Self
@@ -13,7 +11,7 @@ from tntjax._array import host_or_device
 from tntjax.meter._average_value import AverageValueMeter
 from tntjax.meter._meter import check_same
 from tntjax.meter.parts import _moments
-from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._count import count_of
 from tntjax.meter.parts._inputs import spread_counts
 from tntjax.meter.parts._moments import Moments
 from tntjax.meter.parts._sums import add_pairs
@@ -34,10 +32,9 @@ class CorrelationMeter(MeterOfPairs):
     are measured well.
 
     Args:
-      outputs: the meter of the first quantity.
-      targets: the meter of the second.
-      cross: [] float32, the sum of the products of their distances from the means.
-      cross_rest: [] float32, what rounding took off it.
+      outputs, targets: the meters of the two quantities.
+      cross, cross_rest: [] float32, the sum of the products of their distances from the
+        means, and what rounding took off it.
 
     Example:
       >>> CorrelationMeter().add([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
@@ -49,10 +46,7 @@ class CorrelationMeter(MeterOfPairs):
     cross: ArrayLike = np.float32(0)
     cross_rest: ArrayLike = np.float32(0)
 
-    @property
-    def n(self) -> Count:
-        """The number of pairs that were counted; `int(meter.n)` is exact."""
-        return self.outputs.n
+    n = count_of("outputs")
 
     def _count(self, outputs: Any, targets: Any, weight: Any, mask: Any) -> Self:
         return _build(_add(self._parts(), outputs, targets, weight, mask))
@@ -63,15 +57,9 @@ class CorrelationMeter(MeterOfPairs):
         return _build(_merge(self._parts(), other._parts()))
 
     def value(self) -> Correlation:
-        """Returns the correlation and the covariance (with n - 1 in its divisor).
+        """Returns floats `(pearson, covariance)`, the latter divided by n - 1.
 
-        Returns:
-          `(pearson, covariance)`, each a float; both NaN for less than two pairs,
-          `pearson` NaN if one quantity never changed.
-
-        Example:
-          >>> CorrelationMeter().add([1.0, 2.0], [1.0, 1.0]).value().pearson
-          nan
+        Both are NaN for less than two pairs, `pearson` if a quantity never changed.
         """
         return Correlation(*_value(self._parts()))
 
@@ -83,8 +71,7 @@ class CorrelationMeter(MeterOfPairs):
 class _Parts(NamedTuple):
     outputs: Moments
     targets: Moments
-    cross: tuple[Any, Any]
-    """The sum of products and what rounding took off it."""
+    cross: tuple[Any, Any]  # the sum of products and what rounding took off it
 
 
 def _build(parts: _Parts) -> Any:
@@ -96,7 +83,6 @@ def _build(parts: _Parts) -> Any:
 
 @functools.partial(jax.jit, inline=True)
 def _add(parts: _Parts, output: Any, target: Any, weight: Any, mask: Any) -> _Parts:
-    """Merges in the moments and products of a batch of pairs."""
     weight = spread_counts(weight, mask, output.shape)
     (outputs, from_mean), (targets, from_target) = (
         _moments.of_batch(values.astype(jnp.float32), weight)

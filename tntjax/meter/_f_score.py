@@ -1,5 +1,3 @@
-"""Precision and recall in one number."""
-
 import math
 from typing import Any
 
@@ -12,16 +10,9 @@ class FScoreMeter(MeterOfHits):
     """Measures the F score: the weighted harmonic mean of precision and recall.
 
     Args:
-      thresholds: those of `PrecisionMeter`, as are `num_classes` and what is predicted.
-      num_classes: measure each of so many classes alone; None puts all together.
-      beta: how much more recall weighs than precision, above 0.
-      hits: what was counted.
-
-    Raises:
-      TypeError: if `thresholds` isn't a sequence of numbers, or `num_classes` is not
-        an integer.
-      ValueError: if there is no threshold, `num_classes` is below 1, or
-        `beta` is not above 0.
+      thresholds, num_classes: those of `PrecisionMeter`.
+      beta: how much more recall weighs than precision, finite and above 0, or a
+        ValueError.
 
     Example:
       >>> FScoreMeter((0.5, 0.7)).add([[0.9, 0.6], [0.2, 0.8]], [[1, 0], [1, 1]])
@@ -42,16 +33,10 @@ class FScoreMeter(MeterOfHits):
         super().__post_init__()
 
     def value(self) -> dict[float | str, Any]:
-        """Returns the F score, in percent.
+        """Returns `{threshold: percent}`, or `{"best": percent}` without thresholds.
 
-        Returns:
-          `{threshold: percent}`, or `{"best": percent}` without thresholds, each a
-          float, or [num_classes] float32 if that was given; 0 of a class that neither
-          was nor was predicted, NaN before anything was counted.
-
-        Example:
-          >>> FScoreMeter((0.2, 0.6)).add([0.9, 0.3], [1, 0]).value()[0.6]
-          100.0
+        Each is a float, or [num_classes] float32 if that was given: 0 of a class that
+        neither was nor was predicted, NaN before anything was counted.
         """
         hits, scale = self.aligned_hits(), max(1.0, self.beta)
         # beta**2 and 1, both divided by what is larger, as beta**2 may overflow.

@@ -1,5 +1,3 @@
-"""Counts of values in bins of equal width."""
-
 import dataclasses
 import functools
 from typing import Any, NamedTuple, Self
@@ -11,8 +9,8 @@ import numpy as np
 from tntjax._array import namespace
 from tntjax._numbers import check_number
 from tntjax._struct import static
-from tntjax.meter.parts._arguments import bin_edges, check_bins, check_size
-from tntjax.meter.parts._count import Count, tally
+from tntjax.meter.parts._arguments import bin_edges, check_bins
+from tntjax.meter.parts._count import Count, count_in, tally
 from tntjax.meter.parts._inputs import spread_counts
 from tntjax.meter.parts._mesh import gather
 from tntjax.meter.parts._weighted import MeterOfValues
@@ -32,17 +30,14 @@ class Histogram(NamedTuple):
 
 
 class HistogramMeter(MeterOfValues):
-    """Counts values in bins of equal width.
+    """Counts values in bins of equal width, exactly up to 2**63 - 1.
 
-    Counts are exact up to 2**63 - 1. So a quantile that is read off is wrong by less
-    than the width of a bin, if it lies within the bins.
-
-    A bin has its lower edge and not its upper one, but for the last, which has both. A
-    value that is NaN is left out.
+    A quantile that is read off is wrong by less than the width of a bin, if it lies
+    within the bins. A bin has its lower edge and not its upper one, but for the last,
+    which has both. A value that is NaN is left out.
 
     Args:
-      low: the lower edge of the first bin.
-      high: the upper edge of the last, above `low`.
+      low, high: the lower edge of the first bin, and the upper edge of the last.
       num_bins: how many bins there are, at least 1.
       cells: [num_bins + 2] pairs of uint32: what was below, the bins, what was above.
 
@@ -65,34 +60,21 @@ class HistogramMeter(MeterOfValues):
     cells: Any = None
 
     def __post_init__(self) -> None:
-        size = check_size(self.num_bins, "HistogramMeter needs num_bins")
-        vars(self).update(num_bins=size)
         low = check_number("HistogramMeter: low", self.low)
         high = check_number("HistogramMeter: high", self.high)
-        check_bins(low, high, size, "HistogramMeter")
-        vars(self).update(low=low, high=high)
+        size = check_bins(low, high, self.num_bins, "HistogramMeter", "num_bins")
+        vars(self).update(low=low, high=high, num_bins=size)
         if self.cells is None:
             vars(self).update(cells=Count.zeros((size + 2,)))
 
-    @property
-    def n(self) -> Count:
-        """The number of values that were counted; `int(meter.n)` is exact."""
-        return self.cells.cumsum()[..., -1]
+    n = count_in("cells")
 
     def _count(self, values: Any, weight: Any, mask: Any) -> Self:
         cells = _add(self.cells, self._edges(), values, weight, mask)
         return dataclasses.replace(self, cells=cells)
 
     def value(self) -> Histogram:
-        """Returns the counts and the edges.
-
-        Returns:
-          A `Histogram`.
-
-        Example:
-          >>> HistogramMeter(0.0, 1.0, num_bins=2).value().edges.tolist()
-          [0.0, 0.5, 1.0]
-        """
+        """Returns the counts and the edges."""
         cells, edges = self.cells.integers(), self._edges()
         shape = (*cells.shape[:-1], edges.size)
         edges = edges + namespace(cells).zeros(shape, np.float32)
@@ -109,11 +91,10 @@ class HistogramMeter(MeterOfValues):
 
 @functools.partial(jax.jit, inline=True)
 def _add(cells: Count, edges: Any, value: Any, weight: Any, mask: Any) -> Count:
-    """Puts each value into its bin."""
     value, weight, mask = gather((value, weight, mask))
     weight = spread_counts(weight, mask, value.shape)
     value = value.astype(jnp.float32)
-    place = jnp.searchsorted(jnp.asarray(edges), value, side="right")
+    place = jnp.searchsorted(jnp.asarray(edges), value, side="right")  # [...]
     place = jnp.where(value == edges[-1], edges.size - 1, place).astype(jnp.int32)
     return tally(
         cells, jnp.where(jnp.isnan(value), edges.size + 1, place), weight, axes=1

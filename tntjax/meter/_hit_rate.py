@@ -1,5 +1,3 @@
-"""The share of queries with a relevant one among the k best candidates."""
-
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,12 +12,12 @@ class HitRateMeter(MeterOfRankings):
     counts as a miss, and so does a query without relevant candidates.
 
     Args:
-      topk: for which k to measure; one value, in percent, is kept for each.
+      topk: integers >= 1, for which k to measure; one value, in percent, for each.
       mean: the means over queries.
 
     Raises:
       TypeError: if `topk` isn't a sequence of integers.
-      ValueError: if `topk` is empty or has a number below 1.
+      ValueError: if it is empty or has a number below 1.
 
     Example:
       >>> HitRateMeter((1, 2)).add([[0.9, 0.5, 0.1]], [[0, 1, 1]])

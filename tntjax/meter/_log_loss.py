@@ -1,5 +1,3 @@
-"""The mean of -log of the probability of what happened."""
-
 import dataclasses
 import functools
 from typing import Any
@@ -10,7 +8,7 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import flag
 from tntjax.meter._meter import Meter
-from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._count import count_of
 from tntjax.meter.parts._inputs import as_weighted
 from tntjax.meter.parts._labels import as_probabilities, check_probabilities
 from tntjax.meter.parts._sums import Mean
@@ -26,7 +24,6 @@ class LogLossMeter(Meter):
     Args:
       logits: what is added are logits, as criteria take them, and not probabilities;
         `CalibrationErrorMeter` has the same argument.
-      losses: the mean of the losses.
 
     Example:
       >>> LogLossMeter().add([[0.5, 0.5], [0.25, 0.75]], [0, 1])
@@ -36,10 +33,8 @@ class LogLossMeter(Meter):
     logits: bool = flag(default=False)
     losses: Mean = Mean()
 
-    @property
-    def n(self) -> Count:
-        """The number of examples that were counted; `int(meter.n)` is exact."""
-        return self.losses.n
+    n = count_of("losses")
+    _label = "loss"
 
     def add(
         self,
@@ -49,9 +44,7 @@ class LogLossMeter(Meter):
         *,
         mask: ArrayLike | None = None,
     ) -> "LogLossMeter":
-        """Counts examples in.
-
-        `B` is the number of examples, `K` the number of classes.
+        """Counts examples of K classes in; see `Meter.add`.
 
         Args:
           output: [B, K] real, a probability or logit for each class; or [B] or [B, 1],
@@ -61,18 +54,9 @@ class LogLossMeter(Meter):
           n: how often each example counts, an integer >= 0: [] or [B].
           mask: [B] bool; False leaves the example out.
 
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
         Raises:
-          TypeError: if numbers aren't real, targets or `n` not integer, or `mask` not
-            bool.
-          ValueError: if shapes don't fit, or a probability in the memory of the host
-            is not from 0 to 1: those are logits.
-
-        Example:
-          >>> LogLossMeter(logits=True).add([0.0, 0.0], [1, 0])
-          LogLossMeter(loss=0.693147, n=2)
+          ValueError: if a probability in the memory of the host is not from 0 to 1:
+            those are logits.
         """
         name = "LogLossMeter.add"
         scores, labels = as_probabilities(output, target, name)
@@ -84,20 +68,8 @@ class LogLossMeter(Meter):
         return dataclasses.replace(self, losses=self.losses.add(losses, weight, mask))
 
     def value(self) -> Any:
-        """Returns the mean loss, in nats.
-
-        Returns:
-          A float, NaN if nothing was counted.
-
-        Example:
-          >>> round(LogLossMeter().add(0.25, 1).value(), 4)
-          1.3863
-        """
+        """Returns the mean loss in nats, a float, NaN if nothing was counted."""
         return self.losses.value()
-
-    def summary(self) -> dict[str, Any]:
-        """Returns the value under the name of what it is."""
-        return {"loss": self.value()}
 
 
 @functools.partial(jax.jit, static_argnames="logits")

@@ -1,5 +1,3 @@
-"""The mean of the average precisions of classes."""
-
 import functools
 from types import ModuleType
 from typing import Any
@@ -7,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tntjax._array import host_or_device
-from tntjax.meter.parts import _ranking, _rows
+from tntjax.meter.parts import _ranking
 from tntjax.meter.parts._scores import MeterOfClasses
 
 
@@ -19,14 +17,8 @@ class mAPMeter(MeterOfClasses):
     Args:
       capacity: how many examples there is room for, such as `len(dataset)`, or None.
       num_classes: K; if None, 1 with a capacity, else as many as come first.
-      convention: "standard" weighs positive examples in the mean too, and classes
-        without positive examples are left out of the mean over classes.
-        "torchnet" weighs examples in the precision only, and such classes
-        count as 0.
-
-    Raises:
-      TypeError: if `capacity` or `num_classes` isn't an integer.
-      ValueError: if one is below 1, or there's no such convention.
+      convention: that of `APMeter`; "standard" leaves classes without positive examples
+        out of the mean over classes, "torchnet" counts them as 0.
 
     Example:
       >>> meter = mAPMeter(capacity=100, num_classes=2)
@@ -38,26 +30,13 @@ class mAPMeter(MeterOfClasses):
     """
 
     def value(self) -> Any:
-        """Returns the mean of the average precisions.
-
-        Returns:
-          A float, from 0 to 1; NaN if nothing was added. In compiled code it is right
-          to about 1e-6, and NaN if the meter overflows.
-
-        Raises:
-          ValueError: if more examples came than there is capacity.
-
-        Example:
-          >>> meter = mAPMeter().add([[0.2, 0.3], [0.9, 0.1]], [[1, 1], [0, 0]])
-          >>> meter.value()
-          0.75
-        """
+        """Returns a float, from 0 to 1; see `APMeter.value`."""
         average = functools.partial(_average, convention=self.convention)
-        return _mean(*_ranking.measure(self, average, self.row()))
+        return _mean(*_ranking.measure(self, average))
 
     def summary(self) -> dict[str, Any]:
         """Returns the mean, or that the meter overflows."""
-        if _rows.overflows(self):
+        if self.overflows():
             return {"mean": "overflow", "capacity": self.capacity}
         return {"mean": self.value()}
 

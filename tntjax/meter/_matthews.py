@@ -1,5 +1,3 @@
-"""The correlation of predicted and true classes."""
-
 from typing import Any
 
 from tntjax._array import namespace
@@ -11,12 +9,13 @@ class MatthewsMeter(MeterOfConfusion):
 
     Args:
       num_classes: how many classes there are.
-      confusion: what was counted.
 
     Example:
       >>> MatthewsMeter(2).add([0, 0, 1, 1], [0, 0, 0, 1])
       MatthewsMeter(correlation=0.57735, n=4)
     """
+
+    _label = "correlation"
 
     def value(self) -> Any:
         """Returns a float from -1 to 1; NaN if one class is all there is on a side."""
@@ -25,7 +24,3 @@ class MatthewsMeter(MeterOfConfusion):
         agreed = right.sum(-1) * n - (targets * predictions).sum(-1)
         spreads = [root(n**2 - (side**2).sum(-1)) for side in (targets, predictions)]
         return divide(agreed, spreads[0] * spreads[1])
-
-    def summary(self) -> dict[str, Any]:
-        """Returns the value under the name of what it is."""
-        return {"correlation": self.value()}

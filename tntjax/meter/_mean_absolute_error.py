@@ -1,23 +1,16 @@
-"""The mean of absolute errors."""
-
 import dataclasses
 from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 
-from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._count import count_of
 from tntjax.meter.parts._sums import Mean
 from tntjax.meter.parts._weighted import MeterOfPairs
 
 
 class MeanAbsoluteErrorMeter(MeterOfPairs):
-    """Measures the mean absolute error.
-
-    Every element of an output is one error.
-
-    Args:
-      errors: the mean of the absolute errors.
+    """Measures the mean absolute error, of every element of an output.
 
     Example:
       >>> MeanAbsoluteErrorMeter().add([1.0, 2.0], [1.0, 4.0])
@@ -26,30 +19,16 @@ class MeanAbsoluteErrorMeter(MeterOfPairs):
 
     errors: Mean = Mean()
 
-    @property
-    def n(self) -> Count:
-        """The number of errors that were counted; `int(meter.n)` is exact."""
-        return self.errors.n
+    n = count_of("errors")
+    _label = "error"
 
     def _count(self, outputs: Any, targets: Any, weight: Any, mask: Any) -> Self:
         errors = self.errors.add(_distances(outputs, targets), weight, mask)
         return dataclasses.replace(self, errors=errors)
 
     def value(self) -> Any:
-        """Returns the mean absolute error.
-
-        Returns:
-          A float, NaN if nothing was counted.
-
-        Example:
-          >>> MeanAbsoluteErrorMeter().add([0.0, 1.0], [2.0, 1.0]).value()
-          1.0
-        """
+        """Returns a float, NaN if nothing was counted."""
         return self.errors.value()
-
-    def summary(self) -> dict[str, Any]:
-        """Returns the value under the name of what it is."""
-        return {"error": self.value()}
 
 
 @jax.jit

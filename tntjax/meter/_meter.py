@@ -1,5 +1,3 @@
-"""The base of meters: a meter is its fields, `add`, `value` and a summary."""
-
 import abc
 import dataclasses
 import functools
@@ -61,6 +59,8 @@ class Meter(abc.ABC):
     Torchnet: `meter/meter.lua`, whose meters could not be merged.
     """
 
+    _label = "value"  # in `repr`, where the value is one number
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if value := vars(cls).get("value"):
@@ -69,14 +69,21 @@ class Meter(abc.ABC):
 
     @abc.abstractmethod
     def add(self, *args: Any, mask: Any = None) -> Self:
-        """Returns the meter with a batch counted in.
+        """Counts a batch in.
 
         Args:
           *args: what is measured; rows come first.
-          mask: bool, one for each row; False leaves the row out.
+          mask: bool, one for each row; False leaves the row out, which may be NaN then.
 
         Returns:
-          The new meter, of the same structure, shapes and dtypes.
+          The new meter, of the same structure, shapes and dtypes, unless it grows for
+          want of a `capacity`.
+
+        Raises:
+          TypeError: if numbers aren't real, class numbers or counts not integers, or
+            `mask` not bool.
+          ValueError: if shapes don't fit, or numbers that can be read at once are out
+            of range.
         """
 
     @abc.abstractmethod
@@ -109,33 +116,18 @@ class Meter(abc.ABC):
         return jax.tree.map(_merge_parts, self, other, is_leaf=is_part)
 
     def reset(self) -> Self:
-        """Returns the meter that has seen nothing, on the host.
-
-        Returns:
-          A meter with the same arguments, shapes and dtypes.
-
-        Example:
-          >>> import tntjax as tnt
-          >>> tnt.MSEMeter().add(1.0, 3.0).reset()
-          MSEMeter(mse=nan, n=0)
-        """
+        """Returns the meter that has seen nothing, on the host, of the same shapes."""
         return jax.tree.map(_zeros_like, self)
 
     def summary(self) -> dict[str, Any]:
-        """Returns what `repr` shows besides `n`; called with the meter on the host.
+        """Returns what `repr` shows besides `n`: `{name: number or text}`.
 
-        Returns:
-          `{name: number or text}`: by default the entries of `value()`.
-
-        Example:
-          >>> import tntjax as tnt
-          >>> tnt.AverageValueMeter().add([1.0, 3.0]).summary()["mean"]
-          2.0
+        By default these are the entries of `value()`, called on the host.
         """
         value = self.value()
         if hasattr(value, "_asdict"):
             return value._asdict()
-        return value if isinstance(value, dict) else {"value": value}
+        return value if isinstance(value, dict) else {self._label: value}
 
     def __repr__(self) -> str:
         shown = _read_summary(self)
@@ -147,16 +139,7 @@ class Meter(abc.ABC):
 
 
 def check_same(meter: Any, other: Any) -> None:
-    """Raises unless another meter is of the same class and arguments.
-
-    Args:
-      meter: the meter whose `merge` was called.
-      other: what it was called with.
-
-    Raises:
-      TypeError: if `other` is of another class.
-      ValueError: if a static field differs.
-    """
+    """Raises unless a meter's `merge` got one of the same class and static fields."""
     name = type(meter).__name__
     if type(other) is not type(meter):
         raise TypeError(

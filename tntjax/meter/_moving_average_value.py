@@ -1,5 +1,3 @@
-"""The mean and the standard deviation of the last values of a stream."""
-
 import dataclasses
 from types import ModuleType
 from typing import Any, Self
@@ -58,23 +56,12 @@ class MovingAverageValueMeter(Meter):
     def add(
         self, value: ArrayLike, *, mask: ArrayLike | None = None
     ) -> "MovingAverageValueMeter":
-        """Counts values in.
+        """Counts values in; see `Meter.add`.
 
         Args:
           value: [] or any shape, real; each element is one value, the first ones came
             first.
           mask: bool, the leading axes of `value`; False leaves the values out.
-
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
-        Raises:
-          TypeError: if `value` isn't real, or `mask` not bool.
-          ValueError: if shapes don't fit.
-
-        Example:
-          >>> MovingAverageValueMeter(2).add([1.0, 2.0, 3.0], mask=[True, True, False])
-          MovingAverageValueMeter(mean=1.5, std=0.707107, n=2)
         """
         name = "MovingAverageValueMeter.add"
         values = as_floats(value, np.float32, name)
@@ -89,15 +76,7 @@ class MovingAverageValueMeter(Meter):
         return dataclasses.replace(self, values=values, n=n)
 
     def value(self) -> MeanStd:
-        """Returns the mean and the standard deviation (with n - 1 in its divisor).
-
-        Returns:
-          `(mean, std)`, each a float.
-
-        Example:
-          >>> MovingAverageValueMeter(3, convention="torchnet").add(2.0).value().std
-          0.0
-        """
+        """Returns floats `(mean, std)`, with n - 1 in the divisor of `std`."""
         few = np.float32(0 if self.convention == "torchnet" else np.nan)
         return MeanStd(*_mean_std(self.values, self.n, few))
 

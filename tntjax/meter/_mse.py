@@ -1,5 +1,3 @@
-"""The mean of squared errors."""
-
 import dataclasses
 from types import ModuleType
 from typing import Any, Self
@@ -9,24 +7,18 @@ import numpy as np
 from tntjax._array import host_or_device
 from tntjax._struct import flag, static
 from tntjax.meter.parts._arguments import check_convention
-from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._count import Count, count_of
 from tntjax.meter.parts._sums import Mean
 from tntjax.meter.parts._weighted import MeterOfPairs, squared_errors
 
 
 class MSEMeter(MeterOfPairs):
-    """Measures the mean squared error, or its root.
-
-    Every element of an output is one error.
+    """Measures the mean squared error, of every element of an output, or its root.
 
     Args:
       root: measure the root of the mean.
       convention: what was measured before anything was counted: NaN by "standard",
-        0 by "torchnet".
-      errors: the mean of the squared errors.
-
-    Raises:
-      ValueError: if `convention` is another.
+        0 by "torchnet"; another is a ValueError.
 
     Example:
       >>> MSEMeter().add([1.0, 2.0], [1.0, 4.0])
@@ -42,28 +34,17 @@ class MSEMeter(MeterOfPairs):
     convention: str = static(default="standard", kw_only=True)
     errors: Mean = Mean()
 
+    n = count_of("errors")
+
     def __post_init__(self) -> None:
         check_convention(self)
-
-    @property
-    def n(self) -> Count:
-        """The number of errors that were counted; `int(meter.n)` is exact."""
-        return self.errors.n
 
     def _count(self, outputs: Any, targets: Any, weight: Any, mask: Any) -> Self:
         errors = self.errors.add(squared_errors(outputs, targets), weight, mask)
         return dataclasses.replace(self, errors=errors)
 
     def value(self) -> Any:
-        """Returns the mean squared error, or its root.
-
-        Returns:
-          A float.
-
-        Example:
-          >>> MSEMeter(convention="torchnet").value()
-          0.0
-        """
+        """Returns the mean squared error, or its root, a float."""
         torchnet = self.convention == "torchnet"
         return _value(self.errors.value(), self.root, torchnet, self.n)
 

@@ -1,5 +1,3 @@
-"""Which label is taken for which, where an example may have several."""
-
 import dataclasses
 import functools
 import math
@@ -62,8 +60,7 @@ class MultiLabelConfusionMeter(Meter):
     n: Count = Count()
 
     def __post_init__(self) -> None:
-        subject = "MultiLabelConfusionMeter needs num_classes"
-        size = check_size(self.num_classes, subject)
+        size = check_size(self.num_classes, f"{type(self).__name__} needs num_classes")
         vars(self).update(num_classes=size)
         if self.cells is None:
             vars(self).update(cells=Total.zeros((size, size)))
@@ -71,25 +68,12 @@ class MultiLabelConfusionMeter(Meter):
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
     ) -> "MultiLabelConfusionMeter":
-        """Counts examples in.
-
-        `B` is the number of examples, `K` the number of labels.
+        """Counts examples of K labels in; see `Meter.add`.
 
         Args:
           output: [B, K] real scores, higher is better, or [K] for one example.
-          target: [B, K] real, above 0 where the example has the label.
+          target: [B, K] real, above 0 where it has the label; NaN is a ValueError.
           mask: [B] bool; False leaves the example out.
-
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
-        Raises:
-          TypeError: if numbers aren't real, or `mask` not bool.
-          ValueError: if shapes don't fit, or a target is NaN.
-
-        Example:
-          >>> MultiLabelConfusionMeter(2).add([[3, 1], [2, 1]], [[1, 1], [1, 0]])
-          MultiLabelConfusionMeter(found=100%, n=2)
         """
         name = "MultiLabelConfusionMeter.add"
         output, target = same_rank(as_array(output), as_array(target))
@@ -109,16 +93,9 @@ class MultiLabelConfusionMeter(Meter):
         return dataclasses.replace(self, cells=cells, n=n)
 
     def value(self) -> Any:
-        """Returns the matrix.
+        """Returns [num_classes, num_classes] float32, where rows are targets.
 
-        Returns:
-          [num_classes, num_classes] float32, rows are targets, columns predictions. If
-          `normalized`, shares of the row; a row without labels is 0.
-
-        Example:
-          >>> meter = MultiLabelConfusionMeter(2, normalized=True)
-          >>> meter.add([0.1, 0.9], [0, 1]).value().tolist()
-          [[0.0, 0.0], [0.0, 1.0]]
+        If `normalized`, shares of the row; a row without labels is 0.
         """
         return _value(self.cells, self.normalized)
 
@@ -133,14 +110,13 @@ class MultiLabelConfusionMeter(Meter):
 def _add(
     cells: Total, n: Count, output: Any, target: Any, seen: Any
 ) -> tuple[Total, Count]:
-    """Shares out the labels of each example among its predictions."""
     cells, n, output, target, seen = gather((cells, n, output, target, seen))
     classes = output.shape[-1]
     seen = jnp.broadcast_to(seen, output.shape[:-1]).reshape(-1)
     scores = output.reshape(-1, classes).astype(jnp.float32)  # [B, K]
-    labels = (target.reshape(-1, classes) > 0) & seen[:, None]
+    labels = (target.reshape(-1, classes) > 0) & seen[:, None]  # [B, K]
     worst_last = jnp.argsort(jnp.where(jnp.isnan(scores), jnp.inf, -scores), -1)
-    ranks = jnp.argsort(worst_last, -1)  # stable: of equal scores the lower label
+    ranks = jnp.argsort(worst_last, -1)  # [B, K], stable: of equals the lower label
     predicted = ranks < labels.sum(-1, keepdims=True, dtype=jnp.int32)  # [B, K]
     found = (labels & predicted).sum(0, dtype=jnp.int32).astype(jnp.float32)
     missed = (labels & ~predicted).astype(jnp.float32)

@@ -1,30 +1,25 @@
-"""The normalized discounted cumulative gain of rankings."""
-
-import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe, static
-from tntjax.meter._meter import Meter
-from tntjax.meter.parts._arguments import check_convention, check_topk
-from tntjax.meter.parts._count import Count
+from tntjax._struct import static
+from tntjax.meter.parts._arguments import check_convention
 from tntjax.meter.parts._inputs import as_rows, refuse
-from tntjax.meter.parts._labels import as_scores
+from tntjax.meter.parts._labels import as_queries
 from tntjax.meter.parts._mesh import gather
-from tntjax.meter.parts._sums import Mean, Total
+from tntjax.meter.parts._rankings import MeterOfRankings
 
 FEW = 64
 """Numbers that are summed one after the other."""
 
 
-class NDCGMeter(Meter):
-    """Measures how good rankings are against the best ones possible.
+class NDCGMeter(MeterOfRankings):
+    """Measures how good rankings are against the best ones possible, from 0 to 1.
 
     The gain of a ranking among the k first is the sum of the relevances of their
     documents, each divided by a discount that grows with its rank; it's normalized by
@@ -33,19 +28,17 @@ class NDCGMeter(Meter):
     score has no rank: the value is NaN then.
 
     Args:
-      topk: among how many of the first to count; one value is kept for each k.
+      topk: integers >= 1, among how many of the first to count; one value for each.
       convention: how rank i, from 1, is discounted: "standard" by log2(i + 1),
         "torchnet" by log2(i), and by 1 at rank 1.
       mean: the means over queries for all k, [len(topk)].
 
     Raises:
       TypeError: if `topk` isn't a sequence of integers.
-      ValueError: if `topk` is empty or has a number below 1, or there's no such
-        convention.
+      ValueError: if it is empty or has a number below 1, or there's no such convention.
 
     Example:
-      >>> meter = NDCGMeter(topk=(1, 3)).add([[0.9, 0.5, 0.1]], [[0, 1, 0]])
-      >>> meter
+      >>> NDCGMeter(topk=(1, 3)).add([[0.9, 0.5, 0.1]], [[0, 1, 0]])
       NDCGMeter(top1=0, top3=0.63093, n=1)
 
     Torchnet: `meter/ndcgmeter.lua`, where `topk` is called K. It discounted the second
@@ -56,52 +49,26 @@ class NDCGMeter(Meter):
 
     topk: Sequence[int] = static(default=(1,))
     convention: str = static(default="standard")
-    mean: Any = None
+
+    _in_percent = False
 
     def __post_init__(self) -> None:
-        topk = check_topk(self.topk, "NDCGMeter")
+        super().__post_init__()
         check_convention(self)
-        vars(self).update(topk=topk)
-        if self.mean is None:
-            vars(self).update(mean=Mean(Total.zeros((len(topk),))))
-
-    @property
-    def n(self) -> Count:
-        """The number of queries that were counted; `int(meter.n)` is exact."""
-        return self.mean.n
 
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
-    ) -> "NDCGMeter":
-        """Counts queries in.
+    ) -> Self:
+        """Counts queries in; see `Meter.add`.
 
         Args:
           output: [B, C] real scores of the C documents of each query, higher comes
             first; [C] for one query. Of fewer than k all are counted.
-          target: the same shape, finite and at least 0: how relevant each one is.
+          target: the same shape, how relevant each one is: finite and at least 0, or,
+            in the memory of the host, a ValueError.
           mask: [B] bool; False leaves the query out.
-
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
-        Raises:
-          TypeError: if an array isn't real, or `mask` not bool.
-          ValueError: if shapes don't fit, or a relevance in the memory of the host
-            is negative or not finite.
-
-        Example:
-          >>> NDCGMeter().add([0.1, 0.9], [0, 3]).add([0.9, 0.1], [0, 3])
-          NDCGMeter(top1=0.5, n=2)
         """
-        scores, relevance = as_scores(output, target, "NDCGMeter.add")
-        if scores.ndim == 1 and scores.shape == relevance.shape:
-            scores, relevance = scores[None], relevance[None]
-        if scores.shape != relevance.shape or scores.ndim != 2:
-            raise ValueError(
-                "NDCGMeter.add needs output [B, C], a score for each document, and"
-                f" target of the same shape; got output {describe(scores)} and target"
-                f" {describe(relevance)}."
-            )
+        scores, relevance = as_queries(output, target, "NDCGMeter.add")
         rows = as_rows(mask, scores.shape[:1], "NDCGMeter.add")
         refuse(
             relevance,
@@ -110,26 +77,7 @@ class NDCGMeter(Meter):
             None if rows is None else rows[:, None],
         )
         gains = _ndcg(scores, relevance, topk=self.topk, convention=self.convention)
-        mean = self.mean.add(gains, np.int32(1), rows)
-        return dataclasses.replace(self, mean=mean)
-
-    def value(self) -> dict[int, Any]:
-        """Returns the mean over queries for each k.
-
-        Returns:
-          `{k: gain}` in ascending order, a float from 0 to 1, NaN if nothing was
-          counted.
-
-        Example:
-          >>> NDCGMeter((2,)).add([0.1, 0.9], [0, 3]).value()[2]
-          1.0
-        """
-        means = self.mean.value()  # [..., K]
-        return {k: means[..., place] for place, k in enumerate(self.topk)}
-
-    def summary(self) -> dict[str, Any]:
-        """Returns the means under their names."""
-        return {f"top{k}": gain for k, gain in self.value().items()}
+        return self._with_mean(gains, rows)
 
 
 @functools.partial(jax.jit, static_argnames=("topk", "convention"), inline=True)
@@ -177,11 +125,10 @@ def _sum(gains: Any) -> Any:
 def _discounts(
     topk: tuple[int, ...], documents: int, convention: str
 ) -> tuple[np.ndarray, jax.Array]:
-    """Computes what ranks are multiplied by, for each k.
+    """Computes what ranks are multiplied by, for each k: [K, 1, C], 0 behind k.
 
-    Returns:
-      The factors [K, 1, C], 0 behind k, and the sums of the first ones [2, K, C + 1]
-      in two parts, whose own sum is exact beyond float32.
+    And the sums of the first factors [2, K, C + 1] in two parts, whose own sum is exact
+    beyond float32.
     """
     rank = np.arange(1, documents + 1)
     base = rank + 1 if convention == "standard" else np.maximum(rank, 2)

@@ -1,5 +1,3 @@
-"""The percentage of the predicted classes that are right."""
-
 from typing import Any
 
 from tntjax._struct import static
@@ -25,13 +23,12 @@ class PrecisionMeter(MeterOfHits):
         classes.
       convention: what a ratio of nothing is. "standard": 0, and NaN before anything
         was counted. "torchnet": 100 in either case.
-      hits: what was counted.
 
     Raises:
       TypeError: if `thresholds` isn't a sequence of numbers, or `num_classes` is not
         an integer.
-      ValueError: if there is no threshold, `num_classes` is below 1, or
-        `convention` is another.
+      ValueError: if there is no threshold, `num_classes` is below 1, or `convention`
+        is another.
 
     Example:
       >>> PrecisionMeter((0.5, 0.7)).add([[0.9, 0.6], [0.2, 0.8]], [[1, 0], [0, 1]])
@@ -52,15 +49,9 @@ class PrecisionMeter(MeterOfHits):
         super().__post_init__()
 
     def value(self) -> dict[float | str, Any]:
-        """Returns the precision, in percent.
+        """Returns `{threshold: percent}`, or `{"best": percent}` without thresholds.
 
-        Returns:
-          `{threshold: percent}`, or `{"best": percent}` without thresholds, each a
-          float, or [num_classes] float32 if that was given.
-
-        Example:
-          >>> PrecisionMeter((0.2, 0.6)).add([0.9, 0.3], [1, 0]).value()[0.6]
-          100.0
+        Each is a float, or [num_classes] float32 if that was given.
         """
         hits = self.aligned_hits()
         both, predicted = hits.both.floats(), hits.predicted.floats()

@@ -1,5 +1,3 @@
-"""The share of relevant candidates among the k best scored."""
-
 import dataclasses
 import functools
 from collections.abc import Sequence
@@ -12,12 +10,12 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._array import host_or_device, namespace
-from tntjax._struct import describe, flag, static
+from tntjax._struct import flag, static
 from tntjax.meter._meter import Meter, check_same, in_percent
 from tntjax.meter.parts._arguments import check_optional_size, check_topk
 from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._inputs import as_rows
-from tntjax.meter.parts._labels import as_positive, as_scores
+from tntjax.meter.parts._labels import as_positive, as_queries
 from tntjax.meter.parts._mesh import gather
 
 NOTHING = np.int32(-(2**31))
@@ -33,26 +31,27 @@ class PrecisionAtKMeter(Meter):
     does a place without a candidate, where there are fewer than k.
 
     Args:
-      topk: for which k to measure; one value is kept for each.
+      topk: integers >= 1, for which k to measure; one value for each.
       dim: the axis of candidates in what `add` gets: 1 for [B, C], 0 for [C, B].
       online: whether each `add` brings candidates for the same queries.
       num_queries: B, if `online`. If None the first `add` says it, and then that can't
         be in a `scan`, which keeps shapes.
       hits: [len(topk)] pairs of uint32, how many were relevant; () if `online`.
-      best: [B, max(topk)] int32, ranks of the best candidates so far, in the order of
-        their scores; () if not `online`.
-      relevant: [B, max(topk)] bool, whether those are relevant; () if not `online`.
+      best, relevant: [B, max(topk)], if `online`, else (): int32 ranks of the best
+        candidates so far, in the order of their scores, and bool.
       n: [] a pair of uint32, how many queries were counted; `int(meter.n)` is exact.
 
     Raises:
       TypeError: if `topk` isn't a sequence of integers.
-      ValueError: if `topk` is empty or has a number below 1, or another argument isn't
-        one of the above.
+      ValueError: if it is empty or has a number below 1, or another argument isn't one
+        of the above.
 
     Example:
-      >>> meter = PrecisionAtKMeter((1, 2)).add([[0.9, 0.1, 0.5]], [[1, 1, 0]])
-      >>> meter
+      >>> PrecisionAtKMeter((1, 2)).add([[0.9, 0.1, 0.5]], [[1, 1, 0]])
       PrecisionAtKMeter(top1=100%, top2=50%, n=1)
+      >>> meter = PrecisionAtKMeter((2,), online=True)
+      >>> meter.add([[0.9, 0.1]], [[1, 0]]).add([[0.3]], [[1]])
+      PrecisionAtKMeter(top2=100%, n=1)
 
     Torchnet: `meter/precisionatkmeter.lua`, where `dim` is from 1 and fewer than k
     candidates were an error. Equal scores came in no certain order. Its online mode
@@ -93,7 +92,7 @@ class PrecisionAtKMeter(Meter):
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
     ) -> "PrecisionAtKMeter":
-        """Counts queries, or candidates if `online`, in.
+        """Counts queries, or candidates if `online`, in; see `Meter.add`.
 
         Args:
           output: [B, C] real scores of C candidates for each of B queries, or [C, B]
@@ -103,24 +102,11 @@ class PrecisionAtKMeter(Meter):
           mask: bool, the leading axes of `output`; False leaves the candidates out,
             and a query without candidates isn't counted.
 
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
         Raises:
-          TypeError: if an array isn't real, or `mask` not bool.
-          ValueError: if shapes don't fit, a target is NaN, or there are other
-            queries than before.
-
-        Example:
-          >>> meter = PrecisionAtKMeter((2,), online=True)
-          >>> meter.add([[0.9, 0.1]], [[1, 0]]).add([[0.3]], [[1]])
-          PrecisionAtKMeter(top2=100%, n=1)
+          ValueError: if a target is NaN, or there are other queries than before.
         """
         name = "PrecisionAtKMeter.add"
-        scores, targets = as_scores(output, target, name)
-        if scores.ndim == 1 and scores.shape == targets.shape:
-            scores, targets = scores[None], targets[None]
-        _check_shapes(scores, targets)
+        scores, targets = as_queries(output, target, name)
         mask = as_rows(mask, scores.shape, name)
         relevant = as_positive(targets, mask, name)
         batch = _best(scores, relevant, mask, dim=self.dim, k=max(self.topk))
@@ -144,16 +130,9 @@ class PrecisionAtKMeter(Meter):
         return dataclasses.replace(empty, best=best)
 
     def value(self) -> dict[int, Any]:
-        """Returns the precision for each k, in percent.
+        """Returns floats `{k: percent}` in ascending order; NaN if nothing came.
 
-        Returns:
-          `{k: percent}` in ascending order, a float, NaN if nothing was counted. A
-          query with fewer than k relevant candidates can't reach 100.
-
-        Example:
-          >>> meter = PrecisionAtKMeter((2,)).add([[0.9, 0.1, 0.5]], [[1, 1, 0]])
-          >>> meter.value()[2]
-          50.0
+        A query with fewer than k relevant candidates can't reach 100.
         """
         hits = Count.of(_hits(self.relevant, self.topk)) if self.online else self.hits
         percent = _percent(hits, self.n, np.array(self.topk, np.float32))  # [..., K]
@@ -162,16 +141,6 @@ class PrecisionAtKMeter(Meter):
     def summary(self) -> dict[str, Any]:
         """Returns the percentages under their names."""
         return {f"top{k}": in_percent(share) for k, share in self.value().items()}
-
-
-def _check_shapes(scores: Any, targets: Any) -> None:
-    """Raises a ValueError unless there are scores and targets of candidates."""
-    if scores.shape != targets.shape or scores.ndim != 2:
-        raise ValueError(
-            "PrecisionAtKMeter.add needs output [B, C], a score for each candidate, and"
-            f" target of the same shape; got output {describe(scores)} and target"
-            f" {describe(targets)}."
-        )
 
 
 @functools.partial(jax.jit, static_argnames=("dim", "k"), inline=True)
@@ -221,8 +190,8 @@ def _best_of_both(
     xp: ModuleType, mine: Any, hits: Any, others: Any, others_hits: Any
 ) -> tuple[Any, Any]:
     k = mine.shape[1]
-    rank = xp.concatenate([mine, others], 1)
-    relevant = xp.concatenate([hits, others_hits], 1)
+    rank = xp.concatenate([mine, others], 1)  # [B, 2k]
+    relevant = xp.concatenate([hits, others_hits], 1)  # [B, 2k]
     if xp is jnp:
         return _first(rank, relevant, k)
     place = np.argsort(~rank, axis=1, kind="stable")[:, :k]

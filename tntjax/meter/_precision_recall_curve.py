@@ -1,5 +1,3 @@
-"""The curve of precision over recall."""
-
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -18,16 +16,11 @@ class PrecisionRecallCurve(NamedTuple):
 class PrecisionRecallCurveMeter(MeterOfScores):
     """Measures precision and recall above every threshold, exactly.
 
-    It keeps every score as `APMeter` does, which gives the area: in `capacity` slots,
-    or without a capacity on the host. A NaN score has no rank:
-    the value is NaN then.
+    It keeps every score as `APMeter` does, which gives the area. A NaN score has no
+    rank: the value is NaN then.
 
     Args:
-      capacity: how many examples there is room for, such as `len(dataset)`, or None.
-
-    Raises:
-      TypeError: if `capacity` isn't an integer.
-      ValueError: if it is below 1.
+      capacity: how many examples there is room for, an integer >= 1, or None.
 
     Example:
       >>> meter = PrecisionRecallCurveMeter().add([0.9, 0.4, 0.4, 0.1], [1, 1, 0, 0])
@@ -39,46 +32,25 @@ class PrecisionRecallCurveMeter(MeterOfScores):
     """
 
     def value(self) -> PrecisionRecallCurve:
-        """Returns the curve, from recall 0 and precision 1 on.
+        """Returns `(precision, recall, thresholds)`, from recall 0 and precision 1 on.
 
-        There is a point for each example in falling order of scores, after a first one
-        at an infinite threshold. Examples of equal score have the same point, free
-        slots the last.
-
-        Returns:
-          `(precision, recall, thresholds)`; recall is NaN without positive examples. In
-          compiled code they are NaN if the meter overflows.
+        Its points are those of `AUCMeter`, the first at an infinite threshold. Recall
+        is NaN without positive examples, and both in compiled code if it overflows.
 
         Raises:
           ValueError: if more examples came than there is capacity.
-
-        Example:
-          >>> meter = PrecisionRecallCurveMeter().add([0.2, 0.9], [1, 0])
-          >>> meter.value().precision.tolist()
-          [1.0, 0.0, 0.5]
         """
         return _ranking.measure(self, _curve)
 
     def plot(self, ax: Any = None) -> Any:
-        """Draws the curve with matplotlib on `ax`, or on a new figure.
-
-        It is drawn in steps, as it is not straight between its points.
-
-        Returns:
-          matplotlib's Axes.
+        """Draws the curve on `ax`, or on a new figure, and returns matplotlib's Axes.
 
         Raises:
           ImportError: if `ax` is None and matplotlib isn't installed.
         """
-        curve = self.value()
-        return _plot.draw_curve(
-            self,
-            ax,
-            curve.recall,
-            curve.precision,
-            ("recall", "precision"),
-            "steps-pre",
-        )
+        curve, labels = self.value(), ("recall", "precision")
+        how = "steps-pre"  # as it is not straight between its points
+        return _plot.draw_curve(self, ax, curve.recall, curve.precision, labels, how)
 
     def summary(self) -> dict[str, Any]:
         """Returns the average precision, or that the meter overflows."""

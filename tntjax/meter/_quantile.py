@@ -1,5 +1,3 @@
-"""The median and other quantiles, whatever the range of the values."""
-
 import dataclasses
 import functools
 from collections.abc import Sequence
@@ -14,7 +12,7 @@ from tntjax._array import host_or_device
 from tntjax._numbers import check_integer
 from tntjax._struct import static
 from tntjax.meter.parts._arguments import check_levels
-from tntjax.meter.parts._count import Count, tally
+from tntjax.meter.parts._count import Count, count_in, tally
 from tntjax.meter.parts._inputs import spread_counts
 from tntjax.meter.parts._weighted import MeterOfValues
 
@@ -42,8 +40,7 @@ class QuantileMeter(MeterOfValues):
       ValueError: if one of them is out of range, or there is no quantile.
 
     Example:
-      >>> meter = QuantileMeter((0.5, 0.9)).add([1.0, 2.0, 3.0, 4.0, 100.0])
-      >>> meter
+      >>> QuantileMeter((0.5, 0.9)).add([1.0, 2.0, 3.0, 4.0, 100.0])
       QuantileMeter(q0.5=3.00781, q0.9=100.25, n=5)
     """
 
@@ -61,25 +58,14 @@ class QuantileMeter(MeterOfValues):
         if self.cells is None:
             vars(self).update(cells=Count.zeros((2 ** (self.bits + 9),)))
 
-    @property
-    def n(self) -> Count:
-        """The number of values that were counted; `int(meter.n)` is exact."""
-        return self.cells.cumsum()[..., -1]
+    n = count_in("cells")
 
     def _count(self, values: Any, weight: Any, mask: Any) -> Self:
         cells = _add(self.cells, values, weight, mask, bits=self.bits)
         return dataclasses.replace(self, cells=cells)
 
     def value(self) -> dict[float, Any]:
-        """Returns the quantiles.
-
-        Returns:
-          `{q: quantile}` in ascending order, each a float, NaN if nothing was counted.
-
-        Example:
-          >>> QuantileMeter((0.0, 0.5)).add([0.0, 0.0, 1.0]).value()[0.5]
-          0.0
-        """
+        """Returns floats `{q: quantile}` in ascending order; NaN if nothing came."""
         wanted = np.array(self.quantiles, np.float32)
         found = _find(self.cells, _middles(self.bits), wanted)  # [..., Q]
         return {q: found[..., place] for place, q in enumerate(self.quantiles)}

@@ -1,5 +1,3 @@
-"""The share of the variance that a prediction explains."""
-
 import dataclasses
 from types import ModuleType
 from typing import Any, Self
@@ -8,7 +6,7 @@ import numpy as np
 
 from tntjax._array import host_or_device
 from tntjax.meter._average_value import AverageValueMeter
-from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._count import count_of
 from tntjax.meter.parts._moments import Moments, widen
 from tntjax.meter.parts._sums import Mean
 from tntjax.meter.parts._weighted import MeterOfPairs, squared_errors
@@ -21,10 +19,6 @@ class R2Meter(MeterOfPairs):
     together. The variance is taken about the mean by Chan's rule, never as a difference
     of sums.
 
-    Args:
-      squares: the mean of the squared errors.
-      targets: the meter of the true values.
-
     Example:
       >>> R2Meter().add([2.0, 4.0, 6.0], [1.0, 4.0, 7.0])
       R2Meter(r2=0.888889, n=3)
@@ -33,10 +27,8 @@ class R2Meter(MeterOfPairs):
     squares: Mean = Mean()
     targets: AverageValueMeter = AverageValueMeter()
 
-    @property
-    def n(self) -> Count:
-        """The number of predictions that were counted; `int(meter.n)` is exact."""
-        return self.targets.n
+    n = count_of("targets")
+    _label = "r2"
 
     def _count(self, outputs: Any, targets: Any, weight: Any, mask: Any) -> Self:
         squares = self.squares.add(squared_errors(outputs, targets), weight, mask)
@@ -44,21 +36,12 @@ class R2Meter(MeterOfPairs):
         return dataclasses.replace(self, squares=squares, targets=sums)
 
     def value(self) -> Any:
-        """Returns the coefficient of determination.
+        """Returns a float, at most 1; NaN for less than two predictions.
 
-        Returns:
-          A float, at most 1. NaN for less than two predictions; of true values that are
-          all alike, 1 if all predictions are right and 0 else, as scikit-learn has it.
-
-        Example:
-          >>> R2Meter().add([1.0, 2.0], [3.0, 3.0]).value()
-          0.0
+        Of true values that are all alike it is 1 if all predictions are right and 0
+        else, as scikit-learn has it.
         """
         return _r2(self.squares.value(), self.targets.moments())
-
-    def summary(self) -> dict[str, Any]:
-        """Returns the value under the name of what it is."""
-        return {"r2": self.value()}
 
 
 @host_or_device

@@ -1,5 +1,3 @@
-"""The percentage of the actual classes that are predicted."""
-
 from typing import Any
 
 from tntjax._struct import static
@@ -11,17 +9,7 @@ class RecallMeter(MeterOfHits):
     """Measures recall: the percentage of the actual classes that are predicted.
 
     Args:
-      thresholds: those of `PrecisionMeter`, as are `num_classes` and what is predicted.
-      num_classes: measure each of so many classes alone; None puts all together.
-      convention: what a ratio of nothing is. "standard": 0, and NaN before anything
-        was counted. "torchnet": 100 in either case.
-      hits: what was counted.
-
-    Raises:
-      TypeError: if `thresholds` isn't a sequence of numbers, or `num_classes` is not
-        an integer.
-      ValueError: if there is no threshold, `num_classes` is below 1, or
-        `convention` is another.
+      thresholds, num_classes, convention: those of `PrecisionMeter`.
 
     Example:
       >>> RecallMeter((0.5, 0.7)).add([[0.9, 0.6], [0.2, 0.8]], [[1, 1], [0, 1]])
@@ -40,15 +28,9 @@ class RecallMeter(MeterOfHits):
         super().__post_init__()
 
     def value(self) -> dict[float | str, Any]:
-        """Returns the recall, in percent.
+        """Returns `{threshold: percent}`, or `{"best": percent}` without thresholds.
 
-        Returns:
-          `{threshold: percent}`, or `{"best": percent}` without thresholds, each a
-          float, or [num_classes] float32 if that was given.
-
-        Example:
-          >>> RecallMeter((0.2, 0.6)).add([0.9, 0.3], [1, 0]).value()[0.6]
-          100.0
+        Each is a float, or [num_classes] float32 if that was given.
         """
         hits = self.aligned_hits()
         both, actual = hits.both.floats(), hits.actual.floats()

@@ -1,5 +1,3 @@
-"""The share of relevant candidates that are among the k best."""
-
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,16 +9,11 @@ class RecallAtKMeter(MeterOfRankings):
     """Measures which share of a query's relevant candidates are among its k best.
 
     It is the mean over queries, and 0 for one without relevant candidates: leave those
-    out with `mask`. Of equal scores the first comes first. A NaN score comes before all
-    others and counts as a miss.
+    out with `mask`. Scores rank as in `HitRateMeter`.
 
     Args:
-      topk: for which k to measure; one value, in percent, is kept for each.
+      topk: for which k to measure, as in `HitRateMeter`; in percent.
       mean: the means over queries.
-
-    Raises:
-      TypeError: if `topk` isn't a sequence of integers.
-      ValueError: if `topk` is empty or has a number below 1.
 
     Example:
       >>> RecallAtKMeter((1, 2)).add([[0.9, 0.5, 0.1]], [[1, 0, 1]])

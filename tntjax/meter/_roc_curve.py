@@ -1,5 +1,3 @@
-"""The ROC curve."""
-
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -18,16 +16,11 @@ class ROCCurve(NamedTuple):
 class ROCCurveMeter(MeterOfScores):
     """Measures the true and the false positive rate above every threshold, exactly.
 
-    It keeps every score as `AUCMeter` does, which also gives the area: in `capacity`
-    slots, or without a capacity on the host. A NaN score has no rank:
-    the value is NaN then.
+    It keeps every score as `AUCMeter` does, which also gives the area. A NaN score has
+    no rank: the value is NaN then.
 
     Args:
-      capacity: how many examples there is room for, such as `len(dataset)`, or None.
-
-    Raises:
-      TypeError: if `capacity` isn't an integer.
-      ValueError: if it is below 1.
+      capacity: how many examples there is room for, an integer >= 1, or None.
 
     Example:
       >>> meter = ROCCurveMeter().add([0.9, 0.4, 0.4, 0.1], [1, 1, 0, 0])
@@ -40,43 +33,24 @@ class ROCCurveMeter(MeterOfScores):
     """
 
     def value(self) -> ROCCurve:
-        """Returns the curve, from (0, 0) to (1, 1).
+        """Returns the curve `(fpr, tpr, thresholds)`, from (0, 0) to (1, 1).
 
-        There is a point for each example in falling order of scores, after a first one
-        at an infinite threshold. Examples of equal score have the same point, free
-        slots the last.
-
-        Returns:
-          `(fpr, tpr, thresholds)`; NaN if a class is missing. In compiled code the
-          rates are NaN if the meter overflows.
+        Its points are those of `AUCMeter`, the first at an infinite threshold. It is
+        NaN if a class is missing, and so are rates in compiled code if it overflows.
 
         Raises:
           ValueError: if more examples came than there is capacity.
-
-        Example:
-          >>> ROCCurveMeter().add([0.25, 0.75], [0, 1]).value().thresholds.tolist()
-          [inf, 0.75, 0.25]
         """
         return _ranking.measure(self, _curve)
 
     def plot(self, ax: Any = None) -> Any:
-        """Draws the curve with matplotlib on `ax`, or on a new figure.
-
-        Returns:
-          matplotlib's Axes.
+        """Draws the curve on `ax`, or on a new figure, and returns matplotlib's Axes.
 
         Raises:
           ImportError: if `ax` is None and matplotlib isn't installed.
         """
-        curve = self.value()
-        return _plot.draw_curve(
-            self,
-            ax,
-            curve.fpr,
-            curve.tpr,
-            ("false positive rate", "true positive rate"),
-            "default",
-        )
+        curve, labels = self.value(), ("false positive rate", "true positive rate")
+        return _plot.draw_curve(self, ax, curve.fpr, curve.tpr, labels)
 
     def summary(self) -> dict[str, Any]:
         """Returns the area under the curve, or that the meter overflows."""

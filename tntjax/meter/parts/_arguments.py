@@ -1,5 +1,3 @@
-"""Checks of what a meter is made with."""
-
 import math
 from typing import Any
 
@@ -34,16 +32,7 @@ def check_optional_size(size: Any, subject: str) -> int | None:
 
 
 def check_topk(topk: Any, name: str) -> tuple[int, ...]:
-    """Returns topk sorted, each k once.
-
-    Args:
-      topk: a sequence of integers.
-      name: the meter, for the error.
-
-    Raises:
-      TypeError: if it is not a sequence of integers.
-      ValueError: if it is empty or has a number below 1.
-    """
+    """Returns a sequence of integers >= 1 sorted, each k once, or raises."""
     numbers = _as_list(topk)
     if numbers is None or not all(isinstance(k, int | np.integer) for k in numbers):
         raise TypeError(
@@ -60,19 +49,7 @@ def check_topk(topk: Any, name: str) -> tuple[int, ...]:
 def check_levels(
     levels: Any, name: str, what: str, least: float = -math.inf, most: float = math.inf
 ) -> tuple[float, ...]:
-    """Returns levels, such as thresholds, sorted and each once.
-
-    Args:
-      levels: a sequence of numbers.
-      name: the meter, for the error.
-      what: the name of the levels, for the error.
-      least: the least that a level may be.
-      most: the most.
-
-    Raises:
-      TypeError: if it is not a sequence of numbers.
-      ValueError: if it is empty or has a number out of range.
-    """
+    """Returns numbers in a range, such as thresholds, sorted, each once, or raises."""
     numbers = _as_list(levels)
     kinds = int | float | np.integer | np.floating
     if numbers is None or not all(isinstance(number, kinds) for number in numbers):
@@ -101,8 +78,9 @@ def bin_edges(low: float, high: float, bins: int) -> np.ndarray:
         return np.linspace(low, high, bins + 1).astype(np.float32)
 
 
-def check_bins(low: float, high: float, bins: int, name: str) -> None:
-    """Raises a ValueError unless the edges are finite and rise, in float32 too."""
+def check_bins(low: float, high: float, bins: Any, name: str, argument: str) -> int:
+    """Returns how many bins there are, whose edges are finite and rise, or raises."""
+    bins = check_size(bins, f"{name} needs {argument}")
     if not (math.isfinite(low) and math.isfinite(high - low) and low < high):
         raise ValueError(
             f"{name} needs finite low < high, got low={low} and high={high}."
@@ -114,3 +92,4 @@ def check_bins(low: float, high: float, bins: int, name: str) -> None:
             f" low={low} to high={high}. Take fewer, or subtract what all values have"
             " in common."
         )
+    return bins

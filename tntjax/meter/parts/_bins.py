@@ -1,5 +1,3 @@
-"""The base of meters that count positive and negative examples in bins of scores."""
-
 import dataclasses
 import functools
 from types import ModuleType
@@ -12,21 +10,21 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import static
 from tntjax.meter._meter import Meter
-from tntjax.meter.parts._arguments import bin_edges, check_bins, check_size
+from tntjax.meter.parts._arguments import bin_edges, check_bins
 from tntjax.meter.parts._count import Count, tally
 from tntjax.meter.parts._labels import as_examples
 from tntjax.meter.parts._mesh import gather
 
 
 class MeterOfBins(Meter):
-    """The base of meters that count examples in bins of scores.
+    """The base of meters that count positive and negative examples in bins of scores.
 
     Args:
       bins: the number of equal parts from `low` to `high`.
       low: scores below it count in the first bin.
       high: scores above it count in the last bin.
       counts: [bins + 1, 2], negative and positive examples; NaN comes last.
-      n: [] how many examples came; `int(meter.n)` is exact.
+      n: [] how many examples came.
     """
 
     bins: int = static(default=1024)
@@ -37,8 +35,7 @@ class MeterOfBins(Meter):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        bins = check_size(self.bins, f"{name} needs bins")
-        check_bins(self.low, self.high, bins, name)
+        bins = check_bins(self.low, self.high, self.bins, name, "bins")
         vars(self).update(bins=bins)
         if self.counts is None:
             vars(self).update(counts=Count.zeros((bins + 1, 2)))
@@ -46,19 +43,12 @@ class MeterOfBins(Meter):
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
     ) -> Self:
-        """Counts examples in.
+        """Counts examples in; see `Meter.add`.
 
         Args:
           output: [B] or [B, 1] real scores, higher is more positive; [] for one.
-          target: the same shape, real: positive where above 0.
+          target: the same shape, real: positive where above 0; NaN is a ValueError.
           mask: [B] bool; False leaves the example out.
-
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
-        Raises:
-          TypeError: if an array isn't real, or `mask` not bool.
-          ValueError: if shapes don't fit, or a target is NaN.
         """
         examples = as_examples(output, target, mask, f"{type(self).__name__}.add")
         # Found by comparing, which rounds nothing: higher scores never get a lower bin.
@@ -85,13 +75,7 @@ def _count(
 def from_above(xp: ModuleType, counts: Count) -> tuple[list, list]:
     """Returns what is in each bin and in those above it, from the highest bin down.
 
-    Args:
-      xp: `numpy` or `jax.numpy`.
-      counts: [..., bins + 1, 2].
-
-    Returns:
-      `([false, true], [false, true])`, each [..., bins]: float64 of NumPy, else
-      float32.
+    `([false, true], [false, true])`, each [..., bins]: float64 of NumPy, else float32.
     """
 
     def real(count: Count) -> Any:

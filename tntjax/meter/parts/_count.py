@@ -1,5 +1,4 @@
-"""Counts that stay exact although JAX has integers of 32 bits: two of them each."""
-
+import operator
 from types import ModuleType
 from typing import Any
 
@@ -11,16 +10,15 @@ from tntjax._array import host_or_device
 from tntjax._struct import describe, pytree
 from tntjax.meter.parts._mesh import gather
 
+COUNTED = "How many values or examples were counted; `int(meter.n)` is exact."
+
 
 @pytree
 class Count:
-    """Counts of any shape, exact up to 2**63 - 1, as int64 has: `high * 2**32 + low`.
+    """Counts [...], exact up to 2**63 - 1 although JAX has integers of 32 bits.
 
-    `+` and `-` work word by word with a carry, on the host, on a device and traced.
-
-    Args:
-      low: [...] uint32.
-      high: [...] uint32.
+    They are `high * 2**32 + low`, both uint32. `+` and `-` work word by word with a
+    carry, on the host, on a device and traced.
 
     Example:
       >>> count = Count.of(2**32 - 1) + np.int32(2)
@@ -82,13 +80,18 @@ class Count:
         return f"Count({describe(self.low)})"
 
 
-def check_single(counts: Count, axes: int) -> None:
-    """Raises a ValueError if counts are those of many meters, as `vmap` makes them.
+def count_of(part: str) -> Any:
+    """Makes the property `n` of a meter whose part has it."""
+    return property(operator.attrgetter(f"{part}.n"), doc=COUNTED)
 
-    Args:
-      counts: of one meter, or many.
-      axes: how many axes those of one have.
-    """
+
+def count_in(cells: str) -> Any:
+    """Makes the property `n` of a meter whose cells sum up to it."""
+    return property(lambda meter: getattr(meter, cells).cumsum()[..., -1], doc=COUNTED)
+
+
+def check_single(counts: Count, axes: int) -> None:
+    """Raises a ValueError if counts have more axes: are of many meters of `vmap`."""
     if len(counts.low.shape) != axes:
         many = list(counts.low.shape[: len(counts.low.shape) - axes])
         raise ValueError(
@@ -101,18 +104,11 @@ def tally(counts: Count, cells: jax.Array, amount: Any = 1, *, axes: int) -> Cou
     """Counts things into cells, in time of the things and not of the cells.
 
     Args:
-      counts: counts of any shape.
-      cells: int32 of any shape, places in the flattened counts; one at or past the
-        end is left out.
-      amount: int32 >= 0, how much each thing counts; broadcast to `cells`. One add
+      counts: those of one meter; of many it is a ValueError.
+      cells: [...] int32, places in the flattened counts; those past the end drop out.
+      amount: int32 >= 0, broadcasts to `cells`, how much each thing counts. One add
         puts less than 2**32 into a cell.
       axes: how many axes the counts of one meter have.
-
-    Returns:
-      The new counts.
-
-    Raises:
-      ValueError: if they are those of many meters.
     """
     check_single(counts, axes)
     counts, cells, amount = gather((counts, cells, amount))

@@ -1,5 +1,3 @@
-"""The base of precision, recall and F, which count how often a prediction was right."""
-
 import dataclasses
 import functools
 import math
@@ -16,7 +14,7 @@ from tntjax._array import as_array, host_or_device
 from tntjax._struct import describe, pytree, static
 from tntjax.meter._meter import Meter, in_percent
 from tntjax.meter.parts._arguments import check_levels, check_optional_size
-from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._count import Count, count_of
 from tntjax.meter.parts._inputs import as_real, as_rows, narrow, refuse, refuse_nan
 from tntjax.meter.parts._labels import as_classes, as_predicted, best_class, same_rank
 
@@ -25,23 +23,16 @@ Thresholds = tuple[float, ...] | None
 
 @pytree
 class Hits:
-    """Counts for each of T thresholds, and for each of K classes if they are apart.
+    """Counts for each of T thresholds, and for each of K classes if they are apart."""
 
-    Args:
-      both: [T] or [T, K], predicted and actual.
-      predicted: [T] or [T, K].
-      actual: [] or [K].
-      n: [], how many examples were counted.
-    """
-
-    both: Count
-    predicted: Count
-    actual: Count
-    n: Count
+    both: Count  # [T] or [T, K], predicted and actual
+    predicted: Count  # [T] or [T, K]
+    actual: Count  # [] or [K]
+    n: Count  # [], how many examples were counted
 
 
 class MeterOfHits(Meter):
-    """The base of precision, recall and F, in percent."""
+    """The base of precision, recall and F: how often was a prediction right?"""
 
     thresholds: Sequence[float] | None = static(default=(0.5,))
     num_classes: int | None = static(default=None)
@@ -59,17 +50,12 @@ class MeterOfHits(Meter):
             hits = Hits(cells, cells, Count.zeros(apart), Count.zeros(()))
             vars(self).update(hits=hits)
 
-    @property
-    def n(self) -> Count:
-        """The number of examples that were counted; `int(meter.n)` is exact."""
-        return self.hits.n
+    n = count_of("hits")
 
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
     ) -> Self:
-        """Counts examples in.
-
-        `B` is the number of examples, `K` the number of classes.
+        """Counts examples of K classes in; see `Meter.add`.
 
         Args:
           output: [B, K] real scores, or [K] for one example; [B, 1] for a single class
@@ -81,13 +67,9 @@ class MeterOfHits(Meter):
             have one class each.
           mask: [B] bool; False leaves the example out.
 
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
         Raises:
-          TypeError: if numbers aren't real, or `mask` not bool.
-          ValueError: if shapes don't fit, a target is NaN, there are class numbers
-            where labels of one class are needed, or one class to choose the best of.
+          ValueError: if a target is NaN, there are class numbers where labels of one
+            class are needed, or one class to choose the best of.
         """
         output, target, mask = self._as_batch(as_array(output), as_array(target), mask)
         apart = self.num_classes is not None
@@ -98,25 +80,18 @@ class MeterOfHits(Meter):
     def aligned_hits(self) -> Hits:
         """Returns the hits, where `actual` and `n` have the axes [T] or [T, K] too."""
         apart = self.num_classes is not None  # a stack of meters has more axes before
-        actual = _index(
-            self.hits.actual, (..., None, slice(None)) if apart else (..., None)
-        )
-        n = _index(self.hits.n, (..., None, None) if apart else (..., None))
+        actual, n = (..., None, slice(None)), (..., None, None)  # to [1, K] and [1, 1]
+        actual, n = (actual, n) if apart else ((..., None), (..., None))  # to [1]
+        actual, n = _index(self.hits.actual, actual), _index(self.hits.n, n)
         return Hits(self.hits.both, self.hits.predicted, actual, n)
 
     def percentages(
         self, part: Any, whole: Any, convention: str = "standard"
     ) -> dict[float | str, Any]:
-        """Returns `{threshold or "best": percent}` of parts of aligned hits.
+        """Returns `{threshold or "best": percent}` of aligned hits, [T] or [T, K].
 
-        Args:
-          part: [T] or [T, K] float, the numerators.
-          whole: the same shape, the denominators.
-          convention: "standard" makes 0 of a ratio of nothing, and NaN before anything
-            was counted; "torchnet" makes 100 of both.
-
-        Returns:
-          For each threshold a float, or [K] float32.
+        A percentage is a float, or [K] float32. That of nothing is 0, and NaN before
+        anything was counted; "torchnet" makes 100 of both.
         """
         empty = 100.0 if convention == "torchnet" else 0.0
         nothing = 100.0 if convention == "torchnet" else math.nan
@@ -178,17 +153,15 @@ def _check_labels(output: Any, target: Any, mask: Any, name: str) -> None:
 
 @functools.partial(jax.jit, static_argnames="classes", inline=True)
 def _scores_of(predicted: Any, target: Any, *, classes: int | None) -> tuple[Any, Any]:
-    """Returns scores [B, K] that are 1 for the predicted class, and class numbers [B].
-
-    A number that is not a class predicts none: its scores are NaN.
-    """
+    """Returns scores [B, K], 1 for the predicted class, and class numbers [B]."""
     if classes is None:  # of all classes together only right and wrong are told apart
         known, classes = predicted >= 0, 2
         predicted = jnp.where(predicted == target, 0, 1)
         target = jnp.where(target >= 0, 0, -1)
     else:
         known = (predicted >= 0) & (predicted < classes)
-    scores = jax.nn.one_hot(predicted, classes, dtype=jnp.float32)
+    scores = jax.nn.one_hot(predicted, classes, dtype=jnp.float32)  # [B, K]
+    # a number that is not a class predicts none
     return jnp.where(known[..., None], scores, jnp.nan), target
 
 
@@ -202,12 +175,11 @@ def _count(
     thresholds: Thresholds,
     apart: bool,
 ) -> Hits:
-    """Counts a batch in."""
     rows, classes = output.shape[:-1], output.shape[-1]  # [..., K]
-    seen = jnp.broadcast_to(seen, rows)
+    seen = jnp.broadcast_to(seen, rows)  # [...]
     numbers = jnp.arange(classes, dtype=jnp.int32)  # [K]
     if target.shape == output.shape:
-        actual = target > 0
+        actual = target > 0  # [..., K]
     else:
         actual = target[..., None] == numbers  # one-hot, [..., K]
     actual = actual & seen[..., None]  # [..., K]

@@ -76,18 +76,7 @@ def refuse(
     """Raises "`needs`, got -1. `hint`" if a value that can be read at once is bad.
 
     Traced values, and those on an accelerator, which would have to be waited for, are
-    taken as they are.
-
-    Args:
-      values: an array of any shape.
-      is_bad: given the values, where they are bad.
-      needs: what is needed.
-      mask: bool, broadcasts to the values; False where they may be anything. None is
-        True.
-      hint: what to do about it.
-
-    Raises:
-      ValueError: if a value is bad.
+    taken as they are, and so are those where the mask, which broadcasts, is False.
     """
     seen = _read_at_once(values)  # None if that would wait
     kept = np.True_ if mask is None else _read_at_once(mask)
@@ -142,9 +131,8 @@ def as_counts(n: Any, shape: tuple[int, ...], name: str, mask: Any = None) -> An
     counted, kept = _read_at_once(n), np.True_ if mask is None else _read_at_once(mask)
     if counted is not None and kept is not None:
         counted = np.where(kept, counted, 0)
-        times = math.prod(shape) // max(
-            1, counted.size
-        )  # each entry stands for so many
+        # each entry stands for so many
+        times = math.prod(shape) // max(1, counted.size)
         if (total := int(counted.sum(dtype=np.int64)) * times) >= 2**31:
             raise ValueError(
                 f"{name} needs n that sum to less than 2**31 in one add, got a sum of"

@@ -26,6 +26,20 @@ def as_scores(output: Any, target: Any, name: str) -> tuple[Any, Any]:
     return scores, as_floats(target, np.float32, name, "targets")
 
 
+def as_queries(output: Any, target: Any, name: str) -> tuple[Any, Any]:
+    """Converts scores and targets of candidates to real [B, C]; [C] is one query."""
+    scores, targets = as_scores(output, target, name)
+    if scores.ndim == 1 and scores.shape == targets.shape:
+        scores, targets = scores[None], targets[None]
+    if scores.shape != targets.shape or scores.ndim != 2:
+        raise ValueError(
+            f"{name} needs output [B, C], a score for each candidate, and target of the"
+            f" same shape; got output {describe(scores)} and target"
+            f" {describe(targets)}."
+        )
+    return scores, targets
+
+
 def as_examples(output: Any, target: Any, mask: Any, name: str) -> tuple[Any, Any, Any]:
     """Returns scores [B] real, targets [B] bool and the mask of examples of a class."""
     scores, targets = map(without_last_axis, as_scores(output, target, name))
@@ -47,10 +61,7 @@ def as_positive(targets: Any, mask: Any, name: str) -> Any:
 
 
 def as_class_numbers(numbers: Any) -> Any:
-    """Casts class numbers of any integer dtype to int32, which all are compared in.
-
-    What int32 does not hold becomes -1 or 2**31 - 1, neither of which is a class.
-    """
+    """Casts to int32; what that does not hold becomes -1 or 2**31 - 1, not classes."""
     if numbers.dtype == np.int32:
         return numbers
     if not np.can_cast(numbers.dtype, np.int32):
@@ -98,8 +109,7 @@ def check_class_numbers(target: Any, name: str) -> None:
 def as_predicted(output: Any, target: Any, num_classes: Any) -> tuple[Any, Any] | None:
     """Returns predicted class numbers [B] and true ones [B]; None of anything else.
 
-    They are told from scores by rank and dtype: integers [B], or [B, 1] if there are
-    more classes than one, as the target is.
+    Both are integers [B], or [B, 1] if there are more classes than one.
     """
     if num_classes != 1:
         output, target = without_last_axis(output), without_last_axis(target)
@@ -111,10 +121,7 @@ def as_predicted(output: Any, target: Any, num_classes: Any) -> tuple[Any, Any] 
 
 
 def as_probabilities(output: Any, target: Any, name: str) -> tuple[Any, Any]:
-    """Validates numbers [..., K] of classes or [...] of class 1, and classes [...].
-
-    Numbers of class 1 alone may be [B, 1], and its class numbers too, or bool.
-    """
+    """Validates numbers [..., K] of classes or [...] of class 1, and classes [...]."""
     output, target = same_rank(as_array(output), as_array(target), longer=False)
     if output.shape != target.shape:
         output, target = as_classes(output, target, name)
@@ -125,13 +132,9 @@ def as_probabilities(output: Any, target: Any, name: str) -> tuple[Any, Any]:
 
 
 def check_probabilities(output: Any, target: Any, mask: Any, meter: str) -> None:
-    """Raises a ValueError if probabilities that can be read at once are logits.
-
-    They are from 0 to 1, but for their rounding. The mask is one of `as_rows`, over the
-    targets.
-    """
+    """Raises a ValueError if probabilities that can be read at once are logits."""
     if mask is not None and output.ndim > target.ndim:
-        mask = mask[..., None]
+        mask = mask[..., None]  # [..., 1]
     least = jnp.finfo(jnp.float32).eps
     if jnp.issubdtype(output.dtype, jnp.floating):
         least = max(least, jnp.finfo(output.dtype).eps)
@@ -146,10 +149,7 @@ def check_probabilities(output: Any, target: Any, mask: Any, meter: str) -> None
 
 
 def same_rank(output: Any, target: Any, longer: bool = True) -> tuple[Any, Any]:
-    """Reshapes [B, 1] beside [B], or [B] beside [B, 1], to one shape.
-
-    Anything else stays as it is.
-    """
+    """Reshapes [B, 1] beside [B] to one shape; anything else stays as it is."""
     if output.shape == (*target.shape, 1):
         return (output, target[..., None]) if longer else (output[..., 0], target)
     if target.shape == (*output.shape, 1):
@@ -163,10 +163,7 @@ def without_last_axis(array: Any) -> Any:
 
 
 def best_class(output: jax.Array) -> jax.Array:
-    """Finds the class that is scored best, int32 [...]; -1 beside a NaN.
-
-    Of equal scores the first is the best.
-    """
+    """Finds the first of the best scored classes, int32 [...]; -1 beside a NaN."""
     # On a CPU XLA finds maxima several times as fast as their places. So it's first the
     # best of a few neighbours, then their place; and there a maximum may miss a NaN.
     *rows, classes = output.shape

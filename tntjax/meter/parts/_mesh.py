@@ -1,5 +1,3 @@
-"""Arrays that are spread over an explicit mesh, put together."""
-
 from typing import Any
 
 import jax
@@ -7,16 +5,10 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 
 def gather(tree: Any) -> Any:
-    """Makes arrays whole on each device, if their types say how they are spread.
+    """Makes arrays of an explicit mesh whole on each device, in jit or not.
 
-    JAX leaves it to us what becomes of rows of an explicit mesh which go to places that
-    only their values tell. Of other arrays the compiler decides.
-
-    Args:
-      tree: arrays, tracers or numbers.
-
-    Returns:
-      The same, in jit or not.
+    JAX leaves it to us what becomes of rows of such a mesh which go to places that only
+    their values tell. Of other arrays the compiler decides.
     """
     meshes = [jax.typeof(leaf).sharding.mesh for leaf in jax.tree.leaves(tree)]
     explicit = [mesh for mesh in meshes if AxisType.Explicit in mesh.axis_types]

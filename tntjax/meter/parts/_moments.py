@@ -1,5 +1,3 @@
-"""Means and squared distances from them, which merge."""
-
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -14,7 +12,7 @@ from tntjax.meter.parts._sums import add_pairs, two_sum
 
 
 class Moments(NamedTuple):
-    """The number of values, their mean, and the sum of squared distances from it.
+    """The number of values, their mean, and the sum of squared distances; they merge.
 
     The mean is `mean + rest` and the sum `m2 + m2_rest`, each an unevaluated sum of two
     floats: one float would lose what many small parts add to it.

@@ -1,5 +1,3 @@
-"""The base of meters that read a number off a confusion matrix."""
-
 import dataclasses
 from typing import Any, Self
 
@@ -9,7 +7,7 @@ from tntjax._array import as_array, as_mask, namespace
 from tntjax._struct import static
 from tntjax.meter._confusion import ConfusionMeter
 from tntjax.meter._meter import Meter
-from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._count import count_of
 from tntjax.meter.parts._inputs import is_integer
 
 
@@ -29,28 +27,18 @@ class MeterOfConfusion(Meter):
             matrix = ConfusionMeter(self.num_classes)
             vars(self).update(confusion=matrix, num_classes=matrix.num_classes)
 
-    @property
-    def n(self) -> Count:
-        """The number of examples, or pixels, in the matrix; `int(meter.n)` is exact."""
-        return self.confusion.n
+    n = count_of("confusion")
 
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
     ) -> Self:
-        """Counts examples, or pixels, in.
+        """Counts examples, or pixels, in; see `Meter.add`.
 
         Args:
           output: [..., K] real scores, or integers [...] of the shape of the target,
             the predicted classes.
           target: [...] integers; what is not a class, such as 255 or -1, is left out.
           mask: bool, the leading axes of the target; False leaves out.
-
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
-        Raises:
-          TypeError: if scores aren't real, targets not integer, or `mask` not bool.
-          ValueError: if shapes don't fit.
         """
         predicted, known, kept = as_array(output), as_array(target), mask
         shape = known.shape

@@ -1,49 +1,25 @@
 """Curves drawn with matplotlib, which is optional."""
 
-import importlib
 from typing import Any
+
+from tntjax._optional import import_optional
 
 
 def axes_of(axes: Any, name: str) -> Any:
-    """Returns axes to draw on: the given ones, or those of a new figure.
-
-    Args:
-      axes: matplotlib's Axes, or None for a new figure.
-      name: what is drawn, for the error.
-
-    Raises:
-      ImportError: if new ones are wanted and matplotlib isn't installed.
-    """
+    """Returns matplotlib's axes: the given ones, or if None those of a new figure."""
     if axes is not None:
         return axes
-    try:
-        pyplot = importlib.import_module("matplotlib.pyplot")
-    except ImportError as error:
-        raise ImportError(
-            f"{name}.plot needs matplotlib to make axes: pip install"
-            ' "tntjax[plot]". Or pass ax=.'
-        ) from error
-    return pyplot.subplots()[1]
+    subject = f"Without ax= {name}.plot"
+    return import_optional("matplotlib.pyplot", subject, "plot").subplots()[1]
 
 
 def draw_curve(
-    meter: Any, ax: Any, x: Any, y: Any, labels: tuple[str, str], how: str
+    meter: Any, ax: Any, x: Any, y: Any, labels: tuple[str, str], how: str = "default"
 ) -> Any:
-    """Draws a curve in the unit square.
+    """Draws a curve [P] in the unit square, on `ax` or on a new figure.
 
-    Args:
-      meter: the meter; what stands in the brackets of its `repr` goes with the curve.
-      ax: matplotlib's Axes, or None for those of a new figure.
-      x: [P] float.
-      y: [P] float.
-      labels: that of the x-axis and that of the y-axis.
-      how: matplotlib's `drawstyle`: "default" or "steps-pre".
-
-    Returns:
-      The Axes.
-
-    Raises:
-      ImportError: if `ax` is None and matplotlib isn't installed.
+    What stands in the brackets of the meter's `repr` goes with the curve; `how` is
+    matplotlib's `drawstyle`.
     """
     axes = axes_of(ax, type(meter).__name__)
     label = repr(meter).partition("(")[2][:-1]

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tntjax.meter._meter import is_traced
-from tntjax.meter.parts import _rows
+from tntjax.meter.parts._rows import MeterOfRows
 
 
 class Points(NamedTuple):
@@ -24,16 +24,11 @@ class Points(NamedTuple):
     slot: rows of one score have the same, as have free slots that of the last row.
     """
 
-    hits: Any
-    """[P] float, the number of positive rows above."""
-    true: Any
-    """[P] float, the weight of the positive rows above."""
-    false: Any
-    """[P] float, the weight of the negative rows above."""
-    threshold: Any
-    """[P] float32, the lowest score above."""
-    repeats: Any
-    """[P] the number of slots that a point stands for; None if one each."""
+    hits: Any  # [P] float, the number of positive rows above
+    true: Any  # [P] float, the weight of the positive rows above
+    false: Any  # [P] float, the weight of the negative rows above
+    threshold: Any  # [P] float32, the lowest score above
+    repeats: Any  # [P] the number of slots that a point stands for; None if one each
 
     def along(self, first: Any, values: Any) -> Any:
         """Returns a curve [slots + 1] float32: its first value, then one a slot."""
@@ -49,26 +44,13 @@ class Points(NamedTuple):
         return self.along(first, self.threshold)
 
 
-def measure(
-    meter: Any,
-    compute: Callable[[ModuleType, Points], Any],
-    row: tuple[int, ...] = (),
-) -> Any:
-    """Computes from a meter's points, on the host unless it's traced.
+def measure(meter: MeterOfRows, compute: Callable[[ModuleType, Points], Any]) -> Any:
+    """Computes float32 arrays from a meter's points, on the host unless it's traced.
 
-    Args:
-      meter: a meter of scores, or a stack of them by `vmap`.
-      compute: `(xp, points) -> value`.
-      row: the shape of the scores of one example.
-
-    Returns:
-      The value, float32 arrays: NumPy's, or traced ones. With an axis of classes, or
-      of a stack, if the meter has one.
-
-    Raises:
-      ValueError: if the meter overflows; traced values are NaN then.
+    They have an axis of classes, or of a stack by `vmap`, if the meter has one. One
+    that overflows raises a ValueError; traced values are NaN then.
     """
-    leaves = _rows.join_columns(meter, row)
+    leaves = meter.joined()
     if is_traced(leaves):
 
         def one(*leaves: Any) -> Any:
@@ -77,7 +59,7 @@ def measure(
         for _ in range(np.ndim(leaves[-1])):
             one = jax.vmap(one)
         return one(*leaves)
-    _rows.check_room(meter)
+    meter.check_room()
     with np.errstate(all="ignore"):
         return _measure_on_host(compute, *map(np.asarray, leaves))
 
@@ -88,10 +70,9 @@ def _measure_on_host(
     if n.ndim:
         stack = zip(scores, targets, weights, n, strict=True)
         return _stack([_measure_on_host(compute, *each) for each in stack])
-    if scores.ndim == 2:
+    if scores.ndim == 2:  # [capacity, K]
         classes = zip(scores.T, targets.T, strict=True)
-        each = [_measure_on_host(compute, *pair, weights, n) for pair in classes]
-        return _stack(each)
+        return _stack([_measure_on_host(compute, *c, weights, n) for c in classes])
     rows = scores[:n], targets[:n], weights[:n]  # without free slots
     return compute(np, _points_on_host(*rows, slots=len(scores)))
 
@@ -110,13 +91,13 @@ def _points_on_host(scores: Any, targets: Any, weights: Any, slots: int) -> Poin
     order, ends = _sort_falling(scores)  # [n], [P]
     hits = np.cumsum(targets[order], dtype=np.float64)[ends]  # [P]
     if (weights == 1).all():
-        true, false = hits, ends + 1 - hits
+        true, false = hits, ends + 1 - hits  # [P]
     else:
         weights, above = weights[order].astype(np.float64), targets[order]
         true = np.cumsum(np.where(above, weights, 0))[ends]  # [P]
-        false = np.cumsum(np.where(above, 0, weights))[ends]
+        false = np.cumsum(np.where(above, 0, weights))[ends]  # [P]
     nan = np.float32(np.nan if np.isnan(scores).any() else 0)  # spoils what it joins
-    repeats = np.diff(ends, prepend=-1)
+    repeats = np.diff(ends, prepend=-1)  # [P]
     repeats[-1] += slots - len(scores)  # free slots repeat the last point
     sums = (hits + nan, true + nan, false + nan)
     return Points(*sums, scores[order[ends]] + nan, repeats)
@@ -130,7 +111,7 @@ def _sort_falling(scores: Any) -> tuple[Any, Any]:
     """
     bits = (scores + np.float32(0)).view(np.int32)  # + 0 makes one zero of two
     rising = np.where(bits < 0, bits ^ np.int32(2**31 - 1), bits)  # as the scores do
-    keys = (~rising).astype(np.int64) << 32  # the highest score first
+    keys = (~rising).astype(np.int64) << 32  # [n], the highest score first
     keys |= np.arange(len(scores))
     keys.sort()
     falling = keys >> 32
@@ -159,8 +140,8 @@ def _points_traced(scores: Any, targets: Any, weights: Any, n: Any) -> Points:
     falling, signed = jax.lax.sort(
         (jnp.where(kept, -scores, jnp.inf), signed), num_keys=1
     )
-    last = jnp.append(falling[1:] != falling[:-1], True)  # of rows of equal score
-    position = jnp.arange(slots, dtype=jnp.int32)
+    last = jnp.append(falling[1:] != falling[:-1], True)  # [slots] of equal scores
+    position = jnp.arange(slots, dtype=jnp.int32)  # [slots]
     # [slots], where the rows of each row's score end
     ends = jax.lax.cummin(jnp.where(last, position, slots), reverse=True)
     nan = jnp.where(spoiled, jnp.nan, 0).astype(jnp.float32)
@@ -193,11 +174,9 @@ def sum_in_pairs(xp: ModuleType, values: Any) -> Any:
 
 
 def area(xp: ModuleType, points: Points) -> Any:
-    """Returns the area under the ROC curve, [] float32.
-
-    By trapezia, as rows of equal scores are passed along a straight line.
-    """
-    true, false = points.true, points.false
+    """Returns the area under the ROC curve, [] float32."""
+    true, false = points.true, points.false  # [P]
+    # by trapezia, as rows of equal scores are passed along a straight line
     heights = (true + shift(xp, true)) / 2  # [P]
     # divided before they are summed, as the products are large
     parts = (difference(xp, false) / false[-1]) * (heights / true[-1])
@@ -215,12 +194,12 @@ def average_precision(
     """Returns the mean precision at the positive rows, [] float32."""
     counted = points.true if convention == "standard" else points.hits
     of = counted[-1] if convention == "standard" else xp.maximum(counted[-1], 1)
-    parts = (difference(xp, counted) / of) * precision(points)
+    parts = (difference(xp, counted) / of) * precision(points)  # [P]
     return sum_in_pairs(xp, parts).astype(np.float32)
 
 
-def summarize(meter: Any, key: str, compute: Callable) -> dict[str, Any]:
+def summarize(meter: MeterOfRows, key: str, compute: Callable) -> dict[str, Any]:
     """Returns what a meter on the host shows of itself: one number."""
-    if _rows.overflows(meter):
+    if meter.overflows():
         return {key: "overflow", "capacity": meter.capacity}
     return {key: measure(meter, compute)}

@@ -1,134 +1,126 @@
-"""Scores that a meter keeps: in slots made beforehand, or on the host as they come.
-
-A meter that uses this has the static field `capacity`, the field `n`, and the columns
-`scores`, `targets` and `weights`. With a capacity each column is an array with one
-slot a row, so that compiled code can fill it; without one it is a tuple of NumPy
-arrays, ever shorter ones, which are joined as a binary counter carries: whatever is
-added, a row is copied log2(n) times at most, and a meter shares what it can with those
-made from it.
-"""
+"""The base of meters that keep every score: in slots, or on the host as they come."""
 
 import dataclasses
 import functools
-from typing import Any, TypeVar
+from typing import Any, Self
 
 import jax
-import jax.core
 import jax.numpy as jnp
 import numpy as np
 
 from tntjax._array import host_zeros, namespace
-from tntjax.meter._meter import is_traced
+from tntjax._struct import static
+from tntjax.meter._meter import Meter, check_same, is_traced
 from tntjax.meter.parts._arguments import check_optional_size
 from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._mesh import gather
 
-AnyMeter = TypeVar("AnyMeter", bound=Any)
 Columns = dict[str, Any]
 DTYPES = {"scores": np.float32, "targets": bool, "weights": np.float32}
 """The dtype of each column."""
 
 
-def start(meter: Any, row: tuple[int, ...]) -> None:
-    """Gives a meter that is being made its empty columns and checks its capacity.
+class MeterOfRows(Meter):
+    """The base of meters that keep each score with its target and weight.
+
+    With a capacity each column is an array with one slot a row, so that compiled code
+    can fill it. Without one it is a tuple of NumPy arrays, ever shorter ones, which are
+    joined as a binary counter carries: whatever is added, a row is copied log2(n) times
+    at most, and a meter shares what it can with those made from it.
 
     Args:
-      meter: a meter whose columns are None, or are there already.
-      row: the shape of the scores of one row.
-
-    Raises:
-      TypeError: if `capacity` is neither None nor an integer.
-      ValueError: if it is below 1.
+      capacity: how many rows there is room for, or None.
+      scores: [capacity, *row] float32, or a tuple of arrays.
+      targets: bool, of the shapes of the scores.
+      weights: [capacity] float32, or a tuple of arrays; 0 in free slots.
+      n: [] how many rows came, with those that found no slot.
     """
-    subject = f"{type(meter).__name__} needs capacity"
-    slots = check_optional_size(meter.capacity, subject)
-    for name, empty in _empty(slots or 0, row).items():
-        if getattr(meter, name) is None:
-            vars(meter)[name] = () if slots is None else empty
-    vars(meter).update(capacity=slots)
 
+    capacity: int | None = static(default=None)
+    scores: Any = dataclasses.field(default=None, kw_only=True)
+    targets: Any = dataclasses.field(default=None, kw_only=True)
+    weights: Any = dataclasses.field(default=None, kw_only=True)
+    n: Count = dataclasses.field(default=Count(), kw_only=True)
 
-def _empty(slots: int, row: tuple[int, ...]) -> Columns:
-    shapes = {"scores": row, "targets": row, "weights": ()}
-    return {
-        name: np.zeros((slots, *shapes[name]), dtype) for name, dtype in DTYPES.items()
-    }
+    def __post_init__(self) -> None:
+        subject = f"{type(self).__name__} needs capacity"
+        slots = check_optional_size(self.capacity, subject)
+        vars(self).update(capacity=slots)
+        for name, empty in self._empty(slots or 0).items():
+            if getattr(self, name) is None:
+                vars(self)[name] = () if slots is None else empty
 
+    def _row(self) -> tuple[int, ...]:
+        """Returns the shape of the scores of one row."""
+        return ()
 
-def add(
-    meter: AnyMeter, scores: Any, targets: Any, weights: Any, mask: Any
-) -> AnyMeter:
-    """Puts rows behind those that a meter has.
+    def _empty(self, slots: int) -> Columns:
+        shapes = {"scores": self._row(), "targets": self._row(), "weights": ()}
+        return {name: np.zeros((slots, *shapes[name]), DTYPES[name]) for name in DTYPES}
 
-    Args:
-      meter: the meter.
-      scores: [B] or [B, K] real.
-      targets: bool, of the same shape.
-      weights: [B] real.
-      mask: bool, broadcasts to [B], or None; False takes no slot.
+    def _columns(self) -> Columns:
+        return {name: getattr(self, name) for name in DTYPES}
 
-    Returns:
-      The new meter. Rows that find no slot are counted in `n` all the same.
+    def _append(self, scores: Any, targets: Any, weights: Any, mask: Any) -> Self:
+        """Puts rows behind the others, those without a False in the mask.
 
-    Raises:
-      TypeError: if rows are traced and there is no capacity.
-    """
-    rows = {"scores": scores, "targets": targets, "weights": weights}
-    if meter.capacity is None:
-        return _grow(meter, rows, mask)
-    columns, n = _put(_columns(meter), meter.n, rows, mask)
-    return dataclasses.replace(meter, **columns, n=n)
+        Args:
+          scores: [B, *row] real.
+          targets: [B, *row] bool.
+          weights: [B] real.
+          mask: bool, broadcasts to [B], or None.
+        """
+        rows = {"scores": scores, "targets": targets, "weights": weights}
+        if self.capacity is None:
+            return _grow(self, rows, mask)
+        columns, n = _put(self._columns(), self.n, rows, mask)
+        return dataclasses.replace(self, **columns, n=n)
 
+    def merge(self, other: Self) -> Self:
+        """Puts the rows of another meter behind; the capacity stays the same."""
+        check_same(self, other)
+        columns, rows, meter = self._columns(), other._columns(), self
+        if self.capacity is None:
+            for part in zip(*rows.values(), strict=True):
+                meter = _join(meter, dict(zip(rows, part, strict=True)))
+            return meter
+        leaves = (columns, self.n, rows, other.n)
+        on_host = namespace(*jax.tree.leaves(leaves)) is np and np.ndim(self.n.low) == 0
+        columns, n = (_behind_on_host if on_host else _behind)(*leaves)
+        return dataclasses.replace(self, **columns, n=n)
 
-def _columns(meter: Any) -> Columns:
-    return {name: getattr(meter, name) for name in DTYPES}
+    def reset(self) -> Self:
+        """Returns the meter without rows, on the host."""
+        if self.capacity is not None:
+            return host_zeros(self)
+        return dataclasses.replace(self, **dict.fromkeys(DTYPES), n=Count())
 
+    def joined(self) -> tuple[Any, Any, Any, Any]:
+        """Returns scores, targets, weights, each as one array, and the number of rows.
 
-def merge(meter: AnyMeter, other: Any) -> AnyMeter:
-    """Puts the rows of another meter behind, after both were found to be the same."""
-    columns, rows = _columns(meter), _columns(other)
-    if meter.capacity is None:
-        for part in zip(*rows.values(), strict=True):
-            meter = _join(meter, dict(zip(rows, part, strict=True)))
-        return meter
-    leaves = (columns, meter.n, rows, other.n)
-    on_host = namespace(*jax.tree.leaves(leaves)) is np and np.ndim(meter.n.low) == 0
-    columns, n = (_behind_on_host if on_host else _behind)(*leaves)
-    return dataclasses.replace(meter, **columns, n=n)
+        Free slots are among them.
+        """
+        if self.capacity is not None:
+            return *self._columns().values(), self.n.integers()
+        columns = [
+            namespace(*getattr(self, name)).concatenate((empty, *getattr(self, name)))
+            for name, empty in self._empty(0).items()
+        ]
+        return *columns, np.int32(len(columns[0]))
 
+    def check_room(self) -> None:
+        """Raises a ValueError if there came more rows than there are slots."""
+        if self.overflows():
+            came = _most(self.n)
+            raise ValueError(
+                f"{type(self).__name__} was given {came} rows, but has"
+                f" capacity={self.capacity}, so some are lost. Make it with"
+                f" capacity={came} or more."
+            )
 
-def reset(meter: AnyMeter) -> AnyMeter:
-    """Returns the meter without rows, on the host."""
-    if meter.capacity is not None:
-        return host_zeros(meter)
-    return dataclasses.replace(meter, **dict.fromkeys(DTYPES), n=Count())
-
-
-def join_columns(meter: Any, row: tuple[int, ...]) -> tuple[Any, Any, Any, Any]:
-    """Returns scores, targets, weights, each as one array, and the number of rows."""
-    if meter.capacity is not None:
-        return *_columns(meter).values(), meter.n.integers()  # free slots included
-    columns = [
-        namespace(*getattr(meter, name)).concatenate((empty, *getattr(meter, name)))
-        for name, empty in _empty(0, row).items()
-    ]
-    return *columns, np.int32(len(columns[0]))
-
-
-def check_room(meter: Any) -> None:
-    """Raises a ValueError if there came more rows than there are slots."""
-    if overflows(meter):
-        came = _most(meter.n)
-        raise ValueError(
-            f"{type(meter).__name__} was given {came} rows, but has"
-            f" capacity={meter.capacity}, so some are lost. Make it with"
-            f" capacity={came} or more."
-        )
-
-
-def overflows(meter: Any) -> bool:
-    """True if there came more rows than there are slots."""
-    return meter.capacity is not None and _most(meter.n) > meter.capacity
+    def overflows(self) -> bool:
+        """True if there came more rows than there are slots."""
+        return self.capacity is not None and _most(self.n) > self.capacity
 
 
 def _most(n: Count) -> int:
@@ -166,7 +158,7 @@ def _behind(columns: Columns, n: Count, rows: Columns, count: Count) -> tuple:
         merged, _ = _put(columns, n, rows, jnp.arange(slots) < count.integers())
         return merged, n + count
 
-    for _ in range(np.ndim(n.low)):
+    for _ in range(np.ndim(n.low)):  # of a stack of meters
         put = jax.vmap(put)
     return put(columns, n, rows, count)
 

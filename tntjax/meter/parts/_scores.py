@@ -7,10 +7,8 @@ from jax.typing import ArrayLike
 
 from tntjax._array import namespace, over_rows
 from tntjax._struct import describe, static
-from tntjax.meter._meter import Meter, check_same
-from tntjax.meter.parts import _rows
+from tntjax.meter._meter import check_same
 from tntjax.meter.parts._arguments import check_convention, check_optional_size
-from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._inputs import as_floats, as_rows, refuse
 from tntjax.meter.parts._labels import (
     as_examples,
@@ -19,27 +17,11 @@ from tntjax.meter.parts._labels import (
     same_rank,
     without_last_axis,
 )
+from tntjax.meter.parts._rows import MeterOfRows
 
 
-class MeterOfScores(Meter):
-    """The base of meters that keep every score of one class.
-
-    Args:
-      capacity: how many examples there is room for, or None.
-      scores: [capacity] float32, or a tuple of arrays.
-      targets: [capacity] bool, or a tuple of arrays.
-      weights: [capacity] float32, or a tuple of arrays; 0 in free slots.
-      n: [] how many examples came; `int(meter.n)` is exact.
-    """
-
-    capacity: int | None = static(default=None)
-    scores: Any = None
-    targets: Any = None
-    weights: Any = None
-    n: Count = Count()
-
-    def __post_init__(self) -> None:
-        _rows.start(self, ())
+class MeterOfScores(MeterOfRows):
+    """The base of meters that keep every score of one class."""
 
     def add(
         self,
@@ -49,7 +31,7 @@ class MeterOfScores(Meter):
         *,
         mask: ArrayLike | None = None,
     ) -> Self:
-        """Counts examples in.
+        """Counts examples in; see `Meter.add`.
 
         Args:
           output: [B] or [B, 1] real scores, higher is more positive; [] for one.
@@ -57,60 +39,37 @@ class MeterOfScores(Meter):
           weight: [B] or [], real and at least 0, how much each example counts.
           mask: [B] bool; False leaves the example out, and takes no slot.
 
-        Returns:
-          The new meter; of the same structure, shapes and dtypes with a capacity.
-
         Raises:
-          TypeError: if an array isn't real, `mask` not bool, or there is no capacity
-            in compiled code.
-          ValueError: if shapes don't fit, or in the memory of the host a target is NaN
-            or a weight negative or not finite.
+          TypeError: if there is no capacity in compiled code.
+          ValueError: if in the memory of the host a target is NaN, or a weight negative
+            or not finite.
         """
         name = f"{type(self).__name__}.add"
         scores, targets, mask = as_examples(output, target, mask, name)
-        return _rows.add(
-            self, scores, targets, _as_weights(weight, scores, mask, name), mask
+        return self._append(
+            scores, targets, _as_weights(weight, scores, mask, name), mask
         )
 
-    def merge(self, other: Self) -> Self:
-        """Puts the examples of another meter behind; the capacity stays the same."""
-        check_same(self, other)
-        return _rows.merge(self, other)
 
-    def reset(self) -> Self:
-        """Returns the meter without examples, on the host."""
-        return _rows.reset(self)
-
-
-class MeterOfClasses(Meter):
+class MeterOfClasses(MeterOfRows):
     """The base of meters that keep every score of several classes.
 
     Args:
       capacity: how many examples there is room for, or None.
       num_classes: K, or None.
       convention: what weights and classes without positive examples mean.
-      scores: [capacity, K] float32, or a tuple of arrays.
-      targets: [capacity, K] bool, or a tuple of arrays.
-      weights: [capacity] float32, or a tuple of arrays; 0 in free slots.
-      n: [] how many examples came; `int(meter.n)` is exact.
     """
 
-    capacity: int | None = static(default=None)
     num_classes: int | None = static(default=None)
     convention: str = static(default="standard")
-    scores: Any = None
-    targets: Any = None
-    weights: Any = None
-    n: Count = Count()
 
     def __post_init__(self) -> None:
         check_convention(self)
         subject = f"{type(self).__name__} needs num_classes"
         vars(self).update(num_classes=check_optional_size(self.num_classes, subject))
-        _rows.start(self, self.row())
+        super().__post_init__()
 
-    def row(self) -> tuple[int, ...]:
-        """Returns the shape of the scores of one example, [K]."""
+    def _row(self) -> tuple[int, ...]:
         return (self._known_classes() or 1,)
 
     def _known_classes(self) -> int | None:
@@ -129,24 +88,19 @@ class MeterOfClasses(Meter):
         *,
         mask: ArrayLike | None = None,
     ) -> Self:
-        """Counts examples in.
+        """Counts examples in; see `Meter.add`.
 
         Args:
           output: [B, K] real scores, higher is more positive. [B] are examples of one
             class, but [K] one example if `num_classes` is more than 1.
           target: the same shape, real: positive where above 0.
-          weight: [B], [B, 1] or [], real and at least 0, how much an example counts;
-            1 if None.
+          weight: [B], [B, 1] or [], real and at least 0, how much an example counts.
           mask: [B] bool; False leaves the example out, and takes no slot.
 
-        Returns:
-          The new meter; of the same structure, shapes and dtypes with a capacity.
-
         Raises:
-          TypeError: if an array isn't real, `mask` not bool, or there is no capacity
-            in compiled code.
-          ValueError: if shapes don't fit, there are other classes than before, or in
-            the memory of the host a target is NaN or a weight negative or not finite.
+          TypeError: if there is no capacity in compiled code.
+          ValueError: if there are other classes than before, or in the memory of the
+            host a target is NaN or a weight negative or not finite.
         """
         name, classes = f"{type(self).__name__}.add", self._known_classes()
         scores, targets = same_rank(*as_scores(output, target, name))
@@ -164,26 +118,20 @@ class MeterOfClasses(Meter):
         rows = as_rows(mask, scores.shape[:1], name)
         kept = None if rows is None else rows[:, None]  # [B, 1]
         targets = as_positive(targets, kept, name)
-        weights = _as_weights(weight, scores, rows, name)
-        return _rows.add(self, scores, targets, weights, rows)
+        return self._append(
+            scores, targets, _as_weights(weight, scores, rows, name), rows
+        )
 
     def merge(self, other: Self) -> Self:
         """Puts the examples of another meter behind; the capacity stays the same."""
         check_same(self, other)
-        mine, others = (
-            self._known_classes(),
-            other._known_classes(),
-        )  # None: empty, so open
-        if None not in (mine, others) and mine != others:
+        classes = self._known_classes(), other._known_classes()
+        if None not in classes and classes[0] != classes[1]:  # None: empty, so open
             raise ValueError(
                 f"{type(self).__name__}.merge needs two meters of as many classes, got"
-                f" {mine} and {others}."
+                f" {classes[0]} and {classes[1]}."
             )
-        return _rows.merge(self, other)
-
-    def reset(self) -> Self:
-        """Returns the meter without examples, on the host."""
-        return _rows.reset(self)
+        return super().merge(other)
 
 
 def _as_weights(weight: Any, scores: Any, mask: Any, name: str) -> Any:

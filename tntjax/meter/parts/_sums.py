@@ -1,5 +1,3 @@
-"""Sums of floats that do not lose what is small beside them, and means made of them."""
-
 import functools
 from types import ModuleType
 from typing import Any
@@ -16,11 +14,7 @@ from tntjax.meter.parts._inputs import spread_counts
 
 @pytree
 class Total:
-    """Sums of any shape, to twice the digits of float32: `sum + rest`.
-
-    Args:
-      sum: [...] float32.
-      rest: [...] float32, what rounding took off the sum.
+    """Sums [...] to twice the digits of float32: `sum`, and the `rest` of rounding.
 
     Example:
       >>> total = Total() + np.float32(2**24) + np.float32(1) + np.float32(-(2**24))
@@ -47,11 +41,7 @@ class Total:
 
 @pytree
 class Mean:
-    """A mean, or several of the same rows, and nothing else of what was added.
-
-    Args:
-      total: [...] the sum of the values.
-      n: [] how many rows were counted.
+    """A mean, or several [...] of the same rows: the sum of what was added, and `n` [].
 
     Example:
       >>> float(Mean().add(np.float32([1, 2, 6]), np.int32(1)).value())
@@ -62,15 +52,10 @@ class Mean:
     n: Count = Count()
 
     def add(self, values: Any, weight: Any, mask: Any = None) -> "Mean":
-        """Adds rows, of any axes, of values that have the shape of the mean.
+        """Adds values [*rows, ...] float32; `weight` int32 says how often a row counts.
 
-        Args:
-          values: [*rows, ...] float32.
-          weight: int32, how often each row counts; broadcasts to the rows.
-          mask: bool, broadcasts to the rows, or None; False leaves a row out.
-
-        Raises:
-          ValueError: if these are the means of many meters.
+        It and the mask, bool or None, broadcast to the rows. Means of many meters are a
+        ValueError.
         """
         check_single(self.n, 0)
         return Mean(*_add(self.total, self.n, values, weight, mask))
@@ -110,7 +95,7 @@ def _add(
     seen = weight.reshape(rows + (1,) * means)
     # a row that counts zero times may be anything, and NaN * 0 would be NaN
     values = jnp.where(seen > 0, values, 0) * seen.astype(jnp.float32)
-    batch = values.sum(tuple(range(len(rows))))  # [...]
+    batch = values.sum(tuple(range(len(rows))))  # [...], the shape of the mean
     return total + batch, n + weight.sum(dtype=jnp.int32)
 
 

@@ -1,5 +1,3 @@
-"""The bases of meters whose `add` says how often each value, or each pair, counts."""
-
 import abc
 from typing import Any, Self
 
@@ -26,21 +24,15 @@ class MeterOfValues(Meter):
     def add(
         self, value: ArrayLike, n: ArrayLike = 1, *, mask: ArrayLike | None = None
     ) -> Self:
-        """Counts values in.
+        """Counts values in; see `Meter.add`.
 
         Args:
           value: [] or any shape, real; each element is one value. Whatever its dtype,
             it is computed in that of the meter.
           n: how often each value counts, an integer >= 0: [], or the leading axes of
-            `value`. `add(batch_mean, n=batch_size)` weighs a batch by its size.
+            `value`. `add(batch_mean, n=batch_size)` weighs a batch by its size. A
+            ValueError if it sums to 2**31 or more.
           mask: bool, the leading axes of `value`; False leaves the values out.
-
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
-        Raises:
-          TypeError: if `value` isn't real, `n` not integer, or `mask` not bool.
-          ValueError: if shapes don't fit, or `n` is negative or sums to 2**31 or more.
         """
         name = f"{type(self).__name__}.add"
         values = as_floats(value, self._dtype(), name)
@@ -62,20 +54,14 @@ class MeterOfPairs(Meter):
         *,
         mask: ArrayLike | None = None,
     ) -> Self:
-        """Counts pairs in.
+        """Counts pairs in; see `Meter.add`.
 
         Args:
           output: [B, ...] real, or [] for one number.
           target: real, of the same shape.
-          n: how often each pair counts, an integer >= 0: [], or the leading axes.
+          n: how often each pair counts, an integer >= 0: [], or the leading axes. A
+            ValueError if it sums to 2**31 or more.
           mask: bool, the leading axes of `output`; False leaves its pairs out.
-
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
-        Raises:
-          TypeError: if numbers aren't real, `n` not integer, or `mask` not bool.
-          ValueError: if shapes don't fit, or `n` is negative or sums to 2**31 or more.
         """
         name = f"{type(self).__name__}.add"
         pair = as_pair(output, target, name)
