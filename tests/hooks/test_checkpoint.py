@@ -431,3 +431,29 @@ def test_a_run_that_failed_goes_on_into_the_same_folder(problem, tmp_path):
     assert tnt.checkpoint.steps(tmp_path) == [4, 6, 7]
     with pytest.raises(ValueError, match=r"has checkpoints of after \[6, 7\] updates"):
         tnt.SGDEngine(save).train(**job, state=caught.value.state)
+
+
+def test_no_checkpoint_is_saved_after_a_bad_step(tmp_path):
+    """Or each run that goes on would end by the error of that step for ever."""
+    input = np.ones((8, 4), np.float32)
+    input[4] = np.nan
+    data = tnt.TableDataset({"input": input, "target": np.zeros((8, 4))})
+    hooks = tnt.chain(
+        tnt.hooks.nan_guard(100),
+        tnt.hooks.checkpoint(tmp_path, every=1, keep=1),
+    )
+    job = {
+        "network": lambda params, input: input * params,
+        "criterion": lambda output, target: ((output - target) ** 2).mean(-1),
+        "iterator": tnt.DatasetIterator(tnt.BatchDataset(data, 1)),
+        "params": jnp.ones(()),
+        "lr": 0.25,
+        "max_epoch": 1,
+        "resume": True,
+    }
+    for _ in range(2):
+        with pytest.raises(tnt.hooks.NonFiniteError, match="in update 5 the loss"):
+            tnt.SGDEngine(hooks).train(**job)
+        assert [entry.t for entry in entries(tmp_path)] == [4]
+    input[4] = 1.0  # mended
+    assert float(tnt.SGDEngine(hooks).train(**job).params) == 0.5**8

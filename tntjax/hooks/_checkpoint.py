@@ -16,6 +16,7 @@ from tntjax.engine._carry import read_saved
 from tntjax.engine._history import rows_until
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._state import State
+from tntjax.hooks._nan_guard import has_bad_step
 from tntjax.hooks._score import Judged, StaleError, check_score, read_score
 
 NOT_EMPTY = """{directory} has checkpoints already, after {steps} updates, but this \
@@ -137,6 +138,8 @@ class _Checkpoint:
             raise ValueError(NOT_EMPTY.format(directory=directory, steps=steps))
 
     def save(self, state: State) -> None:
+        if has_bad_step(state):  # a run that goes on from there would end by its error
+            return
         try:
             score = self._score(state)
         except Exception:

@@ -55,7 +55,8 @@ def nan_guard(n: int = 100) -> Hooks:
     Each step is looked at, compiled. The first bad one and all after it are skipped,
     so parameters and meters stay those of the last good step; what hooks of `on_update`
     that are chained before did in it is undone as well. On the host the error
-    is raised after `n` updates, at the end of an epoch and at the end.
+    is raised after `n` updates, at the end of an epoch and at the end; until then
+    `checkpoint` saves nothing, so a run goes on from before the bad step.
 
     Chained after `loss_scaling` it leaves alone what that skips, but for a loss that
     is not finite, of which no scale is the cause. Rows that a `mask` hides may be
@@ -146,12 +147,15 @@ def _noted(state: State, bad: jax.Array, step: jax.Array, leaf: jax.Array) -> St
     return skip_if(put(state, "aux", NAME, seen), seen["step"] > 0)
 
 
+def has_bad_step(state: State) -> bool:
+    """True if a guard has found a step of which no error was raised yet."""
+    return NAME in state.aux and bool(np.any(state.aux[NAME]["step"]))
+
+
 def _look(state: State) -> State:
-    if not state.training:
+    if not state.training or not has_bad_step(state):
         return state
     seen = state.aux[NAME]
-    if not int(seen["step"]):
-        return state
     trees = {"grads": state.params, "criterion_grads": state.criterion_params}
     named = [*trees.items(), ("params", state.params)]
     named.append(("criterion_params", state.criterion_params))
