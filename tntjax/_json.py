@@ -19,11 +19,7 @@ NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
 def as_json_line(row: Mapping[str, Any], name: str) -> str:
-    """Writes a row of plain values as an object on one line.
-
-    Raises:
-      TypeError: if JSON has no form for a value; `name` is who says so.
-    """
+    """Writes a row of plain values as an object on one line, or raises a TypeError."""
     written = {}
     for key, value in row.items():
         try:
@@ -42,10 +38,6 @@ def read_json_line(line: str) -> dict[str, Any]:
 
     Raises:
       ValueError: if it is not an object of JSON.
-
-    Example:
-      >>> read_json_line(as_json_line({"t": 3, "loss": float("nan")}, "doc"))
-      {'t': 3, 'loss': nan}
     """
     row = json.loads(line)
     if not isinstance(row, dict):

@@ -10,24 +10,7 @@ from tntjax._struct import describe
 
 
 def check_key(key: Any, name: str) -> jax.Array:
-    """Returns one PRNG key, typed or raw, or raises a TypeError.
-
-    Args:
-      key: what should be one.
-      name: the argument, for the error.
-
-    Returns:
-      The key.
-
-    Raises:
-      TypeError: if it is something else, or several keys.
-
-    Example:
-      >>> check_key(3, "key")
-      Traceback (most recent call last):
-      ...
-      TypeError: key must be a PRNG key, got 3. Write key=jax.random.key(3).
-    """
+    """Returns a single PRNG key, typed or raw, or raises a TypeError."""
     typed = key
     if getattr(key, "dtype", None) == "uint32":  # a raw one is a row of numbers
         with contextlib.suppress(TypeError, ValueError):  # or of too few, too many

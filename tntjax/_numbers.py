@@ -14,22 +14,10 @@ from tntjax._struct import describe
 
 
 def check_integer(value: Any, subject: str) -> int:
-    """Converts to int; raises for anything that is not an integer, a bool included.
-
-    Args:
-      value: what should be an integer, one of NumPy or JAX included.
-      subject: the start of the error's sentence.
-
-    Returns:
-      The number, of Python's type, which does not overflow.
+    """Converts an integer, of NumPy or JAX too, to Python's, which does not overflow.
 
     Raises:
-      TypeError: `"{subject}, got ..."`.
-
-    Example:
-      >>> import numpy as np
-      >>> check_integer(np.uint8(200), "BatchDataset needs an integer batch_size") * 2
-      400
+      TypeError: `"{subject}, got ..."` for anything else, a bool included.
     """
     if type(value) is int:
         return value
@@ -42,19 +30,7 @@ def check_integer(value: Any, subject: str) -> int:
 
 
 def check_at_least(subject: str, value: Any, least: int) -> int:
-    """Returns a number as an int, or raises an error if it is not one, or too small.
-
-    Args:
-      subject: what the number is, for the error.
-      value: what should be an integer, one of NumPy or JAX included.
-      least: the smallest that is allowed.
-
-    Returns:
-      The number, of Python's type.
-
-    Raises:
-      TypeError: if it is not an integer.
-      ValueError: if it is below `least`.
+    """Returns an integer as Python's, or raises an error if it is too small.
 
     Example:
       >>> check_at_least("max_epoch", 0, 1)
@@ -69,24 +45,7 @@ def check_at_least(subject: str, value: Any, least: int) -> int:
 
 
 def check_boolean(subject: str, value: Any) -> bool:
-    """Returns a choice as a bool, or raises a TypeError: text, say, would be true.
-
-    Args:
-      subject: what the choice is, for the error.
-      value: what should be a bool, one of NumPy or JAX included.
-
-    Returns:
-      The choice, of Python's type.
-
-    Raises:
-      TypeError: if it is something else.
-
-    Example:
-      >>> check_boolean("jit", "False")
-      Traceback (most recent call last):
-      ...
-      TypeError: jit must be True or False, got 'False'.
-    """
+    """Returns a choice as a bool, or raises a TypeError: text, say, would be true."""
     if isinstance(value, bool):
         return value
     if isinstance(value, np.bool_) or (_is_scalar(value) and value.dtype == bool):
@@ -95,24 +54,7 @@ def check_boolean(subject: str, value: Any) -> bool:
 
 
 def check_number(subject: str, value: Any) -> float:
-    """Returns a real number as a float, or raises a TypeError if it is not one.
-
-    Args:
-      subject: what the number is, for the error.
-      value: what should be a number, one of NumPy or JAX included.
-
-    Returns:
-      The number, which may be infinite or NaN.
-
-    Raises:
-      TypeError: if it is something else.
-
-    Example:
-      >>> check_number("ema: decay", "0.9")
-      Traceback (most recent call last):
-      ...
-      TypeError: ema: decay must be a number, got '0.9'.
-    """
+    """Returns a real number, infinite or NaN perhaps, as a float; or a TypeError."""
     if isinstance(value, Tracer):
         raise TypeError(
             f"{subject} must be a number that is known before anything is compiled,"
@@ -125,15 +67,7 @@ def check_number(subject: str, value: Any) -> float:
 
 
 def is_number(value: Any) -> bool:
-    """True for a real number of Python, NumPy or JAX, which a bool is not.
-
-    Args:
-      value: anything, a traced number included.
-
-    Example:
-      >>> is_number(np.float32(1)), is_number(True), is_number(1j)
-      (True, False, False)
-    """
+    """True for a real number of Python, NumPy or JAX, traced or not; a bool is none."""
     if _is_scalar(value):
         kinds = np.integer, np.floating
         return any(jnp.issubdtype(value.dtype, kind) for kind in kinds)
@@ -145,29 +79,17 @@ def _is_scalar(value: Any) -> TypeGuard[jax.Array | np.ndarray]:
 
 
 def check_integers(values: Any, subject: str) -> Any:
-    """Returns an array of integers, or raises if something in it is not one.
+    """Returns an array of integers, given as one or as nested lists, tracers too.
 
     A bool is not an integer, neither in an array of bools nor among integers, where
     NumPy would count it as 0 or 1.
 
-    Args:
-      values: a number, an array, or nested lists of these, which may be tracers.
-      subject: the start of the error's sentence.
-
     Returns:
-      An array of a dtype of integers: a JAX array if it was one or has one inside, else
-      NumPy's, of Python's own integers if no dtype of NumPy holds all of them.
+      A JAX array if it was one or has one inside, else NumPy's, of Python's own
+      integers if no dtype of NumPy holds all of them.
 
     Raises:
       TypeError: `"{subject}, got ..."`.
-
-    Example:
-      >>> check_integers([[1, 2]], "Expected integer indices").shape
-      (1, 2)
-      >>> check_integers([1, True], "Expected integer indices")
-      Traceback (most recent call last):
-      ...
-      TypeError: Expected integer indices, got True among them.
     """
     listed = isinstance(values, list | tuple)
     parts = jax.tree.leaves(values) if listed else [values]
@@ -199,19 +121,7 @@ def _is_bool(value: Any) -> bool:
 
 
 def find_outside(indices: Any, length: int) -> int | None:
-    """Finds an index that is negative or not below a length.
-
-    Args:
-      indices: an array of integers, not traced.
-      length: the first number that is too large.
-
-    Returns:
-      The least index if it is negative, else the largest if it is too large, else None.
-
-    Example:
-      >>> find_outside(np.array([0, 3, 5]), 5)
-      5
-    """
+    """Returns an index that is negative or not below a length, or None."""
     if indices.size == 0:
         return None
     least, most = int(indices.min()), int(indices.max())
@@ -221,19 +131,7 @@ def find_outside(indices: Any, length: int) -> int | None:
 
 
 def check_max_load(max_load: Any, name: str) -> None:
-    """Checks how many samples to load at most.
-
-    Args:
-      max_load: a positive integer, or None for all.
-      name: whose argument it is, for the error.
-
-    Raises:
-      TypeError: if it is something else.
-      ValueError: if it is below 1.
-
-    Example:
-      >>> check_max_load(3, "load_list")
-    """
+    """Raises an error unless the most samples to load is None or at least 1."""
     if max_load is None:
         return
     if check_integer(max_load, f"{name} needs an integer max_load or None") < 1:

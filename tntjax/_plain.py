@@ -13,13 +13,8 @@ PLAIN = frozenset({int, float, str, bool, type(None)})
 def as_plain(value: Any) -> Any:
     """Converts numbers to Python's and arrays to NumPy's; waits for the device.
 
-    Args:
-      value: anything. Dicts, lists, tuples and NamedTuples are looked into, the keys of
-        a dict included; tracers and what is neither number nor array stay as they are.
-
-    Returns:
-      The value with an int, float, bool or complex for each array or NumPy scalar
-      without axes, and a NumPy array for each JAX array; None for a masked number.
+    Dicts, lists, tuples and NamedTuples are looked into, the keys of a dict included. A
+    masked number is None; tracers, and what is no number or array, stay as they are.
 
     Example:
       >>> import jax.numpy as jnp

@@ -26,33 +26,19 @@ one: {call}"""
 def static(**kwargs: Any) -> Any:
     """Declares a dataclass field that is part of the structure and not a child.
 
-    Args:
-      **kwargs: whatever `dataclasses.field` takes.
-
-    Returns:
-      The field. Its values are compared and hashed when JAX caches a compiled
-      function, so give it functions, numbers, strings and tuples of these.
+    Its values are compared and hashed when JAX caches a compiled function, so give it
+    functions, numbers, strings and tuples of these.
     """
     return dataclasses.field(metadata={"static": True}, **kwargs)
 
 
 def flag(**kwargs: Any) -> Any:
-    """Declares a static field that is True or False; a text, say, would always be true.
-
-    Args:
-      **kwargs: whatever `dataclasses.field` takes.
-
-    Returns:
-      The field.
-    """
+    """Declares a static field that is True or False; text, say, would be true."""
     return dataclasses.field(metadata={"static": True, "flag": True}, **kwargs)
 
 
 class Opaque:
-    """Stands for a value that JAX shall not look into: it has no leaves.
-
-    It is equal to itself alone, so anything can be one, a list or an array included.
-    """
+    """Stands for a value that JAX shall not look into; it is equal to itself alone."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -79,17 +65,10 @@ def _unwrapped(child: Any) -> Any:
 
 
 def child(seen_as: Callable[[Any], Any], **kwargs: Any) -> Any:
-    """Declares a dataclass field of which JAX may see something else.
+    """Declares a field of which JAX sees `seen_as(value)`: it, an `Opaque`, or a tuple.
 
     It is asked for once: when JAX has rebuilt the instance, what it left opaque stays
     so, and what it put in the place of leaves stays open.
-
-    Args:
-      seen_as: `value -> ` the value, or an `Opaque` of it, or a tuple of these.
-      **kwargs: whatever `dataclasses.field` takes.
-
-    Returns:
-      The field.
     """
     return dataclasses.field(metadata={"seen_as": seen_as}, **kwargs)
 
@@ -98,19 +77,12 @@ def child(seen_as: Callable[[Any], Any], **kwargs: Any) -> Any:
     frozen_default=True, field_specifiers=(dataclasses.field, static, flag, child)
 )
 def pytree(cls: Class) -> Class:
-    """Makes a class a frozen dataclass and a JAX pytree.
+    """Makes a class with annotated fields a frozen dataclass and a JAX pytree.
 
     Fields are children, those declared with `static` or `flag` are structure. JAX
     rebuilds an instance with whatever leaves it likes (tracers, shardings, None), so
     rebuilding does not call `__init__`: checks in `__post_init__` see what a user
-    passed only.
-    Instances compare by identity, since comparing arrays has no single answer.
-
-    Args:
-      cls: a class with annotated fields.
-
-    Returns:
-      The same class, registered.
+    passed only. Instances compare by identity: comparing arrays has no single answer.
 
     Example:
       >>> @pytree
@@ -207,13 +179,8 @@ def is_unchanged(before: Any, after: Any) -> bool:
 def describe(value: Any) -> str:
     """Describes a value in one line of bounded length, without an address.
 
-    Args:
-      value: anything.
-
-    Returns:
-      dtype and shape of an array, the name of a function or class, the parts of a
-      dict, list or tuple, and for the rest `repr` less the address in memory. What is
-      long is abbreviated.
+    Arrays by dtype and shape, functions and classes by name, dicts, lists and tuples by
+    their parts, the rest by `repr`. What is long is abbreviated.
 
     Example:
       >>> import numpy as np
@@ -224,19 +191,7 @@ def describe(value: Any) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """Puts a text on one line and leaves out its end if it is too long.
-
-    Args:
-      text: any text.
-      most: how many characters the result has at most.
-
-    Returns:
-      The text, or its front and "...".
-
-    Example:
-      >>> shorten("one line", 7)
-      'one ...'
-    """
+    """Puts a text on one line of at most `most` characters, "..." at its end if cut."""
     text = re.sub(r"\s*\n\s*", " ", text)
     return text if len(text) <= most else f"{text[: most - 3]}..."
 

@@ -80,7 +80,7 @@ class Chunk(Protocol):
 
 
 class Room(Protocol):
-    """The most samples that a chunk may hold."""
+    """Chooses how large chunks are."""
 
     def __call__(
         self, position: int, sample_bytes: int, length: int | None = None
@@ -107,10 +107,8 @@ class SampleIterator(Protocol):
     def chunks(self, epoch: int, start: int, room: Room) -> Iterator[Chunk]:
         """Yields the same samples in chunks of one shape.
 
-        `room(position, sample_bytes)` is the most samples that a chunk may hold if
-        its first sample is number `position` and a sample has `sample_bytes` bytes; a
-        third argument tells how many samples the epoch has, where that is known.
-        A chunk holds that many unless the samples end or change their shapes.
+        `room`, a `Room`, is asked for the most samples that a chunk may hold; it holds
+        as many, unless the samples end or change their shapes.
 
         An engine on an accelerator reads chunks on the host in a thread of its own, up
         to two ahead. The thread is the only one to touch what is returned here then,
