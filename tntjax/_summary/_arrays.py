@@ -48,8 +48,7 @@ class Short:
 def as_shapes(tree: Any) -> Any:
     """Replaces arrays and numbers by their shapes, with shardings over several devices.
 
-    Where on a single device an array lies is left out: what is analysed is compiled for
-    the default one.
+    On a single device it does not matter where one lies: the default one is analysed.
     """
 
     def shape_of(leaf: Any) -> jax.ShapeDtypeStruct:
@@ -81,16 +80,9 @@ def describe_short(tree: Any) -> str:
 
 
 def list_rows(name: str, tree: Any, depth: int | None = None) -> tuple[Row, ...]:
-    """Lists the arrays of a tree.
+    """Lists the arrays of a tree of shapes; `name` is the path of a lone one.
 
-    Args:
-      name: stands for the path of a tree that is one array.
-      tree: of shapes.
-      depth: arrays whose paths begin with the same so many keys make one row; None
-        for a row each.
-
-    Returns:
-      The rows, in the order of the tree.
+    With `depth`, arrays whose paths begin with the same so many keys make one row.
     """
 
     def common(entry: tuple[Any, Any]) -> str:

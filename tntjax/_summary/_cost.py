@@ -1,4 +1,4 @@
-"""XLA's analysis of a function: operations, bytes and memory."""
+"""XLA's analysis of a forward pass and a train step: operations, bytes and memory."""
 
 import contextlib
 import dataclasses
@@ -7,9 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
-from tntjax._summary._arrays import without_shardings
+from tntjax._summary._arrays import as_shapes, without_shardings
+from tntjax._types import Criterion, Network
+from tntjax.engine._criterion import explain_call
+from tntjax.engine._hooks import Hooks
 from tntjax.engine._primitives import has_primitive
+from tntjax.engine._program import Program, train_step
+from tntjax.engine._state import COUNTERS, Carry, split_state
+from tntjax.engine._update import OptaxUpdate, sgd_update
+from tntjax.network import Stateful, forward
 
 MEMORY = ("arguments", "outputs", "temporaries")
 
@@ -48,16 +56,7 @@ class Cost:
 def analyse(
     function: Callable[..., Any], *arguments: Any, donated: tuple[int, ...] = ()
 ) -> tuple[Cost, Any]:
-    """Compiles a function, which does not run, and asks XLA what it costs.
-
-    Args:
-      function: pure.
-      *arguments: trees of shapes.
-      donated: which arguments give their memory to what is returned.
-
-    Returns:
-      The cost, and the shapes of what it returns.
-    """
+    """Compiles a pure function of shapes, which does not run, and asks XLA its cost."""
     jitted = jax.jit(function, donate_argnums=donated)
     traced = jitted.trace(*arguments)
     compiled = traced.lower().compile()
@@ -91,6 +90,50 @@ def _count_flops(function: Callable[..., Any], arguments: Any) -> int | None:
 
 
 def _read(analysis: Any, key: str) -> int | None:
-    """Returns an entry of an analysis, None if it is not known."""
     number = (analysis or {}).get(key, -1)
     return int(number) if number >= 0 else None
+
+
+def analyse_forward(
+    network: Network | Stateful, params: Any, model_state: Any, input: Any
+) -> tuple[Cost, Any]:
+    """Analyses what a test does with a batch; returns the output's shapes, too."""
+
+    def run(params: Any, model_state: Any, input: Any, key: Any) -> Any:
+        with explain_call("network", params=params, input=input):
+            return forward(network, params, model_state, input, key, False)[0]
+
+    return analyse(run, params, model_state, input, _key_shape())
+
+
+def analyse_step(
+    network: Network | Stateful,
+    params: Any,
+    model_state: Any,
+    sample: dict[str, Any],
+    criterion: Criterion,
+    optimizer: Any,
+) -> Cost:
+    """Analyses one step of an engine without hooks; optimizer None is SGDEngine's."""
+    update: Any = sgd_update if optimizer is None else OptaxUpdate(optimizer)
+    program = Program(network, criterion, update, Hooks())
+
+    def step(heavy: dict[str, Any], light: dict[str, Any], sample: Any) -> Carry:
+        return split_state(train_step(program, program.state(heavy, light), sample))
+
+    heavy = {"params": params, "model_state": model_state}
+    light = {**_numbers(COUNTERS, jnp.int32), "key": _key_shape()}
+    if optimizer is None:
+        light |= _numbers(("lr",), float)
+    else:
+        start: Callable[..., Any] = optimizer.init
+        heavy["opt_state"] = as_shapes(jax.eval_shape(start, params))
+    return analyse(step, heavy, light, sample, donated=(0,))[0]
+
+
+def _numbers(names: tuple[str, ...], dtype: Any) -> dict[str, Any]:
+    return {n: jax.ShapeDtypeStruct((), jnp.result_type(dtype)) for n in names}
+
+
+def _key_shape() -> Any:
+    return as_shapes(jax.eval_shape(jax.random.key, 0))

@@ -27,14 +27,7 @@ jax.ShapeDtypeStruct((64, 784), "float32")."""
 def check_given(
     network: Any, params: Any, model_state: Any, sample: dict[str, Any]
 ) -> tuple[Any, Any, Any]:
-    """Takes an adapted module apart, and checks what an engine would be given.
-
-    Returns:
-      The network, its parameters and its model state.
-
-    Raises:
-      TypeError: if one of them is of a wrong kind.
-    """
+    """Takes an adapted module apart, and checks what an engine would be given."""
     given = {"network": network, "params": params, "model_state": model_state}
     given = take_apart({k: v for k, v in given.items() if v is not None})
     network, params = given.get("network"), given.get("params")
@@ -49,11 +42,7 @@ def check_given(
 
 
 def check_step(sample: dict[str, Any], criterion: Any, optimizer: Any) -> None:
-    """Checks that all that a train step needs is there, or nothing of it.
-
-    Raises:
-      TypeError: if something is not, or is of a wrong kind.
-    """
+    """Checks that all that a train step needs is there, or nothing of it."""
     step = {"target": sample["target"], "optimizer": optimizer}
     for name, value in step.items():
         if value is not None and criterion is None:

@@ -15,18 +15,20 @@ from tntjax._summary._arrays import (
     describe_short,
     list_rows,
 )
-from tntjax._summary._cost import Cost
+from tntjax._summary._cost import Cost, analyse_forward, analyse_step
 from tntjax._summary._given import check_given, check_step
-from tntjax._summary._programs import analyse_forward, analyse_step
-from tntjax._summary._show import (
+from tntjax._summary._table import (
     NO_CRITERION,
     NO_INPUT,
     PLAIN,
+    Table,
     list_notes,
     show_arrays,
     show_costs,
+    write_html,
+    write_paragraph,
+    write_text,
 )
-from tntjax._summary._table import Table, write_html, write_paragraph, write_text
 from tntjax._types import Criterion, Network
 from tntjax.network import Adapted, Stateful
 
@@ -36,11 +38,10 @@ class Summary:
     """A network in tables: text when printed, HTML in a notebook.
 
     Args:
-      rows: the parameters.
-      total: all of them in one row.
+      rows, total: the parameters, and all of them in one row.
       model_state: what is kept beside them in one row, None if nothing is.
-      input: dtype and shape of the batch, `""` if none was given.
-      output: those of what the network returns for it.
+      input, output: dtype and shape of the batch and of what is returned for it, or
+        `""`.
       costs: by `"forward pass"` and `"train step"` what XLA says of these.
       notes: what a reader of the numbers must know.
       max_rows: how many rows of parameters are shown.
@@ -104,8 +105,7 @@ def summary(
       optimizer: of optax, for the train step; None for that of `SGDEngine`.
       model_state: what a `Stateful` keeps beside its parameters, or its shapes.
       depth: parameters whose paths begin with the same so many keys are one row.
-      max_rows: how many rows of parameters to show; of more, those in the middle are
-        added up.
+      max_rows: the most rows of parameters to show; those in the middle are added up.
 
     Returns:
       What is printed as text and shown by notebooks as tables; `rows`, `total` and
