@@ -2,42 +2,14 @@
 
 import importlib.util
 import sys
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from tntjax._optional import import_optional
-from tntjax.log._lost import Lost
+from tntjax.log._file import Lost
 
 
-class Bars(Protocol):
-    """Shows bars that come and go, each below the one before, and lines that stay."""
-
-    interval: float
-    """Seconds between two looks at a run."""
-
-    def begin(self, what: str) -> None:
-        """Begins a bar."""
-        ...
-
-    def show(self, what: str, done: int, total: int | None, text: str) -> None:
-        """Shows how far the last bar is, and a text beside it."""
-        ...
-
-    def end(self) -> None:
-        """Takes the last bar away."""
-        ...
-
-    def write(self, line: str) -> None:
-        """Writes a line that stays."""
-        ...
-
-
-def make_bars(file: TextIO | None, interval: float | None) -> Bars:
-    """Chooses what the place to show things can do.
-
-    Args:
-      file: where to, None for standard error.
-      interval: seconds between two looks, None for what fits the place.
-    """
+def make_bars(file: TextIO | None, interval: float | None) -> "Bars":
+    """Chooses what a file, or standard error, can do."""
     if importlib.util.find_spec("rich"):
         make_console = import_optional("rich.console", "progress", "progress").Console
         console = make_console(file=file) if file else make_console(stderr=True)
@@ -106,3 +78,7 @@ class _RichBars:
 
     def write(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+Bars = _Lines | _RichBars
+"""Bars that come and go, each below the one before, and lines that stay."""

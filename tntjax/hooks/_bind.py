@@ -29,7 +29,6 @@ class Bound:
     is_shared: bool = False
 
     def __call__(self, state: State) -> State:
-        """Returns what the function makes of the State."""
         return self.function(state, *self.arguments)
 
     def __repr__(self) -> str:

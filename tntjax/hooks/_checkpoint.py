@@ -58,10 +58,10 @@ def checkpoint(
         `tnt.checkpoint.best` finds it. A score of `validate` counts for the checkpoint
         of the epoch in which it was measured. NaN is never the best.
       maximize: whether a higher score is better.
-      files: files that grow while training goes on, such as logs. When a run goes on
-        from a checkpoint they are cut to the length they had then, and to the one they
-        had before its first start if it was killed before the first checkpoint. Write
-        to the end of a file (mode `"a"`) and flush each line.
+      files: files that grow while training goes on, such as logs: to their end (mode
+        `"a"`), each line flushed. A run that goes on from a checkpoint cuts them to the
+        length they had then; one that was killed before the first, to the one they had
+        before its first start.
 
     Returns:
       Hooks, to be chained with others, in any place.

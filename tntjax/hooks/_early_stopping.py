@@ -4,9 +4,8 @@ from typing import Any
 
 from tntjax._numbers import check_boolean
 from tntjax.engine import Hooks, State
-from tntjax.hooks._best import check_judging, claim_record, judge
 from tntjax.hooks._bind import bind, bind_each, claim, put
-from tntjax.hooks._score import Judged
+from tntjax.hooks._score import Judged, Judging, make_judging
 
 NAME = "early_stopping"
 KEPT = ("params", "model_state", "criterion_params")
@@ -59,51 +58,40 @@ def early_stopping(
       2 False
       3 True
     """
-    patience, maximize, min_delta, every = check_judging(
-        NAME, score, patience, maximize, min_delta, every
-    )
+    judging = make_judging(NAME, score, patience, maximize, min_delta, every)
     restore = check_boolean(f"{NAME}: restore", restore)
-    judging = (score, patience, maximize, min_delta, every, restore)
     return Hooks(
-        on_start=bind(_start, maximize, restore),
-        on_start_epoch=bind_each(_stop, patience),  # a stopped run that is resumed
-        on_end_epoch=bind_each(_look, *judging),
+        on_start=bind(_start, judging, restore),
+        on_start_epoch=bind_each(_stop, judging),  # a stopped run that is resumed
+        on_end_epoch=bind_each(_look, judging, restore),
         on_end=bind_each(_restore) if restore else None,
     )
 
 
-def _start(state: State, maximize: bool, restore: bool) -> State:
+def _start(state: State, judging: Judging, restore: bool) -> State:
     if not state.training:
         return state
     if restore:
         state = claim(state, "large", NAME, _kept(state))
-    return claim_record(state, NAME, maximize)
+    return judging.claim(state)
 
 
 def _kept(state: State) -> dict[str, Any]:
     return {name: getattr(state, name) for name in KEPT}
 
 
-def _stop(state: State, patience: int) -> State:
-    stop = int(state.aux[NAME]["count"]) >= patience
+def _stop(state: State, judging: Judging) -> State:
+    stop = int(state.aux[NAME]["count"]) >= judging.patience
     return state.replace(stop=state.stop or stop)
 
 
-def _look(
-    state: State,
-    score: Judged,
-    patience: int,
-    maximize: bool,
-    min_delta: float,
-    every: int,
-    restore: bool,
-) -> State:
-    if int(state.epoch) % every:
+def _look(state: State, judging: Judging, restore: bool) -> State:
+    if int(state.epoch) % judging.every:
         return state
-    state, better = judge(state, NAME, score, maximize, min_delta)
+    state, better = judging.judge(state)
     if better and restore:
         state = put(state, "large", NAME, _kept(state))
-    return _stop(state, patience)
+    return _stop(state, judging)
 
 
 def _restore(state: State) -> State:

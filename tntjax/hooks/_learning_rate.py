@@ -1,17 +1,30 @@
-"""A learning rate that follows a schedule."""
+"""The learning rates of a State, wherever they are, and a schedule that sets one."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 from tntjax._numbers import check_integer, is_number
 from tntjax._struct import describe
 from tntjax.engine import Hooks, State
 from tntjax.engine._check import check_rate
-from tntjax.hooks._bind import bind
-from tntjax.hooks._rate import claim_rate, read_rates, write_rate
+from tntjax.hooks._bind import bind, claim, put
+
+NAME = "learning_rate"
+
+NO_RATE = """there is no learning rate to change. SGDEngine has one. For OptimEngine \
+have optax keep it in its state:
+
+    optimizer=optax.adam(1e-3)                              # wrong
+    optimizer=optax.inject_hyperparams(optax.adam)(1e-3)    # right
+"""
+
+OWN_SCHEDULE = """the optimizer has a schedule of its own, which sets the learning \
+rate in each step. Give optax.inject_hyperparams a number instead."""
 
 SEVERAL = """learning_rate sets one rate, but the optimizer has several:
 {rates}
@@ -34,10 +47,9 @@ def learning_rate(schedule: Schedule, by: Literal["step", "epoch"] = "step") -> 
     whose rates differ are an error.
 
     Args:
-      schedule: a schedule of optax, that is a function of the number of updates or
-        epochs done; or a table `{number: rate}`, each from that number on. Before the
-        first the rate is what it was. Make a function once: what is compiled is
-        cached on it.
+      schedule: a schedule of optax, a function of the number of updates or epochs done,
+        made once, as what is compiled is cached on it; or a table `{number: rate}`,
+        each from that number on. Before the first the rate is what it was.
       by: what is counted, updates or epochs.
 
     Returns:
@@ -57,18 +69,15 @@ def learning_rate(schedule: Schedule, by: Literal["step", "epoch"] = "step") -> 
     """
     if by not in ("step", "epoch"):
         raise ValueError(f'learning_rate: by must be "step" or "epoch", got {by!r}.')
+    table: Any = schedule
     if isinstance(schedule, Mapping):
-        return _hooks(_table(schedule), by)
-    if not callable(schedule):
+        table = _table(schedule)
+    elif not callable(schedule):
         raise TypeError(
             "learning_rate needs a schedule, such as optax.cosine_decay_schedule(0.1,"
             f" 1000) or {{0: 0.1, 10: 0.01}}; got {describe(schedule)}."
         )
-    return _hooks(schedule, by)
-
-
-def _hooks(schedule: Any, by: str) -> Hooks:
-    return Hooks(on_start=bind(_start), on_sample=bind(_follow, schedule, by))
+    return Hooks(on_start=bind(_start), on_sample=bind(_follow, table, by))
 
 
 def _table(schedule: Mapping[Any, Any]) -> tuple[tuple[int, float], ...]:
@@ -106,3 +115,79 @@ def _check_result(rate: Any) -> Any:
     if isinstance(rate, Tracer) and is_number(rate):
         return rate
     return check_rate("learning_rate: what the schedule returned", rate)
+
+
+def claim_rate(state: State) -> State:
+    """Puts the rate, or the highest of several, into `aux`, for a `watch`."""
+    highest = max(map(float, read_rates(state).values()))
+    return claim(state, "aux", NAME, np.float32(highest))
+
+
+def read_rates(state: State) -> dict[str, Any]:
+    """Returns the network's rates by where they are, or raises a ValueError."""
+    if state.lr is not None:
+        return {"lr": state.lr}
+    optimizer = _network_part(state)
+    found = {
+        f"opt_state{jax.tree_util.keystr(path)}": node
+        for path, node in jax.tree_util.tree_leaves_with_path(optimizer, _has_rate)
+        if _has_rate(node)
+    }
+    if not found:
+        raise ValueError(NO_RATE)
+    if any(map(_has_schedule, found.values())):
+        raise ValueError(OWN_SCHEDULE)
+    return {where: node.hyperparams[NAME] for where, node in found.items()}
+
+
+def write_rate(state: State, rate: Any) -> State:
+    """Returns the State with one rate for all of the network's parameters."""
+    state = put(state, "aux", NAME, jnp.asarray(rate, jnp.float32))
+    if state.lr is not None:
+        return state.replace(lr=jnp.asarray(rate, state.lr.dtype))
+    changed = _with_rates(_network_part(state), lambda _: rate)
+    if state.criterion_params is not None:
+        changed = {**state.opt_state, "network": changed}
+    return state.replace(opt_state=changed)
+
+
+def change_rates(state: State, change: Callable[[float], float]) -> State:
+    """Changes the rate of each group of parameters, a criterion's too, on the host."""
+    highest = max(change(float(rate)) for rate in read_rates(state).values())
+    state = put(state, "aux", NAME, np.float32(highest))
+    if state.lr is None:
+        optimizers = _with_rates(state.opt_state, lambda rate: change(float(rate)))
+        return state.replace(opt_state=optimizers)
+    rates = {"lr": state.lr, "lr_criterion": state.lr_criterion}
+    new = {
+        name: jnp.asarray(change(float(rate)), jnp.result_type(rate))
+        for name, rate in rates.items()
+        if rate is not None
+    }
+    return state.replace(**new)
+
+
+def _with_rates(optimizer: Any, change: Callable[[Any], Any]) -> Any:
+    def changed(node: Any) -> Any:
+        if not _has_rate(node) or _has_schedule(node):
+            return node
+        rate = node.hyperparams[NAME]
+        new = jnp.asarray(change(rate), rate.dtype)
+        return node._replace(hyperparams={**node.hyperparams, NAME: new})
+
+    return jax.tree.map(changed, optimizer, is_leaf=_has_rate)
+
+
+def _network_part(state: State) -> Any:
+    """Returns the state of the network's optimizer; a criterion's has another."""
+    if state.criterion_params is None:
+        return state.opt_state
+    return state.opt_state["network"]
+
+
+def _has_rate(node: Any) -> bool:
+    return NAME in getattr(node, "hyperparams", ())
+
+
+def _has_schedule(node: Any) -> bool:
+    return NAME in getattr(node, "hyperparams_states", ())

@@ -21,11 +21,7 @@ COLUMNS = ("epoch", "t", "samples", "loss", "lr", "seconds")
 
 
 class MeanLoss(Meter):
-    """Measures the mean of losses and nothing else, so that a step hardly costs more.
-
-    Args:
-      losses: the mean.
-    """
+    """Measures the mean of losses and nothing else: a step hardly costs more."""
 
     losses: Mean = Mean()
 
@@ -75,13 +71,9 @@ training that is after the update, as a step of the user's may set its loss anyw
 def show_meters(state: State, most: int | None = None) -> dict[str, Any]:
     """Returns the mean loss and what each meter shows, all of it on the host.
 
-    Args:
-      state: a State with `MEAN_LOSS` among its hooks, or without.
-      most: of more members than this, the mean loss alone, as each is asked by itself.
-
-    Returns:
-      Numbers or text by the meter's name, or by `name.part` if it shows several things;
-      of many members arrays [N].
+    Numbers or text are by the meter's name, or by `name.part` if it shows several
+    things; of many members arrays [N]. Of more members than `most`, as each is asked by
+    itself, it is the mean loss alone.
     """
     meters, members = state.meters, state.members
     loss = {"loss": meters[NAME].value()} if NAME in meters else {}

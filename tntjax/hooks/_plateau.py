@@ -6,10 +6,9 @@ import numpy as np
 
 from tntjax._numbers import check_number
 from tntjax.engine import Hooks, State
-from tntjax.hooks._best import check_judging, claim_record, judge
 from tntjax.hooks._bind import bind, bind_each, put
-from tntjax.hooks._rate import change_rates, claim_rate
-from tntjax.hooks._score import Judged
+from tntjax.hooks._learning_rate import change_rates, claim_rate
+from tntjax.hooks._score import Judged, Judging, make_judging
 
 NAME = "plateau"
 
@@ -37,9 +36,7 @@ def plateau(
     `state.aux["learning_rate"]`, too.
 
     Args:
-      score: what is judged, the lower the better: `"validate"`, or another name that
-        `validate`, chained before, gives to its score; or `State -> number`, such as
-        the value of a meter.
+      score: what is judged, as for `early_stopping`.
       factor: what each rate is multiplied by.
       patience: after how many scores in a row that were not better.
       maximize: whether a higher score is better.
@@ -51,8 +48,7 @@ def plateau(
       A Hooks value, to be chained with others.
 
     Raises:
-      TypeError: if `score` is neither a name nor a function or, when it runs, does not
-        return a number; if another argument is of the wrong kind.
+      TypeError: as for `early_stopping`.
       ValueError: if a number is out of range; when it runs, if there is no rate that
         can be changed, if another plugin changes it, or if it is chained before the
         `validate` whose score it reads.
@@ -69,46 +65,27 @@ def plateau(
       2 0.5
       3 0.25
     """
-    patience, maximize, min_delta, every = check_judging(
-        NAME, score, patience, maximize, min_delta, every
-    )
+    judging = make_judging(NAME, score, patience, maximize, min_delta, every)
     factor = check_number("plateau: factor", factor)
     if not 0 < factor < 1:
         raise ValueError(f"plateau needs 0 < factor < 1, got {factor}.")
     smallest = check_number("plateau: smallest", smallest)
     if not 0 <= smallest < math.inf:
         raise ValueError(f"plateau needs a finite smallest >= 0, got {smallest}.")
-    judging = (score, factor, patience, maximize, min_delta, every, smallest)
-    return Hooks(
-        on_start=bind(_start, maximize), on_end_epoch=bind_each(_look, *judging)
-    )
+    look = bind_each(_look, judging, factor, smallest)
+    return Hooks(on_start=bind(_start, judging), on_end_epoch=look)
 
 
-def _start(state: State, maximize: bool) -> State:
-    if not state.training:
+def _start(state: State, judging: Judging) -> State:
+    return judging.claim(claim_rate(state)) if state.training else state
+
+
+def _look(state: State, judging: Judging, factor: float, smallest: float) -> State:
+    if int(state.epoch) % judging.every:
         return state
-    return claim_record(claim_rate(state), NAME, maximize)
-
-
-def _look(
-    state: State,
-    score: Judged,
-    factor: float,
-    patience: int,
-    maximize: bool,
-    min_delta: float,
-    every: int,
-    smallest: float,
-) -> State:
-    if int(state.epoch) % every:
-        return state
-    state, _ = judge(state, NAME, score, maximize, min_delta)
+    state, _ = judging.judge(state)
     record = state.aux[NAME]
-    if int(record["count"]) < patience:
+    if int(record["count"]) < judging.patience:
         return state
-
-    def lower(rate: float) -> float:
-        return max(rate * factor, min(rate, smallest))
-
-    state = change_rates(state, lower)
+    state = change_rates(state, lambda rate: max(rate * factor, min(rate, smallest)))
     return put(state, "aux", NAME, {**record, "count": np.int32(0)})

@@ -81,12 +81,7 @@ def progress(file: TextIO | None = None, interval: float | None = None) -> Hooks
 
 
 class _Part:
-    """An epoch or a test under way.
-
-    Args:
-      what: its name.
-      state: the State at its start.
-    """
+    """An epoch or a test under way, with its name and the State at its start."""
 
     def __init__(self, what: str, state: State) -> None:
         self.what, self.total = what, _count_updates(state)
@@ -220,7 +215,6 @@ def _describe_epoch(part: _Part, state: State, ended: float) -> str:
 
 
 def _describe(part: _Part, count: str, spent: float, state: State) -> str:
-    """Returns the line of an epoch or a test that is done."""
     measured = _as_texts(show_meters(state))
     return "  ".join([part.what, count, _as_time(spent), *measured])
 

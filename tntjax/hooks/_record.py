@@ -39,7 +39,7 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
     ends. One that was begun by a program that was killed has no `seconds`.
 
     Args:
-      where: also write the rows to a file, which gets a line of JSON for each, as
+      where: also write the rows to a file, a line of JSON each, as
         `pandas.read_json(file, lines=True)` reads it; to a `Log`, whose keys that a row
         has are set before it is flushed; or to a function of a row, a dict, such as the
         `append` of a list or `tnt.log.tensorboard(folder)`. A run that goes on drops
@@ -86,11 +86,7 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
 
 
 class _Recorder:
-    """Makes rows of a run, one at a time.
-
-    Args:
-      write: what takes them, besides the history.
-    """
+    """Makes rows of a run, one at a time, for the history and a function."""
 
     def __init__(self, write: Callable[[Row], Any]) -> None:
         self._write = write
@@ -112,7 +108,6 @@ class _Recorder:
         return state
 
     def look(self, state: State) -> None:
-        """Adds a row of what is measured by then."""
         self._add(state, _make_row(state))
 
     def end_epoch(self, state: State) -> State:
@@ -123,7 +118,6 @@ class _Recorder:
         return state
 
     def end(self, state: State) -> State:
-        """Adds a row of an epoch that was cut, unless there is one of this moment."""
         if state.training and int(state.position):
             row = _make_row(state)
             if not state.recorded.ends_at(row):
@@ -154,7 +148,7 @@ def _open(where: Any) -> tuple[Callable[[Row], Any], tuple[Session, ...]]:
         file = _File(where)
         return file.write, (Session(load=file.load),)
     if isinstance(where, Log):
-        return _LogRows(where), (_tell(where.on_flush),)
+        return _write_to(where), (_tell(where.on_flush),)
     if callable(where) and not isinstance(where, type):
         return where, (_tell([where]),)
     raise TypeError(
@@ -187,15 +181,14 @@ def _tell(places: Sequence[Any]) -> Session:
     return Session(load=load, close=close)
 
 
-class _LogRows:
-    """Sets what a log has a key for, and flushes it."""
+def _write_to(log: Log) -> Callable[[Row], None]:
+    """Makes a function that sets what a log has a key for, and flushes it."""
 
-    def __init__(self, log: Log) -> None:
-        self._log = log
+    def write(row: Row) -> None:
+        nonlocal log
+        log = log.set({name: row[name] for name in row if name in log.keys}).flush()
 
-    def __call__(self, row: Row) -> None:
-        known = {name: row[name] for name in row if name in self._log.keys}
-        self._log = self._log.set(known).flush()
+    return write
 
 
 class _File:
@@ -226,7 +219,7 @@ class _File:
         with open(self._filename, encoding="utf-8", errors="replace") as file:
             lines = file.readlines()
         read = [(line, _read_before(line, t, epoch)) for line in lines]
-        if lines and not any(map(_is_row, lines)):
+        if lines and not any(line.startswith("{") for line in lines):
             raise ValueError(
                 f"{self._filename} has no rows of a run. Record into another file."
             )
@@ -242,11 +235,6 @@ class _File:
         """Writes a line; a disk that is full is told of once."""
         assert self._output is not None, "load comes first"
         self._output.write(as_json_line(row, "record"))
-
-
-def _is_row(line: str) -> bool:
-    """True for a row, and for a line that is cut."""
-    return line.startswith("{")
 
 
 def _read_before(line: str, t: int, epoch: int) -> Row | None:

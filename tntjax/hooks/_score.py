@@ -1,13 +1,15 @@
-"""Reads the score of a plugin: a user's function of the State, with clear errors."""
+"""Scores: put into the State, read by name or function, and judged."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
+from tntjax._numbers import check_at_least, check_boolean, check_number
 from tntjax._plain import as_plain
-from tntjax._score import as_score
+from tntjax._score import as_score, is_better
 from tntjax._struct import describe
 from tntjax.engine import State
 from tntjax.hooks._bind import claim, put
@@ -46,15 +48,7 @@ def check_score(plugin: str, score: Any) -> None:
 
 
 def read_score(plugin: str, score: Judged, state: State) -> Any:
-    """Calls a score function, or reads the score of a name.
-
-    Args:
-      plugin: whose it is, for errors.
-      score: `State -> number`, or the name.
-      state: the State at the end of an epoch, or at any time for `checkpoint`.
-
-    Returns:
-      What it returned.
+    """Calls a score function, or reads the score of a name, of the end of an epoch.
 
     Raises:
       StaleError: if it reads a score of `validate` that is not of this epoch.
@@ -148,3 +142,67 @@ def _unflatten(names: Any, values: Any) -> Any:
 
 # A score may call compiled functions of the State, which see a dict.
 jax.tree_util.register_pytree_with_keys(_Aux, _flatten, _unflatten)
+
+
+@dataclasses.dataclass(frozen=True)
+class Judging:
+    """Judges the scores of epochs; `aux[plugin]` has the best, and what it takes."""
+
+    plugin: str
+    score: Judged
+    patience: int
+    maximize: bool
+    min_delta: float
+    every: int
+
+    def claim(self, state: State) -> State:
+        """Makes the record in `aux`, with no score yet: `epoch` is 0."""
+        best = float(-NOTHING_YET if self.maximize else NOTHING_YET)
+        record = {**_exactly(best), "epoch": np.int32(0), "count": np.int32(0)}
+        return claim(state, "aux", self.plugin, record)
+
+    def judge(self, state: State) -> tuple[State, bool]:
+        """Counts the score of an epoch; returns True if it is the best so far."""
+        record, read = (
+            state.aux[self.plugin],
+            read_score(self.plugin, self.score, state),
+        )
+        new, best = as_score(read, f"{self.plugin}: score"), None
+        if int(record["epoch"]):
+            best = float(np.array(record["words"], np.uint32).view(np.float64)[0])
+        better = is_better(new, best, self.maximize, self.min_delta)
+        count = np.int32(0 if better else int(record["count"]) + 1)
+        record = {**record, "count": count}
+        if better:
+            record |= {**_exactly(new), "epoch": np.int32(state.epoch)}
+        return put(state, "aux", self.plugin, record), better
+
+
+def make_judging(
+    plugin: str,
+    score: Any,
+    patience: int,
+    maximize: bool,
+    min_delta: float,
+    every: int,
+) -> Judging:
+    """Checks the arguments of a plugin that judges."""
+    check_score(plugin, score)
+    patience = check_at_least(f"{plugin}: patience", patience, 1)
+    every = check_at_least(f"{plugin}: every", every, 1)
+    maximize = check_boolean(f"{plugin}: maximize", maximize)
+    min_delta = check_number(f"{plugin}: min_delta", min_delta)
+    if not min_delta >= 0:
+        raise ValueError(f"{plugin}: min_delta must be at least 0, got {min_delta}.")
+    return Judging(plugin, score, patience, maximize, min_delta, every)
+
+
+def _exactly(score: float) -> dict[str, Any]:
+    """Encodes a score as float32, and as the words of a float64.
+
+    What is carried is float32 at most, and a score is to be compared with what came
+    and not with what was rounded.
+    """
+    with np.errstate(over="ignore"):
+        best = np.float32(score)
+    return {"best": best, "words": np.array([score], np.float64).view(np.uint32)}

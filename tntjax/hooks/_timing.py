@@ -13,8 +13,7 @@ class Timing(NamedTuple):
     Args:
       epoch: how many epochs are done.
       seconds: what the host spent it on.
-      updates: how many were made.
-      samples: how many examples they saw.
+      updates, samples: how many were made, and how many examples they saw.
 
     Example:
       >>> print(Timing(1, Seconds(data=0.5, dispatch=0.5, device=1.0), 100, 6400))

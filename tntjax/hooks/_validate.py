@@ -64,8 +64,8 @@ def validate(
         averaged ones `tnt.hooks.ema_params`.
       every: how many epochs apart.
       name: of the score in `state.aux`.
-      **arguments: passed on to `test`: `key`, `mesh`, `shard`, `data_axis`, `jit` and
-        `steps_per_call`.
+      **arguments: `key`, `mesh`, `shard`, `data_axis`, `jit` and `steps_per_call` of
+        `test`.
 
     Returns:
       A Hooks value, to be chained with others.
@@ -96,7 +96,7 @@ def validate(
     every = check_at_least("validate: every", every, 1)
     if engine is None and score is None:
         score = "loss"
-    own_engine = _remember_last(_measure_loss)
+    own_engine = _make_tester()
 
     def test(state: State) -> State:
         if int(state.epoch) % every:
@@ -116,7 +116,9 @@ def validate(
         if score is not None:
             found = score(result) if callable(score) else _find(measured, score)
             state = put_measured(state, name, found)
-        _note(state, name, measured)
+        if state.recorded is not None:  # the history of the run
+            values = {f"{name}.{part}": value for part, value in measured.items()}
+            state.recorded.note(int(state.epoch), values)
         if report is not None:
             report(copy_containers(state), result)
         return state
@@ -152,22 +154,21 @@ def _check_engine(engine: Any, iterator: Any) -> None:
     check_iterator(iterator)
 
 
-def _remember_last(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Makes one thing of an object, as a jit of a State asks which engine it has."""
+def _make_tester() -> Callable[[Any], Any]:
+    """Makes a function that adds the mean loss to what an engine measures.
+
+    Of the same engine it makes the same, as a jit of a State asks which one it has.
+    """
     given, made = None, None
 
-    def remembered(value: Any) -> Any:
+    def add_loss(engine: Any) -> Any:
         nonlocal given, made
-        if value is not given:
-            given, made = value, make(value)
+        if engine is not given:
+            hooks = chain(engine.hooks, MEAN_LOSS)
+            given, made = engine, dataclasses.replace(engine, hooks=hooks)
         return made
 
-    return remembered
-
-
-def _measure_loss(engine: Any) -> Any:
-    """Returns an engine with the mean loss among what it measures."""
-    return dataclasses.replace(engine, hooks=chain(engine.hooks, MEAN_LOSS))
+    return add_loss
 
 
 def _start(state: State, name: str | None, is_own: bool) -> State:
@@ -191,10 +192,3 @@ def _find(measured: dict[str, Any], score: str) -> Any:
         f"{f'; did you mean {close!r}?' if close else '.'} Chain"
         ' tnt.hooks.metering("error") or another meter.'
     )
-
-
-def _note(state: State, name: str, measured: dict[str, Any]) -> None:
-    """Puts what a test has measured into the history of the run, if there is one."""
-    if state.recorded is not None:
-        values = {f"{name}.{part}": value for part, value in measured.items()}
-        state.recorded.note(int(state.epoch), values)

@@ -1,16 +1,14 @@
 """The view that writes a row of a table for each row."""
 
 import csv as standard
-import dataclasses
 import io
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from tntjax._struct import describe
-from tntjax.log._file import Output, Writable, open_output
-from tntjax.log._keys import check_names
-from tntjax.log._log import Log
+from tntjax.log._file import Lines, Writable, open_output
+from tntjax.log._log import Log, check_names
 
 
 def csv(
@@ -19,7 +17,7 @@ def csv(
     filename: str | os.PathLike | None = None,
     append: bool = False,
 ) -> Callable[[Log], None]:
-    r"""Makes an `on_flush` closure that writes a log's row as one of a table.
+    """Makes an `on_flush` closure that writes a log's row as one of a table.
 
     The first line names the columns; it is written now, unless the file is appended to
     and has it. `pandas.read_csv(filename)` and any spreadsheet read the rest. Text with
@@ -28,9 +26,8 @@ def csv(
     Args:
       keys: which values to write, in order. One that isn't set is an empty field. NaN
         and infinity are `nan` and `inf`, which `float` reads.
-      file: an open file to write to; standard output, as it is at that time, if
-        neither `file` nor `filename` is given.
-      filename: a file to write to, as for `tnt.log.text`, in UTF-8.
+      file: an open file to write to; by default standard output, as it is then.
+      filename: or a file to write to, as for `tnt.log.text`, in UTF-8.
       append: keep what the file has, which must be rows of these keys.
 
     Returns:
@@ -62,26 +59,18 @@ def csv(
     output = open_output("csv", file, filename, append)
     if not first:
         output.write(header)
-    return _Csv(keys, output)
+    return Lines("csv", keys, output, _write)
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class _Csv:
-    keys: tuple[str, ...]
-    output: Output
-
-    def __call__(self, log: Log) -> None:
-        row = [log.get(key) for key in self.keys]
-        for key, value in zip(self.keys, row, strict=True):
-            if not isinstance(value, str | bool | int | float | None):
-                raise TypeError(
-                    f"csv: the value of {key!r} must be one number or text, got"
-                    f" {describe(value)}. Set its parts under names of their own."
-                )
-        self.output.write(_join(row))
-
-    def __repr__(self) -> str:
-        return f"csv({list(self.keys)})"
+def _write(keys: tuple[str, ...], log: Log) -> str:
+    row = [log.get(key) for key in keys]
+    for key, value in zip(keys, row, strict=True):
+        if not isinstance(value, str | bool | int | float | None):
+            raise TypeError(
+                f"csv: the value of {key!r} must be one number or text, got"
+                f" {describe(value)}. Set its parts under names of their own."
+            )
+    return _join(row)
 
 
 def _join(fields: Sequence[Any]) -> str:

@@ -3,12 +3,14 @@
 import dataclasses
 import os
 import sys
+import warnings
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from tntjax._json import LINE_BREAKS
 from tntjax._numbers import check_boolean
 from tntjax._struct import describe
-from tntjax.log._lost import Lost
+from tntjax.log._log import Log
 
 
 class Writable(Protocol):
@@ -17,6 +19,25 @@ class Writable(Protocol):
     def write(self, text: str, /) -> Any:
         """Writes text."""
         ...
+
+
+@dataclasses.dataclass(eq=False)
+class Lost:
+    """Warns of the first row that `where` misses, and is silent about later ones."""
+
+    where: str
+    _is_told: bool = False
+
+    def tell(self, why: str) -> None:
+        """Warns, unless it has: what is missing does not end training."""
+        if not self._is_told:
+            self._is_told = True
+            warnings.warn(
+                f"{self.where} misses rows, as {why}. Training goes on; further rows"
+                " that are missing are not told of.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,14 +82,7 @@ def open_output(
 ) -> Output:
     """Prepares what a view writes to; empties a named file unless it is appended to.
 
-    Args:
-      view: the name of the view, for errors.
-      file: an open file.
-      filename: or the name of one.
-      append: keep what the named file has.
-
-    Returns:
-      The output; a relative name means the same file after a chdir.
+    A relative name means the same file after a chdir.
 
     Raises:
       TypeError: if `append` is not a bool, or `file` cannot be written to.
@@ -88,24 +102,30 @@ def open_output(
             raise ValueError(f"{view} needs a filename to append to, got none.")
         return Output(file, None, Lost(f"{view}: its file"))
     filename = os.path.abspath(os.fspath(filename))
-    with open(filename, "ab" if append else "wb") as opened:
-        if opened.tell() and not _ends_a_line(filename):
-            opened.write(b"\n")
+    with open(filename, "ab+" if append else "wb") as opened:
+        if opened.tell():
+            opened.seek(-1, os.SEEK_END)
+            if opened.read() != b"\n":
+                opened.write(b"\n")
     return Output(None, filename, Lost(f"{view}: {filename}"))
 
 
-def _ends_a_line(filename: str) -> bool:
-    """True if a file that is not empty ends with a line break."""
-    with open(filename, "rb") as opened:
-        opened.seek(-1, os.SEEK_END)
-        return opened.read() == b"\n"
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Lines:
+    """A closure that writes a line of each row: what `write` makes of keys and a log."""
+
+    name: str
+    keys: tuple[str, ...]
+    output: Output
+    write: Callable[[tuple[str, ...], Log], str]
+
+    def __call__(self, log: Log) -> None:
+        self.output.write(self.write(self.keys, log))
+
+    def __repr__(self) -> str:
+        return f"{self.name}({list(self.keys)})"
 
 
 def on_one_line(text: str) -> str:
-    r"""Writes line breaks as their escapes.
-
-    Example:
-      >>> print(on_one_line("two\nlines"))
-      two\nlines
-    """
+    """Writes line breaks as their escapes."""
     return LINE_BREAKS.sub(lambda found: repr(found[0])[1:-1], text)

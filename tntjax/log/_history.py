@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tntjax.log._keys import check_names
-from tntjax.log._log import Log
+from tntjax.log._log import Log, check_names
 
 
 class history:  # noqa: N801  # a view, made like the others

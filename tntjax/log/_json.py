@@ -1,13 +1,11 @@
 """The view that writes a line of JSON for each row."""
 
-import dataclasses
 import os
 from collections.abc import Callable, Sequence
 
 from tntjax._json import as_json_line
-from tntjax.log._file import Output, Writable, open_output
-from tntjax.log._keys import check_names
-from tntjax.log._log import Log
+from tntjax.log._file import Lines, Writable, open_output
+from tntjax.log._log import Log, check_names
 
 
 def json(
@@ -25,9 +23,8 @@ def json(
 
     Args:
       keys: which values to write. One that isn't set is null.
-      file: an open file to write to; standard output, as it is at that time, if
-        neither `file` nor `filename` is given.
-      filename: a file to write to, as for `tnt.log.text`, in UTF-8.
+      file: an open file to write to; by default standard output, as it is then.
+      filename: or a file to write to, as for `tnt.log.text`, in UTF-8.
       append: keep what the file has.
 
     Returns:
@@ -48,17 +45,8 @@ def json(
     numbers: set what you want to be written.
     """
     keys = check_names(keys, "json")
-    return _Json(keys, open_output("json", file, filename, append))
+    return Lines("json", keys, open_output("json", file, filename, append), _write)
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class _Json:
-    keys: tuple[str, ...]
-    output: Output
-
-    def __call__(self, log: Log) -> None:
-        row = {key: log.get(key) for key in self.keys}
-        self.output.write(as_json_line(row, "json"))
-
-    def __repr__(self) -> str:
-        return f"json({list(self.keys)})"
+def _write(keys: tuple[str, ...], log: Log) -> str:
+    return as_json_line({key: log.get(key) for key in keys}, "json")

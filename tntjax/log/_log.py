@@ -10,12 +10,22 @@ from typing import Any
 from tntjax._check import check_function, check_functions
 from tntjax._plain import PLAIN, as_plain
 from tntjax._struct import describe
-from tntjax.log._keys import check_names
 
 STATUS = "__status__"
 """The key that every log has, for messages to a person."""
 
 EVENTS = ("on_set", "on_get", "on_flush", "on_close")
+
+
+def check_names(keys: Any, name: str) -> tuple[str, ...]:
+    """Returns keys as a tuple, each once, or raises a TypeError if one is no string."""
+    if isinstance(keys, str):
+        raise TypeError(f"{name} needs a list of keys, got {keys!r}: write [{keys!r}].")
+    keys = tuple(dict.fromkeys(keys))
+    for key in keys:
+        if not isinstance(key, str):
+            raise TypeError(f"{name} needs keys that are strings, got {describe(key)}.")
+    return keys
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

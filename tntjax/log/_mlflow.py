@@ -9,8 +9,7 @@ from typing import Any
 
 from tntjax._optional import import_optional
 from tntjax._struct import shorten
-from tntjax.log._parameters import read_parameters
-from tntjax.log._parts import Parts
+from tntjax.log._parts import Parts, read_parameters
 from tntjax.log._view import View
 
 TAG = "tntjax.run"

@@ -1,5 +1,6 @@
-"""Rows taken apart by what trackers do with each kind of value."""
+"""Rows and hyperparameters, taken apart by what trackers do with each kind of value."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -33,15 +34,7 @@ class Parts(NamedTuple):
 
 
 def read_row(row: Log | Mapping[str, Any], who: str, step: str) -> tuple[int, Parts]:
-    """Takes a row apart; waits for the device.
-
-    Args:
-      row: a log, whose values are read, or a dict.
-      who: the view, for errors.
-      step: the name of the step, which is not one of the parts.
-
-    Returns:
-      The step and the parts.
+    """Takes a log or a dict apart, into its step and the rest; waits for the device.
 
     Raises:
       ValueError: if there is no step.
@@ -74,7 +67,6 @@ def finite_numbers(array: np.ndarray) -> np.ndarray:
 
 
 def _put(parts: Parts, name: str, value: Any, subject: str) -> None:
-    """Puts a plain value where it belongs."""
     if isinstance(value, int | float):  # a bool is an int
         parts.numbers[name] = value
     elif isinstance(value, str):
@@ -120,3 +112,32 @@ def _as_numbers(value: Any) -> np.ndarray | None:
     if jnp.issubdtype(array.dtype, jnp.floating) and array.dtype.kind == "V":
         array = array.astype(np.float32)  # bfloat16 and its like
     return array if array.dtype.kind in "biuf" else None
+
+
+def read_parameters(parameters: Any, who: str) -> dict[str, Any]:
+    """Returns hyperparameters as numbers, bools and text under flat names, without
+    None.
+
+    What is neither number nor text is described; without a dict it raises a TypeError.
+
+    Example:
+      >>> read_parameters({"lr": 0.1, "model": {"act": max, "sizes": [3, 2]}}, "")
+      {'lr': 0.1, 'model/act': 'max', 'model/sizes': '[3, 2]'}
+    """
+    if not isinstance(parameters, Mapping | None):
+        raise TypeError(
+            f"{who} needs a dict of hyperparameters, got {describe(parameters)}."
+            " Write {'lr': 0.1}."
+        )
+    flat = {}
+    for name, value in as_plain(dict(parameters or {})).items():
+        if isinstance(value, Mapping):
+            inner = read_parameters(value, who)
+            flat |= {f"{name}/{key}": entry for key, entry in inner.items()}
+        elif isinstance(value, float) and not math.isfinite(value):
+            flat[str(name)] = str(value)
+        elif isinstance(value, str | int | float):
+            flat[str(name)] = value
+        elif value is not None:
+            flat[str(name)] = describe(value)
+    return flat

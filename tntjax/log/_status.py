@@ -17,9 +17,8 @@ def status(
     """Makes an `on_set` closure that writes each message of `log.status` as a line.
 
     Args:
-      file: an open file to write to; standard output, as it is at that time, if
-        neither `file` nor `filename` is given.
-      filename: a file to write to, as for `tnt.log.text`.
+      file: an open file to write to; by default standard output, as it is then.
+      filename: or a file to write to, as for `tnt.log.text`.
       append: keep what the file has.
 
     Returns:

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tntjax._optional import import_optional
-from tntjax.log._parameters import read_parameters
-from tntjax.log._parts import Parts, finite_numbers
+from tntjax.log._parts import Parts, finite_numbers, read_parameters
 from tntjax.log._view import View
 
 BINS = 64

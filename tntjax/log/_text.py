@@ -12,8 +12,7 @@ import numpy as np
 from tntjax._plain import PLAIN
 from tntjax._struct import describe
 from tntjax.log._file import Output, Writable, on_one_line, open_output
-from tntjax.log._keys import check_names
-from tntjax.log._log import Log
+from tntjax.log._log import Log, check_names
 
 Format = str | Callable[[Any], str]
 
@@ -33,9 +32,8 @@ def text(
     Args:
       keys: which values to show, in order. One that isn't set, or is None, is left
         out; 0 and False are shown.
-      file: an open file to write to; standard output, as it is at that time, if
-        neither `file` nor `filename` is given.
-      filename: a file to write to. It is emptied now, unless `append`; it is opened
+      file: an open file to write to; by default standard output, as it is then.
+      filename: or a file to write to. It is emptied now, unless `append`; it is opened
         and closed for each line, so what is written is on disk and several views may
         share it. If it cannot be written to, as the disk is full, or is gone, a
         warning says so once, and training goes on.

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tntjax._struct import shorten
+from tntjax.log._file import Lost
 from tntjax.log._log import Log
-from tntjax.log._lost import Lost
 from tntjax.log._parts import Parts, read_row, read_step
 
 
