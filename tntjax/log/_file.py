@@ -112,7 +112,7 @@ def open_output(
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Lines:
-    """A closure that writes a line of each row: what `write` makes of keys and a log."""
+    """A closure that writes a line of each row: what `write` makes of a log."""
 
     name: str
     keys: tuple[str, ...]

@@ -139,10 +139,6 @@ class Log:
 
         Raises:
           KeyError: if `key` isn't one of the log's keys.
-
-        Example:
-          >>> Log(["loss"]).set(loss=0.5).get("loss")
-          0.5
         """
         if not (isinstance(key, str) and key in self._allowed):
             self._check([key])
@@ -170,29 +166,13 @@ class Log:
         return self.set({STATUS: " ".join(["|", *parts])})
 
     def flush(self) -> "Log":
-        """Calls the `on_flush` closures and drops the values.
-
-        Returns:
-          The log with nothing set.
-
-        Example:
-          >>> Log(["loss"]).set(loss=0.5).flush()
-          Log(['loss'])
-        """
+        """Returns the log with nothing set, after the `on_flush` closures."""
         for closure in self.on_flush:
             closure(self)
         return self._holding({})
 
     def close(self) -> "Log":
-        """Calls the `on_close` closures and drops the values and all closures.
-
-        Returns:
-          The log with nothing set and nothing attached; its keys stay.
-
-        Example:
-          >>> Log(["loss"], on_flush=[print]).close()
-          Log(['loss'])
-        """
+        """Returns a log of the same keys alone, after the `on_close` closures."""
         for closure in self.on_close:
             closure(self)
         return Log(self.keys)

@@ -18,10 +18,7 @@ TAG = "tntjax.run"
 MOST = {"metrics": 800, "params": 100, "tags": 100}
 """How much a server takes at once: 1,000 in all, 100 of params and of tags."""
 
-WAITS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
-}
+WAITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 """What MLflow waits for, unless the user has set it; its own would be minutes a row."""
 
 REST = 10
@@ -74,8 +71,7 @@ def mlflow(
       ValueError: if MLflow does not take the URI, or there is a `"` in the name.
 
     Example:
-      >>> view = mlflow("http://localhost:5000", "digits", "first")
-      >>> view
+      >>> mlflow("http://localhost:5000", "digits", "first")
       mlflow(http://localhost:5000, experiment digits, run first)
 
     Torchnet: not there.
@@ -178,7 +174,6 @@ class _Run:
         else:
             self._client.update_run(found.info.run_id, status="RUNNING")
             self._tags = [_entities().RunTag(TAG, self._name or "")]
-        run_id = found.info.run_id
         # Those of `data.metrics` have no steps.
         self._last = {last.key: last.step for last in found.data.to_proto().metrics}
         self._params = [
@@ -186,10 +181,9 @@ class _Run:
             for name, value in self._parameters.items()
             if (key := _make_key(name)) not in found.data.params
         ]
-        self._id = run_id
+        self._id = found.info.run_id
 
     def _find(self) -> Any:
-        """Returns the run that is wanted, None if there is none."""
         if self._wanted is not None:
             return self._client.get_run(self._wanted)
         experiment = self._find_experiment(make=False) if self._goes_on else None

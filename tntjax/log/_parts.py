@@ -115,10 +115,9 @@ def _as_numbers(value: Any) -> np.ndarray | None:
 
 
 def read_parameters(parameters: Any, who: str) -> dict[str, Any]:
-    """Returns hyperparameters as numbers, bools and text under flat names, without
-    None.
+    """Returns hyperparameters as numbers, bools and text under flat names.
 
-    What is neither number nor text is described; without a dict it raises a TypeError.
+    None is left out; what is neither number nor text is described.
 
     Example:
       >>> read_parameters({"lr": 0.1, "model": {"act": max, "sizes": [3, 2]}}, "")

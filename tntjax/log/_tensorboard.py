@@ -107,7 +107,6 @@ class _Events:
 
 
 def _make_first(first: int | None, parameters: dict[str, Any]) -> list[Any]:
-    """Returns the events that a file begins with."""
     log = tensorboardx("proto.event_pb2").SessionLog
     events = [_make_event(0, file_version="brain.Event:2")]
     if first is not None:
@@ -120,7 +119,6 @@ def _make_first(first: int | None, parameters: dict[str, Any]) -> list[Any]:
 
 
 def _make_values(parts: Parts) -> Iterator[Any]:
-    """Makes what TensorBoard has for each value."""
     summary = tensorboardx("summary")
     make = summary.Summary.Value
     for name, number in parts.numbers.items():

@@ -1,6 +1,6 @@
 """The view that writes a line of text for each row."""
 
-import dataclasses
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from tntjax._plain import PLAIN
 from tntjax._struct import describe
-from tntjax.log._file import Output, Writable, on_one_line, open_output
+from tntjax.log._file import Lines, Writable, on_one_line, open_output
 from tntjax.log._log import Log, check_names
 
 Format = str | Callable[[Any], str]
@@ -79,52 +79,43 @@ def text(
                 f"text needs a printf string or a function as format of {key!r}, got"
                 f" {describe(entry)}."
             )
-    return _Text(keys, output, formats, separator)
+    write = functools.partial(_write, formats, separator)
+    return Lines("text", keys, output, write)
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class _Text:
-    keys: tuple[str, ...]
-    output: Output
-    formats: dict[str, Format]
-    separator: str
+def _write(
+    formats: dict[str, Format], separator: str, keys: tuple[str, ...], log: Log
+) -> str:
+    shown = [
+        _show(formats.get(key), key, value, log.values[key])
+        for key in keys
+        if (value := log.get(key)) is not None
+    ]
+    line = separator.join(shown)
+    # The separator may have a line break.
+    return line if line.isprintable() else separator.join(map(on_one_line, shown))
 
-    def __call__(self, log: Log) -> None:
-        shown = [
-            self.show(key, value, log.values[key])
-            for key in self.keys
-            if (value := log.get(key)) is not None
-        ]
-        line = self.separator.join(shown)
-        if not line.isprintable():  # the separator may have a line break
-            line = self.separator.join(map(on_one_line, shown))
-        self.output.write(line)
 
-    def show(self, key: str, value: Any, given: Any) -> str:
-        entry = self.formats.get(key)
-        if entry is None:
-            return f"{key} {_in_its_digits(given)}"
-        if isinstance(value, np.ndarray) and value.size == 1:
-            value = value.item()
-        if isinstance(entry, str):
-            try:
-                return entry % (value,)
-            except (TypeError, ValueError) as error:
-                raise ValueError(
-                    f"text: the format {entry!r} of {key!r} doesn't fit the value"
-                    f" {describe(value)}: {error}. It needs one conversion, such as"
-                    " '%s'."
-                ) from error
-        shown = entry(value)
-        if not isinstance(shown, str):
-            raise TypeError(
-                f"text: the format of {key!r} must return a string, got"
-                f" {describe(shown)}. Return str(...) of it."
-            )
-        return shown
-
-    def __repr__(self) -> str:
-        return f"text({list(self.keys)})"
+def _show(entry: Format | None, key: str, value: Any, given: Any) -> str:
+    if entry is None:
+        return f"{key} {_in_its_digits(given)}"
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
+    if isinstance(entry, str):
+        try:
+            return entry % (value,)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"text: the format {entry!r} of {key!r} doesn't fit the value"
+                f" {describe(value)}: {error}. It needs one conversion, such as '%s'."
+            ) from error
+    shown = entry(value)
+    if not isinstance(shown, str):
+        raise TypeError(
+            f"text: the format of {key!r} must return a string, got"
+            f" {describe(shown)}. Return str(...) of it."
+        )
+    return shown
 
 
 def _in_its_digits(value: Any) -> str:

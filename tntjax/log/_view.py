@@ -13,8 +13,7 @@ class View:
     """A function of a log or a row that sends it to a tracker.
 
     Args:
-      name: of the view.
-      where: the run, for warnings and `repr`.
+      name, where: of the view, and of the run, for warnings and `repr`.
       send: `(step, parts) -> anything`. What it raises is told of once.
       begin: `step -> anything`: later rows have this step at least; 0 in a new run.
       step: the name of the step in a row.
@@ -42,27 +41,14 @@ class View:
         self._try(self._send, step, parts)
 
     def start(self, done: Mapping[str, Any] | None = None) -> None:
-        """Begins a run, or goes on with one, so that no point is there twice.
-
-        `tnt.hooks.record` calls it.
-
-        Args:
-          done: what the run goes on from, such as `{"t": 100}`; None for a new run.
-        """
+        """Begins a run, or goes on after `done`, such as `{"t": 100}`: no point twice."""
         if done is None:
             self._try(self._begin, 0)
         else:
             self._try(self._begin, read_step(done, self._name, self._step) + 1)
 
     def close(self, log: Log | None = None, failed: bool = False) -> None:
-        """Ends the run, for trackers that show whether it has ended.
-
-        `tnt.hooks.record` calls it when training is over.
-
-        Args:
-          log: not used; as an `on_close` closure it is given one.
-          failed: if it ends by an error.
-        """
+        """Ends the run, for trackers that show it; also an `on_close` closure of a log."""
         self._try(self._end, failed)
 
     def _try(self, function: Callable[..., Any], *arguments: Any) -> None:

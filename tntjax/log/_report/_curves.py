@@ -26,25 +26,14 @@ MOST_MEMBERS = 64
 
 
 class Numbers(NamedTuple):
-    """The numbers of a column.
-
-    Args:
-      rows: [P] int, which rows have a value.
-      values: [P] or [P, N] float64.
-    """
+    """The numbers of a column, [P] or [P, N] float64, and [P] which rows have them."""
 
     rows: np.ndarray
     values: np.ndarray
 
 
 def read_numbers(column: Sequence[Any]) -> Numbers | None:
-    """Reads a column; None if it has something else than numbers, or nothing.
-
-    Args:
-      column: numbers, lists of N numbers, or None for no value.
-
-    Returns:
-      The numbers that are there.
+    """Reads numbers, lists of N numbers, or None for no value; else returns None.
 
     Example:
       >>> read_numbers([0.5, None, np.nan])
@@ -134,14 +123,9 @@ def _counts(key: str) -> Any:
 
 
 def pick_rows(count: int, most: int) -> np.ndarray:
-    """Picks the rows where a curve of `count` points is drawn if that is too many.
+    """Picks the rows where a curve of `count` points is drawn with at most `most`.
 
-    Args:
-      count: how many points there are.
-      most: how many may be drawn.
-
-    Returns:
-      All of them; or the first, two of each stretch between, and the last.
+    These are all, or the first, two of each stretch between, and the last.
 
     Example:
       >>> pick_rows(3, most=6), pick_rows(10, most=6)
@@ -160,15 +144,9 @@ def _stretches(count: int, most: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def thin(values: np.ndarray, most: int) -> np.ndarray:
-    """Leaves out points of a curve, but not the highest and lowest of each stretch.
+    """Thins a curve [P], but keeps the lowest and highest of each stretch as they come.
 
-    Args:
-      values: [P] float, NaN for a gap.
-      most: how many may be drawn.
-
-    Returns:
-      The values at `pick_rows(P, most)`: the first, the lowest and the highest of each
-      stretch in the order in which they come, and the last.
+    They stand at `pick_rows(P, most)`, between the first and the last.
 
     Example:
       >>> thin(np.array([5, 1, 9, 1, 2, 3, 0, 4, 4, 7.0]), most=6)
@@ -200,18 +178,7 @@ def as_drawn(values: np.ndarray) -> np.ndarray:
 
 
 def find_median(values: np.ndarray) -> np.ndarray:
-    """Finds the median of a family, where a member that is NaN is beyond all others.
-
-    Args:
-      values: [P, N].
-
-    Returns:
-      [P].
-
-    Example:
-      >>> find_median(np.array([[1.0, 2.0, np.nan], [np.nan, np.nan, 1.0]]))
-      array([ 2., inf])
-    """
+    """Finds the medians [P] of a family [P, N], in which NaN is beyond all others."""
     return np.median(np.where(np.isnan(values), np.inf, values), axis=1)
 
 

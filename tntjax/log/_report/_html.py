@@ -27,12 +27,9 @@ def escape(value: Any) -> str:
 
 
 def tag(name: str, *inside: Any, **attributes: Any) -> Markup:
-    """Makes an element.
+    """Makes an element of text, which is escaped, and markup.
 
-    Args:
-      name: of the element.
-      *inside: text, which is escaped, and markup.
-      **attributes: those that are None or False are left out; `class_` is `class`.
+    Attributes that are None or False are left out; `class_` is `class`.
 
     Example:
       >>> tag("td", "a < b", class_="number")
@@ -64,14 +61,7 @@ def table(
     rows: Iterable[Sequence[Any]],
     class_: str | None = None,
 ) -> Markup:
-    """Makes a table whose first column names the rows, in a box that scrolls sideways.
-
-    Args:
-      caption: what it shows, for those who do not see it.
-      head: the names of the columns.
-      rows: numbers, text and markup.
-      class_: for the style sheet.
-    """
+    """Makes a table that scrolls sideways; its first column names the rows."""
     columns = join(tag("th", name, scope="col") for name in head)
     body, before = [], None
     for first, *rest in rows:

@@ -22,13 +22,6 @@ MOST_MISTAKES = 10
 def show_matrices(runs: Sequence[Run], classes: Sequence[str] | None) -> Markup:
     """Shows all confusion matrices that were metered or recorded.
 
-    Args:
-      runs: the runs.
-      classes: the names of the classes, or None for their numbers.
-
-    Returns:
-      HTML, empty if there is none.
-
     Raises:
       ValueError: if there are as many classes in no matrix.
     """

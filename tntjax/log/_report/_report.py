@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tntjax.log._report._curves import Drawing, arrange
-from tntjax.log._report._environment import describe_environment
 from tntjax.log._report._html import Markup, escape, join, section, tag
 from tntjax.log._report._matrix import show_matrices
-from tntjax.log._report._notes import explain_curves
-from tntjax.log._report._payload import make_payload
+from tntjax.log._report._payload import explain_curves, make_payload
 from tntjax.log._report._runs import Run, read_runs
 from tntjax.log._report._setup import (
     show_config,
@@ -126,7 +124,6 @@ def _make_body(
         show_members(run, numbers)
         for run, numbers in zip(runs, drawing.numbers, strict=True)
     )
-    states = [run.state for run in runs if run.state is not None]
     plots = tag("div", id="plots") if drawing.plots else Markup()
     parts = {
         "Runs": show_runs(runs, drawing),
@@ -136,7 +133,7 @@ def _make_body(
         "Time": show_time(runs),
         "Configuration": show_config(runs, config),
         "Data": show_data(runs),
-        "Environment": show_environment(describe_environment(states)),
+        "Environment": show_environment(runs),
     }
     return join(section(name, part) for name, part in parts.items() if part)
 

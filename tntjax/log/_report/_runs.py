@@ -43,20 +43,7 @@ class Run:
 
 
 def read_runs(runs: tuple[Any, ...], named: Mapping[str, Any]) -> list[Run]:
-    """Reads all runs, and names those that have none.
-
-    Args:
-      runs: runs, or dicts of runs by name.
-      named: more of these.
-
-    Returns:
-      The runs, in order.
-
-    Raises:
-      TypeError: if something is not a run.
-      ValueError: if there is none, a name is there twice, or nothing was recorded.
-      OSError: if a file cannot be read.
-    """
+    """Reads all runs, also of dicts of runs by name, and names those that have none."""
     given = [*_name_runs(runs), *named.items()]
     if not given:
         raise ValueError(f"report needs a run: {FORMS}.")

@@ -8,7 +8,7 @@ import numpy as np
 
 from tntjax._plain import as_plain
 from tntjax._struct import describe, shorten
-from tntjax.log._report._data import describe_data
+from tntjax.log._report._facts import describe_data, describe_environment
 from tntjax.log._report._html import Markup, join, show_number, table, tag
 from tntjax.log._report._runs import Run
 
@@ -136,7 +136,8 @@ def _show_facts(
     return table(title, ["", *(run.name for run in runs)], rows, class_="facts")
 
 
-def show_environment(facts: Mapping[str, str]) -> Markup:
+def show_environment(runs: Sequence[Run]) -> Markup:
     """Shows where the page was written."""
-    head = ["", "this page was written with"]
+    states = [run.state for run in runs if run.state is not None]
+    head, facts = ["", "this page was written with"], describe_environment(states)
     return table("Environment", head, list(facts.items()), class_="facts")
