@@ -19,19 +19,12 @@ START = ".start.json"
 FOREIGN = """{directory} holds {name!r}, which is no checkpoint of tntjax. Give the \
 checkpoints of each run a folder of their own, with nothing else in it."""
 
-
 NOT_LOCAL = """{name} must be a folder of this machine, got {path!r}. Mount the \
 storage, or copy the checkpoints here and back."""
 
 
 class Entry(NamedTuple):
-    """A checkpoint in a folder.
-
-    Args:
-      t: how many updates were done.
-      epoch: how many epochs were done.
-      path: where it is, absolute.
-    """
+    """A checkpoint after `t` updates and `epoch` epochs, and its absolute path."""
 
     t: int
     epoch: int
@@ -39,15 +32,7 @@ class Entry(NamedTuple):
 
 
 def absolute(path: Any, name: str) -> Path:
-    """Makes a path independent of the folder that the program is in.
-
-    Args:
-      path: relative to that folder, or absolute; `~` is the home of the user.
-      name: of the argument, for the error.
-
-    Returns:
-      The path that it stands for now, with links followed, so that two that are equal
-      are the same place.
+    """Makes a path absolute, `~` and links followed, so that equal ones are one place.
 
     Raises:
       TypeError: if it is not a path.
@@ -67,14 +52,10 @@ def absolute(path: Any, name: str) -> Path:
 
 
 def entries(directory: str | os.PathLike) -> list[Entry]:
-    """Lists the checkpoints in a folder, oldest first.
+    """Lists the checkpoints in a folder, which need not exist, oldest first.
 
-    Args:
-      directory: the folder, which need not exist. Rests of checkpoints that were being
-        written or deleted when the program was killed are not listed.
-
-    Returns:
-      The checkpoints. One that has its name was written to its end.
+    One that has its name was written to its end. Rests of those that were being written
+    or deleted when the program was killed are left out.
 
     Raises:
       ValueError: if there is something else in it.
@@ -85,9 +66,7 @@ def entries(directory: str | os.PathLike) -> list[Entry]:
 def discard(path: Path) -> None:
     """Deletes a checkpoint, such that what a kill leaves of it is known as a rest.
 
-    Args:
-      path: the checkpoint. That it is gone already, as another process was faster, is
-        no error.
+    That it is gone already, as another process was faster, is no error.
     """
     rest = path.with_name(f"{path.name}.discarded")
     with contextlib.suppress(FileNotFoundError):
@@ -96,11 +75,7 @@ def discard(path: Path) -> None:
 
 
 def sweep(directory: Path) -> None:
-    """Deletes the rests of checkpoints.
-
-    Args:
-      directory: a folder that nobody is writing to.
-    """
+    """Deletes the rests of checkpoints in a folder that nobody is writing to."""
     for path, counts in _named(directory):
         if not counts:
             shutil.rmtree(path, ignore_errors=True)
@@ -109,13 +84,9 @@ def sweep(directory: Path) -> None:
 def start_lengths(directory: Path, now: dict[str, int]) -> dict[str, int]:
     """Notes how long files were before a run wrote to them.
 
-    Args:
-      directory: the folder of the run, which is made if it is not there.
-      now: their lengths by name.
-
     Returns:
-      Their lengths when the run was started for the first time; of files that are new
-      or were replaced since, as they are now.
+      Their lengths, by name, when the run was started for the first time; of files that
+      are new or were replaced since, as they are `now`.
     """
     path, rest = directory / START, directory / f"{START}.new"
     noted = json.loads(path.read_text()) if path.exists() else {}

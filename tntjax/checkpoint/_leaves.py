@@ -13,12 +13,7 @@ What hooks keep in the State must be there after on_start or on_start_epoch."""
 
 
 class MismatchError(ValueError):
-    """A checkpoint is of something else than what is to be restored.
-
-    Args:
-      text: how they differ.
-      numbers: fields that are one number in both, restored.
-    """
+    """A checkpoint is of something else; `numbers` are fields that both have as one."""
 
     def __init__(self, text: str, numbers: dict[str, Any]) -> None:
         super().__init__(text)
@@ -26,12 +21,7 @@ class MismatchError(ValueError):
 
 
 class Kind(NamedTuple):
-    """The kind of a leaf.
-
-    Args:
-      dtype: its name; that of a PRNG key says which generator it is for.
-      shape: its shape.
-    """
+    """The name of a leaf's dtype, for a PRNG key with its generator, and its shape."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -58,16 +48,7 @@ def kind_of(leaf: Any) -> Kind:
 def describe_differences(
     saved: dict[str, Kind], wanted: dict[str, Kind], path: Any
 ) -> str:
-    """Names all leaves that are not what is wanted.
-
-    Args:
-      saved: what is in the checkpoint, by name.
-      wanted: what is to be restored, by name.
-      path: where the checkpoint is.
-
-    Returns:
-      The text of an error, empty if there is no difference.
-    """
+    """Names all leaves that are not saved as wanted; empty if there are none."""
     differences = [
         f"  {name} is {saved.get(name, 'not')} there, and"
         f" {wanted.get(name, 'not')} here"
@@ -101,12 +82,6 @@ def copies(leaves: dict[str, Any]) -> dict[str, Any]:
     """Copies leaves to the host, those on several devices to where they are.
 
     The buffers may be donated to the next call as soon as this returns.
-
-    Args:
-      leaves: arrays and keys by name.
-
-    Returns:
-      NumPy arrays, and JAX arrays for what is spread over devices.
     """
     leaves = {name: plain(leaf) for name, leaf in leaves.items()}
     for leaf in leaves.values():
@@ -119,15 +94,7 @@ def copies(leaves: dict[str, Any]) -> dict[str, Any]:
 
 
 def placed(value: Any, like: Any) -> Any:
-    """Puts what was read where another leaf lies.
-
-    Args:
-      value: an array of the same shape and dtype, or a key's data.
-      like: the other leaf.
-
-    Returns:
-      A JAX array, a key, or a NumPy array, as `like` is one.
-    """
+    """Puts an array that was read, or a key's data, where another leaf lies."""
     if not isinstance(like, jax.Array):
         return value
     if is_key(like):

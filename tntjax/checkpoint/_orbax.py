@@ -1,12 +1,12 @@
 """Orbax, which writes and reads the files of a checkpoint."""
 
-import importlib
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from tntjax._optional import import_optional
 from tntjax.checkpoint._leaves import is_spread, plain
 
 CANNOT_READ = """the checkpoint {path} cannot be read: {cause}. It was left as it is. \
@@ -19,17 +19,8 @@ class BrokenError(ValueError):
 
 
 def orbax() -> Any:
-    """Returns Orbax's module, or says how to get it.
-
-    Raises:
-      ImportError: if it is not installed.
-    """
-    try:
-        return importlib.import_module("orbax.checkpoint")
-    except ImportError as error:
-        raise ImportError(
-            'Checkpoints need Orbax: pip install "tntjax[checkpoint]"'
-        ) from error
+    """Returns Orbax's module, or says how to get it."""
+    return import_optional("orbax.checkpoint", "A checkpoint", "checkpoint")
 
 
 def make_writer() -> Any:
@@ -38,14 +29,7 @@ def make_writer() -> Any:
 
 
 def write(writer: Any, path: Path, arrays: dict[str, Any], notes: Any) -> None:
-    """Begins to write; the checkpoint has its name once it is whole.
-
-    Args:
-      writer: of `make_writer`.
-      path: where, which must not exist.
-      arrays: by name; none is empty, and none changes any more.
-      notes: what goes into a JSON file beside them.
-    """
+    """Begins to write arrays and notes; the path has its name once it is whole."""
     args = orbax().args
     writer.save(
         path,
@@ -60,18 +44,7 @@ def read_notes(path: Path) -> Any:
 
 
 def read_arrays(path: Path, likes: dict[str, Any]) -> dict[str, Any]:
-    """Reads some of the arrays of a checkpoint.
-
-    Args:
-      path: the checkpoint.
-      likes: leaves by name. Where one is spread over devices, each reads its part.
-
-    Returns:
-      NumPy arrays, and JAX arrays for what is spread.
-
-    Raises:
-      BrokenError: if something in it cannot be read.
-    """
+    """Reads arrays of a checkpoint; each device reads its part of one."""
     if not likes:
         return {}
     args, places = orbax().args, {name: _place(like) for name, like in likes.items()}

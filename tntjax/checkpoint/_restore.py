@@ -32,12 +32,7 @@ from it later, chain tnt.hooks.checkpoint(folder) with the same folder."""
 
 
 class Score(NamedTuple):
-    """A number that a checkpoint is judged by.
-
-    Args:
-      value: the score.
-      maximize: whether a higher one is better.
-    """
+    """A number that a checkpoint is judged by."""
 
     value: float
     maximize: bool
@@ -108,18 +103,11 @@ def restore(
 
 
 def read_from(directory: Any, saved_to: Sequence[Path]) -> Callable[..., Any]:
-    """Makes the function that reads the newest checkpoint of a folder.
-
-    Args:
-      directory: the folder, as `resume` names it.
-      saved_to: the folders in which the run saves.
-
-    Returns:
-      `like -> fields or None`, see `restore`.
+    """Makes the function `like -> fields or None` that reads the newest checkpoint.
 
     Raises:
       TypeError: if the folder is not a path.
-      ValueError: if there is no checkpoint in it and the run will not save one there.
+      ValueError: if there is no checkpoint in it and the run saves none there.
     """
     folder = absolute(directory, "resume")
     if folder not in saved_to and not entries(folder):
@@ -161,11 +149,9 @@ def read_score(path: Path) -> Score | None:
 
 
 def best_of(scored: list[tuple[Entry, Score | None]]) -> list[Entry]:
-    """Returns the entry with the best score in a list, empty if none has one.
+    """Returns the best of entries, oldest first, in a list; empty if none has a score.
 
-    Args:
-      scored: entries and their scores, oldest first. Only those count that are judged
-        as the last one is.
+    Only those count that are judged as the last one is.
     """
     known = [(entry, score) for entry, score in scored if score is not None]
     found, best = [], None

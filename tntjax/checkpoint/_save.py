@@ -13,13 +13,7 @@ from tntjax.checkpoint._restore import Score, best_of, read_score
 
 
 class Saver:
-    """Writes checkpoints of a run into a folder, and deletes old ones.
-
-    Args:
-      directory: the folder, which is made if it is not there.
-      keep: how many of the last ones to keep, None for all.
-      keep_best: whether to keep the one with the best score as well.
-    """
+    """Writes checkpoints of a run into a folder; keeps the last and the best."""
 
     def __init__(self, directory: Path, keep: int | None, keep_best: bool) -> None:
         entries(directory)  # nothing foreign in it?
@@ -36,15 +30,10 @@ class Saver:
         files: Any,
         recorded: Sequence[str] = (),
     ) -> None:
-        """Copies a tree, and writes it while the caller goes on.
+        """Copies fields of the State, and writes them while the caller goes on.
 
-        Args:
-          t: how many updates are done.
-          epoch: how many epochs are done.
-          tree: fields of the State.
-          score: what it is judged by, or None.
-          files: lengths of files by name.
-          recorded: rows of the run's history as lines of JSON.
+        Beside them go the score, the lengths of files, and the history as lines of
+        JSON.
 
         Raises:
           OSError: and whatever else went wrong with the save before.
@@ -56,10 +45,10 @@ class Saver:
             name: (field, *kind_of(leaf))
             for field, (name, leaf) in zip(fields, leaves.items(), strict=True)
         }
-        judged = {} if score is None else {"maximize": score.maximize}
-        value = None if score is None else score.value
-        notes = {"leaves": kinds, "score": value, **judged, "files": files}
+        notes = {"leaves": kinds, "score": None, "files": files}
         notes["recorded"] = list(recorded)
+        if score is not None:
+            notes |= {"score": score.value, "maximize": score.maximize}
         numbered = {str(k): leaf for k, leaf in enumerate(leaves.values())}
         filled = {k: leaf for k, leaf in numbered.items() if leaf.size}
         path = self._directory / f"update-{t}-epoch-{epoch}"
@@ -71,13 +60,8 @@ class Saver:
     def go_on(self, t: int, epoch: int) -> dict[str, int] | None:
         """Discards what a run that goes on from a checkpoint is about to write again.
 
-        Args:
-          t: how many updates were done.
-          epoch: how many epochs were done.
-
-        Returns:
-          The lengths of files when that checkpoint was saved, None if the folder does
-          not have it.
+        Returns the lengths of files when it was saved, None if the folder does not have
+        it.
         """
         found = entries(self._directory)
         here = [entry for entry in found if entry[:2] == (t, epoch)]

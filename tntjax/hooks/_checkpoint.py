@@ -148,9 +148,9 @@ class _Checkpoint:
         self._save(state, score)
 
     def _save(self, state: State, score: Score | None) -> None:
-        t, epoch, rows = int(state.t), int(state.epoch), _rows(state)
-        saved, lengths = read_saved(state), self._lengths()
-        self._open_saver().save(t, epoch, saved, score, lengths, rows)
+        rows = [as_json_line(row, "checkpoint") for row in rows_until(state)]
+        counts, saved = (int(state.t), int(state.epoch)), read_saved(state)
+        self._open_saver().save(*counts, saved, score, self._lengths(), rows)
 
     def _score(self, state: State) -> Score | None:
         if self._best is None:
@@ -183,11 +183,6 @@ class _Checkpoint:
                 raise ValueError(SHORTER.format(path=path, size=size, length=length))
             if size > length:
                 os.truncate(path, length)
-
-
-def _rows(state: State) -> list[str]:
-    """Returns the rows of the history as text."""
-    return [as_json_line(row, "checkpoint") for row in rows_until(state)]
 
 
 def _size(path: Path) -> int:

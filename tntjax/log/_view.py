@@ -41,14 +41,14 @@ class View:
         self._try(self._send, step, parts)
 
     def start(self, done: Mapping[str, Any] | None = None) -> None:
-        """Begins a run, or goes on after `done`, such as `{"t": 100}`: no point twice."""
+        """Begins a run, or goes on after `done`, say `{"t": 100}`: no point twice."""
         if done is None:
             self._try(self._begin, 0)
         else:
             self._try(self._begin, read_step(done, self._name, self._step) + 1)
 
     def close(self, log: Log | None = None, failed: bool = False) -> None:
-        """Ends the run, for trackers that show it; also an `on_close` closure of a log."""
+        """Ends the run, if the tracker shows that; also an `on_close` closure."""
         self._try(self._end, failed)
 
     def _try(self, function: Callable[..., Any], *arguments: Any) -> None:
