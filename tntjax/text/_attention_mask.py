@@ -5,8 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least
-from tntjax._struct import describe
-from tntjax.text._ids import as_int32
+from tntjax.text._ids import as_int32, require
 
 
 def length_mask(length: ArrayLike, size: int) -> jax.Array:
@@ -21,7 +20,7 @@ def length_mask(length: ArrayLike, size: int) -> jax.Array:
 
     Raises:
       TypeError: if something is not made of integers.
-      ValueError: if `size` is negative.
+      ValueError: if `size` is negative, or int32 does not hold a length.
 
     Example:
       >>> length_mask(jnp.array([2, 0]), 3).astype(int).tolist()
@@ -74,13 +73,10 @@ def segment_mask(segment: ArrayLike, keys: ArrayLike | None = None) -> jax.Array
       [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
     """
     own = as_int32(segment, "segment_mask needs integers as segment")
-    other = (
-        own if keys is None else as_int32(keys, "segment_mask needs integers as keys")
-    )
-    if not (own.ndim and other.ndim) or own.shape[:-1] != other.shape[:-1]:
-        raise ValueError(
-            "segment_mask needs segment [..., T] and keys [..., S], got"
-            f" {describe(own)} and {describe(other)}."
-        )
+    keys = segment if keys is None else keys
+    other = as_int32(keys, "segment_mask needs integers as keys")
+    fits = own.ndim and other.ndim and own.shape[:-1] == other.shape[:-1]
+    needs = "segment_mask needs segment [..., T] and keys [..., S]"
+    require(fits, needs, own, other)
     own, other = own[..., :, None], other[..., None, :]
     return (own == other) & (own != 0)

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least, check_number
 from tntjax._struct import describe
-from tntjax.text._ids import as_id, as_int32
+from tntjax.text._ids import as_id, as_int32, require
 
 Step = Callable[[Any, jax.Array], tuple[jax.Array, Any]]
 
@@ -52,9 +52,9 @@ def beam_search(
     """Finds likely continuations, keeping the best few after each token.
 
     Args:
-      step: `(state, ids [B * W]) -> (logits [B * W, V], state)`; the state that it
-        returns has the structure, shapes and dtypes of the one it got. Logits may be
-        -inf; a continuation of which all are, or one is NaN, is given up.
+      step: `(state, ids [B * W]) -> (logits [B * W, V], state)`, a state of the same
+        structure, shapes and dtypes. A continuation is given up of which all logits are
+        -inf, or one is NaN.
       state: what the step carries, such as the cache of a decoder: a pytree of arrays
         [B, ...]. Each row is repeated W times.
       start: [B] integers, the first input of each row.
@@ -85,23 +85,17 @@ def beam_search(
     The penalty is that of Wu et al., "Google's Neural Machine Translation System".
     """
     first = as_int32(start, "beam_search needs integers as start")
-    if first.ndim != 1:
-        raise ValueError(
-            f"beam_search needs start of shape [B], got {describe(first)}."
-        )
+    require(first.ndim == 1, "beam_search needs start of shape [B]", first)
     rows = len(first)
     width = check_at_least("beam_search: width", width, 1)
     length = check_at_least("beam_search: length", length, 1)
-    if not math.isfinite(check_number("beam_search: penalty", penalty)):
-        raise ValueError(f"beam_search needs a finite penalty, got {penalty}.")
+    finite = math.isfinite(check_number("beam_search: penalty", penalty))
+    require(finite, "beam_search needs a finite penalty", penalty)
     last = as_id(end, jnp.int32, "beam_search: end")
     state = jax.tree.map(jnp.asarray, state)
     for leaf in jax.tree.leaves(state):
-        if leaf.shape[:1] != (rows,):
-            raise ValueError(
-                f"beam_search needs a state with leaves [B, ...], B = {rows}, got"
-                f" {describe(leaf)}."
-            )
+        needs = f"beam_search needs a state with leaves [B, ...], B = {rows}"
+        require(leaf.shape[:1] == (rows,), needs, leaf)
     alone = jnp.where(jnp.arange(width) == 0, 0.0, -jnp.inf)  # all begin alike
     search = _Search(
         beams=Beams(
@@ -158,17 +152,12 @@ def _take_step(step: Step, search: _Search) -> tuple[jax.Array, Any]:
     """Returns logits [B * W, V] and the state, or raises if they are something else."""
     ids = search.last.reshape(-1)
     returned = step(search.state, ids)
-    if not isinstance(returned, tuple) or len(returned) != 2:
-        raise TypeError(
-            "beam_search needs a step that returns (logits, state), got"
-            f" {describe(returned)}."
-        )
+    pair = isinstance(returned, tuple) and len(returned) == 2
+    needs = "beam_search needs a step that returns (logits, state)"
+    require(pair, needs, returned, error=TypeError)
     logits, state = jnp.asarray(returned[0]), jax.tree.map(jnp.asarray, returned[1])
-    if logits.ndim != 2 or len(logits) != len(ids):
-        raise ValueError(
-            f"beam_search needs logits [B * W, V], B * W = {len(ids)}, got"
-            f" {describe(logits)}."
-        )
+    needs = f"beam_search needs logits [B * W, V], B * W = {len(ids)}"
+    require(logits.ndim == 2 and len(logits) == len(ids), needs, logits)
     (mine, form), (others, form_before) = map(jax.tree.flatten, (state, search.state))
     kinds = [[(leaf.shape, leaf.dtype) for leaf in leaves] for leaves in (mine, others)]
     if form != form_before or kinds[0] != kinds[1]:

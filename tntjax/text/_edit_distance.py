@@ -5,8 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._numbers import check_integers
-from tntjax._struct import describe
-from tntjax.text._ids import as_int32
+from tntjax.text._ids import as_int32, require
 
 
 def edit_distance(
@@ -46,11 +45,9 @@ def edit_distance(
     """
     output = _as_ids(output, "output")
     target = _as_ids(target, "target")
-    if output.shape[:-1] != target.shape[:-1]:
-        raise ValueError(
-            "edit_distance needs output [..., N] and target [..., M] with the same"
-            f" leading axes, got {describe(output)} and {describe(target)}."
-        )
+    needs = "edit_distance needs output [..., N] and target [..., M] with the same"
+    same = output.shape[:-1] == target.shape[:-1]
+    require(same, f"{needs} leading axes", output, target)
     ends = _as_length(output_length, output, "output_length")  # [...]
     columns = jnp.arange(target.shape[-1] + 1, dtype=jnp.int32)  # [M + 1]
 
@@ -72,21 +69,15 @@ def edit_distance(
 
 def _as_ids(ids: ArrayLike, name: str) -> jax.Array:
     array = as_int32(ids, f"edit_distance needs integers as {name}")
-    if not array.ndim:
-        raise ValueError(
-            f"edit_distance needs {name} of shape [..., N], got {describe(array)}."
-        )
+    require(array.ndim, f"edit_distance needs {name} of shape [..., N]", array)
     return array
 
 
 def _as_length(length: ArrayLike | None, ids: jax.Array, name: str) -> jax.Array:
-    most = ids.shape[-1]
+    *rows, most = ids.shape
     if length is None:
-        return jnp.full(ids.shape[:-1], most, jnp.int32)
+        return jnp.full(rows, most, jnp.int32)
     array = check_integers(length, f"edit_distance needs integers as {name}")
-    if array.shape != ids.shape[:-1]:
-        raise ValueError(
-            f"edit_distance needs {name} of shape {list(ids.shape[:-1])}, one for each"
-            f" row, got {describe(array)}."
-        )
+    needs = f"edit_distance needs {name} of shape {rows}, one for each row"
+    require(array.shape == tuple(rows), needs, array)
     return jnp.asarray(array).clip(0, most).astype(jnp.int32)

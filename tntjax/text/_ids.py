@@ -13,6 +13,12 @@ from tntjax._numbers import check_integers, find_outside
 from tntjax._struct import describe
 
 
+def require(holds: Any, needs: str, *got: Any, error: type = ValueError) -> None:
+    """Raises an error "`needs`, got `got` and `got`." unless something holds."""
+    if not holds:
+        raise error(f"{needs}, got {' and '.join(map(describe, got))}.")
+
+
 def check_text(text: Any, subject: str) -> str:
     """Returns a text, or raises a TypeError if it is not a str."""
     if not isinstance(text, str):
@@ -34,8 +40,7 @@ def read_ids(ids: Any, size: int, subject: str) -> list[int]:
         raise TypeError(f"{needs}, got {describe(ids)}.")
     ids = ids if isinstance(ids, jax.Array | np.ndarray) else list(ids)
     array = check_integers(ids, needs)
-    if array.ndim != 1:
-        raise ValueError(f"{needs} with one axis, got {describe(array)}.")
+    require(array.ndim == 1, f"{needs} with one axis", array)
     wrong = find_outside(array, size)
     if wrong is not None:
         raise ValueError(f"{subject} has {size} ids, numbered from 0; got {wrong}.")

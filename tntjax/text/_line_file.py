@@ -41,7 +41,7 @@ class LineFile:
         if stamp not in (None, self.stamp):
             raise ValueError(f"{path} has changed since its lines were counted.")
         with self._open_plain() as file:
-            self.starts = self._load_starts(file)
+            self.starts: Any = self._load_starts(file)
             content: Any = b""  # an empty file cannot be mapped
             if os.fstat(file.fileno()).st_size:
                 content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

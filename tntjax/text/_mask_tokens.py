@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from tntjax._array import as_mask
 from tntjax._key import check_key
 from tntjax._numbers import check_at_least, check_integers, check_number
-from tntjax.text._ids import as_id
+from tntjax.text._ids import as_id, require
 
 
 class MaskedTokens(NamedTuple):
@@ -66,8 +66,7 @@ def mask_tokens(
         as_id(most - 1, dtype, "mask_tokens: vocabulary - 1")
     stands_in = as_id(hidden, tokens.dtype, "mask_tokens: hidden")
     share = check_number("mask_tokens: rate", rate)
-    if not 0 <= share <= 1:
-        raise ValueError(f"mask_tokens needs rate in [0, 1], got {share}.")
+    require(0 <= share <= 1, "mask_tokens needs rate in [0, 1]", share)
     shape = tokens.shape
 
     def draw(own: jax.Array) -> tuple[jax.Array, ...]:

@@ -1,5 +1,6 @@
 """The base of meters of what is right: a share, in percent."""
 
+import abc
 import dataclasses
 import functools
 from typing import Any, Self
@@ -62,6 +63,7 @@ class MeterOfIds(Meter):
         return dataclasses.replace(self, right=self.right + right, n=self.n + n)
 
     @staticmethod
+    @abc.abstractmethod
     def _select(right: Any, kept: Any) -> tuple[Any, Any]:
         """Returns what is right, and what is counted, of [B, T] ids."""
 

@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 
 from tntjax._key import check_key
 from tntjax._numbers import check_at_least, check_number
-from tntjax._struct import describe
+from tntjax.text._ids import require
 
 
 def sample(
@@ -51,14 +51,12 @@ def sample(
     check_key(key, "sample: key")
     scores = jnp.asarray(logits)
     floats = jnp.issubdtype(scores.dtype, jnp.floating)
-    if not (floats and scores.ndim and scores.shape[-1]):
-        raise ValueError(f"sample needs float logits [..., V], got {describe(scores)}.")
+    some = floats and scores.ndim and scores.shape[-1]
+    require(some, "sample needs float logits [..., V]", scores)
     warmth = check_number("sample: temperature", temperature)
-    if not 0 <= warmth < math.inf:
-        raise ValueError(f"sample needs temperature >= 0, finite, got {warmth}.")
+    require(0 <= warmth < math.inf, "sample needs temperature >= 0, finite", warmth)
     share = 1.0 if top_p is None else check_number("sample: top_p", top_p)
-    if not 0 < share <= 1:
-        raise ValueError(f"sample needs 0 < top_p <= 1, got {share}.")
+    require(0 < share <= 1, "sample needs 0 < top_p <= 1", share)
     *rows, size = scores.shape
     most = size if top_k is None else check_at_least("sample: top_k", top_k, 1)
     if warmth < jnp.finfo(jnp.float32).tiny:

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._numbers import check_integers
-from tntjax._struct import describe
-from tntjax.text._ids import as_id, as_int32
+from tntjax.text._ids import as_id, as_int32, require
 
 
 def shift_right(
@@ -34,18 +33,14 @@ def shift_right(
       [0, 5, 0]
     """
     array = jnp.asarray(check_integers(ids, "shift_right needs integers as ids"))
-    if not array.ndim:
-        raise ValueError(f"shift_right needs ids [..., T], got {describe(array)}.")
+    require(array.ndim, "shift_right needs ids [..., T]", array)
     begin = as_id(start, array.dtype, "shift_right: start")
     first = jnp.full_like(array[..., :1], begin)
     shifted = jnp.concatenate([first, array[..., :-1]], axis=-1)
     if segment is None:
         return shifted
     number = as_int32(segment, "shift_right needs integers as segment")
-    if number.shape != array.shape:
-        raise ValueError(
-            f"shift_right needs segment of the shape {list(array.shape)} of ids, got"
-            f" {describe(number)}."
-        )
+    needs = f"shift_right needs segment of the shape {list(array.shape)} of ids"
+    require(number.shape == array.shape, needs, number)
     goes_on = number[..., 1:] == number[..., :-1]  # [..., T - 1]
     return shifted.at[..., 1:].set(jnp.where(goes_on, array[..., :-1], begin))

@@ -6,8 +6,8 @@ from jax.typing import ArrayLike
 
 from tntjax._array import as_mask
 from tntjax._numbers import check_integers, check_number
-from tntjax._struct import describe
 from tntjax.meter.parts._labels import as_class_numbers
+from tntjax.text._ids import require
 
 
 def token_losses(
@@ -42,17 +42,13 @@ def token_losses(
     Label smoothing: Szegedy et al., "Rethinking the Inception Architecture", 2016.
     """
     scores = jnp.asarray(logits)
-    if not jnp.issubdtype(scores.dtype, jnp.floating):
-        raise TypeError(f"token_losses needs float logits, got {describe(scores)}.")
+    floats = jnp.issubdtype(scores.dtype, jnp.floating)
+    require(floats, "token_losses needs float logits", scores, error=TypeError)
     wanted = check_integers(target, "token_losses needs integers as target")
-    if scores.ndim < 1 or wanted.shape != scores.shape[:-1]:
-        raise ValueError(
-            "token_losses needs logits [..., T, V] and target [..., T], got"
-            f" {describe(scores)} and {describe(wanted)}."
-        )
+    needs = "token_losses needs logits [..., T, V] and target [..., T]"
+    require(scores.ndim and wanted.shape == scores.shape[:-1], needs, scores, wanted)
     share = check_number("token_losses: smoothing", smoothing)
-    if not 0 <= share <= 1:
-        raise ValueError(f"token_losses needs smoothing in [0, 1], got {share}.")
+    require(0 <= share <= 1, "token_losses needs smoothing in [0, 1]", share)
     scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     wanted, there = jnp.asarray(as_class_numbers(wanted)), None
     if mask is not None:
