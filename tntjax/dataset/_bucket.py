@@ -19,18 +19,16 @@ from tntjax.dataset._protocol import hide_unreadable
 class BucketDataset(IndexMap):
     """Batches of few shapes, each of samples that are about equally long.
 
-    A batch is padded to one of a few boundaries, so that a compiled step is compiled
-    that often. Where the samples of a boundary do not fill their last batch, shorter
-    ones do: one batch in an epoch is not full. What is in a batch and which batch comes
-    when is a function of (seed, epoch): a sample is read when it is asked for, and a
-    run that is resumed sees the same batches.
+    A batch is padded to one of a few boundaries. Where the samples of a boundary do not
+    fill their last batch, shorter ones do: one batch in an epoch is not full. What is
+    in a batch and which batch comes when is a function of (seed, epoch).
 
     Args:
       dataset: N samples, dicts with arrays of several lengths, or such arrays.
       size: how many samples a batch has; None where `tokens` tells.
       length: how long each sample is: an array [N], a function of a sample, the name of
         a field, or None for the first field with an axis. Without an array each sample
-        is read once to know it.
+        is read once.
       tokens: how many steps a batch has at most, padding included; shorter batches have
         more rows then.
       shapes: into how many lengths to divide, at most; those with the least padding.

@@ -22,9 +22,8 @@ NOWHERE = np.iinfo(np.int32).max
 class BudgetDataset(IndexMap):
     """Batches of one shape, filled with samples until one of several counts is used up.
 
-    Samples lie one after the other along the first axis, as graphs do whose nodes and
-    edges are counted apart. A batch is full when the next sample would go beyond a
-    budget. Which samples are in a batch is a function of (seed, epoch).
+    Samples lie one after the other along the first axis. A batch is full when the next
+    sample would go beyond a budget. Its samples are a function of (seed, epoch).
 
     Args:
       dataset: samples that are dicts of arrays.
@@ -42,8 +41,7 @@ class BudgetDataset(IndexMap):
       epoch: which epoch; `at_epoch` makes others.
 
     Raises:
-      TypeError: if `dataset` is not one, a number not an integer, or what should be a
-        dict another thing.
+      TypeError: if `dataset` is not one, a number not an integer, or a dict missing.
       ValueError: if a budget is below 1 or unknown, or a sample alone beyond it.
 
     A sample is a dict: the fields [budget, ...], padded with 0; `segment`, a dict of

@@ -18,18 +18,15 @@ from tntjax.dataset._protocol import hide_unreadable
 class PackDataset(IndexMap):
     """Rows of one length, each filled with whole samples: one shape, hardly padding.
 
-    The samples of an epoch are divided into windows. In a window each goes into the
-    first row that has room for it. The plan of a window is a function of (seed, epoch,
-    window): a row is read when it is asked for, a run that is resumed sees the same
-    rows, and no checkpoint has to keep a bin.
+    In each window of samples each goes into the first row that has room for it. The
+    plan of a window is a function of (seed, epoch, window).
 
     Args:
       dataset: samples that are dicts with arrays of one length, or such arrays.
       length: T, how long a row is; no sample may be longer.
       window: from how many samples at a time rows are filled.
-      lengths: how long each sample is: an array, a function of a sample, the name of a
-        field, or None for the first field with an axis. Without an array each sample
-        is read once to know it. Samples of length 0 are in no row.
+      lengths: how long each sample is, as `BucketDataset` takes it. Samples of length 0
+        are in no row.
       fields: names of the fields to pack, None for all of a sample.
       fill: what to pad with.
       seed: a non-negative integer, None for samples in their order.
@@ -40,8 +37,7 @@ class PackDataset(IndexMap):
       ValueError: if a number is too small, or a sample longer than a row.
 
     A sample is a dict: the fields [T, ...], `segment` [T] int32, which numbers the
-    samples of a row from 1 on and is 0 for padding, and `position` [T] int32, which
-    counts from 0 in each.
+    samples of a row from 1 on and is 0 for padding, and `position` [T] int32 in each.
 
     Example:
       >>> rows = PackDataset([[1, 2, 3], [4, 5], [6]], length=4)

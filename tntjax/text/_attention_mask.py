@@ -53,8 +53,8 @@ def causal_mask(length: int) -> jax.Array:
 def segment_mask(segment: ArrayLike, keys: ArrayLike | None = None) -> jax.Array:
     """Returns which places see which, if each sees its own segment only.
 
-    Combine them: `segment_mask(segment) & causal_mask(T)`. With an axis for the heads,
-    `mask[:, None]`, it is the `mask` of `jax.nn.dot_product_attention`.
+    `segment_mask(segment) & causal_mask(T)`, with an axis for the heads, `[:, None]`,
+    is a `mask` of `jax.nn.dot_product_attention`.
 
     Args:
       segment: [..., T] integers, as `tnt.PackDataset` makes them: from 1 on, and 0 for

@@ -13,13 +13,12 @@ ORDERS = 4
 class BLEUMeter(MeterOfTexts):
     """Measures BLEU of translated text, on the host, as sacreBLEU does (extra `text`).
 
-    Sums of counts are kept and the score is computed in the end: it's that of the
-    corpus, however it was divided, and meters merge. Give it text as people read it:
-    sacreBLEU tokenizes. Scores compare only if their signatures are equal.
+    The score is that of the corpus, however it was divided. Give it text as people read
+    it: sacreBLEU tokenizes. Scores compare only if their signatures are equal.
 
     Args:
       tokenize: sacreBLEU's name of how text is tokenized, "13a", "intl", "zh" and so
-        on. For tokenized BLEU, as older papers have it, "none".
+        on; "none" for tokenized BLEU, as older papers have it.
       lowercase: whether case is ignored.
       num_references: how many references each text has.
       test: what the test set is, such as `WMT14(...).name`; the signature shows it.
@@ -29,8 +28,7 @@ class BLEUMeter(MeterOfTexts):
 
     Raises:
       ImportError: if sacreBLEU is not there.
-      ValueError: if `tokenize` is unknown or needs what is not there, or
-        `num_references` is below 1.
+      ValueError: if `tokenize` is unknown or lacks something, or a number is too small.
 
     Example:
       >>> meter = BLEUMeter(test="mine").add(["It is so ."], ["It is so."])

@@ -40,8 +40,8 @@ class BPE:
       specials: `{name: id}`, which `ranks` do not have.
 
     Raises:
-      ValueError: if a byte has no id of its own, two tokens have one, or the pattern
-        is not one that `re` knows.
+      ValueError: if a byte has no id of its own, two tokens have one, or `re` does not
+        know the pattern.
 
     Example:
       >>> ranks = {bytes([byte]): byte for byte in range(256)}
@@ -73,9 +73,9 @@ class BPE:
             )
         tokens = [*self.ranks, *map(str.encode, self.specials)]
         ids = [*self.ranks.values(), *self.specials.values()]
-        if min(ids) < 0 or len(set(ids)) < len(ids):
-            twice = [id for id, n in Counter(ids).items() if n > 1 or id < 0]
-            raise ValueError(f"BPE needs ids >= 0, each of one token, got {twice[0]}.")
+        for id, count in Counter(ids).items():
+            if count > 1 or id < 0:
+                raise ValueError(f"BPE needs ids >= 0, each of one token, got {id}.")
         try:
             parts = re.compile(translate_pattern(self.pattern))
         except (re.error, TypeError) as error:
@@ -201,19 +201,21 @@ def _merge(part: bytes, ranks: Mapping[bytes, int]) -> list[int]:
 @cache
 def translate_pattern(pattern: str) -> str:
     r"""Writes a pattern so that `re` knows it: without `\p{L}`, and Unicode's `\s`."""
-    inside, found, at = False, [], 0
-    for match in re.finditer(r"\\p\{(\w+)\}|\\s|\\S|\\.|\[|\]", pattern):
-        found.append(pattern[at : match.start()])
-        at, text = match.end(), match[0]
+    inside = False
+
+    def write(match: re.Match) -> str:
+        nonlocal inside
+        text = match[0]
         if text in ("[", "]"):
             inside = text == "["
-        if text == "\\S" and inside:
+        if text == r"\S" and inside:
             raise ValueError("A pattern can't have \\S inside of brackets.")
-        ranges = SPACES if text in ("\\s", "\\S") else match[1] and _ranges(match[1])
-        if ranges:
-            text = ranges if inside else f"[{'^' * (text == chr(92) + 'S')}{ranges}]"
-        found.append(text)
-    return "".join(found) + pattern[at:]
+        ranges = SPACES if text in (r"\s", r"\S") else match[1] and _ranges(match[1])
+        if inside or not ranges:
+            return ranges or text
+        return f"[^{ranges}]" if text == r"\S" else f"[{ranges}]"
+
+    return re.sub(r"\\p\{(\w+)\}|\\s|\\S|\\.|\[|\]", write, pattern)
 
 
 @cache

@@ -22,8 +22,7 @@ BETA = 2
 class ChrFMeter(MeterOfTexts):
     """Measures chrF of translated text, on the host: F of n-grams of characters.
 
-    Sums of counts are kept and the score is computed in the end, as in `BLEUMeter`. It
-    is sacreBLEU's, to the last digits, and needs no package.
+    The score is sacreBLEU's, to the last digits, and needs no package.
 
     Args:
       word_order: the longest n-grams of words that are counted too: 2 is chrF++.

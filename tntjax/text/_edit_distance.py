@@ -16,14 +16,13 @@ def edit_distance(
 ) -> jax.Array:
     """Counts the fewest insertions, deletions and substitutions between sequences.
 
-    `N` and `M` are the lengths with padding, `B` any leading axes. What is beyond a
-    length has no effect. The time is that of N steps over M cells for all rows at once.
+    The time is that of N steps over M cells for all rows at once.
 
     Args:
       output: [..., N] integers that int32 holds, ids of words or characters.
       target: [..., M] integers.
-      output_length: [...] integers, how many ids of each row count; None for all.
-        A length above N counts as N.
+      output_length: [...] integers, how many ids of each row count, at most N; None for
+        all. Those beyond have no effect.
       target_length: [...] integers, the same for `target`.
 
     Returns:

@@ -14,6 +14,7 @@ from tntjax._types import Sample
 from tntjax.dataset._columns import with_flat
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._protocol import check_index, host_only
+from tntjax.text._ids import require
 from tntjax.text._line_file import LineFile, as_path
 
 
@@ -21,16 +22,15 @@ from tntjax.text._line_file import LineFile, as_path
 class LineDataset(IndexMap):
     r"""The lines of files of UTF-8, in any order, without reading them into memory.
 
-    A line ends at `\n` and nowhere else: `\r`, U+0085 and U+2028 are part of it, as
-    files that are read in parallel need. Memory takes 4 bytes a line (8 in a file of
-    4 GiB or more), and none with `cache`. Pickles are small: another process scans the
-    files again, or shares the cache. A file must not be cut while it is read.
+    A line ends at `\n` and nowhere else: `\r`, U+0085 and U+2028 are part of it. Memory
+    takes 4 bytes a line (8 in a file of 4 GiB or more), and none with `cache`. Another
+    process scans the files again, or shares the cache. No file may be cut meanwhile.
 
     Args:
       paths: a file or several, one after the other. Those that gzip has packed are
         unpacked once, into the cache or a temporary file.
-      cache: a folder to keep the places of lines and what was unpacked, for a file as
-        it is: of another size or time it is done again.
+      cache: a folder to keep the places of lines and what was unpacked, of a file of
+        this size and time.
       errors: what bytes that are not UTF-8 do, as in `bytes.decode`: "strict" raises,
         "replace" gives U+FFFD.
 
@@ -47,8 +47,8 @@ class LineDataset(IndexMap):
       >>> len(dataset), dataset[1]
       (2, {'text': 'two\rthree\u2028four'})
 
-    Purpose: corpora, such as one of a thousand million words. Torchnet has nothing like
-    it; `ListDataset.from_file` reads all lines at once.
+    Purpose: corpora, such as one of a thousand million words. Torchnet's
+    `ListDataset.from_file` reads all lines at once.
     """
 
     paths: Any = static()
@@ -64,17 +64,14 @@ class LineDataset(IndexMap):
         if not isinstance(paths, Iterable) or isinstance(paths, Set | Mapping):
             raise TypeError(f"{needs}, got {describe(paths)}.")
         paths = [as_path(path, needs) for path in paths]
-        if not paths:
-            raise ValueError("LineDataset needs one file or more, got none.")
+        require(paths, "LineDataset needs one file or more", paths)
         try:
             b"\xff".decode("utf-8", self.errors)
         except UnicodeDecodeError:
             pass
         except (LookupError, TypeError) as error:
-            raise ValueError(
-                "LineDataset needs errors as bytes.decode has it, such as 'strict' or"
-                f" 'replace', got {self.errors!r}."
-            ) from error
+            ways = "LineDataset needs errors of bytes.decode, such as 'strict'"
+            raise ValueError(f"{ways} or 'replace', got {self.errors!r}.") from error
         if cache is not None:
             cache = as_path(cache, "LineDataset needs a folder as cache, or None")
         files = _Files(LineFile(path, cache) for path in paths)

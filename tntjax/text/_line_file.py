@@ -8,7 +8,6 @@ import secrets
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,11 +15,8 @@ import numpy as np
 
 from tntjax._struct import describe
 
-PIECE = 1 << 22
-"""Bytes that are scanned at once: memory does not grow with the file."""
-
-PACKED = b"\x1f\x8b"
-"""What a file of gzip begins with, and no text in UTF-8."""
+PIECE = 1 << 22  # bytes that are scanned at once: memory does not grow with the file
+PACKED = b"\x1f\x8b"  # begins a file of gzip, and no text in UTF-8
 
 
 class LineFile:
@@ -60,20 +56,18 @@ class LineFile:
         """Returns the size of each line in bytes, int64 [lines]."""
         return np.diff(self.starts.astype(np.int64)) - 1
 
-    def _load_starts(self, file: Any) -> np.ndarray:
+    def _load_starts(self, file: Any) -> Any:
         if self.cache is None:
             return _find_starts(file)
         index = self._place("npy")
-        for attempt in range(2):
-            if attempt or not index.exists():
-                _write_whole(index, lambda out: np.save(out, _find_starts(file)))
-            try:
-                starts = np.asarray(np.load(index, mmap_mode="r"))
-                if int(starts[-1]) - os.fstat(file.fileno()).st_size in (0, 1):
-                    return starts
-            except (ValueError, EOFError, OSError, IndexError):
-                pass  # damaged, as by a full disk: it is made again
-        raise ValueError(f"The index {index} can't be read back. Choose another cache.")
+        try:
+            starts = np.asarray(np.load(index, mmap_mode="r"))
+            if int(starts[-1]) - os.fstat(file.fileno()).st_size in (0, 1):
+                return starts
+        except (ValueError, EOFError, OSError, IndexError):
+            pass  # not there, or damaged, as by a full disk
+        _write_whole(index, lambda out: np.save(out, _find_starts(file)))
+        return np.load(index, mmap_mode="r")
 
     def _open_plain(self) -> Any:
         file = open(self.path, "rb")
@@ -101,8 +95,8 @@ class LineFile:
         """Returns the file of the cache that is for the file as it is now."""
         assert self.cache is not None
         known = os.fsencode(f"{self.path.resolve()} {self.stamp}")
-        name = hashlib.sha256(known).hexdigest()[:16]
-        return self.cache / f"{self.path.name}-{name}.{kind}"
+        number = hashlib.sha256(known).hexdigest()[:16]
+        return self.cache / f"{self.path.name}-{number}.{kind}"
 
 
 def as_path(path: Any, subject: str) -> Path:
@@ -116,25 +110,20 @@ def _find_starts(file: BinaryIO) -> np.ndarray:
     """Finds where each line begins and a next one would: [lines + 1]."""
     size = os.fstat(file.fileno()).st_size
     dtype = np.uint32 if size < 2**32 - 1 else np.int64
-    parts = [np.zeros(1, dtype), *(found.astype(dtype) for found in _scan(file, size))]
+    parts, done = [np.zeros(1, dtype)], file.seek(0)
+    while piece := file.read(PIECE):  # pages of a map would count as memory
+        places = np.flatnonzero(np.frombuffer(piece, np.uint8) == 10)
+        parts.append((places + (done + 1)).astype(dtype))
+        done += len(piece)
+    if done != size:
+        raise ValueError(
+            f"{file.name} has {done} bytes, not {size}: it changes while it is read,"
+            " or is not a file on a disk."
+        )
     starts = np.concatenate(parts)
     if starts[-1] != size:  # a last line without an end
         starts = np.append(starts, dtype(size + 1))
     return starts
-
-
-def _scan(file: BinaryIO, size: int) -> Iterator[np.ndarray]:
-    """Yields the places behind line ends; a map's pages would count as memory."""
-    file.seek(0)
-    start = 0
-    while piece := file.read(PIECE):
-        yield np.flatnonzero(np.frombuffer(piece, np.uint8) == 10) + (start + 1)
-        start += len(piece)
-    if start != size:
-        raise ValueError(
-            f"{file.name} has {start} bytes, not {size}: it changes while it is read,"
-            " or is not a file on a disk."
-        )
 
 
 def _write_whole(path: Path, write: Any) -> None:

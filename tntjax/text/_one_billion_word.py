@@ -4,24 +4,16 @@ import os
 from collections.abc import Sequence
 
 from tntjax._numbers import check_integers
-from tntjax._struct import describe
-from tntjax.text._ids import check_choice
+from tntjax.text._ids import check_choice, require
 from tntjax.text._line import LineDataset
 from tntjax.text._line_file import as_path
 
 NAME = "1-billion-word-language-modeling-benchmark-r13output"
+FOLDER = "{}-monolingual.tokenized.shuffled"
+# Not the file 00000-of-00100 beside the held-out shards: that is all 50 in one.
 LAYOUTS = {
-    # Not the file 00000-of-00100 beside the held-out shards: that is all 50 in one.
-    "train": (
-        "training-monolingual.tokenized.shuffled",
-        "news.en-{:05}-of-00100",
-        range(1, 100),
-    ),
-    "heldout": (
-        "heldout-monolingual.tokenized.shuffled",
-        "news.en.heldout-{:05}-of-00050",
-        range(50),
-    ),
+    "train": (FOLDER.format("training"), "news.en-{:05}-of-00100", range(1, 100)),
+    "heldout": (FOLDER.format("heldout"), "news.en.heldout-{:05}-of-00050", range(50)),
 }
 
 MISSING = """OneBillionWord: {count} of the {total} files of split {split!r} are not \
@@ -40,10 +32,9 @@ def OneBillionWord(  # noqa: N802  # the name of the benchmark
 ) -> LineDataset:
     """Opens the One Billion Word Benchmark: shuffled sentences of news, tokenized.
 
-    A sentence is a line, and its tokens stand between single blanks. The published way
-    of measuring is per word: `</S>` is predicted at each end, `<S>` is not, and nothing
-    is carried from one sentence to the next. Perplexity of other units must be
-    scaled by the number of words: `PerplexityMeter("word")`.
+    A sentence is a line, and its tokens stand between single blanks. Results are per
+    word: `</S>` is predicted at each end, `<S>` is not, and nothing is carried from one
+    sentence to the next. For other units there is `PerplexityMeter("word")`.
 
     Args:
       root: the folder of the unpacked archive, or the one that holds it.
@@ -66,25 +57,21 @@ def OneBillionWord(  # noqa: N802  # the name of the benchmark
       Traceback (most recent call last):
       ValueError: OneBillionWord needs split 'train' or 'heldout', got 'test'.
 
-    Purpose: language models.
-
     Source: Chelba et al., "One Billion Word Benchmark for Measuring Progress in
     Statistical Language Modeling", 2013.
     """
     check_choice("OneBillionWord", "split", split, tuple(LAYOUTS))
     folder, pattern, numbers = LAYOUTS[split]
-    subject = "OneBillionWord needs a list of integers as shards"
-    chosen = numbers
+    needs, chosen = "OneBillionWord needs a list of integers as shards", list(numbers)
     if shards is not None:
-        chosen = check_integers(shards, subject).reshape(-1).tolist()
+        chosen = check_integers(shards, needs).reshape(-1).tolist()
     for shard in chosen:
         if shard not in numbers:
             raise ValueError(
                 f"OneBillionWord has shards {numbers[0]} to {numbers[-1]} in split"
                 f" {split!r}, got {shard!r}."
             )
-    if not 0 < len(chosen) == len(set(chosen)):
-        raise ValueError(f"{subject}, each once, got {describe(shards)}.")
+    require(0 < len(chosen) == len(set(chosen)), f"{needs}, each once", shards)
     base = as_path(root, "OneBillionWord needs a folder as root")
     roots = base / NAME, base
     place = next((r for r in roots if (r / folder).is_dir()), base) / folder

@@ -14,6 +14,7 @@ from tntjax.meter import Meter
 from tntjax.meter.parts._count import Count, check_single
 from tntjax.meter.parts._inputs import as_counts, as_floats, as_rows
 from tntjax.meter.parts._sums import Total
+from tntjax.text._ids import require
 
 UNITS = ("token", "word", "byte")
 
@@ -21,10 +22,9 @@ UNITS = ("token", "word", "byte")
 class PerplexityMeter(Meter):
     """Measures perplexity: exp of the sum of losses by the number of units.
 
-    Both are summed over all that is added and divided in the end, so batches of any
-    lengths give the corpus' own value; a mean of their means does not. Between models
-    of unlike tokens compare "word" or "byte": the losses of all tokens are divided by
-    the number of words, ends of sentences counted as the benchmark does.
+    Both are summed over all that is added, so batches of any lengths give the corpus'
+    own value; a mean of their means does not. Between models of unlike tokens compare
+    "word", with ends of sentences counted as the benchmark does, or "byte".
 
     Args:
       unit: "token", "word" or "byte": what the losses are divided by the number of.
@@ -46,10 +46,9 @@ class PerplexityMeter(Meter):
     n: Count = Count()
 
     def __post_init__(self) -> None:
-        if self.unit not in UNITS:
-            raise ValueError(
-                f"PerplexityMeter needs a unit of {UNITS}, got {self.unit!r}."
-            )
+        require(
+            self.unit in UNITS, f"PerplexityMeter needs a unit of {UNITS}", self.unit
+        )
 
     def add(
         self,
@@ -64,8 +63,8 @@ class PerplexityMeter(Meter):
           loss: real, any shape, such as [B, T]: -log of the probability of each token,
             in nats.
           units: with "word" or "byte" how many of them the tokens make up: integers
-            >= 0 of the leading axes of `loss`, such as [B], or [] for all of them. An
-            entry counts if a token of it does.
+            >= 0 of the leading axes of `loss`, such as [B], or [] for all. An entry
+            counts if a token of it does.
           mask: bool, the leading axes of `loss`; False leaves tokens out.
 
         Raises:

@@ -21,9 +21,9 @@ def sample(
 ) -> jax.Array:
     """Draws an id for each row of logits, from the likely ones if so wanted.
 
-    The logits are divided by the temperature first; then the `top_k` best are kept, and
-    of these, as they stand after that, the fewest whose probabilities make `top_p`.
-    Among equal ones the lower id is kept. Each row draws from a key of its own.
+    The logits are divided by the temperature; then the `top_k` best are kept, and of
+    these the fewest whose probabilities, among themselves, make `top_p`. Among equal
+    ones the lower id is kept. Each row draws from a key of its own.
 
     Args:
       key: one key, which is consumed.

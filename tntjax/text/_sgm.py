@@ -21,11 +21,10 @@ class Segment(NamedTuple):
 def read_sgm(path: str | os.PathLike) -> list[Segment]:
     r"""Reads the segments of a `.sgm` file, in its order.
 
-    Each begins and ends on one line. A bare `&` is text, and `&amp;` is too: nothing
-    is unescaped, as the references of published scores are not.
+    Nothing is unescaped, neither `&` nor `&amp;`, as in references of published scores.
 
     Args:
-      path: the file.
+      path: the file, in which a segment begins and ends on one line.
 
     Returns:
       The segments, their text without blanks at the ends.

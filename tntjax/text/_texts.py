@@ -78,10 +78,8 @@ def as_texts(
         if isinstance(value, str | bytes) or not isinstance(value, Iterable):
             raise TypeError(f"{name} needs lists of texts, got {describe(value)}.")
     output = list(output)
-    given = [
-        list(ref) if isinstance(ref, Iterable) and not isinstance(ref, str) else [ref]
-        for ref in target
-    ]
+    lists = (ref if isinstance(ref, Iterable) else [ref] for ref in target)
+    given = [[refs] if isinstance(refs, str) else list(refs) for refs in lists]
     for text in (*output, *(ref for refs in given for ref in refs)):
         if not isinstance(text, str):
             raise TypeError(
@@ -94,8 +92,8 @@ def as_texts(
             f" {len(output)} texts and {len(given)} times {counts} references. Of"
             " several references pass a list for each text, and num_references."
         )
-    kept = np.ones(len(given), bool)
-    if mask is not None:
-        kept = np.asarray(as_mask(mask, (len(given),), f"{name}: mask"))
+    if mask is None:
+        return output, given
+    kept = np.asarray(as_mask(mask, (len(given),), f"{name}: mask"))
     rows = np.flatnonzero(kept).tolist()
     return [output[row] for row in rows], [given[row] for row in rows]

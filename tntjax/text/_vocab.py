@@ -24,8 +24,7 @@ class Vocab:
 
     Args:
       tokens: all different.
-      unknown: the token that stands for those that are not there, or None: then such a
-        token is an error.
+      unknown: the token that stands for those that are not there; None for an error.
       specials: how many tokens in front are no text, such as padding.
 
     Raises:
@@ -73,9 +72,8 @@ class Vocab:
     ) -> Self:
         """Counts tokens and keeps the most frequent ones.
 
-        They are in the order of their counts, and of equal counts in that of their
-        letters, so that the same text gives the same numbers. Specials come first; one
-        that stands in the text, as `<unk>` may, is the special.
+        Specials come first, then tokens by their counts, and of equal counts by their
+        letters. `<unk>` and the like in the text are the specials.
 
         Args:
           texts: texts, each a list of tokens.

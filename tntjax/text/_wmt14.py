@@ -37,12 +37,10 @@ Get {archive} from https://www.statmt.org/ (for research) and unpack it in {root
 class WMT14(IndexMap):
     """The data of WMT 2014, read from the unpacked archives.
 
-    Training pairs are those of all corpora, one after the other: 4,508,785 for German
-    and 40,836,715 for French. Some lines are empty on one side or both: leave those
-    pairs out with `empty="drop"`. newstest2013 has 3,000 segments. newstest2014 is
-    published twice: 3,003 segments in full, which most papers use, and filtered (2,737
-    for German), which sacreBLEU means by "wmt14". Scores on one do not compare with
-    those on the other, so there is no default.
+    Of German there are 4,508,785 training pairs, of French 40,836,715, some with empty
+    lines. newstest2013 has 3,000 segments, newstest2014 has 3,003 in full, which most
+    papers use, and 2,737 of German filtered, which sacreBLEU means by "wmt14": scores
+    on the two do not compare.
 
     Args:
       root: the folder in which the archives were unpacked.
@@ -54,9 +52,8 @@ class WMT14(IndexMap):
       empty: "keep" or "drop" pairs with an empty line, as `ParallelText` does.
       cache: a folder for the places of lines and what was in `.gz`.
 
-    Samples are `{"input", "target", "corpus": str, "index": int}`, where the index is
-    that in the corpus, of pairs that are kept; those of test sets have `document` and
-    `segment` too.
+    Samples are `{"input", "target", "corpus": str, "index": int}`, an index among the
+    corpus' pairs that are kept; those of test sets have `document` and `segment` too.
 
     Raises:
       FileNotFoundError: if a file is not there; it says what to get.
@@ -67,8 +64,6 @@ class WMT14(IndexMap):
       Traceback (most recent call last):
       ValueError: WMT14 needs test='full' or 'filtered' for newstest2014, got None. \
 They are different segments: see what you compare with.
-
-    Purpose: translation, as papers measure it.
 
     Source: https://www.statmt.org/wmt14/translation-task.html
     """
