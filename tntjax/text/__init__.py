@@ -1,10 +1,15 @@
 """Text: corpora, tokens, ragged batches, and what is done with ids on the device."""
 
-from tntjax.text._attention_mask import causal_mask, length_mask, segment_mask
 from tntjax.text._beam_search import Beams, beam_search
 from tntjax.text._bleu import BLEUMeter
 from tntjax.text._bpe import BPE
 from tntjax.text._chr_f import ChrFMeter
+from tntjax.text._decoder import (
+    causal_mask,
+    length_mask,
+    segment_mask,
+    shift_right,
+)
 from tntjax.text._edit_distance import edit_distance
 from tntjax.text._exact_match import ExactMatchMeter
 from tntjax.text._line import LineDataset
@@ -15,7 +20,6 @@ from tntjax.text._parallel_text import ParallelText
 from tntjax.text._perplexity import PerplexityMeter
 from tntjax.text._sample import sample
 from tntjax.text._sgm import Segment, read_sgm
-from tntjax.text._shift_right import shift_right
 from tntjax.text._subwords import (
     HuggingFaceTokenizer,
     SentencePiece,

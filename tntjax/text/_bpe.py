@@ -127,11 +127,7 @@ class BPE:
         return max(self._tokens) + 1
 
     def encode(self, text: str) -> np.ndarray:
-        """Makes ids of text, int32 [T].
-
-        Raises:
-          ValueError: if the pattern leaves out a part of the text.
-        """
+        """Makes ids of text, int32 [T]; a ValueError if the pattern leaves some out."""
         merge, ids, end = self._merge, [], 0
         for match in self._parts.finditer(check_text(text, "BPE.encode")):
             if match.start() > end:
@@ -145,13 +141,7 @@ class BPE:
         return np.array(ids, np.int32)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Makes text of ids [T], with names of specials in it.
-
-        Bytes that are not UTF-8, as those of a part may be, become U+FFFD.
-
-        Raises:
-          ValueError: if there is no such id.
-        """
+        """Makes text of ids [T], names of specials in it, U+FFFD for broken UTF-8."""
         numbers = read_ids(ids, len(self), "BPE.decode")
         for number in numbers:
             if number not in self._tokens:

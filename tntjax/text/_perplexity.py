@@ -35,10 +35,10 @@ class PerplexityMeter(Meter):
       ValueError: if `unit` is another.
 
     Example:
-      >>> import numpy as np
-      >>> meter = PerplexityMeter().add(np.full(100, 2.0)).add(np.full(10, 5.0))
-      >>> meter
+      >>> PerplexityMeter().add(np.full(100, 2.0)).add(np.full(10, 5.0))
       PerplexityMeter(perplexity=9.70584, n=110)
+      >>> PerplexityMeter("byte").add([[1.0, 2.0], [4.0, 0.0]], [3, 4])  # exp(7 / 7)
+      PerplexityMeter(perplexity=2.71828, n=7)
     """
 
     unit: str = static(default="token")
@@ -70,11 +70,6 @@ class PerplexityMeter(Meter):
         Raises:
           TypeError: if losses are not real, `units` not integer or `mask` not bool.
           ValueError: if shapes don't fit, or `units` is missing or too much.
-
-        Example:
-          >>> meter = PerplexityMeter("byte").add([[1.0, 2.0], [4.0, 0.0]], [3, 4])
-          >>> round(meter.value(), 4)  # exp(7 / 7)
-          2.7183
         """
         name = "PerplexityMeter.add"
         losses = as_floats(loss, np.float32, name, "losses")

@@ -44,9 +44,6 @@ class MeterOfTexts(Meter):
           target: B references, or B lists of `num_references` each.
           mask: [B] bool; False leaves the text out.
 
-        Returns:
-          The new meter.
-
         Raises:
           TypeError: if something is not text.
           ValueError: if the numbers of texts differ.

@@ -55,10 +55,8 @@ class Vocab:
             twice = [token for token, n in Counter(self.tokens).items() if n > 1]
             raise ValueError(f"Vocab needs each token once, got {twice[0]!r} twice.")
         if self.unknown is not None and self.unknown not in self._numbers:
-            raise ValueError(
-                f"Vocab needs the unknown token {self.unknown!r} among its tokens. Add"
-                " it to specials, or pass unknown=None."
-            )
+            needs = f"Vocab needs the unknown token {self.unknown!r} among its tokens"
+            raise ValueError(f"{needs}. Add it to specials, or pass unknown=None.")
 
     @classmethod
     def build(
@@ -104,7 +102,7 @@ class Vocab:
         return cls((*first, *found[:room]), unknown, len(first))
 
     @cached_property
-    def _numbers(self) -> dict[str, int]:
+    def _numbers(self) -> dict[Any, int]:
         return {token: number for number, token in enumerate(self.tokens)}
 
     def __len__(self) -> int:
@@ -120,20 +118,13 @@ class Vocab:
         """Returns the number of a token, or of the unknown one."""
         if type(token) is not str:
             token = check_text(token, "Vocab")
-        number = self._numbers.get(token)
-        if number is None and self.unknown is not None:
-            return self._numbers[self.unknown]
+        number = self._numbers.get(token, self._numbers.get(self.unknown))
         if number is None:
             raise KeyError(f"Vocab has no token {token!r}, and no unknown token.")
         return number
 
     def encode(self, tokens: Iterable[str]) -> np.ndarray:
-        """Looks up the numbers of T tokens, int32 [T].
-
-        Raises:
-          KeyError: if a token is not there and none is for the unknown.
-          TypeError: if `tokens` is a str, or one of them is not.
-        """
+        """Looks up the numbers of T tokens, int32 [T]; a KeyError if one has none."""
         if isinstance(tokens, str | bytes) or not isinstance(tokens, Iterable):
             raise TypeError(
                 f"Vocab.encode needs a list of tokens, got {tokens!r}. Tokenize it as"
@@ -145,12 +136,8 @@ class Vocab:
         """Looks up the tokens of numbers.
 
         Args:
-          ids: integers [T], of NumPy or JAX too.
+          ids: integers [T] below `len`, of NumPy or JAX too.
           keep_specials: keep padding and the like; the unknown token is always kept.
-
-        Raises:
-          TypeError: if `ids` are not integers.
-          ValueError: if there is no such number.
         """
         first = 0 if keep_specials else self.specials
         numbers = read_ids(ids, len(self), "Vocab.decode")
