@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tntjax as tnt
-from tntjax.dataset._boundaries import find_boundaries
+from tntjax.dataset._bucket import find_boundaries
 
 
 def samples(lengths):

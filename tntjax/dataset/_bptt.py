@@ -26,8 +26,8 @@ def bptt(ids: ArrayLike, batch_size: int, length: int) -> TableDataset:
       the streams is left out.
 
     Raises:
-      TypeError: if `batch_size` or `length` is not an integer.
-      ValueError: if one is below 1, or the sequence too short for one sample.
+      TypeError, ValueError: if a number is not an integer or below 1, or the sequence
+        too short for one sample.
 
     Example:
       >>> dataset = bptt(np.arange(9), batch_size=2, length=2)

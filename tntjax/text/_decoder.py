@@ -1,4 +1,4 @@
-"""What a decoder reads and sees: ids shifted, and masks of sequences."""
+"""The input of a decoder, ids shifted to the right, and masks of what it sees."""
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +19,7 @@ def length_mask(length: ArrayLike, size: int) -> jax.Array:
       [..., T] bool.
 
     Raises:
-      TypeError: if something is not made of integers.
-      ValueError: if `size` is negative, or int32 does not hold a length.
+      TypeError, ValueError: if something is not integers, or `size` is negative.
 
     Example:
       >>> length_mask(jnp.array([2, 0]), 3).astype(int).tolist()
@@ -65,8 +64,7 @@ def segment_mask(segment: ArrayLike, keys: ArrayLike | None = None) -> jax.Array
       [..., T, S] bool.
 
     Raises:
-      TypeError: if segments are not integers.
-      ValueError: if the leading axes differ or there is no last one.
+      TypeError, ValueError: if segments are not integers, or the shapes do not fit.
 
     Example:
       >>> segment_mask(jnp.array([1, 1, 2, 0])).astype(int).tolist()
@@ -90,15 +88,13 @@ def shift_right(
     Args:
       ids: [..., T] integers.
       start: the id that a sequence begins with, which the dtype of `ids` holds.
-      segment: [..., T] integers, for rows in which several sequences are packed: each
-        gets a start of its own.
+      segment: [..., T] integers of packed rows, where each segment gets a start.
 
     Returns:
       [..., T] of the dtype of `ids`; the last id is gone.
 
     Raises:
-      TypeError: if something is not made of integers.
-      ValueError: if the shapes differ, there is no axis, or `start` is not one id.
+      TypeError, ValueError: if something is not integers, or the shapes do not fit.
 
     Example:
       >>> shift_right(jnp.array([5, 6, 7])).tolist()

@@ -29,8 +29,7 @@ def edit_distance(
       [...] int32.
 
     Raises:
-      TypeError: if something is not made of integers.
-      ValueError: if the leading axes differ.
+      TypeError, ValueError: if something is not integers, or the leading axes differ.
 
     Example:
       >>> kitten, sitting = (list(map(ord, word)) for word in ("kitten", "sitting"))

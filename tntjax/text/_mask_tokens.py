@@ -48,8 +48,8 @@ def mask_tokens(
 
     Raises:
       TypeError: if the ids are not integers, or the mask not bool.
-      ValueError: if `rate` is not in [0, 1], the mask does not fit, or the dtype of
-        the ids does not hold `hidden` or all of the vocabulary.
+      ValueError: if `rate` is not in [0, 1], the mask does not fit, or the ids' dtype
+        does not hold `hidden` or all of the vocabulary.
 
     Example:
       >>> ids = jnp.arange(10, 20)

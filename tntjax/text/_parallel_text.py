@@ -90,9 +90,8 @@ def _sizes(text: LineDataset) -> np.ndarray:
 
 def _find_parting(mine: np.ndarray, others: np.ndarray) -> int:
     """Finds the line where skipping what one has too much fits the lengths best."""
-    short, long = map(
-        np.log1p, sorted((mine, others), key=len)
-    )  # they differ by factors
+    # Lengths differ by a factor.
+    short, long = (np.log1p(sizes) for sizes in sorted((mine, others), key=len))
     gap = len(long) - len(short)
     if not len(short):
         return 0

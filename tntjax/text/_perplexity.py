@@ -46,9 +46,8 @@ class PerplexityMeter(Meter):
     n: Count = Count()
 
     def __post_init__(self) -> None:
-        require(
-            self.unit in UNITS, f"PerplexityMeter needs a unit of {UNITS}", self.unit
-        )
+        needs = f"PerplexityMeter needs a unit of {UNITS}"
+        require(self.unit in UNITS, needs, self.unit)
 
     def add(
         self,

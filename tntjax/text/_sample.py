@@ -36,13 +36,10 @@ def sample(
       [...] int32.
 
     Raises:
-      ValueError: if a number is out of its range, or logits have no axis.
-      TypeError: if something is not a number.
+      TypeError, ValueError: if something is not a number, or out of its range.
 
     Example:
       >>> logits = jnp.log(jnp.array([[0.1, 0.6, 0.3]]))
-      >>> sample(jax.random.key(0), logits, temperature=0).tolist()
-      [1]
       >>> sample(jax.random.key(0), logits, top_p=0.5).tolist()
       [1]
 
