@@ -136,11 +136,11 @@ class BudgetDataset(IndexMap):
         batch = {field: self._join(field, tables, sizes) for field in self.fields}
         told = [count for count in self.budgets if count not in self.size_of]
         beyond = self.budgets[told[0]] if told else NOWHERE
-        numbers = np.arange(len(members), dtype=np.int32)
-        segment = {
-            count: join([np.repeat(numbers, sizes[count])], budget, beyond, count)
-            for count, budget in self.budgets.items()
-        }
+        segment = {}
+        for count, budget in self.budgets.items():
+            segment[count] = np.full(budget, beyond, np.int32)
+            numbers = np.repeat(np.arange(len(members)), sizes[count])
+            segment[count][: len(numbers)] = numbers
         mask = segment[(told or list(self.budgets))[0]] != beyond
         return {**batch, "segment": segment, "mask": mask}
 
@@ -154,24 +154,25 @@ class BudgetDataset(IndexMap):
                     f"BudgetDataset: field {field!r} is {describe(array)}, but size_of"
                     f" tells {size} for {count!r}."
                 )
-        fill, own = 0, f"BudgetDataset: field {field!r} has"
-        if counted is not None:
-            fill, before = self.budgets[counted], 0
-            for place, size in enumerate(sizes[counted].tolist()):
-                array = arrays[place]
-                if array.size and array.dtype.kind not in "iu":
-                    raise TypeError(
-                        f"{own} offsets, so it needs integers, got {describe(array)}."
-                    )
-                wrong = find_outside(array, size)
-                if wrong is not None:
-                    raise ValueError(
-                        f"{own} numbers of {counted!r}, of which the sample has"
-                        f" {size}; got {wrong}."
-                    )
-                arrays[place] = array.astype(np.int32) + np.int32(before)
-                before += size
-        return join(arrays, self.budgets[count], fill, field)
+        starts = np.cumsum(sizes[count]) - sizes[count]
+        if counted is None:
+            return join(arrays, starts, self.budgets[count], 0, field)
+        own, before = f"BudgetDataset: field {field!r} has", 0
+        for place, size in enumerate(sizes[counted].tolist()):
+            array = arrays[place]
+            if array.size and array.dtype.kind not in "iu":
+                raise TypeError(
+                    f"{own} offsets, so it needs integers, got {describe(array)}."
+                )
+            wrong = find_outside(array, size)
+            if wrong is not None:
+                raise ValueError(
+                    f"{own} numbers of {counted!r}, of which the sample has {size}; got"
+                    f" {wrong}."
+                )
+            arrays[place] = array.astype(np.int32) + np.int32(before)
+            before += size
+        return join(arrays, starts, self.budgets[count], self.budgets[counted], field)
 
 
 def _check_dict(subject: str, value: Any) -> None:

@@ -90,15 +90,15 @@ class PackDataset(IndexMap):
         members = self.plan[index]
         tables, sizes = read_fields(self.dataset, members), self.lengths[members]
         names = tuple(tables[0]) if self.fields is None else self.fields
-        row = {}
+        row, starts = {}, np.cumsum(sizes) - sizes
         for name in as_padded_fields(names, tables[0]):
             arrays = read_field(tables, name)
             _check_field(name, arrays, sizes.tolist())
-            row[name] = join(arrays, self.length, self.fill, name)
+            row[name] = join(arrays, starts, self.length, self.fill, name)
         segment, position = np.zeros((2, self.length), np.int32)
-        starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
-        segment[: len(starts)] = np.repeat(np.arange(1, len(sizes) + 1), sizes)
-        position[: len(starts)] = np.arange(len(starts)) - starts
+        used = int(sizes.sum())
+        segment[:used] = np.repeat(np.arange(1, len(sizes) + 1), sizes)
+        position[:used] = np.arange(used) - np.repeat(starts, sizes)
         return {**row, "segment": segment, "position": position}
 
 

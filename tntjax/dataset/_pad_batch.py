@@ -136,15 +136,6 @@ def read_field(
     return arrays
 
 
-def join(arrays: list[np.ndarray], length: int, fill: float, name: str) -> np.ndarray:
-    """Writes arrays [n, ...] one behind the other into one array [length, ...]."""
-    whole, end = _blank(arrays, (length,), fill, name), 0
-    for array in arrays:
-        whole[end : end + len(array)] = array
-        end += len(array)
-    return whole
-
-
 def _pad(
     arrays: list[np.ndarray], length: int | None, rows: int, fill: float, name: str
 ) -> np.ndarray:
@@ -158,23 +149,24 @@ def _pad(
             " it or leave it out, or choose a greater length; a field of other lengths"
             f" can have its own: fields={{..., {name!r}: length}}."
         )
-    batch = _blank(arrays, (rows, length), fill, name)
-    for row, array in zip(batch, arrays, strict=False):
-        row[: len(array)] = array
-    return batch
+    flat = join(arrays, np.arange(rows) * length, rows * length, fill, name)
+    return flat.reshape(rows, length, *flat.shape[1:])
 
 
-def _blank(
-    arrays: list[np.ndarray], shape: tuple[int, ...], fill: Any, name: str
+def join(
+    arrays: list[np.ndarray], starts: np.ndarray, length: int, fill: float, name: str
 ) -> np.ndarray:
-    """Makes an array [*shape, ...] of a dtype for all arrays [n, ...], filled."""
+    """Writes arrays [n, ...] into one array [length, ...], each from its start on."""
     dtype = reduce(common_dtype, [array.dtype for array in arrays])
     fill = False if dtype.kind == "b" else fill
     if not _fits(fill, dtype):
         raise ValueError(
             f"fill={fill!r} is not a value of the field {name!r}, which is {dtype}."
         )
-    return np.full(shape + arrays[0].shape[1:], fill, dtype)
+    whole = np.full((length, *arrays[0].shape[1:]), fill, dtype)
+    for start, array in zip(starts.tolist(), arrays, strict=False):
+        whole[start : start + len(array)] = array
+    return whole
 
 
 @lru_cache(maxsize=64, typed=True)
