@@ -5,7 +5,6 @@ from tntjax.speech._augment import add_noise, dither, spec_augment, time_shift
 from tntjax.speech._cer import CERMeter
 from tntjax.speech._ctc import ctc_beam, ctc_greedy, ctc_loss, ctc_valid
 from tntjax.speech._features import FeatureMoments, cmvn, deltas, feature_moments
-from tntjax.speech._frames import frames, pre_emphasis
 from tntjax.speech._lengths import Padded, frame_lengths
 from tntjax.speech._libri_speech import LibriSpeech
 from tntjax.speech._log_mel import MEL_PRESETS, MelSettings, log_mel, mfcc
@@ -20,7 +19,7 @@ from tntjax.speech._phones import (
 )
 from tntjax.speech._resample import resample
 from tntjax.speech._sphere import Sphere, read_sphere
-from tntjax.speech._stft import istft, stft
+from tntjax.speech._stft import frames, istft, pre_emphasis, stft
 from tntjax.speech._timit import TIMIT, Segments, read_segments
 from tntjax.speech._wer import WERMeter
 

@@ -50,8 +50,7 @@ def read_audio(
     Raises:
       FileNotFoundError: if there is no such file.
       ImportError: if the extra `speech` is not installed and needed.
-      ValueError: if the file cannot be decoded or is truncated, or an argument is
-        wrong.
+      ValueError: if it cannot be decoded, is truncated, or an argument is wrong.
     """
     where = os.fspath(path)
     if dtype not in ("float32", "int16"):

@@ -11,13 +11,13 @@ from jax.typing import ArrayLike
 from tntjax._array import as_array
 from tntjax._numbers import check_at_least, is_number
 from tntjax._struct import describe
-from tntjax.speech._lengths import as_features, as_wave, cut, map_keys
+from tntjax.speech._lengths import Lengths, as_features, as_wave, cut, map_keys
 
 
 def spec_augment(
     key: jax.Array,
     features: ArrayLike,
-    lengths: ArrayLike | None = None,
+    lengths: Lengths = None,
     *,
     num_frequency_masks: int = 2,
     frequency_width: int = 27,
@@ -46,8 +46,7 @@ def spec_augment(
       ValueError: if a number or width is negative, or the rate not from 0 to 1.
 
     Example:
-      >>> import numpy as np
-      >>> x = np.ones((4, 200, 80), np.float32)
+      >>> x = jnp.ones((4, 200, 80), jnp.float32)
       >>> spec_augment(jax.random.key(0), x, [200, 200, 100, 50]).shape
       (4, 200, 80)
 
@@ -94,8 +93,8 @@ def add_noise(
     wave: ArrayLike,
     noise: ArrayLike,
     snr: ArrayLike,
-    lengths: ArrayLike | None = None,
-    noise_lengths: ArrayLike | None = None,
+    lengths: Lengths = None,
+    noise_lengths: Lengths = None,
 ) -> jax.Array:
     """Mixes noise in, from a random place on and over again, so much below the signal.
 
@@ -117,8 +116,7 @@ def add_noise(
       ValueError: if there is not one noise for each signal.
 
     Example:
-      >>> import numpy as np
-      >>> mixed = add_noise(jax.random.key(0), np.ones((1, 4)), np.ones((1, 2)), 20.0)
+      >>> mixed = add_noise(jax.random.key(0), jnp.ones((1, 4)), jnp.ones((1, 2)), 20.0)
       >>> mixed[0, 0].item() - 1 < 0.1001
       True
     """
@@ -156,11 +154,7 @@ def add_noise(
 
 
 def time_shift(
-    key: jax.Array,
-    wave: ArrayLike,
-    lengths: ArrayLike | None = None,
-    *,
-    most: int,
+    key: jax.Array, wave: ArrayLike, lengths: Lengths = None, *, most: int
 ) -> jax.Array:
     """Moves each signal in time within its length, with zeros where it was.
 
@@ -177,8 +171,7 @@ def time_shift(
       ValueError: if `most` is negative.
 
     Example:
-      >>> import numpy as np
-      >>> time_shift(jax.random.key(0), np.ones((2, 5)), most=0).sum().item()
+      >>> time_shift(jax.random.key(0), jnp.ones((2, 5)), most=0).sum().item()
       10.0
     """
     most = min(check_at_least("time_shift: most", most, 0), 1 << 30)  # of 32 bits
@@ -195,7 +188,7 @@ def time_shift(
 def dither(
     key: jax.Array,
     wave: ArrayLike,
-    lengths: ArrayLike | None = None,
+    lengths: Lengths = None,
     *,
     scale: float = 1 / 32768,
 ) -> jax.Array:

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from tntjax._numbers import check_at_least, check_integers
 from tntjax._struct import describe
 from tntjax.speech._lengths import (
+    Lengths,
     Padded,
     as_features,
     as_integers,
@@ -24,7 +25,7 @@ NEVER = -1e30
 
 
 def ctc_valid(
-    lengths: ArrayLike, labels: ArrayLike, label_lengths: ArrayLike | None = None
+    lengths: ArrayLike, labels: ArrayLike, label_lengths: Lengths = None
 ) -> jax.Array:
     """True where labels fit into the frames, with a blank between equal neighbours.
 
@@ -77,9 +78,9 @@ def _as_logits(
 
 def ctc_loss(
     logits: ArrayLike,
-    lengths: ArrayLike | None,
+    lengths: Lengths,
     labels: ArrayLike,
-    label_lengths: ArrayLike | None = None,
+    label_lengths: Lengths = None,
     *,
     blank: int = 0,
     impossible: float = jnp.inf,
@@ -103,9 +104,8 @@ def ctc_loss(
       ValueError: if shapes do not fit.
 
     Example:
-      >>> import numpy as np
-      >>> loss = ctc_loss(np.zeros((2, 1, 2)), None, [[1], [1]], [1, 0])
-      >>> np.exp(-loss).tolist()
+      >>> loss = ctc_loss(jnp.zeros((2, 1, 2)), None, [[1], [1]], [1, 0])
+      >>> jnp.exp(-loss).tolist()
       [0.5, 0.5]
 
     Graves et al. (2006), as `optax.ctc_loss`, whose result may be below 0 by rounding,
@@ -136,9 +136,7 @@ def ctc_loss(
     return jnp.where(valid, jnp.maximum(loss, 0), impossible).astype(jnp.float32)
 
 
-def ctc_greedy(
-    logits: ArrayLike, lengths: ArrayLike | None = None, *, blank: int = 0
-) -> Padded:
+def ctc_greedy(logits: ArrayLike, lengths: Lengths = None, *, blank: int = 0) -> Padded:
     """Decodes the best class of each frame: repetitions become one, blanks go.
 
     Args:
@@ -154,9 +152,8 @@ def ctc_greedy(
       ValueError: if shapes do not fit, or the blank is not a class.
 
     Example:
-      >>> import numpy as np
-      >>> best = np.array([0, 2, 2, 0, 2, 1])
-      >>> labels, count = ctc_greedy(np.eye(3)[best])
+      >>> best = jnp.array([0, 2, 2, 0, 2, 1])
+      >>> labels, count = ctc_greedy(jnp.eye(3)[best])
       >>> labels[:count].tolist()
       [2, 2, 1]
     """
@@ -178,11 +175,7 @@ class _Beams(NamedTuple):
 
 
 def ctc_beam(
-    logits: ArrayLike,
-    lengths: ArrayLike | None = None,
-    *,
-    width: int = 16,
-    blank: int = 0,
+    logits: ArrayLike, lengths: Lengths = None, *, width: int = 16, blank: int = 0
 ) -> tuple[Padded, jax.Array]:
     """Decodes the most probable labels, each over all its alignments that it followed.
 
@@ -202,11 +195,10 @@ def ctc_beam(
       ValueError: if shapes do not fit, `width` is below 1 or the blank is not a class.
 
     Example:
-      >>> import numpy as np
-      >>> chances = np.log([[[0.6, 0.4], [0.6, 0.4]]])
+      >>> chances = jnp.log(jnp.array([[[0.6, 0.4], [0.6, 0.4]]]))
       >>> (labels, counts), scores = ctc_beam(chances, width=2)
-      >>> counts.tolist(), (100 * np.exp(scores)).astype(int).tolist()
-      ([[1, 0]], [[64, 36]])
+      >>> counts.tolist(), jnp.round(100 * jnp.exp(scores)).tolist()
+      ([[1, 0]], [[64.0, 36.0]])
 
     Graves (2012), Hannun et al. (2014), with no language model.
     """

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least
-from tntjax.speech._lengths import as_features, cut
+from tntjax.speech._lengths import Lengths, as_features, cut
 from tntjax.text import length_mask
 
 
 def deltas(
-    features: ArrayLike, lengths: ArrayLike | None = None, *, width: int = 2
+    features: ArrayLike, lengths: Lengths = None, *, width: int = 2
 ) -> jax.Array:
     """Computes the slope of features in time; apply it twice for the acceleration.
 
@@ -27,8 +27,7 @@ def deltas(
       [..., F, D] of the dtype of the features, zeros past `lengths`.
 
     Example:
-      >>> import numpy as np
-      >>> deltas(np.arange(6.0)[:, None] * 2)[2:4, 0].tolist()
+      >>> deltas(jnp.arange(6.0)[:, None] * 2)[2:4, 0].tolist()
       [2.0, 2.0]
 
     The HTK Book, 5.9; `torchaudio.functional.compute_deltas` with win_length 2 N + 1.
@@ -59,9 +58,7 @@ class FeatureMoments(NamedTuple):
 
 
 def feature_moments(
-    features: ArrayLike,
-    lengths: ArrayLike | None = None,
-    before: FeatureMoments | None = None,
+    features: ArrayLike, lengths: Lengths = None, before: FeatureMoments | None = None
 ) -> FeatureMoments:
     """Counts the frames of a batch in, for a normalization that is global.
 
@@ -74,9 +71,8 @@ def feature_moments(
       The moments of all, merged without loss by Chan's rule.
 
     Example:
-      >>> import numpy as np
-      >>> first = feature_moments(np.array([[1.0], [3.0], [9.0]]), 2)
-      >>> feature_moments(np.array([[5.0]]), before=first).mean.tolist()
+      >>> first = feature_moments(jnp.array([[1.0], [3.0], [9.0]]), 2)
+      >>> feature_moments(jnp.array([[5.0]]), before=first).mean.tolist()
       [3.0]
     """
     features, lengths = as_features(features, lengths, "feature_moments")
@@ -98,7 +94,7 @@ def feature_moments(
 
 def cmvn(
     features: ArrayLike,
-    lengths: ArrayLike | None = None,
+    lengths: Lengths = None,
     *,
     moments: FeatureMoments | None = None,
     variance: bool = True,
@@ -116,8 +112,7 @@ def cmvn(
       [..., F, D] of the dtype of the features, zeros past `lengths`.
 
     Example:
-      >>> import numpy as np
-      >>> cmvn(np.array([[[1.0], [3.0], [99.0]]]), [2])[0, :, 0].tolist()
+      >>> cmvn(jnp.array([[[1.0], [3.0], [99.0]]]), [2])[0, :, 0].tolist()
       [-1.0, 1.0, 0.0]
     """
     features, lengths = as_features(features, lengths, "cmvn")

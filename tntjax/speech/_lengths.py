@@ -14,6 +14,9 @@ from tntjax._numbers import check_at_least, check_boolean, check_integers
 from tntjax._struct import describe
 from tntjax.text import length_mask
 
+Lengths = ArrayLike | None
+"""How many entries of each row are real, [...] integers; None for all."""
+
 
 class Padded(NamedTuple):
     """Rows [..., T, ...], zeros behind their ends, and their lengths [...] int32."""

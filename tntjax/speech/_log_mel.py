@@ -12,10 +12,9 @@ from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least, check_boolean, check_number
 from tntjax._struct import describe
-from tntjax.speech._frames import find_ends, make_frames
-from tntjax.speech._lengths import Padded, as_wave, check_sizes, cut
+from tntjax.speech._lengths import Lengths, Padded, as_wave, check_sizes, cut
 from tntjax.speech._mel import mel_filters
-from tntjax.speech._stft import make_window
+from tntjax.speech._stft import find_ends, make_frames, make_window
 from tntjax.text import length_mask
 
 LOGARITHMS = {
@@ -104,10 +103,7 @@ MEL_PRESETS = {
 
 
 def log_mel(
-    wave: ArrayLike,
-    lengths: ArrayLike | None = None,
-    *,
-    preset: str | MelSettings = "whisper",
+    wave: ArrayLike, lengths: Lengths = None, *, preset: str | MelSettings = "whisper"
 ) -> Padded:
     """Computes log-mel features.
 
@@ -131,7 +127,6 @@ def log_mel(
       ValueError: if shapes do not fit, or there is no such preset.
 
     Example:
-      >>> import numpy as np
       >>> features = log_mel(np.zeros((2, 16000), np.int16), [16000, 8000])
       >>> features.values.shape, features.lengths.tolist()
       ((2, 100, 80), [100, 50])
@@ -195,7 +190,7 @@ def _compute(wave: jax.Array, lengths: jax.Array, settings: MelSettings) -> Padd
 
 def mfcc(
     wave: ArrayLike,
-    lengths: ArrayLike | None = None,
+    lengths: Lengths = None,
     *,
     num_coefficients: int = 13,
     preset: str | MelSettings = "kaldi",
@@ -217,7 +212,6 @@ def mfcc(
       ValueError: if more coefficients are asked for than there are bands.
 
     Example:
-      >>> import numpy as np
       >>> mfcc(np.zeros((1, 16000), np.int16)).values.shape
       (1, 98, 13)
 

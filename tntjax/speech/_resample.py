@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax.speech._frames import split_frames
-from tntjax.speech._lengths import Padded, as_wave, check_sizes, cut
+from tntjax.speech._lengths import Lengths, Padded, as_wave, check_sizes, cut
+from tntjax.speech._stft import split_frames
 
 PASS = 0.913
 """The share of the band that is kept as it is; soxr's high quality keeps as much."""
@@ -22,11 +22,7 @@ MOST_WEIGHTS = 1 << 22
 
 
 def resample(
-    wave: ArrayLike,
-    lengths: ArrayLike | None = None,
-    *,
-    source_rate: int,
-    target_rate: int,
+    wave: ArrayLike, lengths: Lengths = None, *, source_rate: int, target_rate: int
 ) -> Padded:
     """Changes the sample rate.
 
@@ -48,7 +44,6 @@ def resample(
       ValueError: if a rate is below 1, or both divided so are large.
 
     Example:
-      >>> import numpy as np
       >>> resample(np.zeros(441), source_rate=44100, target_rate=16000).values.shape
       (160,)
 

@@ -16,9 +16,9 @@ KINDS: dict[str, str] = {name: "-r" for name in SIZES}
 KINDS |= {"sample_coding": "-s", "sample_byte_format": "-s"}
 """Kinds of the fields that are needed, whatever a header says of them."""
 
-CONVERT = (
-    "Convert it: sph2pipe -f wav in.sph out.wav (of the LDC, also in Kaldi's tools)."
-)
+DTYPES: dict[Any, str] = {("pcm", 2, "01"): "<i2", ("pcm", 2, "10"): ">i2"}
+DTYPES |= {(name, 1, None): "u1" for name in ("ulaw", "mu-law")}
+"""Dtypes of samples, by their coding, their bytes, and the order of these."""
 
 
 class Sphere(NamedTuple):
@@ -50,27 +50,21 @@ def read_sphere(path: str | os.PathLike[str]) -> Sphere:
     header, start = parse_sphere_header(content, where)
     coding, size = header.get("sample_coding", "pcm").lower(), header["sample_n_bytes"]
     order = header.get("sample_byte_format")
-    if any(name in coding for name in ("shorten", "wavpack", "shortpack")):
-        raise ValueError(
-            f"{where} is compressed ({coding}), which cannot be read here. {CONVERT}"
-        )
-    if coding == "pcm" and size == 2 and order in ("01", "10"):
-        dtype = "<i2" if order == "01" else ">i2"
-    elif coding in ("ulaw", "mu-law") and size == 1:
-        dtype = "u1"
-    else:
+    dtype = DTYPES.get((coding, size, order if size > 1 else None))
+    if dtype is None:
         raise ValueError(
             f"{where} needs 16-bit pcm with sample_byte_format 01 or 10, or ulaw, got"
-            f" {coding} of {size} bytes with sample_byte_format {order}. {CONVERT}"
+            f" {coding} of {size} bytes with sample_byte_format {order}. Convert it:"
+            " sph2pipe -f wav in.sph out.wav (of the LDC, also in Kaldi's tools)."
         )
     channels, count = header["channel_count"], header["sample_count"]
-    found = max(0, len(content) - start) // (size * channels)
-    if found < count:
+    body = memoryview(content)[start:]
+    if (found := len(body) // (size * channels)) < count:
         raise ValueError(
             f"{where} is truncated: its header promises {count} samples, it has"
             f" {found}. Copy it again."
         )
-    samples = np.frombuffer(content, dtype, count * channels, min(start, len(content)))
+    samples = np.frombuffer(body, dtype, count * channels)
     samples = _expand_mu_law(samples) if size == 1 else samples.astype(np.int16)
     return Sphere(samples.reshape(-1, channels) if channels > 1 else samples, header)
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -33,8 +32,9 @@ SPLITS = {
 }
 """The folder and the speakers of each split, none for all of its folder."""
 
-SENTENCE = re.compile(r"(s[aix]\d+)\.(wav|wav\.wav|phn|wrd|txt)")
-"""Names of the files of a sentence, in small letters."""
+KINDS = ("wav", "phn", "wrd", "txt")
+PATH = re.compile(r"dr([1-8])/([^/]+)/(s[aix]\d+)\.(wav\.wav|wav|phn|wrd|txt)")
+"""Files of a sentence in the folder of a split, in small letters."""
 
 MISSING = """{split} of TIMIT is not in {root}: {lacks}. Its licence is from the LDC, \
 https://catalog.ldc.upenn.edu/LDC93S1; unpack it so that \
@@ -138,41 +138,30 @@ class TIMIT(IndexMap):
 
     @cached_property
     def _sentences(self) -> list[dict[str, str]]:
-        """The files of each sentence by their endings, and what its path tells."""
-        folder, speakers = SPLITS[self.split]
-        paths = _find(Path(self.root), folder)
-        if len(paths) != 1:
-            several = "several, " + " and ".join(map(str, paths))
-            raise self._error(f"it has {several if paths else 'no folder ' + folder}")
-        found = [
-            sentence
-            for dialect in _folders(paths[0])
-            if re.fullmatch("dr[1-8]", dialect.name.lower())
-            for speaker in _folders(dialect)
-            if not speakers or speaker.name.lower() in speakers
-            for sentence in self._read_folder(speaker)
-        ]
+        """The files of each sentence by their endings, and what their paths tell."""
+        name, speakers = SPLITS[self.split]
+        folders = _find(Path(self.root), name)
+        if len(folders) != 1:
+            several = "several, " + " and ".join(map(str, folders))
+            raise self._error(f"it has {several if folders else 'no folder ' + name}")
+        found: dict[tuple[str, ...], dict[str, str]] = {}
+        for path in sorted(folders[0].glob("*/*/*")):
+            if match := PATH.fullmatch("/".join(path.parts[-3:]).lower()):
+                dialect, speaker, stem, kind = match.groups()
+                if speaker in (speakers or [speaker]) and (self.sa or stem[:2] != "sa"):
+                    files = found.setdefault((speaker, stem, dialect), {})
+                    files[kind] = os.fspath(path)
         if not found:
-            raise self._error(f"{paths[0]} has no sentences")
-        return sorted(found, key=lambda s: (s["speaker"], s["sentence"]))
-
-    def _read_folder(self, speaker: Path) -> Iterator[dict[str, str]]:
-        files = {name.lower(): name for name in sorted(os.listdir(speaker))}
-        stems = {match[1] for match in map(SENTENCE.fullmatch, files) if match}
-        for stem in sorted(stems):
-            if stem.startswith("sa") and not self.sa:
-                continue
-            names = {kind: f"{stem}.{kind}" for kind in ("wav", "phn", "wrd", "txt")}
-            if names["wav"] not in files and f"{stem}.wav.wav" in files:
-                names["wav"] += ".wav"  # the copy of Kaggle
-            if missing := [name for name in names.values() if name not in files]:
-                raise self._error(f"{speaker} has files of {stem}, but no {missing[0]}")
-            kinds = {k: os.fspath(speaker / files[n]) for k, n in names.items()}
-            known = {
-                "speaker": speaker.name.lower(),
-                "dialect": speaker.parent.name[-1],
-            }
-            yield {**kinds, **known, "sentence": stem}
+            raise self._error(f"{folders[0]} has no sentences")
+        for (speaker, stem, dialect), files in found.items():
+            riff = files.pop("wav.wav", None)  # the copy of Kaggle
+            files |= {"wav": riff} if riff and "wav" not in files else {}
+            if missing := [kind for kind in KINDS if kind not in files]:
+                folder = os.path.dirname(min(files.values()))
+                lacks = f"{folder} has files of {stem}, but no {stem}.{missing[0]}"
+                raise self._error(lacks)
+            files |= {"speaker": speaker, "sentence": stem, "dialect": dialect}
+        return [files for _, files in sorted(found.items())]
 
     def _error(self, lacks: str) -> FileNotFoundError:
         named = {"split": self.split, "root": self.root, "lacks": lacks}
@@ -210,13 +199,10 @@ class TIMIT(IndexMap):
         return np.array([read_audio_header(path).samples for path in paths], np.int64)
 
 
-def _folders(path: Path) -> list[Path]:
-    return [entry for entry in sorted(path.iterdir()) if entry.is_dir()]
-
-
 def _find(root: Path, name: str) -> list[Path]:
     """Finds folders by their name without capitals, in the root or in one inside."""
-    inner = _folders(root) if root.is_dir() else []
+    entries = sorted(root.iterdir()) if root.is_dir() else []
+    inner = [path for path in entries if path.is_dir()]
     found = [path for path in inner if path.name.lower() == name]
     around = [path for path in inner if path.name.lower() in ("timit", "data")]
     return found or [path for outer in around for path in _find(outer, name)]
