@@ -10,23 +10,25 @@ import numpy as np
 from tntjax._numbers import check_at_least, check_boolean
 from tntjax._optional import import_optional
 
+NO_RANGE = "decode_image: an image of {} has no range to be seen in."
+
 
 def decode_image(
     data: bytes, *, min_size: int | None = None, rotate: bool = False
 ) -> np.ndarray:
-    """Decodes a JPEG, PNG or whatever else Pillow knows into RGB.
+    """Decodes a JPEG, PNG or whatever else Pillow reads by itself into RGB.
 
     What it is is told by the bytes and never by a name: ImageNet has a PNG named JPEG.
     Pixels are those of Pillow. JPEGs in YCbCr or grey are read by simplejpeg where it
-    is installed, faster and with the same pixels; all others (CMYK and YCCK, as 22
-    files of ImageNet, where the two differ), and what simplejpeg refuses, by Pillow.
+    is installed, faster and with the same pixels; in CMYK and YCCK, as 22 files of
+    ImageNet, the two differ. EPS is refused, for which Pillow starts Ghostscript.
 
     Args:
       data: the content of a file.
       min_size: decode a JPEG at 1/2, 1/4 or 1/8 of its size, the least of which both
         sides keep so many pixels; takes a fraction of the time. None for full size.
-      rotate: turn the image as its EXIF block says. The usual pipelines of ImageNet
-        and COCO don't, and COCO's boxes are for the image as it is stored.
+      rotate: turn the image as its EXIF block says, which the usual pipelines don't:
+        COCO's boxes are for the image as it is stored.
 
     Returns:
       uint8 [H, W, 3]. Grey is repeated, alpha is dropped (the colours stay what is
@@ -78,12 +80,10 @@ def _decode_fast(data: bytes, min_size: int | None) -> np.ndarray | None:
         if colorspace not in ("YCbCr", "Gray"):
             return None
         scale = _find_scale(height, width, min_size)
+        least = (-(-height // scale), -(-width // scale)) if scale > 1 else (0, 0)
         # Without `fastdct` and `fastupsample`, which are up to 44 levels off.
         return simplejpeg.decode_jpeg(
-            data,
-            "RGB",
-            min_height=-(-height // scale) if scale > 1 else 0,
-            min_width=-(-width // scale) if scale > 1 else 0,
+            data, "RGB", min_height=least[0], min_width=least[1]
         )
     except ValueError:  # junk between its parts, which Pillow skips, or truncated
         return None
@@ -91,8 +91,8 @@ def _decode_fast(data: bytes, min_size: int | None) -> np.ndarray | None:
 
 def _find_scale(height: int, width: int, min_size: int | None) -> int:
     least = min(height, width)
-    scales = [s for s in (8, 4, 2) if min_size and -(-least // s) >= min_size]
-    return scales[0] if scales else 1
+    scales = (s for s in (8, 4, 2) if min_size and -(-least // s) >= min_size)
+    return next(scales, 1)
 
 
 def _decode_with_pillow(data: Any, min_size: int | None, rotate: bool) -> np.ndarray:
@@ -106,18 +106,15 @@ def _decode_with_pillow(data: Any, min_size: int | None, rotate: bool) -> np.nda
                 image.draft(image.mode, (image.width // scale, image.height // scale))
             image.load()
             if image.format == "TIFF" and image.mode == "I":
-                raise ValueError(
-                    "decode_image: an image of 32-bit integers has no range to be seen"
-                    " in."
-                )
+                raise ValueError(NO_RANGE.format("32-bit integers"))
             if rotate:
                 operations = import_optional("PIL.ImageOps", "decode_image", "vision")
                 return _to_rgb(operations.exif_transpose(image))
             return _to_rgb(image)
     except pillow.UnidentifiedImageError as error:
+        begin = f"it begins with {bytes(data[:8])!r}"
         raise ValueError(
-            f"decode_image: no image that Pillow knows; it begins with"
-            f" {bytes(data[:8])!r}."
+            f"decode_image: no image that Pillow knows; {begin}."
         ) from error
     except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
         raise ValueError(
@@ -133,7 +130,7 @@ def _to_rgb(image: Any) -> np.ndarray:
         grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=-1)  # [H, W, 3]
     if image.mode == "F":
-        raise ValueError("decode_image: an image of floats has no range to be seen in.")
+        raise ValueError(NO_RANGE.format("floats"))
     if image.mode in ("P", "PA"):  # the palette may have its own transparency
         image = image.convert("RGBA")
     return np.array(image.convert("RGB"))

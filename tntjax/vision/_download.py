@@ -31,27 +31,10 @@ def fetch(
     verify: Callable[[bytes], None],
     limit: int,
 ) -> Path:
-    """Downloads `name` from the first mirror that has it whole.
+    """Downloads `name` from the first mirror that has it whole, and returns its path.
 
-    Args:
-      name: the name of the file, there and here.
-      mirrors: URLs to put the name behind, tried in order.
-      folder: where the file goes; made if it is not there.
-      verify: raises a ValueError for content that is not what it should be.
-      limit: bytes that the file has at most.
-
-    Returns:
-      The path of the file.
-
-    Raises:
-      FileNotFoundError: if no mirror had it; a line for each says why.
-
-    Example:
-      >>> import tempfile
-      >>> with tempfile.TemporaryDirectory() as folder:
-      ...     fetch("digits", [], Path(folder), verify=len, limit=9)
-      Traceback (most recent call last):
-      FileNotFoundError: no mirror is known
+    `verify` raises a ValueError for wrong content, `limit` is the most bytes to take.
+    The FileNotFoundError, if no mirror had it, has a line with the reason of each.
     """
     target = folder / name
     try:
@@ -88,9 +71,8 @@ def _attempt(
         if not resumed:
             raise
         # What was there before may be to blame: once more, with nothing to resume.
-        _attempt(url, part, target, verify, limit)
-    else:
-        os.replace(part, target)
+        return _attempt(url, part, target, verify, limit)
+    os.replace(part, target)
 
 
 def _stream(url: str, part: Path, limit: int) -> bool:
@@ -99,9 +81,8 @@ def _stream(url: str, part: Path, limit: int) -> bool:
     import urllib.request
 
     start = part.stat().st_size
-    headers = {"User-Agent": "tntjax"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
+    ranges = {"Range": f"bytes={start}-"} if start else {}
+    headers = {"User-Agent": "tntjax", **ranges}
     os.utime(part)  # a slow mirror must not make it look abandoned
     request = urllib.request.Request(url, headers=headers)
     try:

@@ -24,10 +24,7 @@ class _Plan(NamedTuple):
 def fit_image(
     image: ArrayLike, size: int | tuple[int, int], *, mode: str = "crop", fill: int = 0
 ) -> np.ndarray:
-    """Resizes an image to a canvas of a fixed size, on the host.
-
-    Batches need images of one size; what comes after is done on the device. Resizing
-    is Pillow's bilinear filter with antialiasing.
+    """Resizes an image to a fixed canvas on the host, as Pillow's `BILINEAR` does.
 
     Args:
       image: uint8 [H, W, 3] or [H, W].
@@ -84,7 +81,7 @@ def fit_boxes(
       boxes: [n, 4] (left, top, right, bottom) in pixels of the image.
       shape: the shape of the image, (H, W, ...).
       size: as for `fit_image`.
-      mode: as well.
+      mode: as for `fit_image`.
 
     Returns:
       float32 [n, 4] in pixels of the canvas, clipped to it: a box that was cut off
@@ -100,29 +97,30 @@ def fit_boxes(
     boxes = np.asarray(boxes, np.float64)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"fit_boxes needs boxes [n, 4], got {describe(boxes)}.")
-    height, width = as_size(size, "fit_boxes")
+    size = as_size(size, "fit_boxes")
     if not isinstance(shape, tuple | list) or len(shape) < 2:
         raise ValueError(f"fit_boxes needs shape (H, W, ...), got {describe(shape)}.")
     sides = as_size(shape[:2], "fit_boxes: shape")
-    plan = _plan("fit_boxes", sides, (height, width), mode)
-    (y_scale, x_scale), (top, left) = plan.scale, plan.origin
-    moved = boxes * [x_scale, y_scale, x_scale, y_scale] + [left, top, left, top]
-    return np.clip(moved, 0, [width, height, width, height]).astype(np.float32)
+    plan = _plan("fit_boxes", sides, size, mode)
+    # [4], of horizontal and vertical places in turn
+    scale, origin, canvas = (
+        np.tile(p[::-1], 2) for p in (plan.scale, plan.origin, size)
+    )
+    return np.clip(boxes * scale + origin, 0, canvas).astype(np.float32)
 
 
 def _plan(name: str, shape: tuple[int, ...], size: tuple[int, int], mode: str) -> _Plan:
-    ratios = [to / of for to, of in zip(size, shape, strict=True)]
+    ratios = size[0] / shape[0], size[1] / shape[1]
     if mode == "squash":
-        return _Plan(size, (0.0, 0.0), (ratios[0], ratios[1]))
+        return _Plan(size, (0.0, 0.0), ratios)
     if mode == "crop":
         scale = max(ratios)
         top, left = ((s - scale * n) / 2 for s, n in zip(size, shape, strict=True))
         return _Plan(size, (top, left), (scale, scale))
     if mode != "pad":
         raise ValueError(f"{name} needs a mode of {MODES}, got {mode!r}.")
-    scale = min(ratios)
-    height, width = (max(1, round(scale * side)) for side in shape)
+    height, width = (max(1, round(min(ratios) * side)) for side in shape)
     origin = ((size[0] - height) // 2, (size[1] - width) // 2)
     # The resized image has whole pixels, so its sides are scaled by a little more or
-    # less than `scale`.
+    # less than the ratio.
     return _Plan((height, width), origin, (height / shape[0], width / shape[1]))

@@ -34,11 +34,7 @@ Result = TypeVar("Result")
 def compiled(
     function: Callable[Parameters, Result],
 ) -> Callable[Parameters, Result]:
-    """Compiles a transform as one program, as many small ones wait for Python.
-
-    What is no array becomes numbers and tuples of Python, by which programs are told
-    apart.
-    """
+    """Compiles a transform as one program for each choice of what is no array."""
     name, signature = function.__name__, inspect.signature(function)
     needed = {n for n, p in signature.parameters.items() if p.default is not None}
 
@@ -190,23 +186,22 @@ def as_fill(fill: Any, images: jax.Array, name: str) -> jax.Array:
             f" {describe(fill)}."
         )
     levels = images.dtype == jnp.uint8
-    for part in parts:
-        number = check_number(f"{name}: fill", part)
-        if levels and not (0 <= number <= 255 and number == int(number)):
+    for number in (check_number(f"{name}: fill", part) for part in parts):
+        if levels and number not in range(256):
             raise ValueError(
                 f"{name} needs fill from 0 to 255, a level of these uint8 images, got"
-                f" {part}."
+                f" {number:g}."
             )
         if not math.isfinite(number):
-            raise ValueError(f"{name} needs a finite fill, got {part}.")
+            raise ValueError(f"{name} needs a finite fill, got {number}.")
     return jnp.asarray(parts if isinstance(fill, tuple) else fill, images.dtype)
 
 
 def example_keys(seed: ArrayLike, epoch: ArrayLike, index: ArrayLike) -> jax.Array:
     """Makes the key of each example from the numbers that name it.
 
-    Given to a random transform in the place of one key, they make what is drawn for an
-    example a function of (seed, epoch, index), however examples are batched.
+    With these in the place of one key, what a random transform draws for an example is
+    a function of (seed, epoch, index), however examples are batched.
 
     Args:
       seed: [] integer.

@@ -17,17 +17,7 @@ class Source(NamedTuple):
 
 
 def missing(source: Source, what: str, looked: Iterable[object]) -> FileNotFoundError:
-    """Makes the error that tells what to get, where, on which terms, and in what form.
-
-    Example:
-      >>> print(missing(Source("Toys", "toys.org", "MIT", "toys.bin"), "train", ["/a"]))
-      Toys: train is not on this machine. Looked in
-        /a
-      Get it: toys.org
-      Licence: MIT
-      Layout, any of:
-        toys.bin
-    """
+    """Makes the error that tells what to get, where, on which terms and in what form."""
     return FileNotFoundError(
         f"{source.title}: {what} is not on this machine. Looked in\n"
         + textwrap.indent("\n".join(map(str, looked)), "  ")

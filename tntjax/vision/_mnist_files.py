@@ -124,11 +124,7 @@ def folders(variant: Variant, data_dir: str | os.PathLike[str] | None) -> list[P
 def locate(
     variant: Variant, split: str, data_dir: str | os.PathLike[str] | None
 ) -> tuple[Path, ...]:
-    """Finds a split: images and labels, or an archive with both, or nothing.
-
-    Images of one folder never go with the labels of another: each could be right in
-    itself and still not belong to the other.
-    """
+    """Finds a split: images and labels of one folder, or an archive, or nothing."""
     for folder in folders(variant, data_dir):
         pair = [find(folder, name) for name in names(split)]
         if pair[0] and pair[1]:

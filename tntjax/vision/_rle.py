@@ -1,5 +1,6 @@
 """COCO's run-length encoding of masks."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,9 +19,7 @@ MOST_PLACE = 1 << 20
 
 
 def rle_decode(rle: Rle) -> np.ndarray:
-    """Decodes a mask.
-
-    Runs go down the columns, and zeros come first.
+    """Decodes a mask, whose runs go down the columns, zeros first.
 
     Args:
       rle: `{"size": [H, W], "counts": ...}`, where counts are the lengths of runs (as
@@ -39,17 +38,17 @@ def rle_decode(rle: Rle) -> np.ndarray:
     Source: `maskApi.c` of https://github.com/cocodataset/cocoapi, which does not check
     the runs.
     """
-    (height, width), runs = _check_size(rle), _read_runs(rle)
+    (height, width), runs = _read(rle)
     values = np.arange(len(runs)) % 2 == 1
     return np.repeat(values, runs).reshape(width, height).T.copy()
 
 
 def rle_encode(mask: ArrayLike) -> dict[str, Any]:
-    """Encodes a mask as files of results have it.
+    """Encodes a mask as files of results have it, to the same bytes as pycocotools.
 
     Args:
-      mask: [H, W], bool or numbers of which all but 0 are foreground. In any order of
-        memory: pycocotools takes Fortran's alone.
+      mask: [H, W], bool or numbers of which all but 0 are foreground, in any order of
+        memory.
 
     Returns:
       `{"size": [H, W], "counts": bytes}`. For JSON decode the bytes as ASCII.
@@ -60,8 +59,6 @@ def rle_encode(mask: ArrayLike) -> dict[str, Any]:
     Example:
       >>> rle_encode([[0, 1, 0], [1, 1, 0]])
       {'size': [2, 3], 'counts': b'132'}
-
-    Source: as `rle_decode`; the bytes are the same.
     """
     mask = np.asarray(mask)
     if mask.ndim != 2 or mask.dtype.kind not in "biuf":
@@ -80,13 +77,13 @@ def rle_encode(mask: ArrayLike) -> dict[str, Any]:
 
 
 def rle_area(rle: Rle) -> int:
-    """Counts the pixels of a mask.
+    """Counts the foreground pixels of a mask.
 
     Args:
       rle: as for `rle_decode`.
 
     Returns:
-      How many are foreground.
+      How many there are.
 
     Raises:
       TypeError, ValueError: as `rle_decode`.
@@ -95,7 +92,7 @@ def rle_area(rle: Rle) -> int:
       >>> rle_area({"size": [2, 3], "counts": b"132"})
       3
     """
-    return int(_read_runs(rle)[1::2].sum())
+    return int(_read(rle)[1][1::2].sum())
 
 
 def rle_iou(
@@ -104,8 +101,8 @@ def rle_iou(
     """Measures how much masks overlap, without decoding them.
 
     Args:
-      masks: D of them, the detections.
-      others: G of them, the ground truth, of the same size.
+      masks: the detections, D of them.
+      others: the objects, G of them, of the same size.
       crowd: bool [G], which of `others` are regions of many objects: there it is the
         share of the detection that lies inside. None for none.
 
@@ -120,23 +117,23 @@ def rle_iou(
       >>> rle_iou([one, two], [one]).round(3).tolist()
       [[1.0], [0.333]]
 
-    Source: `rleIou` of the same file, where a size that differs gives -1.
+    Source: `rleIou` of `maskApi.c`, where a size that differs gives -1.
     """
     is_crowd = np.zeros(len(others), bool) if crowd is None else np.asarray(crowd, bool)
     if is_crowd.shape != (len(others),):
         raise ValueError(
             f"rle_iou needs a crowd [{len(others)}], got {describe(is_crowd)}."
         )
-    sizes = {tuple(_check_size(rle)) for rle in (*masks, *others)}
-    if len(sizes) > 1:
+    read = [_read(rle) for rle in (*masks, *others)]
+    if len(sizes := {size for size, _ in read}) > 1:
         raise ValueError(f"rle_iou needs masks of one size, got {sorted(sizes)}.")
-    edges = [_find_edges(rle) for rle in masks]
+    found = [_find_edges(runs) for _, runs in read]
+    edges = found[: len(masks)]
     areas = np.array([e[1::2].sum() - e[::2].sum() for e in edges], np.float64)  # [D]
     owner = np.repeat(np.arange(len(edges)), [len(e) // 2 for e in edges])
     flat = np.concatenate([*edges, np.zeros(0, np.int64)])
     result = np.zeros((len(masks), len(others)))
-    for column, other in enumerate(others):
-        runs = _find_edges(other)
+    for column, runs in enumerate(found[len(masks) :]):
         # Pixels of `other` before each position: a line that rises inside its runs.
         rise = np.cumsum(runs[1::2] - runs[::2])
         below = np.stack([rise - (runs[1::2] - runs[::2]), rise], 1).ravel()
@@ -171,37 +168,36 @@ def polygons_to_rle(
       >>> rle_area(polygons_to_rle([[1, 1, 4, 1, 4, 3, 1, 3]], 5, 6))
       6
     """
-    sides = [("height", height), ("width", width)]
-    height, width = (
-        check_at_least(f"polygons_to_rle: {name}", side, 1) for name, side in sides
-    )
-    if not isinstance(polygons, Sequence | np.ndarray) or not len(polygons):
-        raise ValueError(
-            f"polygons_to_rle needs at least one polygon, got {describe(polygons)}."
-        )
-    parts = []
-    for polygon in polygons:
-        try:
-            part = np.asarray(polygon)
-            # pycocotools' steps along an edge would not fit into 32 bits
-            fits = part.dtype.kind in "iuf" and (np.abs(part) < MOST_PLACE).all()
-        except ValueError:
-            part, fits = np.zeros(0), False
-        if not fits or part.ndim != 1 or len(part) < 6 or len(part) % 2:
-            raise ValueError(
-                "polygons_to_rle needs polygons [x0, y0, x1, y1, x2, y2, ...] in"
-                f" pixels, got {describe(polygon)}."
-            )
-        parts.append(part.astype(float).tolist())
+    height = check_at_least("polygons_to_rle: height", height, 1)
+    width = check_at_least("polygons_to_rle: width", width, 1)
     if height * width >= 2**32:
         raise ValueError(
             f"polygons_to_rle needs fewer than 2**32 pixels, got {height} x {width}."
         )
+    if not isinstance(polygons, Sequence | np.ndarray) or not len(polygons):
+        raise ValueError(
+            f"polygons_to_rle needs at least one polygon, got {describe(polygons)}."
+        )
+    parts = [_check_polygon(polygon) for polygon in polygons]
     mask = import_optional("pycocotools.mask", "polygons_to_rle", "vision")
     return mask.merge(mask.frPyObjects(parts, height, width))
 
 
-def _check_size(rle: Any) -> tuple[int, int]:
+def _check_polygon(polygon: Any) -> list[float]:
+    with contextlib.suppress(ValueError):  # of lists of unequal lengths
+        part = np.asarray(polygon)
+        even = part.ndim == 1 and len(part) >= 6 and len(part) % 2 == 0
+        # pycocotools' steps along an edge would not fit into 32 bits
+        if even and part.dtype.kind in "iuf" and (np.abs(part) < MOST_PLACE).all():
+            return part.astype(float).tolist()
+    raise ValueError(
+        "polygons_to_rle needs polygons [x0, y0, x1, y1, x2, y2, ...] in pixels, got"
+        f" {describe(polygon)}."
+    )
+
+
+def _read(rle: Any) -> tuple[tuple[int, int], np.ndarray]:
+    """Returns the size and the lengths of the runs, zeros first, checked."""
     if not isinstance(rle, Mapping) or not {"size", "counts"} <= set(rle):
         raise TypeError(
             'Expected RLE {"size": [height, width], "counts": ...}, got'
@@ -210,22 +206,14 @@ def _check_size(rle: Any) -> tuple[int, int]:
     try:
         height, width = check_integers(list(rle["size"]), "").tolist()
     except (TypeError, ValueError):
-        height = -1
+        height = width = -1
     if height < 0 or width < 0:
         raise ValueError(
             f"Expected RLE with a size [height, width], got {describe(rle['size'])}."
         )
-    return height, width
-
-
-def _read_runs(rle: Any) -> np.ndarray:
-    """Returns the lengths of the runs, zeros first, after checking their sum."""
-    height, width = _check_size(rle)
     counts = rle["counts"]
-    if isinstance(counts, str):
-        counts = counts.encode()
-    if isinstance(counts, bytes | bytearray):
-        runs = _unpack(bytes(counts))
+    if isinstance(counts, str | bytes | bytearray):
+        runs = _unpack(counts.encode() if isinstance(counts, str) else bytes(counts))
     else:
         needs = "Expected RLE with counts in bytes, or a list of integers"
         runs = np.asarray(check_integers(counts, needs)).astype(np.int64)
@@ -234,12 +222,12 @@ def _read_runs(rle: Any) -> np.ndarray:
             f"RLE of a mask of {height} x {width} = {height * width} pixels has runs"
             f" that make {int(runs.sum())}: it is damaged, or its size is swapped."
         )
-    return runs
+    return (height, width), runs
 
 
-def _find_edges(rle: Any) -> np.ndarray:
+def _find_edges(runs: np.ndarray) -> np.ndarray:
     """Returns where runs of ones begin and end, in turn, none of them empty."""
-    edges = np.cumsum(_read_runs(rle))
+    edges = np.cumsum(runs)
     edges = edges[: len(edges) // 2 * 2].reshape(-1, 2)
     return edges[edges[:, 0] < edges[:, 1]].ravel()
 
@@ -250,19 +238,18 @@ def _unpack(packed: bytes) -> np.ndarray:
     Bit 5 of a character says that the number goes on, bit 4 of its last is the sign.
     """
     codes = np.frombuffer(packed, np.uint8).astype(np.int64) - 48
-    last = codes & 32 == 0
-    if len(codes) and (not last[-1] or codes.min() < 0 or codes.max() > 63):
+    if not len(codes):
+        return codes
+    ends = np.flatnonzero(codes & 32 == 0)
+    widths = np.diff(ends, prepend=-1)  # characters of each number
+    whole = len(ends) and ends[-1] == len(codes) - 1 and widths.max() <= 12
+    if not whole or codes.min() < 0 or codes.max() > 63:
         raise ValueError(f"RLE with damaged counts: {describe(packed[:40])}.")
-    ends = np.flatnonzero(last)
-    starts = np.concatenate([[0], ends[:-1] + 1]).astype(np.int64)
-    number = np.cumsum(last) - last  # to which number each character belongs
-    places = 5 * (np.arange(len(codes)) - starts[number]) if len(codes) else codes
-    if len(places) and places.max() > 55:
-        raise ValueError(f"RLE with damaged counts: {describe(packed[:40])}.")
-    parts = (codes & 31) << places
-    runs = np.add.reduceat(parts, starts) if len(codes) else parts
+    starts = ends - widths + 1
+    places = 5 * (np.arange(len(codes)) - np.repeat(starts, widths))
+    runs = np.add.reduceat((codes & 31) << places, starts)
     negative = codes[ends] & 16 > 0
-    runs[negative] -= 1 << (places[ends][negative] + 5)
+    runs[negative] -= 1 << (5 * widths[negative])
     # Each from the fourth on was stored less the one two places before it.
     runs[1::2] = np.cumsum(runs[1::2])
     runs[2::2] = np.cumsum(runs[2::2])

@@ -9,10 +9,15 @@ LEVELS = 256
 def count_levels(levels: jax.Array) -> jax.Array:
     """Counts the levels of each channel: [B, H, W, C] int32 to [B, C, 256] int32."""
     batch, _, _, channels = levels.shape
+    counts = jnp.zeros(batch * channels * LEVELS, jnp.int32)
+    return counts.at[_find_cells(levels)].add(1).reshape(batch, channels, LEVELS)
+
+
+def _find_cells(levels: jax.Array) -> jax.Array:
+    """Returns the place of each level in flat tables [B, C, 256]."""
+    batch, _, _, channels = levels.shape
     row = jnp.arange(batch * channels).reshape(batch, 1, 1, channels)
-    cells = (row * LEVELS + levels).reshape(-1)
-    counts = jnp.zeros(batch * channels * LEVELS, jnp.int32).at[cells].add(1)
-    return counts.reshape(batch, channels, LEVELS)
+    return row * LEVELS + levels
 
 
 def move_counts(counts: jax.Array, table: jax.Array) -> jax.Array:
@@ -23,16 +28,11 @@ def move_counts(counts: jax.Array, table: jax.Array) -> jax.Array:
 
 def apply_table(table: jax.Array, levels: jax.Array) -> jax.Array:
     """Looks levels [B, H, W, C] up in tables [B, C, 256]."""
-    batch, height, width, channels = levels.shape
-    row = jnp.arange(batch * channels).reshape(batch, 1, 1, channels)
-    return table.reshape(-1)[row * LEVELS + levels]
+    return table.reshape(-1)[_find_cells(levels)]
 
 
 def stretch(counts: jax.Array) -> jax.Array:
-    """Returns tables that make the darkest level 0 and the lightest 255.
-
-    As Pillow's `ImageOps.autocontrast`; a channel of one level stays.
-    """
+    """Returns tables that do `ImageOps.autocontrast`; a channel of one level stays."""
     level = jnp.arange(LEVELS, dtype=jnp.int32)
     low = jnp.argmax(counts > 0, -1)[..., None].astype(jnp.int32)  # [B, C, 1]
     high = 255 - jnp.argmax(counts[..., ::-1] > 0, -1)[..., None].astype(jnp.int32)
@@ -43,10 +43,7 @@ def stretch(counts: jax.Array) -> jax.Array:
 
 
 def equalize(counts: jax.Array) -> jax.Array:
-    """Returns tables after which all levels are as frequent, as far as can be.
-
-    As Pillow's `ImageOps.equalize`; a channel of one level stays.
-    """
+    """Returns tables that do `ImageOps.equalize`; a channel of one level stays."""
     level = jnp.arange(LEVELS, dtype=jnp.int32)
     last = 255 - jnp.argmax(counts[..., ::-1] > 0, -1)[..., None]  # [B, C, 1]
     above = jnp.where(level == last, 0, counts).sum(-1, keepdims=True)

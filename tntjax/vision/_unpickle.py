@@ -8,20 +8,10 @@ import numpy as np
 
 
 def unpickle_arrays(content: bytes, where: str) -> Any:
-    """Reads a pickle of plain values and NumPy arrays, from Python 2 or 3.
+    """Reads a pickle of plain values and arrays of numbers, from Python 2 or 3.
 
-    A pickle names functions to call, which may be any. Here it gets those that arrays
-    of numbers are made of. Strings of Python 2 become bytes; `where` is for errors.
-
-    Raises:
-      ValueError: if it asks for anything else, or is damaged.
-
-    Example:
-      >>> unpickle_arrays(pickle.dumps({b"data": np.arange(3)}), "x")[b"data"].tolist()
-      [0, 1, 2]
-      >>> unpickle_arrays(pickle.dumps(print), "x")
-      Traceback (most recent call last):
-      ValueError: x wants to call builtins.print, which no pickle of arrays needs.
+    A pickle names functions to call, which may be any; only those that make arrays are
+    there. Strings of Python 2 become bytes. `where` names the pickle in a ValueError.
     """
     try:
         return _Unpickler(io.BytesIO(content), encoding="bytes").load()
