@@ -4,6 +4,7 @@ import os
 
 from tntjax.dataset import TableDataset
 from tntjax.vision import _cifar_files as files
+from tntjax.vision._array_set import make_table
 
 LABELS = ("fine", "coarse", "both")
 
@@ -40,7 +41,7 @@ def cifar10(split: str, data_dir: str | os.PathLike[str] | None = None) -> Table
     images resemble training images closely (the ciFAIR data set replaces them).
     """
     images, labels = files.read(files.CIFAR10, split, data_dir)
-    return TableDataset({"input": images, "target": labels[:, 0]})
+    return make_table(images, target=labels[:, 0])
 
 
 def cifar100(
@@ -74,8 +75,9 @@ def cifar100(
         raise ValueError(f"cifar100 needs labels of {LABELS}, got {labels!r}.")
     images, both = files.read(files.CIFAR100, split, data_dir)
     coarse, fine = both[:, 0], both[:, 1]
-    columns = {"input": images, "target": coarse if labels == "coarse" else fine}
-    return TableDataset(columns | ({"coarse": coarse} if labels == "both" else {}))
+    if labels == "both":
+        return make_table(images, target=fine, coarse=coarse)
+    return make_table(images, target=coarse if labels == "coarse" else fine)
 
 
 def cifar_classes(labels: str) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ import numpy as np
 from tntjax._numbers import check_integers
 from tntjax._struct import describe
 from tntjax.vision._archive import read_members
-from tntjax.vision._missing import Source, list_roots, missing
+from tntjax.vision._array_set import check_split
+from tntjax.vision._missing import Place, Source, list_roots, missing
 from tntjax.vision._unpickle import unpickle_arrays
 
 PIXELS = 3 * 32 * 32
@@ -24,46 +25,44 @@ class Variant(NamedTuple):
     folders: tuple[str, str]
     archives: tuple[str, str]
     parts: dict[str, list[str]]  # the files of a split, those of binaries without .bin
-    keys: tuple[bytes, ...]  # of labels in a pickle, in the order of a binary's bytes
-    classes: tuple[int, ...]  # of each label
+    classes: dict[
+        bytes, int
+    ]  # by the key in a pickle, in the order of a binary's bytes
     source: Source
 
 
-SITE = "https://www.cs.toronto.edu/~kriz"
-LICENCE = "none is stated; cite A. Krizhevsky, 2009"
-BATCHES = [f"data_batch_{number}" for number in range(1, 6)]
+def _make_variant(
+    number: int,
+    folders: tuple[str, str],
+    parts: dict[str, list[str]],
+    classes: dict[bytes, int],
+    md5: str,
+) -> Variant:
+    archives = tuple(f"cifar-{number}-{v}.tar.gz" for v in ("python", "binary"))
+    names = [*parts["train"], *parts["test"]]
+    source = Source(
+        f"CIFAR-{number}",
+        f"https://www.cs.toronto.edu/~kriz/{archives[0]} (md5 {md5})",
+        "none is stated; cite A. Krizhevsky, 2009",
+        f"{' or '.join(archives)}, as they come\n{folders[0]}/{{{','.join(names)}}}\n"
+        f"{folders[1]}/{{{','.join(f'{name}.bin' for name in names)}}}",
+    )
+    return Variant(f"cifar{number}", folders, archives, parts, classes, source)
 
-CIFAR10 = Variant(
-    name="cifar10",
-    folders=("cifar-10-batches-py", "cifar-10-batches-bin"),
-    archives=("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz"),
-    parts={"train": BATCHES, "test": ["test_batch"]},
-    keys=(b"labels",),
-    classes=(10,),
-    source=Source(
-        "CIFAR-10",
-        f"{SITE}/cifar-10-python.tar.gz (md5 c58f30108f718f92721af3b95e74349a)",
-        LICENCE,
-        "cifar-10-python.tar.gz or cifar-10-binary.tar.gz, as they come\n"
-        "cifar-10-batches-py/{data_batch_1 ... data_batch_5,test_batch}\n"
-        "cifar-10-batches-bin/{data_batch_1.bin ... data_batch_5.bin,test_batch.bin}",
-    ),
+
+CIFAR10 = _make_variant(
+    10,
+    ("cifar-10-batches-py", "cifar-10-batches-bin"),
+    {"train": [f"data_batch_{n}" for n in range(1, 6)], "test": ["test_batch"]},
+    {b"labels": 10},
+    "c58f30108f718f92721af3b95e74349a",
 )
-
-CIFAR100 = Variant(
-    name="cifar100",
-    folders=("cifar-100-python", "cifar-100-binary"),
-    archives=("cifar-100-python.tar.gz", "cifar-100-binary.tar.gz"),
-    parts={"train": ["train"], "test": ["test"]},
-    keys=(b"coarse_labels", b"fine_labels"),
-    classes=(20, 100),
-    source=Source(
-        "CIFAR-100",
-        f"{SITE}/cifar-100-python.tar.gz (md5 eb9058c3a382ffc7106e4002c42a8d85)",
-        LICENCE,
-        "cifar-100-python.tar.gz or cifar-100-binary.tar.gz, as they come\n"
-        "cifar-100-python/{train,test}\ncifar-100-binary/{train.bin,test.bin}",
-    ),
+CIFAR100 = _make_variant(
+    100,
+    ("cifar-100-python", "cifar-100-binary"),
+    {"train": ["train"], "test": ["test"]},
+    {b"coarse_labels": 20, b"fine_labels": 100},
+    "eb9058c3a382ffc7106e4002c42a8d85",
 )
 
 NAMES = {
@@ -87,13 +86,10 @@ NAMES = {
 
 
 def read(
-    variant: Variant, split: str, data_dir: str | os.PathLike[str] | None
+    variant: Variant, split: str, data_dir: Place
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Reads a split: images [N, 32, 32, 3], labels [N, labels], both read-only."""
-    if split not in tuple(SIZES):
-        raise ValueError(
-            f"{variant.name} needs split 'train' or 'test', got {split!r}."
-        )
+    """Reads a split: images [N, 32, 32, 3] and labels [N, labels]."""
+    check_split(variant.name, split)
     decode, contents = _find_parts(variant, split, data_dir)
     parts = [decode(variant, content, where) for where, content in contents.items()]
     rows, labels = zip(*parts, strict=True)
@@ -103,15 +99,12 @@ def read(
             f"{variant.source.title}: the {split} split should have {SIZES[split]:,}"
             f" images, but the files hold {len(pixels):,}."
         )
-    images = np.ascontiguousarray(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-    numbers = np.concatenate(labels).astype(np.int32)  # [N, labels]
-    images.setflags(write=False)
-    numbers.setflags(write=False)
-    return images, numbers
+    images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return images, np.concatenate(labels)
 
 
 def _find_parts(
-    variant: Variant, split: str, data_dir: str | os.PathLike[str] | None
+    variant: Variant, split: str, data_dir: Place
 ) -> tuple[Callable[..., tuple[np.ndarray, np.ndarray]], dict[str, bytes]]:
     """Returns the decoder of the files that make a split, and what is in them."""
     roots = list_roots(data_dir, variant.name)
@@ -136,14 +129,14 @@ def _decode_pickle(
     variant: Variant, content: bytes, where: str
 ) -> tuple[np.ndarray, np.ndarray]:
     batch: Any = unpickle_arrays(content, where)
-    wanted = {b"data", *variant.keys}
+    wanted = {b"data", *variant.classes}
     if not isinstance(batch, Mapping) or not wanted <= set(batch):
         raise ValueError(
             f"{where} should hold a dict with {sorted(wanted)}, but holds"
             f" {describe(batch)}. Is it the file of another data set?"
         )
     try:
-        columns = [check_integers(batch[key], "Labels") for key in variant.keys]
+        columns = [check_integers(batch[key], "Labels") for key in variant.classes]
         labels = np.stack(columns, 1).astype(np.int64)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{where} holds labels that are no numbers: {error}") from None
@@ -153,7 +146,7 @@ def _decode_pickle(
 def _decode_binary(
     variant: Variant, content: bytes, where: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    first = len(variant.keys)  # the labels' bytes come first, coarse then fine
+    first = len(variant.classes)  # the labels' bytes come first, coarse then fine
     if not content or len(content) % (first + PIXELS):
         raise ValueError(
             f"{where} should hold rows of {first + PIXELS} bytes, but has"
@@ -174,9 +167,7 @@ def _check(
         )
     if not len(labels):
         raise ValueError(f"{where} holds no images.")
-    for key, classes, column in zip(
-        variant.keys, variant.classes, labels.T, strict=True
-    ):
+    for (key, classes), column in zip(variant.classes.items(), labels.T, strict=True):
         if column.min() < 0 or column.max() >= classes:
             raise ValueError(
                 f"{where} should have {key.decode()} from 0 to {classes - 1}, but has"

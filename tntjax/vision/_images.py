@@ -1,5 +1,6 @@
 """Batches of images and keys: what transforms on a device take and give back."""
 
+import contextlib
 import functools
 import inspect
 import math
@@ -13,13 +14,12 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._array import as_array
-from tntjax._numbers import check_at_least, check_integers, check_number
+from tntjax._numbers import check_at_least, check_integers, check_number, find_outside
 from tntjax._struct import describe
 from tntjax.meter.parts._inputs import narrow
 
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in the grey of a colour: ITU-R BT.601, as in Pillow."""
-
 
 ARRAYS = frozenset(
     "key images targets mask boxes scores labels flipped width windows first"
@@ -27,13 +27,11 @@ ARRAYS = frozenset(
 )
 """Names of parameters that are arrays; the others are parts of a program."""
 
-Parameters = ParamSpec("Parameters")
+P = ParamSpec("P")
 Result = TypeVar("Result")
 
 
-def compiled(
-    function: Callable[Parameters, Result],
-) -> Callable[Parameters, Result]:
+def compiled(function: Callable[P, Result]) -> Callable[P, Result]:
     """Compiles a transform as one program for each choice of what is no array."""
     name, signature = function.__name__, inspect.signature(function)
     needed = {n for n, p in signature.parameters.items() if p.default is not None}
@@ -46,7 +44,7 @@ def compiled(
     run = jax.jit(program, static_argnames=static, inline=True)
 
     @functools.wraps(function)
-    def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+    def call(*args: P.args, **kwargs: P.kwargs) -> Result:
         try:
             given = signature.bind(*args, **kwargs).arguments
         except TypeError as error:
@@ -65,8 +63,6 @@ def compiled(
 
 def as_operand(value: Any, subject: str) -> jax.Array | np.ndarray:
     """Makes an array of an argument; raises a TypeError if it holds no numbers."""
-    if isinstance(value, jax.Array):
-        return value
     try:
         array = as_array(value)
     except (TypeError, ValueError) as error:
@@ -162,10 +158,8 @@ def as_range(
         raise ValueError(f"{name} needs two numbers (low, high), got {describe(pair)}.")
     low, high = (check_number(name, number) for number in pair)
     if not least <= low <= high <= most or high == math.inf:
-        bound = "" if most == math.inf else f" <= {most:g}"
-        raise ValueError(
-            f"{name} needs {least:g} <= low <= high{bound}, got {describe(pair)}."
-        )
+        bounds = f"{least:g} <= low <= high" + f" <= {most:g}" * (most < math.inf)
+        raise ValueError(f"{name} needs {bounds}, got {describe(pair)}.")
     return low, high
 
 
@@ -221,8 +215,8 @@ def example_keys(seed: ArrayLike, epoch: ArrayLike, index: ArrayLike) -> jax.Arr
     """
     if check_integers(seed, "example_keys needs an integer seed").ndim:
         raise ValueError(f"example_keys needs one seed, got {describe(seed)}.")
-    key = jax.random.fold_in(jax.random.key(seed), _as_words(epoch, "epoch"))
-    index = _as_words(index, "index")
+    epoch, index = _as_words(epoch, "epoch"), _as_words(index, "index")
+    key = jax.random.fold_in(jax.random.key(seed), epoch)
     keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(index.reshape(-1))
     return keys.reshape(index.shape)
 
@@ -230,28 +224,23 @@ def example_keys(seed: ArrayLike, epoch: ArrayLike, index: ArrayLike) -> jax.Arr
 def _as_words(numbers: Any, what: str) -> jax.Array:
     numbers = check_integers(numbers, f"example_keys needs an integer {what}")
     if not isinstance(numbers, jax.Array):
-        if numbers.size and not 0 <= numbers.min() <= numbers.max() < 2**32:
-            raise ValueError(
-                f"example_keys needs 0 <= {what} < 2**32, got {numbers.min()} to"
-                f" {numbers.max()}."
-            )
+        if (outside := find_outside(numbers, 2**32)) is not None:
+            raise ValueError(f"example_keys needs 0 <= {what} < 2**32, got {outside}.")
         numbers = numbers.astype(np.uint32)
     return jnp.asarray(numbers)
 
 
 def split_key(key: Any, count: int, name: str) -> jax.Array:
     """Returns a key for each of `count` examples, given these or one to split."""
-    dtype = getattr(key, "dtype", None)
-    try:
-        if dtype == jnp.uint32:
+    if getattr(key, "dtype", None) == jnp.uint32:
+        with contextlib.suppress(TypeError, ValueError):  # of data of another shape
             key = jax.random.wrap_key_data(key)
-        elif dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
-            raise TypeError
-    except (TypeError, ValueError):  # JAX's of data of another shape, too
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
         raise TypeError(
             f"{name} needs a key of JAX, such as jax.random.key(0), got"
             f" {describe(key)}."
-        ) from None
+        )
     if key.shape == ():
         return jax.random.split(key, count)
     if key.shape != (count,):

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+Place = str | os.PathLike[str] | None
+"""A folder that a user named, or None for the usual ones."""
+
 
 class Source(NamedTuple):
     """Where a data set comes from."""
@@ -17,7 +20,7 @@ class Source(NamedTuple):
 
 
 def missing(source: Source, what: str, looked: Iterable[object]) -> FileNotFoundError:
-    """Makes the error that tells what to get, where, on which terms and in what form."""
+    """Makes the error that tells what to get, from where, and on which terms."""
     return FileNotFoundError(
         f"{source.title}: {what} is not on this machine. Looked in\n"
         + textwrap.indent("\n".join(map(str, looked)), "  ")
@@ -37,7 +40,7 @@ def as_place(path: Any, subject: str) -> str:
     return os.path.abspath(os.path.expanduser(text))
 
 
-def list_roots(data_dir: str | os.PathLike[str] | None, name: str) -> list[Path]:
+def list_roots(data_dir: Place, name: str) -> list[Path]:
     """Lists `data_dir`, or where it is None TNTJAX_DATA and the user's cache."""
     if data_dir is not None:
         root = as_place(data_dir, f"{name}: data_dir")

@@ -11,6 +11,7 @@ from tntjax._struct import describe
 from tntjax.dataset import TableDataset
 from tntjax.vision import _mnist_files as files
 from tntjax.vision._archive import DAMAGED
+from tntjax.vision._array_set import check_split, make_table
 from tntjax.vision._idx import parse_idx, read_idx
 
 
@@ -61,7 +62,7 @@ def mnist(
     Torchnet: its MNIST example took the tensors of the `mnist` rock, as doubles. Here
     the images stay uint8: make floats on the device, and targets count from 0.
     """
-    _check_split("mnist", split)
+    check_split("mnist", split)
     if variant not in tuple(files.VARIANTS):
         raise ValueError(f"mnist needs variant 'mnist' or 'fashion', got {variant!r}.")
     chosen = files.VARIANTS[variant]
@@ -75,7 +76,7 @@ def mnist(
         _check_shape(where, array, split, kind)
     (_, images), (where, labels) = columns
     _check_labels(where, labels, chosen)
-    return _table(images, labels)
+    return make_table(images, target=labels)
 
 
 def mnist_sample(split: str) -> TableDataset:
@@ -103,20 +104,11 @@ def mnist_sample(split: str) -> TableDataset:
     Torchnet: has nothing like it. The digits are from http://yann.lecun.com/exdb/mnist;
     `tools/make_mnist_sample.py` makes the files.
     """
-    _check_split("mnist_sample", split)
+    check_split("mnist_sample", split)
     folder = importlib.resources.files("tntjax.vision") / "data"
     names = [f"{name}.gz" for name in files.names(split)]
     images, labels = (parse_idx((folder / n).read_bytes(), n) for n in names)
-    return _table(images, labels)
-
-
-def _table(images: np.ndarray, labels: np.ndarray) -> TableDataset:
-    """Makes the dataset of checked arrays."""
-    images, labels = np.ascontiguousarray(images), labels.astype(np.int32)
-    # A sample is a pure function of its index: nobody writes into the columns.
-    images.setflags(write=False)
-    labels.setflags(write=False)
-    return TableDataset({"input": images, "target": labels})
+    return make_table(images, target=labels)
 
 
 def _read_archive(path: Path, split: str) -> list[tuple[str, np.ndarray]]:
@@ -131,11 +123,6 @@ def _read_archive(path: Path, split: str) -> list[tuple[str, np.ndarray]]:
         raise ValueError(
             f"{path} is damaged or is not Keras' archive of MNIST: {error}"
         ) from error
-
-
-def _check_split(function: str, split: str) -> None:
-    if split not in tuple(files.SIZES):
-        raise ValueError(f"{function} needs split 'train' or 'test', got {split!r}.")
 
 
 def _check_shape(where: str, array: np.ndarray, split: str, kind: str) -> None:

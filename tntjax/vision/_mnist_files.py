@@ -12,7 +12,7 @@ import numpy as np
 
 from tntjax.vision._download import fetch
 from tntjax.vision._idx import unpack
-from tntjax.vision._missing import list_roots
+from tntjax.vision._missing import Place, list_roots
 
 KINDS = ("images", "labels")
 
@@ -79,17 +79,17 @@ VARIANTS = {
     ),
 }
 
-MISSING = """The {split} split of {title} is not on this machine and could not be \
-downloaded.
+MISSING = """The {split} split of {variant.title} is not on this machine and could not \
+be downloaded.
 
-Looked for {images} and {labels}
+Looked for {names}
 (also with .gz, or with a dot for the second hyphen{archive}) in
 {folders}
 
 Tried to download {tried}
 
 What to do: put both files into a folder and pass it as data_dir, or into a folder
-{folder!r} and set TNTJAX_DATA to the folder that holds it."""
+{variant.folder!r} and set TNTJAX_DATA to the folder that holds it."""
 
 SAMPLE = """
 With no network at all: tnt.vision.mnist_sample({split!r}) comes with the package."""
@@ -111,7 +111,7 @@ def find(folder: Path, name: str) -> Path | None:
     return None
 
 
-def folders(variant: Variant, data_dir: str | os.PathLike[str] | None) -> list[Path]:
+def folders(variant: Variant, data_dir: Place) -> list[Path]:
     """Returns the folders to look in, in order. In a root, the variant's own first."""
     *data, cache = list_roots(None, "mnist")
     inside = variant.folder, variant.torchvision
@@ -121,9 +121,7 @@ def folders(variant: Variant, data_dir: str | os.PathLike[str] | None) -> list[P
     return found + [root / variant.folder for root in (cache, *SYSTEM)]
 
 
-def locate(
-    variant: Variant, split: str, data_dir: str | os.PathLike[str] | None
-) -> tuple[Path, ...]:
+def locate(variant: Variant, split: str, data_dir: Place) -> tuple[Path, ...]:
     """Finds a split: images and labels of one folder, or an archive, or nothing."""
     for folder in folders(variant, data_dir):
         pair = [find(folder, name) for name in names(split)]
@@ -134,9 +132,7 @@ def locate(
     return ()
 
 
-def download(
-    variant: Variant, split: str, data_dir: str | os.PathLike[str] | None
-) -> tuple[Path, ...]:
+def download(variant: Variant, split: str, data_dir: Place) -> tuple[Path, ...]:
     """Downloads a split into `data_dir` or the user's cache, in a folder of its own."""
     root = list_roots(data_dir, "mnist")[-1]
     # Never a folder that both variants would share.
@@ -187,23 +183,20 @@ def check_sum(expected: str, size: int, content: bytes) -> None:
 
 
 def _missing(
-    variant: Variant, split: str, data_dir: str | os.PathLike[str] | None, tried: str
+    variant: Variant, split: str, data_dir: Place, tried: str
 ) -> FileNotFoundError:
     """Lists what was looked for and where, why no mirror had it, and the ways out."""
-    lines = []
+    looked = []
     for folder in folders(variant, data_dir):
         alone = [path.name for path in (find(folder, n) for n in names(split)) if path]
-        lines.append(f"  {folder}" + (f" (has only {alone[0]})" if alone else ""))
-    images, labels = names(split)
-    text = MISSING.format(
+        looked.append(f"  {folder}" + (f" (has only {alone[0]})" if alone else ""))
+    text = MISSING + SAMPLE * (variant.title == "MNIST")
+    made = text.format(
+        variant=variant,
         split=split,
-        title=variant.title,
-        images=images,
-        labels=labels,
+        names=" and ".join(names(split)),
         archive=f", or Keras' {variant.archive}" if variant.archive else "",
-        folders="\n".join(lines),
+        folders="\n".join(looked),
         tried=tried,
-        folder=variant.folder,
     )
-    sample = SAMPLE.format(split=split) if variant.title == "MNIST" else ""
-    return FileNotFoundError(text + sample)
+    return FileNotFoundError(made)

@@ -1,0 +1,20 @@
+"""Sets that fit in memory: their splits, and the datasets of their columns."""
+
+import numpy as np
+
+from tntjax.dataset import TableDataset
+
+
+def check_split(name: str, split: str) -> None:
+    """Raises a ValueError for another split than train and test."""
+    if split not in ("train", "test"):
+        raise ValueError(f"{name} needs split 'train' or 'test', got {split!r}.")
+
+
+def make_table(images: np.ndarray, **labels: np.ndarray) -> TableDataset:
+    """Makes a dataset whose columns nobody can write into: a sample has one value."""
+    columns = {"input": np.ascontiguousarray(images)}
+    columns |= {name: column.astype(np.int32) for name, column in labels.items()}
+    for column in columns.values():
+        column.setflags(write=False)
+    return TableDataset(columns)
