@@ -12,9 +12,8 @@ LABELS = ("fine", "coarse", "both")
 def cifar10(split: str, data_dir: str | os.PathLike[str] | None = None) -> TableDataset:
     """Loads CIFAR-10 from the official files, which it does not download.
 
-    They are those of the python version or the binary one, unpacked
-    (`cifar-10-batches-py`, `cifar-10-batches-bin`) or as they came
-    (`cifar-10-python.tar.gz`, `cifar-10-binary.tar.gz`). Pickles can call nothing but
+    They are `cifar-10-batches-py`, or `-bin` of the binary version, or as they came,
+    `cifar-10-python.tar.gz` or `cifar-10-binary.tar.gz`. Pickles can call nothing but
     what NumPy's arrays are made of.
 
     Args:
@@ -55,8 +54,8 @@ def cifar100(
     Args:
       split: "train" (50,000 images) or "test" (10,000).
       data_dir: as with `cifar10`.
-      labels: "fine" for 100 classes as the target, "coarse" for their 20 groups, "both"
-        for the classes as the target and the groups beside them.
+      labels: what the target is: "fine" for 100 classes, "coarse" for their 20 groups,
+        "both" for the classes, with the groups beside them.
 
     Returns:
       Samples as `cifar10`, with "both" also `"coarse": int32 []`.

@@ -18,46 +18,50 @@ PIXELS = 3 * 32 * 32
 SIZES = {"train": 50_000, "test": 10_000}
 
 
+Columns = tuple[np.ndarray, np.ndarray]
+"""Pixels and labels."""
+
+
 class Variant(NamedTuple):
     """One of the two data sets, in its python version and its binary one."""
 
-    name: str  # of the function, and of our folder
+    number: int
     folders: tuple[str, str]
-    archives: tuple[str, str]
     parts: dict[str, list[str]]  # the files of a split, those of binaries without .bin
-    classes: dict[
-        bytes, int
-    ]  # by the key in a pickle, in the order of a binary's bytes
-    source: Source
+    classes: dict[bytes, int]  # by the keys in a pickle, in the order of the binary's
+    md5: str
+
+    @property
+    def archives(self) -> tuple[str, str]:
+        """The names of both versions as they come."""
+        return (
+            f"cifar-{self.number}-python.tar.gz",
+            f"cifar-{self.number}-binary.tar.gz",
+        )
+
+    @property
+    def source(self) -> Source:
+        """Where to get it."""
+        names = [*self.parts["train"], *self.parts["test"]]
+        layout = [f"{' or '.join(self.archives)}, as they come"]
+        for folder, end in zip(self.folders, ("", ".bin"), strict=True):
+            layout.append(f"{folder}/{{{','.join(name + end for name in names)}}}")
+        return Source(
+            f"CIFAR-{self.number}",
+            f"https://www.cs.toronto.edu/~kriz/{self.archives[0]} (md5 {self.md5})",
+            "none is stated; cite A. Krizhevsky, 2009",
+            "\n".join(layout),
+        )
 
 
-def _make_variant(
-    number: int,
-    folders: tuple[str, str],
-    parts: dict[str, list[str]],
-    classes: dict[bytes, int],
-    md5: str,
-) -> Variant:
-    archives = tuple(f"cifar-{number}-{v}.tar.gz" for v in ("python", "binary"))
-    names = [*parts["train"], *parts["test"]]
-    source = Source(
-        f"CIFAR-{number}",
-        f"https://www.cs.toronto.edu/~kriz/{archives[0]} (md5 {md5})",
-        "none is stated; cite A. Krizhevsky, 2009",
-        f"{' or '.join(archives)}, as they come\n{folders[0]}/{{{','.join(names)}}}\n"
-        f"{folders[1]}/{{{','.join(f'{name}.bin' for name in names)}}}",
-    )
-    return Variant(f"cifar{number}", folders, archives, parts, classes, source)
-
-
-CIFAR10 = _make_variant(
+CIFAR10 = Variant(
     10,
     ("cifar-10-batches-py", "cifar-10-batches-bin"),
     {"train": [f"data_batch_{n}" for n in range(1, 6)], "test": ["test_batch"]},
     {b"labels": 10},
     "c58f30108f718f92721af3b95e74349a",
 )
-CIFAR100 = _make_variant(
+CIFAR100 = Variant(
     100,
     ("cifar-100-python", "cifar-100-binary"),
     {"train": ["train"], "test": ["test"]},
@@ -85,30 +89,29 @@ NAMES = {
 }
 
 
-def read(
-    variant: Variant, split: str, data_dir: Place
-) -> tuple[np.ndarray, np.ndarray]:
+def read(variant: Variant, split: str, data_dir: Place) -> Columns:
     """Reads a split: images [N, 32, 32, 3] and labels [N, labels]."""
-    check_split(variant.name, split)
+    check_split(f"cifar{variant.number}", split)
     decode, contents = _find_parts(variant, split, data_dir)
     parts = [decode(variant, content, where) for where, content in contents.items()]
-    rows, labels = zip(*parts, strict=True)
-    pixels = np.concatenate(rows)  # [N, 3 * 32 * 32], planes of red, green and blue
+    for where, (pixels, labels) in zip(contents, parts, strict=True):
+        _check(variant, pixels, labels, where)
+    pixels, labels = map(np.concatenate, zip(*parts, strict=True))
     if len(pixels) != SIZES[split]:
         raise ValueError(
             f"{variant.source.title}: the {split} split should have {SIZES[split]:,}"
             f" images, but the files hold {len(pixels):,}."
         )
-    images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return images, np.concatenate(labels)
+    # Planes of red, green and blue, [N, 3 * 32 * 32], become [N, 32, 32, 3].
+    return pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels
 
 
 def _find_parts(
     variant: Variant, split: str, data_dir: Place
-) -> tuple[Callable[..., tuple[np.ndarray, np.ndarray]], dict[str, bytes]]:
+) -> tuple[Callable[[Variant, bytes, str], Columns], dict[str, bytes]]:
     """Returns the decoder of the files that make a split, and what is in them."""
-    roots = list_roots(data_dir, variant.name)
-    roots = [place for root in roots for place in (root, root / variant.name)]
+    name = f"cifar{variant.number}"
+    roots = [place for r in list_roots(data_dir, name) for place in (r, r / name)]
     for root in roots:
         for version, decode in enumerate((_decode_pickle, _decode_binary)):
             names = [name + (".bin" * version) for name in variant.parts[split]]
@@ -125,9 +128,7 @@ def _find_parts(
     raise missing(variant.source, f"the {split} split", roots)
 
 
-def _decode_pickle(
-    variant: Variant, content: bytes, where: str
-) -> tuple[np.ndarray, np.ndarray]:
+def _decode_pickle(variant: Variant, content: bytes, where: str) -> Columns:
     batch: Any = unpickle_arrays(content, where)
     wanted = {b"data", *variant.classes}
     if not isinstance(batch, Mapping) or not wanted <= set(batch):
@@ -140,12 +141,10 @@ def _decode_pickle(
         labels = np.stack(columns, 1).astype(np.int64)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{where} holds labels that are no numbers: {error}") from None
-    return _check(variant, np.asarray(batch[b"data"]), labels, where)
+    return np.asarray(batch[b"data"]), labels
 
 
-def _decode_binary(
-    variant: Variant, content: bytes, where: str
-) -> tuple[np.ndarray, np.ndarray]:
+def _decode_binary(variant: Variant, content: bytes, where: str) -> Columns:
     first = len(variant.classes)  # the labels' bytes come first, coarse then fine
     if not content or len(content) % (first + PIXELS):
         raise ValueError(
@@ -153,24 +152,22 @@ def _decode_binary(
             f" {len(content):,}: truncated, or the file of another data set."
         )
     rows = np.frombuffer(content, np.uint8).reshape(-1, first + PIXELS)
-    return _check(variant, rows[:, first:], rows[:, :first], where)
+    return rows[:, first:], rows[:, :first]
 
 
 def _check(
     variant: Variant, pixels: np.ndarray, labels: np.ndarray, where: str
-) -> tuple[np.ndarray, np.ndarray]:
+) -> None:
     expected = (len(labels), PIXELS)
     if pixels.dtype != np.uint8 or pixels.shape != expected or labels.ndim != 2:
         raise ValueError(
             f"{where} should hold uint8[{len(labels)},{PIXELS}] for its {len(labels)}"
             f" labels, but holds {describe(pixels)}."
         )
-    if not len(labels):
-        raise ValueError(f"{where} holds no images.")
     for (key, classes), column in zip(variant.classes.items(), labels.T, strict=True):
-        if column.min() < 0 or column.max() >= classes:
+        low, high = column.min(initial=0), column.max(initial=0)
+        if low < 0 or high >= classes:
             raise ValueError(
                 f"{where} should have {key.decode()} from 0 to {classes - 1}, but has"
                 f" {column.min()} to {column.max()}."
             )
-    return pixels, labels

@@ -1,13 +1,8 @@
 """CocoCaptions: images with sentences that describe them."""
 
-from collections.abc import Callable
-from typing import Any
-
-from tntjax._struct import Opaque, child, pytree, static
+from tntjax._struct import pytree
 from tntjax._types import Sample
 from tntjax.vision._coco_files import CocoImages, is_text, read_annotations
-from tntjax.vision._decode import decode_image
-from tntjax.vision._image_files import FolderFiles, read_image
 from tntjax.vision._names import Names
 
 
@@ -36,13 +31,8 @@ class CocoCaptions(CocoImages):
     Source: https://cocodataset.org/#format-data; X. Chen et al., 2015.
     """
 
-    images: str = static()
-    annotations: str = static()
-    decode: Callable[[bytes], Any] = static(default=decode_image, kw_only=True)
-    files: FolderFiles = child(Opaque, init=False)
-    columns: dict[str, Any] = child(Opaque, init=False)
-
     def __post_init__(self) -> None:
+        super().__post_init__()
         needed, hint = {"caption": is_text}, "For boxes: CocoDetection."
         found = read_annotations(self, needed, hint, bool, True)
         captions = Names.pack(note["caption"] for note in found.notes)
@@ -52,7 +42,7 @@ class CocoCaptions(CocoImages):
     def _get(self, index: int) -> Sample:
         rows = range(*self.columns["starts"][index : index + 2])
         return {
-            "input": read_image(self.files, index, self.decode),
+            "input": self._read_image(index),
             "target": [self.columns["captions"][row] for row in rows],
             "image_id": self.columns["ids"][index],
         }

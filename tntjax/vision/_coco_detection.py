@@ -2,16 +2,14 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from tntjax._struct import Opaque, child, pytree, static
+from tntjax._struct import pytree, static
 from tntjax._types import Sample
 from tntjax.vision._coco_files import Annotated, CocoImages, is_id, read_annotations
-from tntjax.vision._decode import decode_image
-from tntjax.vision._image_files import FolderFiles, read_image
 from tntjax.vision._names import Names
 from tntjax.vision._rle import polygons_to_rle, rle_decode, rle_encode
 
@@ -27,23 +25,21 @@ CHOICES = {
 class CocoDetection(CocoImages):
     """COCO's images, with the boxes of their objects and, if asked for, the masks.
 
-    The annotations are read once into columns, which pickle fast; images and masks
-    are decoded when their turn comes. Images are sorted by their ids. Categories are
-    numbered from 0 without the holes of COCO's ids (80 of them, up to 90).
+    Annotations are read once, images and masks when their turn comes, in the order of
+    ids. Categories are numbered from 0 without the holes of COCO's 80 ids up to 90.
 
     Args:
       images: the folder, such as "coco/val2017".
       annotations: "coco/annotations/instances_val2017.json", or another file in its
         form; of a test set the list of images.
-      masks: None for none, "rle" for a list of `{"size", "counts": bytes}`, "array" for
-        bool [n, H, W]. Polygons are filled by pycocotools.
+      masks: None, "rle" for a list of `{"size", "counts": bytes}`, or "array" for bool
+        [n, H, W]. Polygons are filled by pycocotools.
       crowd: "mark" keeps regions of many objects, which are to be ignored and not
         learnt (`iscrowd`), "drop" leaves them out.
       empty: "keep" keeps images of which no object is kept, as evaluation must (1,021
         of train2017 have none), "drop" leaves them out.
       flat: "keep" or "drop" for boxes without width or height, of which COCO has some.
-      decode: `bytes -> array`. It must keep the size: `fit_image` and `fit_boxes`
-        change it for image and boxes together.
+      decode: `bytes -> array` of the same size; `fit_image` and `fit_boxes` change it.
 
     Raises:
       FileNotFoundError: if a file or folder is not there; the text tells where to get
@@ -67,18 +63,14 @@ class CocoDetection(CocoImages):
     Source: https://cocodataset.org/#format-data; T.-Y. Lin et al., 2014.
     """
 
-    images: str = static()
-    annotations: str = static()
     masks: str | None = static(default=None, kw_only=True)
     crowd: str = static(default="mark", kw_only=True)
     empty: str = static(default="keep", kw_only=True)
     flat: str = static(default="keep", kw_only=True)
-    decode: Callable[[bytes], Any] = static(default=decode_image, kw_only=True)
     classes: tuple[str, ...] = static(init=False)
-    files: FolderFiles = child(Opaque, init=False)
-    columns: dict[str, Any] = child(Opaque, init=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, values in CHOICES.items():
             if getattr(self, name) not in values:
                 raise ValueError(
@@ -100,9 +92,8 @@ class CocoDetection(CocoImages):
         vars(self).update(files=found.files, columns=columns, classes=classes)
 
     def _get(self, index: int) -> Sample:
-        columns = self.columns
+        columns, image = self.columns, self._read_image(index)
         start, end = columns["starts"][index : index + 2]
-        image = read_image(self.files, index, self.decode)
         size = tuple(columns["sizes"][index].tolist())
         if np.shape(image)[:2] != size:
             raise ValueError(
@@ -117,10 +108,10 @@ class CocoDetection(CocoImages):
             sample["masks"] = self._read_masks(range(start, end), size)
         return sample
 
-    def _read_masks(self, rows: range, size: tuple[int, ...]) -> Any:
+    def _read_masks(self, rows: range, size: tuple[int, int]) -> Any:
         parts = [json.loads(self.columns["segmentation"][row]) for row in rows]
         try:
-            masks = [_to_rle(part, size[0], size[1]) for part in parts]
+            masks = [_to_rle(part, size) for part in parts]
         except (TypeError, ValueError) as error:
             error.add_note(f"Masks of an image of {self.annotations}.")
             raise
@@ -152,14 +143,14 @@ def _make_columns(found: Annotated, path: str) -> dict[str, Any]:
     }
 
 
-def _to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
+def _to_rle(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:
     """Makes packed RLE of polygons, of a list of runs, or of a packed string."""
-    if isinstance(segmentation, Mapping):
-        mask = rle_decode(segmentation)
-        if mask.shape != (height, width):
-            raise ValueError(f"A mask is {mask.shape}, its image {(height, width)}.")
-        return rle_encode(mask)
-    return polygons_to_rle(segmentation or (), height, width)
+    if not isinstance(segmentation, Mapping):
+        return polygons_to_rle(segmentation or (), *size)
+    mask = rle_decode(segmentation)
+    if mask.shape != size:
+        raise ValueError(f"A mask is {mask.shape}, its image {size}.")
+    return rle_encode(mask)
 
 
 def _is_number(value: Any) -> bool:
@@ -177,4 +168,3 @@ NEEDED = {
     "area": lambda value: value is None or _is_number(value),
     "iscrowd": lambda value: value in (None, 0, 1),
 }
-"""Entries of an annotation, and what they must be."""

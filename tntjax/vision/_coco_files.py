@@ -7,10 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tntjax._check import check_function
-from tntjax._struct import describe
-from tntjax.dataset._index_map import IndexMap
-from tntjax.vision._image_files import FolderFiles
+from tntjax._struct import Opaque, child, describe, pytree, static
+from tntjax.vision._image_files import FolderFiles, ImageFiles
 from tntjax.vision._missing import Source, as_place, missing
 from tntjax.vision._names import Names
 
@@ -28,14 +26,13 @@ Needed = dict[str, Callable[[Any], bool]]
 """Entries that a row of JSON needs, and what they must be."""
 
 
-class CocoImages(IndexMap):
+@pytree
+class CocoImages(ImageFiles):
     """COCO's images in the order of their ids, with annotations as columns."""
 
-    images: str
-    annotations: str
-    decode: Callable[[bytes], Any]
-    files: FolderFiles
-    columns: dict[str, Any]
+    images: str = static()
+    annotations: str = static()
+    columns: dict[str, Any] = child(Opaque, init=False)
 
     def __len__(self) -> int:
         return len(self.columns["ids"])
@@ -65,7 +62,6 @@ def read_annotations(
     A file whose annotations lack an entry that is `needed` is refused with a `hint`.
     """
     name = type(dataset).__name__
-    check_function(dataset.decode, f"{name} needs a function, but decode")
     images = as_place(dataset.images, f"{name}: images")
     path = as_place(dataset.annotations, f"{name}: annotations")
     if not os.path.isfile(path):

@@ -3,13 +3,17 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tntjax._check import check_function
+from tntjax._struct import Opaque, child, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._protocol import check_index
+from tntjax.vision._decode import decode_image
 from tntjax.vision._names import Names
 from tntjax.vision._tar_index import TarIndex
 
@@ -45,24 +49,20 @@ def open_files(root: str, cache: str | None = None) -> Files:
 
 
 def _walk(root: str, prefix: str) -> Iterator[str]:
-    with os.scandir(os.path.join(root, prefix)) as entries:
+    here = Path(root, prefix)
+    with os.scandir(here) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
         name = prefix + entry.name
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            if entry.is_symlink() and _is_inside(os.path.join(root, name)):
+            inner = here.resolve() if entry.is_symlink() else None
+            if inner and inner.is_relative_to(os.path.realpath(entry.path)):
                 raise ValueError(f"{root}/{name} is a link to a folder that holds it.")
             yield from _walk(root, f"{name}/")
         elif is_image(name):
             yield name
-
-
-def _is_inside(link: str) -> bool:
-    """True if a link leads to a folder that it lies in."""
-    target, place = os.path.realpath(link), os.path.realpath(os.path.dirname(link))
-    return os.path.commonpath([target, place]) == target
 
 
 def is_image(name: str) -> bool:
@@ -71,13 +71,8 @@ def is_image(name: str) -> bool:
     return last.lower().endswith(SUFFIXES) and not last.startswith(".")
 
 
-def read_image(files: Files, index: int, decode: Callable[[bytes], Any]) -> Any:
-    """Reads and decodes a file; an error is told which."""
-    try:
-        return decode(files.read(index))
-    except Exception as error:
-        error.add_note(f"While reading {files.where(index)}.")
-        raise
+Found = tuple[str, str, int]
+"""An image: its class, its name there, and its number among the files."""
 
 
 class Labelled(NamedTuple):
@@ -88,8 +83,8 @@ class Labelled(NamedTuple):
     classes: tuple[str, ...]
 
 
-def label(found: Iterable[tuple[str, str, int]], classes: Iterable[str]) -> Labelled:
-    """Sorts (class, name, number of the file) by class and name; other classes go."""
+def label(found: Iterable[Found], classes: Iterable[str]) -> Labelled:
+    """Sorts images by class and name, and leaves out those of other classes."""
     classes = tuple(classes)
     numbers = {name: number for number, name in enumerate(classes)}
     kept = sorted((numbers[c], name, row) for c, name, row in found if c in numbers)
@@ -98,23 +93,44 @@ def label(found: Iterable[tuple[str, str, int]], classes: Iterable[str]) -> Labe
     return Labelled(np.array([row for _, _, row in kept], np.int64), targets, classes)
 
 
-def find_folders(files: Files) -> list[tuple[str, str, int]]:
-    """Lists (folder or inner tar, name in it, number) of the images that lie in one."""
-    found = []
-    for row, name in enumerate(files.names):
-        folder, inside, rest = name.partition("/")
-        if inside and is_image(rest):
-            found.append((folder.removesuffix(".tar"), rest, row))
-    return found
+def find_folders(files: Files) -> list[Found]:
+    """Lists the images in folders or inner tars, which are their classes."""
+    names = ((name.partition("/"), row) for row, name in enumerate(files.names))
+    return [
+        (folder.removesuffix(".tar"), rest, row)
+        for (folder, inside, rest), row in names
+        if inside and is_image(rest)
+    ]
 
 
-class LabelledImages(IndexMap):
-    """Reads the images of `files` in the order of `rows`, each with its target."""
+@pytree
+class ImageFiles(IndexMap):
+    """Reads and decodes the images of `files`, which a dataset lists once."""
 
-    files: Files
-    rows: np.ndarray
-    targets: np.ndarray | None
-    decode: Callable[[bytes], Any]
+    decode: Callable[[bytes], Any] = static(default=decode_image, kw_only=True)
+    files: Files = child(Opaque, init=False)
+
+    def __post_init__(self) -> None:
+        check_function(
+            self.decode, f"{type(self).__name__} needs a function, but decode"
+        )
+
+    def _read_image(self, row: int) -> Any:
+        try:
+            return self.decode(self.files.read(row))
+        except Exception as error:
+            error.add_note(f"While reading {self.files.where(row)}.")
+            raise
+
+
+@pytree
+class LabelledImages(ImageFiles):
+    """Reads images of a folder or tar in the order of `rows`, with their targets."""
+
+    root: str = static()
+    cache: str | None = static(default=None, kw_only=True)
+    rows: np.ndarray = child(Opaque, init=False)
+    targets: np.ndarray | None = child(Opaque, init=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -124,7 +140,7 @@ class LabelledImages(IndexMap):
         return self.files.where(int(self.rows[check_index(self, index)]))
 
     def _get(self, index: int) -> Sample:
-        image = read_image(self.files, int(self.rows[index]), self.decode)
+        image = self._read_image(int(self.rows[index]))
         if self.targets is None:
             return {"input": image}
         return {"input": image, "target": self.targets[index]}

@@ -1,21 +1,13 @@
 """ImageFolder: images in folders that are their classes."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tntjax._check import check_function
-from tntjax._struct import Opaque, child, describe, pytree, static
-from tntjax.vision._decode import decode_image
-from tntjax.vision._image_files import (
-    Files,
-    LabelledImages,
-    find_folders,
-    label,
-    open_files,
-)
+from tntjax._struct import describe, pytree, static
+from tntjax.vision._image_files import LabelledImages, find_folders, label, open_files
 from tntjax.vision._missing import as_place
 
 
@@ -23,16 +15,15 @@ from tntjax.vision._missing import as_place
 class ImageFolder(LabelledImages):
     """Images in folders of which each is a class: `root/cat/1.jpg`, `root/dog/a/2.png`.
 
-    The files are listed once and read when their turn comes. Samples are sorted by
-    class and name. Left out are hidden files and folders, files beside the folders, and
-    those without the suffix of an image; what an image is is told by its bytes. No file
-    is held open, and a million names pickle like an array.
+    The files are listed once, sorted by class and name, and read when their turn comes.
+    Left out are hidden files and folders, files beside the folders, and those without
+    the suffix of an image; what an image is is told by its bytes. No file is held open,
+    and a million names pickle like an array.
 
     Args:
       root: the folder, or a tar of such a tree or of one tar a class (see `TarIndex`).
-      classes: the names of the classes in the order of their numbers; folders of other
-        names are left out. None for all folders in the order of their names. Pass the
-        `classes` of the training set for the validation set.
+      classes: the names of the classes in the order of their numbers, such as those of
+        the training set; other folders are left out. None for all in order of names.
       decode: `bytes -> array`.
       cache: a file for the index of a tar.
 
@@ -53,23 +44,16 @@ class ImageFolder(LabelledImages):
       ...     dataset.classes, dataset[1]["input"].shape, int(dataset[1]["target"])
       (('cat', 'dog'), (4, 6, 3), 1)
 
-    Samples are `{"input": uint8 [H, W, 3], "target": int32 []}`, of many sizes: resize
-    them with `fit_image` in a TransformDataset before they are put in batches.
-    `targets` are those of all samples, and `where(index)` names a file.
+    Samples are `{"input": uint8 [H, W, 3], "target": int32 []}`, of many sizes: use
+    `fit_image` before they are put in batches. `targets` are those of all samples.
 
     Purpose: your own images.
     """
 
-    root: str = static()
     classes: Sequence[str] = static(default=None, kw_only=True)
-    decode: Callable[[bytes], Any] = static(default=decode_image, kw_only=True)
-    cache: str | None = static(default=None, kw_only=True)
-    files: Files = child(Opaque, init=False)
-    rows: np.ndarray = child(Opaque, init=False)
-    targets: np.ndarray = child(Opaque, init=False)
 
     def __post_init__(self) -> None:
-        check_function(self.decode, "ImageFolder needs a function, but decode")
+        super().__post_init__()
         classes = self.classes if self.classes is None else _check(self.classes)
         root = as_place(self.root, "ImageFolder: root")
         if not os.path.exists(root):
@@ -90,8 +74,8 @@ class ImageFolder(LabelledImages):
                 f"ImageFolder: {root} has no folders with images in them, such as"
                 " cat/1.jpg."
             )
-        made = {"files": files, "rows": rows, "targets": targets, "classes": classes}
-        vars(self).update(made, root=root)
+        vars(self).update(root=root, files=files, rows=rows)
+        vars(self).update(targets=targets, classes=classes)
 
     def __repr__(self) -> str:
         return f"ImageFolder({self.root!r}, {len(self.classes)} classes)"

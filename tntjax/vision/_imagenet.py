@@ -1,14 +1,7 @@
 """ImageNet: the 1,000 classes of ILSVRC2012, as the files lie."""
 
-from collections.abc import Callable
-from typing import Any
-
-import numpy as np
-
-from tntjax._check import check_function
-from tntjax._struct import Opaque, child, describe, pytree, static
-from tntjax.vision._decode import decode_image
-from tntjax.vision._image_files import Files, LabelledImages
+from tntjax._struct import describe, pytree, static
+from tntjax.vision._image_files import LabelledImages
 from tntjax.vision._imagenet_files import SPLITS, find_files, label_files, read_synsets
 from tntjax.vision._missing import as_place
 
@@ -60,18 +53,12 @@ class ImageNet(LabelledImages):
     Source: https://image-net.org/challenges/LSVRC/2012; O. Russakovsky et al., 2015.
     """
 
-    root: str = static()
     split: str = static(default="train")
-    decode: Callable[[bytes], Any] = static(default=decode_image, kw_only=True)
-    cache: str | None = static(default=None, kw_only=True)
     wnids: tuple[str, ...] = static(init=False)
     names: tuple[tuple[str, ...], ...] = static(init=False)
-    files: Files = child(Opaque, init=False)
-    rows: np.ndarray = child(Opaque, init=False)
-    targets: np.ndarray | None = child(Opaque, init=False)
 
     def __post_init__(self) -> None:
-        check_function(self.decode, "ImageNet needs a function, but decode")
+        super().__post_init__()
         if self.split not in SPLITS:
             raise ValueError(
                 "ImageNet needs split 'train', 'val' or 'test', got"

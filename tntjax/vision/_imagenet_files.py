@@ -8,15 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tntjax.vision import _image_files as images
 from tntjax.vision._archive import read_members
-from tntjax.vision._image_files import (
-    Files,
-    Labelled,
-    find_folders,
-    is_image,
-    label,
-    open_files,
-)
+from tntjax.vision._image_files import Files, Labelled, is_image
 from tntjax.vision._missing import Source, missing
 
 WNID = r"n\d{8}"
@@ -30,10 +24,9 @@ SOURCE = Source(
     " ILSVRC2012_img_val.tar (6 GB, md5 29b22e2961454d5413ddabcf34fc5622),"
     " ILSVRC2012_devkit_t12.tar.gz (md5 fa75699e90414af021442c21a62c3abf)",
     "research only, not to be passed on; nothing is downloaded for you",
-    "ILSVRC2012_img_{train,val,test_v10102019}.tar with ILSVRC2012_devkit_t12.tar.gz\n"
-    "{train,val}/nXXXXXXXX/*.JPEG\n"
-    "ILSVRC/Data/CLS-LOC/{train,val,test} with LOC_synset_mapping.txt and"
-    " LOC_val_solution.csv",
+    """ILSVRC2012_img_{train,val,test_v10102019}.tar with ILSVRC2012_devkit_t12.tar.gz
+{train,val}/nXXXXXXXX/*.JPEG
+ILSVRC/Data/CLS-LOC/{train,val,test} with LOC_{synset_mapping.txt,val_solution.csv}""",
 )
 
 
@@ -51,18 +44,16 @@ def read_synsets(root: str) -> Synsets:
     names, numbers, where = {}, {}, path
     if os.path.isfile(path):
         with open(path, encoding="utf-8") as file:
-            for line in file:
-                wnid, _, words = line.strip().partition(" ")
-                if wnid:
-                    names[wnid] = tuple(words.split(", ")) if words else (wnid,)
+            lines = [line.strip().partition(" ") for line in file if line.strip()]
+        names = {wnid: tuple((words or wnid).split(", ")) for wnid, _, words in lines}
     if (meta := _read_devkit(root, "meta.mat")) is not None:
         try:
             listed, numbers = _read_meta(meta)
         except (ValueError, KeyError, TypeError, IndexError) as error:
             text = f"ImageNet: the devkit's meta.mat is damaged or another: {error}"
             raise ValueError(text) from error
-        where = path if names else "the devkit's meta.mat"
-        names = names or listed
+        if not names:
+            names, where = listed, "the devkit's meta.mat"
     return Synsets(names, numbers, where)
 
 
@@ -94,7 +85,7 @@ def find_files(root: str, split: str, cache: str | None) -> Files:
     tars = [os.path.join(root, f"ILSVRC2012_img_{end}.tar") for end in endings]
     found = [*filter(os.path.isdir, folders), *filter(os.path.isfile, tars)]
     for place in found:
-        files = open_files(place, cache)
+        files = images.open_files(place, cache)
         if len(files.names):
             return files
     raise missing(SOURCE, f"the {split} split", [*folders, *tars])
@@ -104,37 +95,29 @@ def label_files(root: str, split: str, files: Files, synsets: Synsets) -> Labell
     """Numbers the classes of files by the rank of their synsets."""
     known = sorted(synsets.names)
     if split == "test":
-        images = ((name, row) for row, name in enumerate(files.names) if is_image(name))
-        return Labelled(
-            np.array([row for _, row in sorted(images)], np.int64), None, tuple(known)
-        )
-    found = find_folders(files)
+        listed = ((name, row) for row, name in enumerate(files.names) if is_image(name))
+        rows = np.array([row for _, row in sorted(listed)], np.int64)
+        return Labelled(rows, None, tuple(known))
+    found, are = images.find_folders(files), "are folders of images, but"
     used = {folder for folder, _, _ in found if re.fullmatch(WNID, folder)}
-    are = "are folders of images, but"
     if not used:
         wnids, where = _read_list(root, synsets)
-        found, used, are = (
+        found, are, used = (
             _match(files, wnids, where),
-            {*wnids.values()},
             f"in {where} are",
+            {*wnids.values()},
         )
     known = known or sorted(used)
     if strange := sorted(used - set(known)):
-        raise ValueError(
-            f"ImageNet: {strange[:5]} {are} no synsets of {synsets.where}."
-        )
-    return label(found, known)
+        text = f"ImageNet: {strange[:5]} {are} no synsets of {synsets.where}."
+        raise ValueError(text)
+    return images.label(found, known)
 
 
-def _match(
-    files: Files, wnids: dict[str, str], where: str
-) -> list[tuple[str, str, int]]:
+def _match(files: Files, wnids: dict[str, str], where: str) -> list[images.Found]:
     """Finds the synsets of images that lie in no folders, by a list."""
-    rows = {
-        os.path.splitext(name.rpartition("/")[2])[0]: row
-        for row, name in enumerate(files.names)
-        if is_image(name)
-    }
+    found = [(name, row) for row, name in enumerate(files.names) if is_image(name)]
+    rows = {os.path.splitext(os.path.basename(name))[0]: row for name, row in found}
     if odd := sorted(set(rows) ^ set(wnids)):
         raise ValueError(
             f"ImageNet: there are {len(rows):,} images and {len(wnids):,} labels in"

@@ -75,7 +75,15 @@ def mnist(
     for (where, array), kind in zip(columns, files.KINDS, strict=True):
         _check_shape(where, array, split, kind)
     (_, images), (where, labels) = columns
-    _check_labels(where, labels, chosen)
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high > 9:
+        raise ValueError(f"{where} should hold labels 0 to 9, but has {low} to {high}.")
+    if (known := files.owner(labels)) not in (None, chosen):
+        raise ValueError(
+            f"{where} holds the labels of {known.title}, not of {chosen.title}; their"
+            f" files have the same names. Ask for the other variant or pass the folder"
+            f" that holds {chosen.title} as data_dir."
+        )
     return make_table(images, target=labels)
 
 
@@ -140,17 +148,3 @@ def _check_shape(where: str, array: np.ndarray, split: str, kind: str) -> None:
         f"{where} should hold the {split} {kind}, uint8{list(expected)}, but holds"
         f" {describe(array)}. {advice}"
     )
-
-
-def _check_labels(where: str, labels: np.ndarray, variant: files.Variant) -> None:
-    """Raises for labels out of range, and for those of the other variant."""
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high > 9:
-        raise ValueError(f"{where} should hold labels 0 to 9, but has {low} to {high}.")
-    known = files.owner(labels)
-    if known not in (None, variant):
-        raise ValueError(
-            f"{where} holds the labels of {known.title}, not of {variant.title}; their"
-            f" files have the same names. Ask for the other variant or pass the folder"
-            f" that holds {variant.title} as data_dir."
-        )

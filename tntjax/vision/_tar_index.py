@@ -21,16 +21,15 @@ FORMAT = 1  # of the cache; another one is not read
 class TarIndex:
     """Reads single files of a tar where they lie, with no extraction.
 
-    One pass over the headers finds them; after that each read is one `pread`. No file
-    is held open, so threads and forked processes share an index, and it pickles as a
-    few arrays, or with a `cache` as names alone. Links and empty folders are left out.
+    One pass over the headers finds them; each read is one `pread` of a file that is not
+    held open, so threads and processes share an index. It pickles as a few arrays, or
+    with a `cache` as its path. Links and empty folders are left out.
 
     Args:
       path: the tar, not compressed. It must not change.
-      nested: also index the files of tars in the tar, as those of ImageNet:
-        "n01440764.tar/n01440764_18.JPEG".
+      nested: also index the files of tars in it: "n01440764.tar/n01440764_18.JPEG".
       cache: a file to keep the index in. It is made if it is not there or belongs to
-        another tar (told by its size and time), and any number of processes may do so.
+        another tar (told by its size and time), by any number of processes.
 
     Raises:
       FileNotFoundError: if there is no such tar.
@@ -38,8 +37,8 @@ class TarIndex:
       ValueError: if it is compressed, cut short, damaged or no tar, or holds no file.
 
     Warns:
-      UserWarning: if the tar ends behind a file, without the two empty blocks that mark
-        its end, as it would if it was cut there. Its files are read, as `tarfile` does.
+      UserWarning: if the tar has no empty block to mark its end, as if it was cut short
+        behind a file. Its files are read, as `tarfile` does.
 
     Example:
       >>> import io, tarfile, tempfile
@@ -100,13 +99,7 @@ class TarIndex:
         return f"TarIndex({self.path!r}, nested={self.nested})"
 
     def read(self, which: int | str) -> bytes:
-        """Reads a file of the tar.
-
-        Args:
-          which: its index, 0 <= which < len, in the order of the tar, or its name.
-
-        Returns:
-          Its bytes.
+        """Reads a file of the tar, by its index in the order of the tar or by its name.
 
         Raises:
           IndexError, KeyError: if there is no such file.
@@ -124,9 +117,9 @@ class TarIndex:
         finally:
             os.close(file)
         if (found.st_size, found.st_mtime_ns) != self.stamp or len(content) != size:
+            where = self.where(index)
             raise ValueError(
-                f"{self.where(index)}: the tar changed after it was indexed. Make the"
-                " index anew."
+                f"{where}: the tar changed after it was indexed: do so anew."
             )
         return content
 

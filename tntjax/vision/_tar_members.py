@@ -22,19 +22,18 @@ class Member(NamedTuple):
 
 
 def list_members(path: str, nested: bool) -> Iterator[Member]:
-    """Yields the regular files of a tar in one pass over its headers.
+    """Yields the regular files of a tar, or also of tars in it, by their headers.
 
-    Each header's sum is compared: `tarfile` takes a damaged header for the end. With
-    `nested` it goes into files whose names end in ".tar".
+    Each header's sum is compared: `tarfile` takes a damaged header for the end.
     """
     with open(path, "rb", buffering=0) as file:
-        end = os.fstat(file.fileno()).st_size
         front = os.pread(file.fileno(), 2, 0)
         if front in PACKED:
             raise ValueError(
                 f"{path} is packed with {PACKED[front]}, where nothing can be read at"
                 " random: unpack it to a plain .tar first."
             )
+        end = os.fstat(file.fileno()).st_size
         yield from _walk(file.fileno(), path, 0, end, nested, "")
 
 
@@ -86,20 +85,19 @@ def _walk(
 def _parse(header: bytes, where: str) -> tuple[str, int, bytes]:
     """Reads the name, the size and the kind of a member; raises if the sum is wrong."""
     try:
-        expected = _number(header[148:156])
-        size = _number(header[124:136])
-    except ValueError:
-        expected, size = -1, 0
-    # The sum is that of a header whose own field is blank.
-    if expected != sum(header) - sum(header[148:156]) + 8 * 32 or len(header) < BLOCK:
-        raise ValueError(
-            f"{where} should begin a member, but is no header of a tar. It is another"
-            " kind of file, damaged, or cut short."
-        )
-    name = _text(header[:100])
-    if header[257:263] == b"ustar\0" and header[345]:
-        name = f"{_text(header[345:500])}/{name}"
-    return name, size, header[156:157]
+        # The sum is that of a header whose own field is blank.
+        found = sum(header) - sum(header[148:156]) + 8 * 32
+        if len(header) == BLOCK and _number(header[148:156]) == found:
+            name = _text(header[:100])
+            if header[257:263] == b"ustar\0" and header[345]:
+                name = f"{_text(header[345:500])}/{name}"
+            return name, _number(header[124:136]), header[156:157]
+    except ValueError:  # of what is no number
+        pass
+    raise ValueError(
+        f"{where} should begin a member, but is no header of a tar. It is another"
+        " kind of file, damaged, or cut short."
+    )
 
 
 def _number(field: bytes) -> int:
