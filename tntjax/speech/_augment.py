@@ -50,8 +50,7 @@ def spec_augment(
       >>> spec_augment(jax.random.key(0), x, [200, 200, 100, 50]).shape
       (4, 200, 80)
 
-    Park et al., SpecAugment (2019), policy LD without its warping of time, which the
-    authors found to add little; `time_rate` is their p.
+    Park et al., SpecAugment (2019), policy LD without warping; `time_rate` is their p.
     """
     for size in (num_frequency_masks, frequency_width, num_time_masks, time_width):
         check_at_least("spec_augment: a number or width of masks", size, 0)

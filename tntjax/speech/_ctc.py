@@ -108,8 +108,7 @@ def ctc_loss(
       >>> jnp.exp(-loss).tolist()
       [0.5, 0.5]
 
-    Graves et al. (2006), as `optax.ctc_loss`, whose result may be below 0 by rounding,
-    and some number where there is no alignment.
+    Graves et al. (2006), by optax, whose loss may be below 0 by rounding.
     """
     logits, lengths = _as_logits(logits, lengths, blank, "ctc_loss")
     labels, sizes = _as_labels(labels, label_lengths, lengths.shape, "ctc_loss")

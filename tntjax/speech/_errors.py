@@ -18,16 +18,10 @@ from tntjax.text._texts import as_texts
 
 
 class MeterOfErrors(Meter):
-    """The base of meters of edits: sums of edits over sums of lengths, on the host.
+    """The base of meters of edits: sums of edits over sums of lengths, on the host."""
 
-    Args:
-      edits: substitutions, deletions and insertions, the fewest of each pair.
-      length: entries of the targets.
-      n: pairs.
-    """
-
-    edits: Count = Count()
-    length: Count = Count()
+    edits: Count = Count()  # substitutions, deletions, insertions: the fewest of a pair
+    length: Count = Count()  # of the targets
     n: Count = Count()
 
     unit: ClassVar[str]
@@ -53,12 +47,7 @@ class MeterOfErrors(Meter):
         *,
         mask: ArrayLike | None = None,
     ) -> Self:
-        """Counts pairs in.
-
-        Args:
-          output: B outputs, or one if it is a string.
-          target: B targets.
-          mask: [B] bool; False leaves a pair out.
+        """Counts in B outputs and targets, or one if both are strings; `mask` is [B].
 
         Raises:
           TypeError: if something is not text, or only one of the two is a string.

@@ -117,11 +117,8 @@ def as_integers(values: Any, subject: str) -> Any:
 
 
 def cut(values: jax.Array, lengths: jax.Array) -> jax.Array:
-    """Puts zeros behind the ends of rows [..., T, *D].
-
-    Functions begin with it: what is behind an end, NaN say, would else come back in
-    gradients, even with a weight of 0.
-    """
+    """Puts zeros behind the ends of rows [..., T, *D]."""
+    # Functions begin with it: NaN behind an end would come back in gradients.
     mask = length_mask(lengths, values.shape[lengths.ndim])
     mask = jnp.expand_dims(mask, tuple(range(mask.ndim, values.ndim)))
     return jnp.where(mask, values, 0)

@@ -3,7 +3,6 @@
 import numpy as np
 
 from tntjax._numbers import check_at_least, check_number
-from tntjax._struct import describe
 
 
 def mel_filters(
@@ -27,22 +26,19 @@ def mel_filters(
         mel and not in Hz, and without the bin of the highest frequency.
       low: Hz, where the first band begins.
       high: Hz, where the last band ends, None for half the sample rate.
-      normalized: divide each band by half its width in Hz, so that each has the same
-        area; None does so for "slaney" alone.
+      normalized: give each band the same area; None does so for "slaney" alone.
 
     Returns:
       [size // 2 + 1, M] float32.
 
     Raises:
-      ValueError: if the scale is unknown, or the band from `low` to `high` is empty or
-        goes beyond half the sample rate.
+      ValueError: if the scale is unknown, or not 0 <= low < high <= sample_rate / 2.
 
     Example:
       >>> mel_filters(80, 400, 16000).shape
       (201, 80)
 
-    Sources: Slaney, Auditory Toolbox (1998); the HTK Book, 5.4; Kaldi's
-    `feat/mel-computations.cc`.
+    Slaney (1998); the HTK Book, 5.4; Kaldi's `feat/mel-computations.cc`.
     """
     num_mels = check_at_least("mel_filters: num_mels", num_mels, 1)
     size = check_at_least("mel_filters: size", size, 2)
@@ -56,8 +52,7 @@ def mel_filters(
         )
     if scale not in tuple(SCALES):
         raise ValueError(
-            "mel_filters needs scale 'slaney', 'htk' or 'kaldi', got"
-            f" {describe(scale)}."
+            f"mel_filters needs scale 'slaney', 'htk' or 'kaldi', got {scale!r}."
         )
     to_mel, to_hertz = SCALES[scale]
     bins = np.arange(size // 2 + 1) * sample_rate / size  # Hz

@@ -49,8 +49,7 @@ def resample(
 
     Kaiser's window; Crochiere and Rabiner, Multirate digital signal processing (1983).
     """
-    rates = {"target_rate": target_rate, "source_rate": source_rate}
-    rates = check_sizes("resample", 1, **rates)
+    rates = check_sizes("resample", 1, target_rate=target_rate, source_rate=source_rate)
     wave, lengths = as_wave(wave, lengths, "resample")
     up, down = (rate // math.gcd(*rates) for rate in rates)
     if up * down > MOST_WEIGHTS:
@@ -70,10 +69,8 @@ def resample(
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3))
 def _filter(wave: jax.Array, up: int, down: int, size: int) -> jax.Array:
-    """Computes `up` samples of each `down`, a product of a matrix for each such block.
-
-    Blocks are grouped where they are short, so that the matrix is worth it.
-    """
+    """Computes `up` samples of each `down` by a product with a matrix."""
+    # Short blocks are grouped, so that the matrix is worth it.
     group = max(1, -(-64 // max(up, down)))
     up, down = up * group, down * group
     kernel, before = _kernel(up, down)

@@ -66,10 +66,8 @@ def find_ends(pad: str, size: int, name: str) -> int:
 
 
 def split_frames(wave: jax.Array, count: int, size: int, hop: int) -> jax.Array:
-    """Cuts [..., T] into [..., count, size], with zeros where samples lack.
-
-    It copies whole blocks of `hop` samples, which is faster than a gather.
-    """
+    """Cuts [..., T] into [..., count, size], with zeros where samples lack."""
+    # Copying whole blocks of `hop` samples is faster than a gather.
     parts = -(-size // hop)
     rows = count + parts - 1
     wave = wave[..., : rows * hop]

@@ -110,8 +110,7 @@ class TIMIT(IndexMap):
       split: "train" (3,696 sentences without SA), "dev" (400), "core-test" (192) or
         "test" (1,344).
       phones: 61 labels as they are, or folded to 48 or 39 by `fold_phones`.
-      sa: keep the two sentences that all speakers say. They would be in training and
-        in the test.
+      sa: keep the two sentences that all speakers say, in training and in the test.
 
     Raises:
       FileNotFoundError: if the split is not there, or a file of a sentence.
