@@ -127,8 +127,9 @@ def test_an_unknown_tokenizer_is_refused():
 def test_texts_may_come_from_a_generator_and_must_be_several(kind):
     meter = kind().add(iter(TEXTS), map(str, TEXTS))
     assert meter.value() == pytest.approx(100)
-    for wrong in (None, 3, b"a"):
+    for wrong in (None, 3, b"a", {"a"}, {"a": 1}, np.array("a")):
         with pytest.raises(TypeError, match="lists of texts, got"):
             kind().add(wrong, ["a"])
-    with pytest.raises(TypeError, match="got None among them"):
-        kind().add(["a"], [None])
+    for wrong in (None, {"a"}, np.array("a")):
+        with pytest.raises(TypeError, match="got .* among them"):
+            kind().add(["a"], [wrong])

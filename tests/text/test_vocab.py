@@ -138,6 +138,7 @@ def test_ids_have_one_axis_and_any_integer_dtype():
     ("make", "error", "words"),
     [
         (lambda: Vocab("abc", None), TypeError, "a list of tokens, got 'abc'"),
+        (lambda: Vocab({"a"}, None), TypeError, "a list of tokens, got {'a'}"),
         (lambda: Vocab([1], None), TypeError, "a token needs a text, a str, got 1"),
         (lambda: Vocab(["a"], None, 2), ValueError, "has 1 tokens, not 2 specials"),
         (lambda: Vocab.build([[1, "a"]]), TypeError, "needs a text, a str, got 1"),
@@ -146,6 +147,7 @@ def test_ids_have_one_axis_and_any_integer_dtype():
         (lambda: Vocab.build([], min_count=1.5), TypeError, "an integer, got 1.5"),
         (lambda: Vocab.build([]).encode([1]), TypeError, "a text, a str, got 1"),
         (lambda: Vocab.build([]).encode(3), TypeError, "list of tokens, got 3"),
+        (lambda: Vocab.build([]).encode({"a"}), TypeError, "list of tokens, got {'a'}"),
         (lambda: tokenize_words(b"a"), TypeError, "tokenize_words needs a text"),
         (lambda: tokenize_bytes(3), TypeError, "tokenize_bytes needs a text"),
         (lambda: tokenize_characters(["a"]), TypeError, "needs a text, a str"),

@@ -1,6 +1,6 @@
 """Checks of ids and texts, of which all tokenizers are asked."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +17,13 @@ def require(holds: Any, needs: str, *got: Any, error: type = ValueError) -> None
     """Raises an error "`needs`, got `got` and `got`." unless something holds."""
     if not holds:
         raise error(f"{needs}, got {' and '.join(map(describe, got))}.")
+
+
+def is_ordered(values: Any) -> bool:
+    """True if something has entries in an order, as a list has; a text is one thing."""
+    others = str | bytes | set | frozenset | Mapping | Tracer
+    has_axis = getattr(values, "ndim", 1) > 0
+    return has_axis and isinstance(values, Iterable) and not isinstance(values, others)
 
 
 def check_text(text: Any, subject: str) -> str:
@@ -36,8 +43,7 @@ def check_choice(name: str, argument: str, value: Any, choices: Sequence[str]) -
 def read_ids(ids: Any, size: int, subject: str) -> list[int]:
     """Returns ids [T] below `size`, which are not traced, as Python's integers."""
     needs = f"{subject} needs a list of integers"
-    if isinstance(ids, str | bytes | Tracer) or not isinstance(ids, Iterable):
-        raise TypeError(f"{needs}, got {describe(ids)}.")
+    require(is_ordered(ids), needs, ids, error=TypeError)
     ids = ids if isinstance(ids, jax.Array | np.ndarray) else list(ids)
     array = check_integers(ids, needs)
     require(array.ndim == 1, f"{needs} with one axis", array)

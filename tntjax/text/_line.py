@@ -2,19 +2,19 @@
 
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any
 
 import jax
 import numpy as np
 
-from tntjax._struct import Opaque, child, describe, pytree, static
+from tntjax._struct import Opaque, child, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._columns import with_flat
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._protocol import check_index, host_only
-from tntjax.text._ids import require
+from tntjax.text._ids import is_ordered, require
 from tntjax.text._line_file import LineFile, as_path
 
 
@@ -61,8 +61,7 @@ class LineDataset(IndexMap):
         paths, cache = self.paths, self.cache
         if isinstance(paths, str | bytes | os.PathLike):
             paths = (paths,)
-        if not isinstance(paths, Iterable) or isinstance(paths, Set | Mapping):
-            raise TypeError(f"{needs}, got {describe(paths)}.")
+        require(is_ordered(paths), needs, paths, error=TypeError)
         paths = [as_path(path, needs) for path in paths]
         require(paths, "LineDataset needs one file or more", paths)
         try:

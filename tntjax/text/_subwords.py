@@ -10,8 +10,7 @@ import numpy as np
 
 from tntjax._numbers import check_at_least
 from tntjax._optional import import_optional
-from tntjax._struct import describe
-from tntjax.text._ids import check_text, read_ids
+from tntjax.text._ids import check_text, is_ordered, read_ids, require
 from tntjax.text._line_file import as_path
 
 
@@ -88,9 +87,8 @@ def train_sentence_piece(
       TypeError: if `texts` is a single text.
       ValueError: if the text is too little, or an option wrong; it says why.
     """
-    if isinstance(texts, str | bytes):
-        needs = "train_sentence_piece needs sentences, not one text; got"
-        raise TypeError(f"{needs} {describe(texts)}.")
+    needs = "train_sentence_piece needs sentences, not one text"
+    require(is_ordered(texts), needs, texts, error=TypeError)
     check_at_least("train_sentence_piece: size", size, 1)
     path = as_path(model, "train_sentence_piece needs a path")
     module = import_optional("sentencepiece", "train_sentence_piece", "text")

@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from tntjax._numbers import check_at_least
 from tntjax._struct import describe
 from tntjax.meter import Meter
 from tntjax.meter.parts._count import Count
+from tntjax.text._ids import is_ordered, require
 
 Texts = Sequence[str]
 References = Sequence[str] | Sequence[Sequence[str]]
@@ -72,11 +73,10 @@ def as_texts(
 ) -> tuple[list[str], list[list[str]]]:
     """Returns the texts that a mask keeps, and a list of `count` references of each."""
     for value in (output, target):
-        if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-            raise TypeError(f"{name} needs lists of texts, got {describe(value)}.")
+        needs = f"{name} needs lists of texts"
+        require(is_ordered(value), needs, value, error=TypeError)
     output = list(output)
-    lists = (ref if isinstance(ref, Iterable) else [ref] for ref in target)
-    given = [[refs] if isinstance(refs, str) else list(refs) for refs in lists]
+    given = [list(refs) if is_ordered(refs) else [refs] for refs in target]
     for text in (*output, *(ref for refs in given for ref in refs)):
         if not isinstance(text, str):
             raise TypeError(

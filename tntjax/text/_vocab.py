@@ -13,7 +13,7 @@ import numpy as np
 
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
-from tntjax.text._ids import check_text, read_ids
+from tntjax.text._ids import check_text, is_ordered, read_ids, require
 
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
 
@@ -96,7 +96,7 @@ class Vocab:
         least, room = check_at_least("Vocab.build: min_count", min_count, 0), None
         if size is not None:
             room = check_at_least("Vocab.build: size", size, len(first)) - len(first)
-        found = set(_as_tokens(counts, "Vocab.build")).difference(first)
+        found = set(_as_tokens([*counts], "Vocab.build")).difference(first)
         found = [token for token in found if counts[token] >= least]
         found.sort(key=lambda token: (-counts[token], token))
         return cls((*first, *found[:room]), unknown, len(first))
@@ -125,11 +125,8 @@ class Vocab:
 
     def encode(self, tokens: Iterable[str]) -> np.ndarray:
         """Looks up the numbers of T tokens, int32 [T]; a KeyError if one has none."""
-        if isinstance(tokens, str | bytes) or not isinstance(tokens, Iterable):
-            raise TypeError(
-                f"Vocab.encode needs a list of tokens, got {tokens!r}. Tokenize it as"
-                " the text that the vocabulary was built of."
-            )
+        needs = "Vocab.encode needs a text that is tokenized, a list of tokens"
+        require(is_ordered(tokens), needs, tokens, error=TypeError)
         return np.fromiter((self[token] for token in tokens), np.int32)
 
     def decode(self, ids: Iterable[int], *, keep_specials: bool = False) -> list[str]:
@@ -164,6 +161,6 @@ class Vocab:
 
 def _as_tokens(tokens: Any, subject: str) -> list[str]:
     """Returns tokens of Python's own str, or raises a TypeError."""
-    if isinstance(tokens, str | bytes) or not isinstance(tokens, Iterable):
-        raise TypeError(f"{subject} needs a list of tokens, got {describe(tokens)}.")
+    needs = f"{subject} needs a list of tokens"
+    require(is_ordered(tokens), needs, tokens, error=TypeError)
     return [str(check_text(token, f"{subject}: a token")) for token in tokens]
