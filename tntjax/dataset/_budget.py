@@ -14,8 +14,7 @@ from tntjax.dataset._many import read_samples
 from tntjax.dataset._pad_batch import join, read_field, read_fields
 from tntjax.dataset._protocol import hide_unreadable
 
-NOWHERE = np.iinfo(np.int32).max
-"""A segment that JAX drops in a sum over segments, however many there are."""
+NOWHERE = np.iinfo(np.int32).max  # a segment that JAX drops in sums over segments
 
 
 @pytree
@@ -30,10 +29,9 @@ class BudgetDataset(IndexMap):
       budgets: `{count: most of it in a batch}`, such as `{"node": 4096, "edge": 16384,
         "graph": 256}`.
       size_of: `sample -> {count: how many}`, or columns `{count: [N] integers}`, with
-        which no sample is read beforehand. A budget that it does not name counts
-        samples.
+        which no sample is read beforehand. A budget it does not name counts samples.
       fields: `{field: count}`, by which count each field's first axis goes. Fields of
-        one that counts samples are stacked. Others are left out.
+        one that counts samples are stacked, others left out.
       offsets: `{field: count}`: to the values of the field, such as the senders of
         edges, is added how many of the count, such as nodes, lie before the sample.
         Padding is the budget: JAX drops what is scattered there.
@@ -44,11 +42,10 @@ class BudgetDataset(IndexMap):
       TypeError: if `dataset` is not one, a number not an integer, or a dict missing.
       ValueError: if a budget is below 1 or unknown, or a sample alone beyond it.
 
-    A sample is a dict: the fields [budget, ...], padded with 0; `segment`, a dict of
-    int32 [budget] for each count, the number of the sample in the batch, from 0; and
-    `mask`, a bool [budget] for the count of samples, or the first if none counts them,
-    False in padding. The segment of padding is the budget of samples, or a number
-    beyond all, so that `jax.ops.segment_sum` drops it.
+    A sample is a dict: the fields [budget, ...], padded with 0; `segment`, for each
+    count int32 [budget], the number of the sample in the batch; and `mask`, bool
+    [budget] for the count of samples, or the first if none counts them. The segment of
+    padding is beyond the budget of samples, so that `jax.ops.segment_sum` drops it.
 
     Example:
       >>> graphs = [{"x": [1.0, 2.0], "from": [0], "to": [1]}, {"x": [3.0], "from": [],
@@ -65,9 +62,8 @@ class BudgetDataset(IndexMap):
       >>> batches[0]["to"].tolist(), len(batches)
       ([1, 4, 4], 2)
 
-    Purpose: graphs, point clouds, documents by the number of tokens, in one compiled
-    shape. Torchnet has no counterpart; jraph's `dynamically_batch` fills in this way,
-    and pads with a graph of its own, which counts as one.
+    Purpose: graphs, point clouds, documents, in one compiled shape. Torchnet has no
+    counterpart; jraph's `dynamically_batch` pads with a graph of its own.
     """
 
     dataset: Dataset = child(hide_unreadable)

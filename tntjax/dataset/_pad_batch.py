@@ -46,9 +46,8 @@ def pad_batch(
       `tnt.text.length_mask(length, T)` tells of each step.
 
     Raises:
-      ValueError: if there is no sample, or one is longer than T, or has a field
-        `mask` or `length` of its own, or there are more than B, or `fill` is not a
-        value of a field's dtype.
+      ValueError: if there is no sample, or one is longer than T, or has a field `mask`
+        or `length`, or there are more than B, or a field can't hold `fill`.
       TypeError: if `rows` or `length` is not an integer, or `samples` not a list.
 
     Example:

@@ -20,7 +20,7 @@ class Beams(NamedTuple):
 
     Args:
       ids: [B, W, L] int32, the `end` repeated behind the first.
-      score: [B, W] float32, the sum of log probabilities, by the length's penalty;
+      score: [B, W] float32, the sum of log probabilities by the penalty, best first;
         -inf where there are fewer continuations than W.
       length: [B, W] int32, how many tokens, the first `end` included.
     """
@@ -68,10 +68,8 @@ def beam_search(
       The continuations of each row.
 
     Raises:
-      TypeError: if `start` is not integers, a number not one, or the step returns
-        something else.
-      ValueError: if `start` is not [B], the state's leaves or the logits have other
-        leading axes, or `width` or `length` is below 1.
+      TypeError: if `start` or a number is something else, or what the step returns.
+      ValueError: if a leading axis is another, or `width` or `length` is below 1.
 
     Example:
       >>> after = [[0.0, 0.6, 0.4], [0.5, 0.3, 0.2], [0.9, 0.1, 0.0]]

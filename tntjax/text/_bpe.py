@@ -29,14 +29,12 @@ SPACES = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 class BPE:
     r"""Byte-level byte pair encoding: any text as ids, and back without loss.
 
-    Text is parted by a pattern, and in each part the pair of neighbours that the
-    vocabulary ranks first is merged again and again. What looks like a special token in
-    a text is text: put specials in by their ids.
+    In each part of a text the pair of neighbours that is ranked first is merged again
+    and again. What looks like a special token is text: put specials in by their ids.
 
     Args:
       ranks: `{bytes: id}`; lower ids are merged first.
-      pattern: how to part text, a regular expression that may have `\p{L}` and the
-        like. Each vocabulary belongs to one.
+      pattern: how to part text: a vocabulary's regular expression, with `\p{L}` or not.
       specials: `{name: id}`, which `ranks` do not have.
 
     Raises:

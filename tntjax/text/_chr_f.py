@@ -12,11 +12,8 @@ from tntjax._struct import flag, static
 from tntjax.meter.parts._count import Count
 from tntjax.text._texts import MeterOfTexts
 
-CHARACTERS = 6
-"""The longest n-grams of characters that are counted."""
-
-BETA = 2
-"""How many times as much recall counts as precision."""
+CHARACTERS = 6  # the longest n-grams of characters that are counted
+BETA = 2  # how many times as much recall counts as precision
 
 
 class ChrFMeter(MeterOfTexts):

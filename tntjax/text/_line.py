@@ -36,8 +36,8 @@ class LineDataset(IndexMap):
 
     Raises:
       FileNotFoundError: if a file is not there.
-      TypeError: if `paths` is something else.
-      ValueError: if a `.gz` is damaged, there is no path, or `errors` is unknown.
+      TypeError, ValueError: if `paths` is something else, a `.gz` damaged, or `errors`
+        is unknown.
 
     Example:
       >>> import pathlib, tempfile

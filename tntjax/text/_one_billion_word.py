@@ -49,8 +49,7 @@ def OneBillionWord(  # noqa: N802  # the name of the benchmark
 
     Raises:
       FileNotFoundError: if a file is not there; it says what to get.
-      TypeError: if `shards` are not integers.
-      ValueError: if there is no such split or shard, or a shard is named twice.
+      TypeError, ValueError: if there is no such split or shard, or one is named twice.
 
     Example:
       >>> OneBillionWord("corpora", "test")

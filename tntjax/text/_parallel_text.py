@@ -10,8 +10,7 @@ from tntjax.dataset._index_map import IndexMap
 from tntjax.text._ids import check_choice
 from tntjax.text._line import LineDataset
 
-NEAR = 2
-"""How many lines before and after the place where two texts part are shown."""
+NEAR = 2  # lines that are shown before and after the place where two texts part
 
 
 @pytree
@@ -26,8 +25,7 @@ class ParallelText(IndexMap):
       cache, errors: as those of `LineDataset`.
 
     Raises:
-      FileNotFoundError: if a file is not there.
-      TypeError: if a text is neither.
+      FileNotFoundError, TypeError: if a file is not there, or a text is neither.
       ValueError: if the texts have unequal numbers of lines; it shows where they part.
 
     Example:

@@ -23,9 +23,8 @@ class SentencePiece:
         is what pickles.
 
     Raises:
-      FileNotFoundError: if there is none.
+      FileNotFoundError, ValueError: if there is no such file, or it is another.
       ImportError: if sentencepiece is not there.
-      ValueError: if it is another file.
     """
 
     model: Any
@@ -76,16 +75,15 @@ def train_sentence_piece(
       texts: sentences, each once.
       model: the file to write, `x.model`; what is there is replaced.
       size: how many ids there are.
-      **options: whatever SentencePiece's trainer takes, such as `model_type="bpe"` or
-        `character_coverage=0.9995`.
+      **options: whatever SentencePiece's trainer takes, such as `model_type="bpe"`.
 
     Returns:
       The model.
 
     Raises:
       ImportError: if sentencepiece is not there.
-      TypeError: if `texts` is a single text.
-      ValueError: if the text is too little, or an option wrong; it says why.
+      TypeError, ValueError: if `texts` is a single text or too little, or an option is
+        wrong.
     """
     needs = "train_sentence_piece needs sentences, not one text"
     require(is_ordered(texts), needs, texts, error=TypeError)
@@ -117,9 +115,8 @@ class HuggingFaceTokenizer:
       specials: whether `encode` puts in the special tokens that the file says.
 
     Raises:
-      FileNotFoundError: if there is no such file.
+      FileNotFoundError, ValueError: if there is no such file, or it is another.
       ImportError: if tokenizers is not there.
-      ValueError: if it is another file.
     """
 
     file: Any

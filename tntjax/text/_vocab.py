@@ -28,9 +28,8 @@ class Vocab:
       specials: how many tokens in front are no text, such as padding.
 
     Raises:
-      TypeError: if a token is not a str.
-      ValueError: if a token is there twice, `unknown` is not, or there are fewer than
-        `specials`.
+      TypeError, ValueError: if a token is not a str, or is there twice, or `unknown` is
+        not, or there are fewer than `specials`.
 
     Example:
       >>> vocab = Vocab.build([["to", "be", "or", "not", "to", "be"], ["be"]], size=6)
