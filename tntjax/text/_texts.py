@@ -76,7 +76,10 @@ def as_texts(
         needs = f"{name} needs lists of texts"
         require(is_ordered(value), needs, value, error=TypeError)
     output = list(output)
-    given = [list(refs) if is_ordered(refs) else [refs] for refs in target]
+    given = [
+        [refs] if isinstance(refs, str) or not is_ordered(refs) else list(refs)
+        for refs in target
+    ]
     for text in (*output, *(ref for refs in given for ref in refs)):
         if not isinstance(text, str):
             raise TypeError(

@@ -117,7 +117,9 @@ class Vocab:
         """Returns the number of a token, or of the unknown one."""
         if type(token) is not str:
             token = check_text(token, "Vocab")
-        number = self._numbers.get(token, self._numbers.get(self.unknown))
+        number = self._numbers.get(token)
+        if number is None:
+            number = self._numbers.get(self.unknown)
         if number is None:
             raise KeyError(f"Vocab has no token {token!r}, and no unknown token.")
         return number
