@@ -380,7 +380,7 @@ def test_a_wrong_annotation_is_named_by_its_place(tmp_path):
 
 
 def test_a_mask_with_nan_is_refused():
-    with pytest.raises(ValueError, match=r"got NaN.*rle_encode\(scores > 0.5\)"):
+    with pytest.raises(ValueError, match=r"none of them NaN.*rle_encode\(scores > 0"):
         vision.rle_encode(np.array([[0.0, np.nan]]))
 
 
@@ -388,9 +388,7 @@ def test_no_other_program_is_started_to_decode_a_page(monkeypatch):
     image = pytest.importorskip("PIL.Image")
     file = io.BytesIO()
     image.new("RGB", (8, 8)).save(file, "eps")
-    monkeypatch.setattr(subprocess, "check_call", None)  # Pillow's way to Ghostscript
-    with pytest.raises(ValueError, match="no image that Pillow knows; it begins with"):
+    for name in ("check_call", "Popen"):  # Pillow's way to Ghostscript
+        monkeypatch.setattr(subprocess, name, None)
+    with pytest.raises(ValueError, match="EPS has no pixels. Make a PNG of it"):
         vision.decode_image(file.getvalue())
-    file = io.BytesIO()
-    image.new("RGB", (8, 8), (1, 2, 3)).save(file, "webp", lossless=True)
-    assert vision.decode_image(file.getvalue())[0, 0].tolist() == [1, 2, 3]

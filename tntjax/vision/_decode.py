@@ -1,6 +1,7 @@
 """decode_image: the bytes of a file become an array."""
 
 import io
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -65,10 +66,8 @@ def decode_image(
 
 @cache
 def _find_simplejpeg() -> Any:
-    try:
+    with suppress(ImportError):
         return import_module("simplejpeg")
-    except ImportError:
-        return None
 
 
 def _decode_fast(data: bytes, min_size: int | None) -> np.ndarray | None:
@@ -80,11 +79,9 @@ def _decode_fast(data: bytes, min_size: int | None) -> np.ndarray | None:
         if colorspace not in ("YCbCr", "Gray"):
             return None
         scale = _find_scale(height, width, min_size)
-        least = (-(-height // scale), -(-width // scale)) if scale > 1 else (0, 0)
+        sides = {"min_height": -(-height // scale), "min_width": -(-width // scale)}
         # Without `fastdct` and `fastupsample`, which are up to 44 levels off.
-        return simplejpeg.decode_jpeg(
-            data, "RGB", min_height=least[0], min_width=least[1]
-        )
+        return simplejpeg.decode_jpeg(data, "RGB", **(sides if scale > 1 else {}))
     except ValueError:  # junk between its parts, which Pillow skips, or truncated
         return None
 
@@ -98,9 +95,9 @@ def _find_scale(height: int, width: int, min_size: int | None) -> int:
 def _decode_with_pillow(data: Any, min_size: int | None, rotate: bool) -> np.ndarray:
     pillow = import_optional("PIL.Image", "decode_image", "vision")
     try:
-        pillow.init()
-        formats = [name for name in pillow.OPEN if name != "EPS"]  # runs Ghostscript
-        with pillow.open(io.BytesIO(data), formats=formats) as image:
+        with pillow.open(io.BytesIO(data)) as image:
+            if image.format == "EPS":  # for which Pillow would start Ghostscript
+                raise ValueError("decode_image: EPS has no pixels. Make a PNG of it.")
             scale = _find_scale(image.height, image.width, min_size)
             if scale > 1:  # does nothing unless it is a JPEG
                 image.draft(image.mode, (image.width // scale, image.height // scale))
@@ -112,10 +109,8 @@ def _decode_with_pillow(data: Any, min_size: int | None, rotate: bool) -> np.nda
                 return _to_rgb(operations.exif_transpose(image))
             return _to_rgb(image)
     except pillow.UnidentifiedImageError as error:
-        begin = f"it begins with {bytes(data[:8])!r}"
-        raise ValueError(
-            f"decode_image: no image that Pillow knows; {begin}."
-        ) from error
+        text = f"no image that Pillow knows; it begins with {bytes(data[:8])!r}"
+        raise ValueError(f"decode_image: {text}.") from error
     except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
         raise ValueError(
             f"decode_image: {error} If the file is to be trusted, set"

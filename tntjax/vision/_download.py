@@ -1,10 +1,8 @@
 """Fetching a file so that what lies at its name is always whole.
 
-A download goes to `NAME.<random>.part` in the same folder, is verified there and then
-takes its name in one step. Each download has a part of its own, so any number of
-processes may fetch the same file at once. A part that is left behind is continued by
-the next download; it is known to be left behind by its age: one that fails sets its
-part back to 1970, and one that is killed stops writing.
+A download goes to a `NAME.<random>.part` of its own, is verified there and then takes
+its name in one step. A part that is left behind is continued by the next download: one
+that failed has the time 1970, and one that was killed is not written any more.
 """
 
 import contextlib
@@ -54,8 +52,9 @@ def fetch(
                 return target
             except (OSError, http.client.HTTPException, ValueError) as error:
                 reasons.append(f"{mirror}{name}: {_explain(error)}")
-    finally:
-        _abandon(part)
+    finally:  # a part that is worth it is left to whoever comes next
+        with contextlib.suppress(OSError):
+            os.utime(part, (0, 0)) if part.stat().st_size else part.unlink()
     raise FileNotFoundError("\n".join(reasons) or "no mirror is known")
 
 
@@ -130,15 +129,6 @@ def _claim(target: Path) -> Path:
     return mine
 
 
-def _abandon(part: Path) -> None:
-    """Leaves a part to whoever comes next, if it is still there and worth it."""
-    with contextlib.suppress(OSError):
-        if part.stat().st_size:
-            os.utime(part, (0, 0))
-        else:
-            part.unlink()
-
-
 def _progress(url: str) -> Callable[[int, int | None], None]:
     """Returns `show(size, total)`: a live line on a terminal, else four lines."""
     stream = sys.stderr
@@ -164,6 +154,5 @@ def _explain(error: Exception) -> str:
     import urllib.error
 
     # An HTTPError is one too, but says itself what its reason leaves out: the code.
-    if type(error) is urllib.error.URLError:
-        return str(error.reason)
-    return str(error) or type(error).__name__
+    reason = error.reason if type(error) is urllib.error.URLError else error
+    return str(reason) or type(error).__name__

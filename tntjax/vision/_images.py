@@ -181,13 +181,11 @@ def as_fill(fill: Any, images: jax.Array, name: str) -> jax.Array:
         )
     levels = images.dtype == jnp.uint8
     for number in (check_number(f"{name}: fill", part) for part in parts):
-        if levels and number not in range(256):
-            raise ValueError(
-                f"{name} needs fill from 0 to 255, a level of these uint8 images, got"
-                f" {number:g}."
+        if not (number in range(256) if levels else math.isfinite(number)):
+            needs = (
+                "a level from 0 to 255, as these images have," if levels else "finite,"
             )
-        if not math.isfinite(number):
-            raise ValueError(f"{name} needs a finite fill, got {number}.")
+            raise ValueError(f"{name} needs fill to be {needs} got {number:g}.")
     return jnp.asarray(parts if isinstance(fill, tuple) else fill, images.dtype)
 
 

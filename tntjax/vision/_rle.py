@@ -61,14 +61,11 @@ def rle_encode(mask: ArrayLike) -> dict[str, Any]:
       {'size': [2, 3], 'counts': b'132'}
     """
     mask = np.asarray(mask)
-    if mask.ndim != 2 or mask.dtype.kind not in "biuf":
+    plain = mask.ndim == 2 and mask.dtype.kind in "biuf"
+    if not plain or np.isnan(mask).any():
         raise ValueError(
-            f"rle_encode needs a mask [H, W] of bool or numbers, got {describe(mask)}."
-        )
-    if np.isnan(mask).any():
-        raise ValueError(
-            "rle_encode got NaN, which is neither foreground nor background. Write"
-            " rle_encode(scores > 0.5), say."
+            "rle_encode needs a mask [H, W] of bool or numbers, none of them NaN, got"
+            f" {describe(mask)}. Of scores write rle_encode(scores > 0.5)."
         )
     flat = mask.T.astype(bool).ravel()
     edges = np.flatnonzero(np.diff(flat, prepend=False))
@@ -122,7 +119,7 @@ def rle_iou(
     is_crowd = np.zeros(len(others), bool) if crowd is None else np.asarray(crowd, bool)
     if is_crowd.shape != (len(others),):
         raise ValueError(
-            f"rle_iou needs a crowd [{len(others)}], got {describe(is_crowd)}."
+            f"rle_iou needs a crowd [{len(others)}], got {describe(crowd)}."
         )
     read = [_read(rle) for rle in (*masks, *others)]
     if len(sizes := {size for size, _ in read}) > 1:
@@ -134,13 +131,13 @@ def rle_iou(
     flat = np.concatenate([*edges, np.zeros(0, np.int64)])
     result = np.zeros((len(masks), len(others)))
     for column, runs in enumerate(found[len(masks) :]):
-        # Pixels of `other` before each position: a line that rises inside its runs.
-        rise = np.cumsum(runs[1::2] - runs[::2])
-        below = np.stack([rise - (runs[1::2] - runs[::2]), rise], 1).ravel()
+        # Pixels of the object before each position: a line that rises inside its runs.
+        lengths = runs[1::2] - runs[::2]
+        rise = np.cumsum(lengths)
+        below = np.stack([rise - lengths, rise], 1).ravel()
         before = np.interp(flat, runs, below) if len(runs) else np.zeros(len(flat))
         shared = np.bincount(owner, before[1::2] - before[::2], len(masks))  # [D]
-        area = rise[-1] if len(rise) else 0
-        union = areas if is_crowd[column] else areas + area - shared
+        union = areas if is_crowd[column] else areas + lengths.sum() - shared
         result[:, column] = np.divide(shared, np.maximum(union, 1))
     return result
 

@@ -89,8 +89,8 @@ class TarIndex:
             if self.cache:
                 _save(self.cache, arrays | {"stamp": stamp})
         names = Names(arrays["text"].tobytes(), arrays["ends"])
-        vars(self).update(stamp=(found.st_size, found.st_mtime_ns), names=names)
-        vars(self).update(offsets=arrays["offsets"], sizes=arrays["sizes"])
+        vars(self).update(names=names, offsets=arrays["offsets"], sizes=arrays["sizes"])
+        vars(self).update(stamp=(found.st_size, found.st_mtime_ns))
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -117,10 +117,8 @@ class TarIndex:
         finally:
             os.close(file)
         if (found.st_size, found.st_mtime_ns) != self.stamp or len(content) != size:
-            where = self.where(index)
-            raise ValueError(
-                f"{where}: the tar changed after it was indexed: do so anew."
-            )
+            where = f"{self.where(index)}: the tar"
+            raise ValueError(f"{where} changed after it was indexed. Make it anew.")
         return content
 
     def find(self, name: str) -> int:
