@@ -392,3 +392,16 @@ def test_no_other_program_is_started_to_decode_a_page(monkeypatch):
         monkeypatch.setattr(subprocess, name, None)
     with pytest.raises(ValueError, match="EPS has no pixels. Make a PNG of it"):
         vision.decode_image(file.getvalue())
+
+
+@pytest.mark.parametrize("truth", ["one", "77"])
+def test_a_damaged_list_of_labels_is_named(tmp_path, truth):
+    from tests.vision.test_imagenet import devkit
+
+    root = folder(tmp_path, "val/ILSVRC2012_val_00000001.JPEG")
+    for name, content in devkit().items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(truth.encode() if "truth" in name else content)
+    with pytest.raises(ValueError, match="the devkit's list of labels is damaged"):
+        vision.ImageNet(root, "val")

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -69,10 +70,8 @@ def _read_meta(content: bytes) -> tuple[dict[str, tuple[str, ...]], dict[int, st
 def _read_devkit(root: str, name: str) -> bytes | None:
     """Reads a file of the devkit, which may be unpacked; None if it is not there."""
     for folder in ("ILSVRC2012_devkit_t12/data", "data"):
-        path = os.path.join(root, folder, name)
-        if os.path.isfile(path):
-            with open(path, "rb") as file:
-                return file.read()
+        if (path := Path(root, folder, name)).is_file():
+            return path.read_bytes()
     path = os.path.join(root, "ILSVRC2012_devkit_t12.tar.gz")
     return read_members(path, [name]).get(name) if os.path.isfile(path) else None
 
@@ -102,11 +101,8 @@ def label_files(root: str, split: str, files: Files, synsets: Synsets) -> Labell
     used = {folder for folder, _, _ in found if re.fullmatch(WNID, folder)}
     if not used:
         wnids, where = _read_list(root, synsets)
-        found, are, used = (
-            _match(files, wnids, where),
-            f"in {where} are",
-            {*wnids.values()},
-        )
+        found, used = _match(files, wnids, where), set(wnids.values())
+        are = f"in {where} are"
     known = known or sorted(used)
     if strange := sorted(used - set(known)):
         text = f"ImageNet: {strange[:5]} {are} no synsets of {synsets.where}."
@@ -146,6 +142,10 @@ def _read_list(root: str, synsets: Synsets) -> tuple[dict[str, str], str]:
     if truth is None or not synsets.numbers:
         labels = "the synset of each validation image (the images are there)"
         raise missing(SOURCE, labels, [path, f"{root}/ILSVRC2012_devkit_t12[.tar.gz]"])
-    lines = enumerate(truth.decode().split(), start=1)
-    names = {f"ILSVRC2012_val_{line:08}": int(number) for line, number in lines}
-    return {n: synsets.numbers[i] for n, i in names.items()}, "the devkit's truth"
+    try:
+        listed = [synsets.numbers[int(number)] for number in truth.split()]
+    except (ValueError, KeyError) as error:
+        text = f"ImageNet: the devkit's list of labels is damaged: {error}"
+        raise ValueError(text) from error
+    names = {f"ILSVRC2012_val_{n:08}": wnid for n, wnid in enumerate(listed, start=1)}
+    return names, "the devkit's truth"
