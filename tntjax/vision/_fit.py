@@ -1,7 +1,5 @@
 """fit_image, fit_boxes: images of many sizes on one canvas."""
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -11,14 +9,6 @@ from tntjax._struct import describe
 from tntjax.vision._images import as_size
 
 MODES = ("crop", "pad", "squash")
-
-
-class _Plan(NamedTuple):
-    """Where an image comes to lie, as pairs (vertical, horizontal)."""
-
-    inner: tuple[int, int]  # the size that it is resized to
-    origin: tuple[float, float]  # where it begins on the canvas; negative if cut off
-    scale: tuple[float, float]  # pixels of the canvas for a pixel of the image
 
 
 def fit_image(
@@ -53,18 +43,19 @@ def fit_image(
     height, width = as_size(size, "fit_image")
     if not 0 <= check_integer(fill, "fit_image: fill must be an integer") <= 255:
         raise ValueError(f"fit_image needs 0 <= fill <= 255, got {fill}.")
-    plan = _plan("fit_image", image.shape[:2], (height, width), mode)
+    shape = image.shape[:2]
+    inner, origin, scale = _plan("fit_image", shape, (height, width), mode)
     pillow = import_optional("PIL.Image", "fit_image", "vision")
-    top, left = (max(0.0, -o) / s for o, s in zip(plan.origin, plan.scale, strict=True))
-    box = (left, top, image.shape[1] - left, image.shape[0] - top)
+    top, left = (max(0.0, -o) / s for o, s in zip(origin, scale, strict=True))
+    box = (left, top, shape[1] - left, shape[0] - top)
     picture = pillow.fromarray(np.ascontiguousarray(image))
-    inner = plan.inner[::-1]  # Pillow's order is (width, height)
-    resized = np.array(picture.resize(inner, pillow.Resampling.BILINEAR, box))
-    if plan.inner == (height, width):
+    # Pillow's order is (width, height).
+    resized = np.array(picture.resize(inner[::-1], pillow.Resampling.BILINEAR, box))
+    if inner == (height, width):
         return resized
     canvas = np.full((height, width, *image.shape[2:]), fill, np.uint8)
-    top, left = map(int, plan.origin)
-    canvas[top : top + plan.inner[0], left : left + plan.inner[1]] = resized
+    top, left = map(int, origin)
+    canvas[top : top + inner[0], left : left + inner[1]] = resized
     return canvas
 
 
@@ -101,26 +92,34 @@ def fit_boxes(
     if not isinstance(shape, tuple | list) or len(shape) < 2:
         raise ValueError(f"fit_boxes needs shape (H, W, ...), got {describe(shape)}.")
     sides = as_size(shape[:2], "fit_boxes: shape")
-    plan = _plan("fit_boxes", sides, size, mode)
+    _, origin, scale = _plan("fit_boxes", sides, size, mode)
     # [4], of horizontal and vertical places in turn
-    scale, origin, canvas = (
-        np.tile(p[::-1], 2) for p in (plan.scale, plan.origin, size)
-    )
-    return np.clip(boxes * scale + origin, 0, canvas).astype(np.float32)
+    scales, origins, most = (np.tile(pair[::-1], 2) for pair in (scale, origin, size))
+    return np.clip(boxes * scales + origins, 0, most).astype(np.float32)
 
 
-def _plan(name: str, shape: tuple[int, ...], size: tuple[int, int], mode: str) -> _Plan:
+Pair = tuple[float, float]
+
+
+def _plan(
+    name: str, shape: tuple[int, ...], size: tuple[int, int], mode: str
+) -> tuple[tuple[int, int], Pair, Pair]:
+    """Returns pairs (vertical, horizontal) that tell where an image comes to lie.
+
+    They are the size that it is resized to, where it begins on the canvas (negative if
+    it is cut off), and pixels of the canvas for a pixel of the image.
+    """
     ratios = size[0] / shape[0], size[1] / shape[1]
     if mode == "squash":
-        return _Plan(size, (0.0, 0.0), ratios)
+        return size, (0.0, 0.0), ratios
     if mode == "crop":
         scale = max(ratios)
         top, left = ((s - scale * n) / 2 for s, n in zip(size, shape, strict=True))
-        return _Plan(size, (top, left), (scale, scale))
+        return size, (top, left), (scale, scale)
     if mode != "pad":
         raise ValueError(f"{name} needs a mode of {MODES}, got {mode!r}.")
     height, width = (max(1, round(min(ratios) * side)) for side in shape)
     origin = ((size[0] - height) // 2, (size[1] - width) // 2)
     # The resized image has whole pixels, so its sides are scaled by a little more or
     # less than the ratio.
-    return _Plan((height, width), origin, (height / shape[0], width / shape[1]))
+    return (height, width), origin, (height / shape[0], width / shape[1])

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -54,7 +53,17 @@ class ImageFolder(LabelledImages):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        classes = self.classes if self.classes is None else _check(self.classes)
+        classes = self.classes
+        if classes is not None:
+            listed = isinstance(classes, list | tuple | np.ndarray)
+            if not listed or not all(isinstance(name, str) for name in classes):
+                raise TypeError(
+                    "ImageFolder needs a list of classes, the names of folders in"
+                    f" their order, got {describe(classes)}."
+                )
+            classes = [str(name) for name in classes]
+            if len(set(classes)) < len(classes):
+                raise ValueError(f"ImageFolder: a class is twice in {classes}.")
         root = as_place(self.root, "ImageFolder: root")
         if not os.path.exists(root):
             raise FileNotFoundError(
@@ -79,16 +88,3 @@ class ImageFolder(LabelledImages):
 
     def __repr__(self) -> str:
         return f"ImageFolder({self.root!r}, {len(self.classes)} classes)"
-
-
-def _check(classes: Any) -> list[str]:
-    listed = isinstance(classes, list | tuple | np.ndarray)
-    if not listed or not all(isinstance(name, str) for name in classes):
-        raise TypeError(
-            "ImageFolder needs a list of classes, the names of folders in their order,"
-            f" got {describe(classes)}."
-        )
-    classes = [str(name) for name in classes]
-    if len(set(classes)) < len(classes):
-        raise ValueError(f"ImageFolder: a class is twice in {classes}.")
-    return classes

@@ -48,23 +48,19 @@ def read_synsets(root: str) -> Synsets:
             lines = [line.strip().partition(" ") for line in file if line.strip()]
         names = {wnid: tuple((words or wnid).split(", ")) for wnid, _, words in lines}
     if (meta := _read_devkit(root, "meta.mat")) is not None:
+        import scipy.io  # JAX needs it as well; slow to import
+
         try:
-            listed, numbers = _read_meta(meta)
+            table = scipy.io.loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"]
+            rows = [row for row in table if int(row["num_children"]) == 0]  # no groups
+            listed = {str(r["WNID"]): tuple(str(r["words"]).split(", ")) for r in rows}
+            numbers = {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in rows}
         except (ValueError, KeyError, TypeError, IndexError) as error:
             text = f"ImageNet: the devkit's meta.mat is damaged or another: {error}"
             raise ValueError(text) from error
         if not names:
             names, where = listed, "the devkit's meta.mat"
     return Synsets(names, numbers, where)
-
-
-def _read_meta(content: bytes) -> tuple[dict[str, tuple[str, ...]], dict[int, str]]:
-    import scipy.io  # JAX needs it as well; slow to import
-
-    table = scipy.io.loadmat(io.BytesIO(content), squeeze_me=True)["synsets"]
-    rows = [row for row in table if int(row["num_children"]) == 0]  # else a group
-    names = {str(row["WNID"]): tuple(str(row["words"]).split(", ")) for row in rows}
-    return names, {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in rows}
 
 
 def _read_devkit(root: str, name: str) -> bytes | None:
