@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import tntjax as tnt
 from tntjax._plain import as_plain
 
 
@@ -58,3 +59,10 @@ def test_tracers_and_foreign_objects_stay():
     strange = object()
     assert as_plain([strange])[0] is strange
     assert jax.jit(lambda x: as_plain({"x": x})["x"] + 1)(2.0) == 3.0
+
+
+def test_a_key_stays_as_it_is():
+    key = jax.random.key(0)
+    assert as_plain({"key": key})["key"] is key
+    with pytest.raises(TypeError, match=r"json: the value of 'key' must be numbers"):
+        tnt.Log(["key"], on_flush=[tnt.log.json(["key"])]).set(key=key).flush()

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.core
+import jax.numpy as jnp
 import numpy as np
 
 PLAIN = frozenset({int, float, str, bool, type(None)})
@@ -14,7 +15,8 @@ def as_plain(value: Any) -> Any:
     """Converts numbers to Python's and arrays to NumPy's; waits for the device.
 
     Dicts, lists, tuples and NamedTuples are looked into, the keys of a dict included. A
-    masked number is None; tracers, and what is no number or array, stay as they are.
+    masked number is None; tracers, keys, and what is no number or array, stay as they
+    are.
 
     Example:
       >>> import jax.numpy as jnp
@@ -32,7 +34,8 @@ def as_plain(value: Any) -> Any:
         return type(value)(*entries) if hasattr(value, "_fields") else entries
     if value is np.ma.masked:
         return None
-    if isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer):
+    is_array = isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer)
+    if is_array and not jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         value = np.array(value)  # a copy: NumPy's view of a JAX array is read-only
     if isinstance(value, np.ndarray | np.generic) and value.ndim == 0:
         # A time in nanoseconds, which Python lacks, would be a bare int.

@@ -224,7 +224,7 @@ def test_a_score_may_call_what_is_compiled(problem):
 def test_a_score_that_is_not_there_is_named(problem, plugin):
     words = (
         rf"{plugin.__name__}: score reads state.aux\['validate'\], but state.aux has"
-        r" '.*'. validate\(..., score=...\) puts its score there, as 'validate' or as"
+        r" '.*'. validate\(..., score=...\), chained before, puts its score there, as"
     )
     hooks = plugin(READ, patience=2)
     with pytest.raises(KeyError, match=words):
@@ -233,6 +233,37 @@ def test_a_score_that_is_not_there_is_named(problem, plugin):
         KeyError, match=words.replace(".*", ".*, 'valid', 'valid.epoch")
     ):
         train(problem, hooks, validating(problem, 1, name="valid"))
+
+
+@pytest.mark.parametrize("typo", ["validat", "other"])
+def test_a_name_that_nothing_measures_is_an_error_before_the_first_epoch(
+    problem, tmp_path, typo
+):
+    test = validating(problem, 1, 2, 3)
+    pytest.importorskip("orbax.checkpoint")
+    for plugin in (
+        early_stopping(typo, 2),
+        plateau(typo, patience=2),
+        tnt.hooks.checkpoint(tmp_path, best=typo),
+    ):
+        with pytest.raises(KeyError, match="but state.aux has .*'validate'") as caught:
+            train(problem, test, plugin)
+        assert caught.value.state.t == 0
+    with pytest.raises(
+        KeyError, match="chained before, puts its score there"
+    ) as caught:
+        train(problem, early_stopping("validate", 2), test)
+    assert caught.value.state.t == 0
+    stop = early_stopping("validate", 9)
+    checkpoint = tnt.hooks.checkpoint(tmp_path, best="validate")  # in any place
+    assert train(problem, checkpoint, test, stop, max_epoch=2).epoch == 2
+
+
+def test_hooks_after_plateau_see_the_rate_as_a_number_of_python(problem):
+    seen = []
+    see = tnt.Hooks(on_end_epoch=lambda s: seen.append(s.lr) or s)
+    train(problem, plateau(lambda s: 0.5, 0.5, patience=1), see, max_epoch=3)
+    assert seen == [0.1, 0.05, 0.025] and {type(rate) for rate in seen} == {float}
 
 
 # ---- the debuggers of JAX -----------------------------------------------------------

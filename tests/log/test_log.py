@@ -289,3 +289,8 @@ def test_survives_pickle():
 def test_repr_shows_what_is_set_and_attached():
     log = Log(["a", "b"], on_flush=[show]).set(a=jnp.ones(2))
     assert repr(log) == "Log(['a', 'b'], values={'a': float32[2]}, on_flush=[show])"
+
+
+def test_what_is_not_a_list_of_keys_is_named():
+    with pytest.raises(TypeError, match="Log needs a list of keys, got None"):
+        Log(None)  # pyright: ignore[reportArgumentType]

@@ -94,6 +94,8 @@ def test_a_format_that_gives_no_string_is_named():
 def test_a_printf_string_that_does_not_fit_is_named(entry):
     with pytest.raises(ValueError, match="of 'a' doesn't fit the value 'x': .*'%s'"):
         line(["a"], {"a": "x"}, format={"a": entry})
+    with pytest.raises(ValueError, match="doesn't fit the value 100.*too large"):
+        line(["a"], {"a": 10**400}, format={"a": "%.3f"})
 
 
 def test_a_key_that_the_log_lacks_is_named():

@@ -17,7 +17,13 @@ from tntjax.engine._history import rows_until
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._state import State
 from tntjax.hooks._nan_guard import has_bad_step
-from tntjax.hooks._score import Judged, StaleError, check_score, read_score
+from tntjax.hooks._score import (
+    Judged,
+    StaleError,
+    check_named,
+    check_score,
+    read_score,
+)
 
 NOT_EMPTY = """{directory} has checkpoints already, after {steps} updates, but this \
 run goes on from none of them. Go on from the last one with train(..., \
@@ -124,6 +130,7 @@ class _Checkpoint:
 
     def load(self, state: State, source: Source) -> None:
         """Cuts files to what they were, and refuses a folder of another run."""
+        check_named("checkpoint", self._best, state)
         saver, t = self._open_saver(), int(state.t)
         if source == "memory":  # files and older checkpoints are of the same program
             if steps := [step for step in saver.steps() if step > t]:

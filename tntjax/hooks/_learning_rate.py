@@ -159,11 +159,8 @@ def change_rates(state: State, change: Callable[[float], float]) -> State:
         optimizers = _with_rates(state.opt_state, lambda rate: change(float(rate)))
         return state.replace(opt_state=optimizers)
     rates = {"lr": state.lr, "lr_criterion": state.lr_criterion}
-    new = {
-        name: jnp.asarray(change(float(rate)), jnp.result_type(rate))
-        for name, rate in rates.items()
-        if rate is not None
-    }
+    # Python's numbers, as hooks of the host see them.
+    new = {n: change(float(rate)) for n, rate in rates.items() if rate is not None}
     return state.replace(**new)
 
 

@@ -19,8 +19,8 @@ NOTHING_YET = np.finfo(np.float32).max
 can be used together with plugins."""
 
 MISSING = """{plugin}: score reads state.aux[{name!r}], but state.aux has {names}. \
-validate(..., score=...) puts its score there, as 'validate' or as the name= that it \
-is given; without score= it puts nothing there."""
+validate(..., score=...), chained before, puts its score there, as 'validate' or as \
+the name= that it is given; without score= it puts nothing there."""
 
 STALE = """{plugin}: score reads state.aux[{name!r}] after epoch {epoch}, but it \
 {known}. Chain validate before {plugin}, and give both the same `every`:
@@ -60,6 +60,12 @@ def read_score(plugin: str, score: Judged, state: State) -> Any:
     except Exception as error:
         error.add_note(f"This happened in the score of {plugin}.")
         raise
+
+
+def check_named(plugin: str, score: Judged | None, state: State) -> None:
+    """Raises a KeyError at the start, not after an epoch, if no score has the name."""
+    if isinstance(score, str) and score not in state.aux:
+        read_score(plugin, score, state)
 
 
 def claim_measured(state: State, name: str) -> State:
@@ -157,6 +163,7 @@ class Judging:
 
     def claim(self, state: State) -> State:
         """Makes the record in `aux`, with no score yet: `epoch` is 0."""
+        check_named(self.plugin, self.score, state)
         best = float(-NOTHING_YET if self.maximize else NOTHING_YET)
         record = {**_exactly(best), "epoch": np.int32(0), "count": np.int32(0)}
         return claim(state, "aux", self.plugin, record)

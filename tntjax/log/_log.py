@@ -19,8 +19,9 @@ EVENTS = ("on_set", "on_get", "on_flush", "on_close")
 
 def check_names(keys: Any, name: str) -> tuple[str, ...]:
     """Returns keys as a tuple, each once, or raises a TypeError if one is no string."""
-    if isinstance(keys, str):
-        raise TypeError(f"{name} needs a list of keys, got {keys!r}: write [{keys!r}].")
+    if isinstance(keys, str) or not isinstance(keys, Iterable):
+        came = describe(keys)
+        raise TypeError(f"{name} needs a list of keys, got {came}: write [{came}].")
     keys = tuple(dict.fromkeys(keys))
     for key in keys:
         if not isinstance(key, str):

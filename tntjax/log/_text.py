@@ -104,7 +104,7 @@ def _show(entry: Format | None, key: str, value: Any, given: Any) -> str:
     if isinstance(entry, str):
         try:
             return entry % (value,)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(
                 f"text: the format {entry!r} of {key!r} doesn't fit the value"
                 f" {describe(value)}: {error}. It needs one conversion, such as '%s'."
