@@ -119,7 +119,7 @@ def test_what_is_not_text_is_refused(kind):
 
 
 def test_an_unknown_tokenizer_is_refused():
-    with pytest.raises(ValueError, match="one of .*13a"):
+    with pytest.raises(ValueError, match="needs tokenize '13a', .*, got 'moses'"):
         BLEUMeter("moses")
 
 

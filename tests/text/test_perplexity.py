@@ -84,5 +84,5 @@ def test_units_that_do_not_fit_are_refused(unit, arguments, told):
 
 
 def test_there_are_three_units():
-    with pytest.raises(ValueError, match="unit of"):
+    with pytest.raises(ValueError, match="unit 'token', 'word' or 'byte', got 'char'"):
         PerplexityMeter("char")

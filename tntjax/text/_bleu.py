@@ -5,6 +5,7 @@ from typing import Any
 from tntjax._optional import import_optional
 from tntjax._struct import flag, static
 from tntjax.meter.parts._count import Count
+from tntjax.text._ids import check_choice
 from tntjax.text._texts import MeterOfTexts
 
 ORDERS = 4
@@ -50,12 +51,8 @@ class BLEUMeter(MeterOfTexts):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        known = _import().BLEU.TOKENIZERS
-        if self.tokenize not in known:
-            raise ValueError(
-                f"BLEUMeter needs one of {sorted(known)} as tokenize, got"
-                f" {self.tokenize!r}."
-            )
+        known = sorted(_import().BLEU.TOKENIZERS)
+        check_choice("BLEUMeter", "tokenize", self.tokenize, known)
         _ = self._make()
 
     def _count(self, texts: list[str], references: list[list[str]]) -> dict[str, Any]:

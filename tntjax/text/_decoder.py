@@ -97,8 +97,6 @@ def shift_right(
       TypeError, ValueError: if something is not integers, or the shapes do not fit.
 
     Example:
-      >>> shift_right(jnp.array([5, 6, 7])).tolist()
-      [0, 5, 6]
       >>> shift_right(jnp.array([5, 6, 7]), segment=jnp.array([1, 1, 2])).tolist()
       [0, 5, 0]
     """

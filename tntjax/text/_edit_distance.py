@@ -33,10 +33,8 @@ def edit_distance(
 
     Example:
       >>> kitten, sitting = (list(map(ord, word)) for word in ("kitten", "sitting"))
-      >>> int(edit_distance(kitten, sitting))
-      3
-      >>> edit_distance([[1, 2, 0]], [[1, 0, 0]], [2], [1]).tolist()
-      [1]
+      >>> int(edit_distance(kitten, sitting)), int(edit_distance(kitten, sitting, 4, 4))
+      (3, 1)
 
     Wagner and Fischer, "The String-to-String Correction Problem", 1974. A row of their
     table is made at once: insertions are a running minimum.

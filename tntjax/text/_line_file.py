@@ -67,7 +67,7 @@ class LineFile:
         except (ValueError, EOFError, OSError, IndexError):
             pass  # not there, or damaged, as by a full disk
         _write_whole(index, lambda out: np.save(out, _find_starts(file)))
-        return np.load(index, mmap_mode="r")
+        return np.asarray(np.load(index, mmap_mode="r"))
 
     def _open_plain(self) -> Any:
         file = open(self.path, "rb")

@@ -14,9 +14,7 @@ from tntjax.meter import Meter
 from tntjax.meter.parts._count import Count, check_single
 from tntjax.meter.parts._inputs import as_counts, as_floats, as_rows
 from tntjax.meter.parts._sums import Total
-from tntjax.text._ids import require
-
-UNITS = ("token", "word", "byte")
+from tntjax.text._ids import check_choice
 
 
 class PerplexityMeter(Meter):
@@ -46,8 +44,7 @@ class PerplexityMeter(Meter):
     n: Count = Count()
 
     def __post_init__(self) -> None:
-        needs = f"PerplexityMeter needs a unit of {UNITS}"
-        require(self.unit in UNITS, needs, self.unit)
+        check_choice("PerplexityMeter", "unit", self.unit, ("token", "word", "byte"))
 
     def add(
         self,

@@ -50,8 +50,8 @@ class MeterOfTexts(Meter):
           ValueError: if the numbers of texts differ.
         """
         own: Any = self
-        name = f"{type(self).__name__}.add"
-        texts, refs = as_texts(output, target, mask, own.num_references, name)
+        name, count = f"{type(self).__name__}.add", own.num_references
+        texts, refs = as_texts(output, target, mask, count, name)
         if not texts:
             return self
         counts = {**self._count(texts, refs), "n": len(texts)}

@@ -88,15 +88,12 @@ They are different segments: see what you compare with.
                 f" {self.test!r}. They are different segments: see what you compare"
                 " with."
             )
+        trains = self.split == "train"
+        if not trains and (self.corpora is not None or self.empty != "keep"):
+            told = "WMT14: corpora and empty are of train"
+            raise ValueError(f"{told}, not {self.split}.")
         root = as_path(self.root, "WMT14 needs a folder as root")
-        if self.split == "train":
-            dataset = _open_training(self, root)
-        elif self.corpora is not None or self.empty != "keep":
-            raise ValueError(
-                f"WMT14: corpora and empty are of train, not {self.split}."
-            )
-        else:
-            dataset = _open_test(self, root)
+        dataset = (_open_training if trains else _open_test)(self, root)
         vars(self).update(root=str(root), dataset=dataset)
 
     @property
