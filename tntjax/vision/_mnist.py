@@ -79,10 +79,11 @@ def mnist(
     if low < 0 or high > 9:
         raise ValueError(f"{where} should hold labels 0 to 9, but has {low} to {high}.")
     if (known := files.owner(labels)) not in (None, chosen):
+        title = chosen.source.title
         raise ValueError(
-            f"{where} holds the labels of {known.title}, not of {chosen.title}; their"
+            f"{where} holds the labels of {known.source.title}, not of {title}; their"
             f" files have the same names. Ask for the other variant or pass the folder"
-            f" that holds {chosen.title} as data_dir."
+            f" that holds {title} as data_dir."
         )
     return make_table(images, target=labels)
 

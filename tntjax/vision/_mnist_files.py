@@ -3,6 +3,7 @@
 import hashlib
 import math
 import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from textwrap import indent
@@ -12,7 +13,7 @@ import numpy as np
 
 from tntjax.vision._download import fetch
 from tntjax.vision._idx import unpack
-from tntjax.vision._missing import Place, list_roots
+from tntjax.vision._missing import Place, Source, list_roots, missing
 
 KINDS = ("images", "labels")
 
@@ -25,12 +26,16 @@ SYSTEM = (Path("/usr/share/datasets"), Path("/usr/local/share/datasets"))
 class Variant(NamedTuple):
     """One data set in MNIST's files, which have the same names in each."""
 
-    title: str
+    source: Source
     folder: str  # ours and Debian's
     torchvision: str  # the folder that torchvision makes
     archive: str | None  # the one file that Keras makes
     mirrors: tuple[str, ...]
     sums: dict[str, str]  # sha256 of the unpacked files: gzip stores names and times
+
+
+LAYOUT = """{train,t10k}-{images-idx3,labels-idx1}-ubyte in data_dir or a folder of it,
+  also with .gz, or with a dot for the second hyphen"""
 
 
 def names(split: str) -> tuple[str, str]:
@@ -45,7 +50,13 @@ def _name_sums(*sums: str) -> dict[str, str]:
 
 VARIANTS = {
     "mnist": Variant(
-        title="MNIST",
+        source=Source(
+            "MNIST",
+            "the files below, into a folder 'mnist' of data_dir or of $TNTJAX_DATA;"
+            " tnt.vision.mnist_sample has a tenth, with no network",
+            "none is stated; usually cited as CC BY-SA 3.0",
+            f"{LAYOUT}\nmnist.npz, as Keras has it",
+        ),
         folder="mnist",
         torchvision="MNIST/raw",
         archive="mnist.npz",
@@ -62,7 +73,13 @@ VARIANTS = {
         ),
     ),
     "fashion": Variant(
-        title="Fashion-MNIST",
+        source=Source(
+            "Fashion-MNIST",
+            "the files below, into a folder 'fashion-mnist' of data_dir or of"
+            " $TNTJAX_DATA; Debian has them as dataset-fashion-mnist",
+            "MIT",
+            LAYOUT,
+        ),
         folder="fashion-mnist",
         torchvision="FashionMNIST/raw",
         archive=None,
@@ -78,21 +95,6 @@ VARIANTS = {
         ),
     ),
 }
-
-MISSING = """The {split} split of {variant.title} is not on this machine and could not \
-be downloaded.
-
-Looked for {names}
-(also with .gz, or with a dot for the second hyphen{archive}) in
-{folders}
-
-Tried to download {tried}
-
-What to do: put both files into a folder and pass it as data_dir, or into a folder
-{variant.folder!r} and set TNTJAX_DATA to the folder that holds it."""
-
-SAMPLE = """
-With no network at all: tnt.vision.mnist_sample({split!r}) comes with the package."""
 
 
 def shape(split: str, kind: str) -> tuple[int, ...]:
@@ -148,8 +150,12 @@ def download(variant: Variant, split: str, data_dir: Place) -> tuple[Path, ...]:
             try:
                 path = fetch(f"{name}.gz", variant.mirrors, target, verify, limit)
             except FileNotFoundError as error:
-                tried = f"{name}.gz to {target} from\n{indent(str(error), '  ')}"
-                raise _missing(variant, split, data_dir, tried) from None
+                looked = _list_folders(variant, split, data_dir)
+                raise FileNotFoundError(
+                    f"{missing(variant.source, f'the {split} split', looked)}\n"
+                    f"Tried to download {name}.gz to {target} from\n"
+                    f"{indent(str(error), '  ')}"
+                ) from None
         else:  # from a download that got no further, or is it a file of the user's?
             try:
                 verify(path.read_bytes())
@@ -182,21 +188,7 @@ def check_sum(expected: str, size: int, content: bytes) -> None:
         )
 
 
-def _missing(
-    variant: Variant, split: str, data_dir: Place, tried: str
-) -> FileNotFoundError:
-    """Lists what was looked for and where, why no mirror had it, and the ways out."""
-    looked = []
+def _list_folders(variant: Variant, split: str, data_dir: Place) -> Iterator[str]:
     for folder in folders(variant, data_dir):
-        alone = [path.name for path in (find(folder, n) for n in names(split)) if path]
-        looked.append(f"  {folder}" + (f" (has only {alone[0]})" if alone else ""))
-    text = MISSING + SAMPLE * (variant.title == "MNIST")
-    made = text.format(
-        variant=variant,
-        split=split,
-        names=" and ".join(names(split)),
-        archive=f", or Keras' {variant.archive}" if variant.archive else "",
-        folders="\n".join(looked),
-        tried=tried,
-    )
-    return FileNotFoundError(made)
+        found = [path.name for name in names(split) if (path := find(folder, name))]
+        yield f"{folder} (has only {found[0]})" if found else f"{folder}"
