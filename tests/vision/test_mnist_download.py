@@ -99,10 +99,9 @@ MNIST: the test split is not on this machine. Looked in
   {tmp_path}/system/mnist
 Get it: the files below, into a folder 'mnist' of data_dir or of $TNTJAX_DATA; \
 tnt.vision.mnist_sample has a tenth, with no network
-Licence: none is stated; usually cited as CC BY-SA 3.0
+Licence: none is stated; cite Y. LeCun et al., 1998
 Layout, any of:
-  {{train,t10k}}-{{images-idx3,labels-idx1}}-ubyte in data_dir or a folder of it,
-    also with .gz, or with a dot for the second hyphen
+  {{train,t10k}}-{{images-idx3,labels-idx1}}-ubyte, also .gz, or .idx for -idx
   mnist.npz, as Keras has it
 Tried to download t10k-images-idx3-ubyte.gz to {tmp_path}/given/mnist from
   {mirrors[0]}t10k-images-idx3-ubyte.gz: HTTP Error 404: Not Found

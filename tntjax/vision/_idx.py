@@ -4,9 +4,10 @@ import gzip
 import io
 import math
 import os
-import zlib
 
 import numpy as np
+
+from tntjax.vision._archive import DAMAGED
 
 # The third byte of the header. Numbers of more than one byte are big-endian.
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -81,7 +82,7 @@ def unpack(content: bytes, where: str, most: int = -1) -> bytes:
     try:
         with gzip.open(io.BytesIO(content)) as file:
             return file.read(most)
-    except (OSError, EOFError, zlib.error) as error:
+    except DAMAGED as error:
         raise ValueError(
             f"{where} is a truncated or damaged gzip file: {error}"
         ) from error

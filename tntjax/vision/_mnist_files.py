@@ -34,8 +34,7 @@ class Variant(NamedTuple):
     sums: dict[str, str]  # sha256 of the unpacked files: gzip stores names and times
 
 
-LAYOUT = """{train,t10k}-{images-idx3,labels-idx1}-ubyte in data_dir or a folder of it,
-  also with .gz, or with a dot for the second hyphen"""
+LAYOUT = "{train,t10k}-{images-idx3,labels-idx1}-ubyte, also .gz, or .idx for -idx"
 
 
 def names(split: str) -> tuple[str, str]:
@@ -54,7 +53,7 @@ VARIANTS = {
             "MNIST",
             "the files below, into a folder 'mnist' of data_dir or of $TNTJAX_DATA;"
             " tnt.vision.mnist_sample has a tenth, with no network",
-            "none is stated; usually cited as CC BY-SA 3.0",
+            "none is stated; cite Y. LeCun et al., 1998",
             f"{LAYOUT}\nmnist.npz, as Keras has it",
         ),
         folder="mnist",
