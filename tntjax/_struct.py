@@ -13,11 +13,8 @@ import numpy as np
 
 Class = TypeVar("Class", bound=type)
 
-LEVELS = 4
-"""How many levels of dicts, lists and tuples in each other `describe` shows."""
-
-ENTRIES = 12
-"""How many entries of a dict it shows."""
+LEVELS = 4  # of dicts, lists and tuples in each other that `describe` shows
+ENTRIES = 12  # of a dict that it shows
 
 FROZEN = """cannot assign to field {name!r}: a {cls} does not change. Make another \
 one: {call}"""

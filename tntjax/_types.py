@@ -9,8 +9,7 @@ from jax.typing import ArrayLike
 Sample = Any
 """A pytree of arrays; by convention a dict with the fields `input` and `target`."""
 
-Hook = Callable[[Any], Any]
-"""`State -> State`, pure when it runs compiled."""
+Hook = Callable[[Any], Any]  # `State -> State`, pure when it runs compiled
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+import threading
 from types import SimpleNamespace
 
 import jax
@@ -178,6 +179,20 @@ def test_a_terminal(problem, rich, monkeypatch):
     assert re.search(r"epoch 1 of 1  7 updates  .* validate.loss", text)
     if rich:
         assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0  # the cursor
+
+
+def test_a_bar_starts_no_thread(problem, monkeypatch):
+    """It would have to get a core, which the steps keep busy."""
+    pytest.importorskip("rich")
+    monkeypatch.setenv("TERM", "xterm")
+    file = io.StringIO()
+    file.isatty = lambda: True
+    started, start = [], threading.Thread.start
+    monkeypatch.setattr(
+        threading.Thread, "start", lambda self: (started.append(self), start(self))
+    )
+    run(problem, file=file, interval=0, max_epoch=1)
+    assert "\x1b[" in file.getvalue() and not started
 
 
 def test_it_waits_for_nothing_and_transfers_when_it_looks(problem, monkeypatch):

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 import re
+import types
 from collections.abc import Iterable
 from typing import Any
 
@@ -35,14 +36,6 @@ class Row:
     bytes: int
     sharding: str = ""
     arrays: int = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Short:
-    """Dtype and shape of an array, for `describe`."""
-
-    dtype: str
-    shape: tuple[int, ...]
 
 
 def as_shapes(tree: Any) -> Any:
@@ -118,9 +111,9 @@ def _make_row(leaf: jax.ShapeDtypeStruct) -> Row:
     return Row("", describe(_shorten(leaf)), size, bytes, _describe_sharding(leaf))
 
 
-def _shorten(leaf: Any) -> Short:
+def _shorten(leaf: Any) -> Any:
     dtype = re.sub("^[a-z]+(?=[0-9])", lambda kind: SHORT[kind[0]], str(leaf.dtype))
-    return Short(dtype, leaf.shape)
+    return types.SimpleNamespace(dtype=dtype, shape=leaf.shape)
 
 
 def _describe_sharding(leaf: jax.ShapeDtypeStruct) -> str:

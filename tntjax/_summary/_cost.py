@@ -122,17 +122,14 @@ def analyse_step(
         return split_state(train_step(program, program.state(heavy, light), sample))
 
     heavy = {"params": params, "model_state": model_state}
-    light = {**_numbers(COUNTERS, jnp.int32), "key": _key_shape()}
+    light = {name: jax.ShapeDtypeStruct((), jnp.int32) for name in COUNTERS}
+    light["key"] = _key_shape()
     if optimizer is None:
-        light |= _numbers(("lr",), float)
+        light["lr"] = jax.ShapeDtypeStruct((), jnp.result_type(float))
     else:
         start: Callable[..., Any] = optimizer.init
         heavy["opt_state"] = as_shapes(jax.eval_shape(start, params))
     return analyse(step, heavy, light, sample, donated=(0,))[0]
-
-
-def _numbers(names: tuple[str, ...], dtype: Any) -> dict[str, Any]:
-    return {n: jax.ShapeDtypeStruct((), jnp.result_type(dtype)) for n in names}
 
 
 def _key_shape() -> Any:

@@ -134,8 +134,6 @@ def summary(
       forward pass  1.0 M  234.2 KiB  229.2 KiB  226.7 KiB  2.5 KiB          0 B
       <BLANKLINE>
       Pass criterion= and target= to see what a train step costs.
-
-    Torchnet: not there.
     """
     sample = {"input": input, "target": target}
     called, params, model_state = check_given(network, params, model_state, sample)

@@ -14,7 +14,7 @@ def make_bars(file: TextIO | None, interval: float | None) -> "Bars":
         make_console = import_optional("rich.console", "progress", "progress").Console
         console = make_console(file=file) if file else make_console(stderr=True)
         if console.is_terminal or console.is_jupyter:
-            return _RichBars(console, 0.1 if interval is None else interval)
+            return _RichBars(console, 0.25 if interval is None else interval)
     return _Lines(file or sys.stderr, 30.0 if interval is None else interval)
 
 
@@ -60,19 +60,25 @@ class _RichBars:
                 rich.TextColumn("{task.fields[text]}", markup=False),
             )
             self._progress = rich.Progress(
-                *columns, console=self._console, transient=True, expand=True
+                *columns,
+                console=self._console,
+                auto_refresh=False,  # by a thread, which would have to get a core
+                transient=True,
+                expand=True,
             )
-            self._progress.start()
         self._progress.add_task(what, total=None, text="")
+        self._progress.start()  # does nothing if it has
 
     def show(self, what: str, done: int, total: int | None, text: str) -> None:
         task = self._progress.task_ids[-1]
         changes = {"completed": done, "total": total, "text": text}
-        self._progress.update(task, description=what, **changes)
+        self._progress.update(task, description=what, refresh=True, **changes)
 
     def end(self) -> None:
         self._progress.remove_task(self._progress.task_ids[-1])
-        if not self._progress.task_ids:
+        if self._progress.task_ids:
+            self._progress.refresh()
+        else:
             self._progress.stop()
             self._progress = None
 

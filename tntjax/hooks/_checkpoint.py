@@ -87,7 +87,10 @@ def checkpoint(
 
     Torchnet leaves saving to a hook on `onEndEpoch` and cannot go on within an epoch.
     """
-    every, keep = _check_count("every", every), _check_count("keep", keep)
+    if every is not None:
+        every = check_at_least("checkpoint(every=...)", every, 1)
+    if keep is not None:
+        keep = check_at_least("checkpoint(keep=...)", keep, 1)
     if best is not None:
         check_score("checkpoint: best", best)
     maximize = check_boolean("checkpoint: maximize", maximize)
@@ -99,12 +102,6 @@ def checkpoint(
         plugin.open, plugin.load, plugin.save, plugin.close, every, plugin.directory
     )
     return Hooks(sessions=(session,))
-
-
-def _check_count(name: str, number: Any) -> int | None:
-    if number is None:
-        return None
-    return check_at_least(f"checkpoint({name}=...)", number, 1)
 
 
 class _Checkpoint:
@@ -120,7 +117,7 @@ class _Checkpoint:
                 raise ValueError(f"files must be files, and {path} is a folder.")
         self._files = {os.path.relpath(p, self.directory): p for p in paths}
         self._keep, self._best, self._maximize = keep, best, maximize
-        self._saver: Saver | None = None
+        self._saver: Any = None
 
     def open(self) -> None:
         """Comes before any hook writes, or a run killed then would write it twice."""
@@ -131,7 +128,7 @@ class _Checkpoint:
     def load(self, state: State, source: Source) -> None:
         """Cuts files to what they were, and refuses a folder of another run."""
         check_named("checkpoint", self._best, state)
-        saver, t = self._open_saver(), int(state.t)
+        saver, t = self._saver, int(state.t)
         if source == "memory":  # files and older checkpoints are of the same program
             if steps := [step for step in saver.steps() if step > t]:
                 raise ValueError(NEWER.format(directory=self.directory, steps=steps))
@@ -157,7 +154,7 @@ class _Checkpoint:
     def _save(self, state: State, score: Score | None) -> None:
         rows = [as_json_line(row, "checkpoint") for row in rows_until(state)]
         counts, saved = (int(state.t), int(state.epoch)), read_saved(state)
-        self._open_saver().save(*counts, saved, score, self._lengths(), rows)
+        self._saver.save(*counts, saved, score, self._lengths(), rows)
 
     def _score(self, state: State) -> Score | None:
         if self._best is None:
@@ -174,10 +171,6 @@ class _Checkpoint:
         saver, self._saver = self._saver, None
         if saver is not None:
             saver.close()
-
-    def _open_saver(self) -> Saver:
-        assert self._saver is not None, "open comes first"
-        return self._saver
 
     def _lengths(self) -> dict[str, int]:
         """Lengths by names that stay right where folder and file move together."""

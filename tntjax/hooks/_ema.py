@@ -42,10 +42,8 @@ def ema(decay: float, *, start: int = 0, debias: bool = False) -> Hooks:
       >>> float(tnt.hooks.ema_params(state))
       0.25
     """
-    decay, debias = (
-        check_number("ema: decay", decay),
-        check_boolean("ema: debias", debias),
-    )
+    decay = check_number("ema: decay", decay)
+    debias = check_boolean("ema: debias", debias)
     if not 0 <= decay < 1:
         raise ValueError(f"ema needs 0 <= decay < 1, got {decay}.")
     start = check_at_least("ema: start", start, 0)
@@ -111,5 +109,5 @@ def _move(state: State, decay: float, start: int, debias: bool) -> State:
         return mean + (share * (param - mean)).astype(mean.dtype)
 
     average = jax.tree.map(moved, average, state.params)
-    new = {"params": average, "weight": moved(weight, jnp.float32(1))}
-    return put(state, "large", NAME, new)
+    weight = moved(weight, jnp.float32(1))
+    return put(state, "large", NAME, {"params": average, "weight": weight})

@@ -103,18 +103,14 @@ def _follow(state: State, schedule: Any, by: str) -> State:
         return state
     count = state.t if by == "step" else state.epoch
     if callable(schedule):
-        return write_rate(state, _check_result(schedule(count)))
+        rate = schedule(count)
+        if not (isinstance(rate, Tracer) and is_number(rate)):  # traced, it may be any
+            rate = check_rate("learning_rate: what the schedule returned", rate)
+        return write_rate(state, rate)
     rate = next(iter(read_rates(state).values()))
     for start, value in schedule:
         rate = jnp.where(count >= start, value, rate)
     return write_rate(state, rate)
-
-
-def _check_result(rate: Any) -> Any:
-    """Raises an error if a schedule returned no rate; a traced one may be anything."""
-    if isinstance(rate, Tracer) and is_number(rate):
-        return rate
-    return check_rate("learning_rate: what the schedule returned", rate)
 
 
 def claim_rate(state: State) -> State:

@@ -27,10 +27,9 @@ def loss_scaling(
 
     For a network that computes in float16 with parameters and output in float32, such
     as one of `tnt.network.mixed_precision`. The gradient with respect to the output is
-    multiplied, the gradients of the parameters are
-    divided by the same, in float32. If one is not finite, the step is skipped and the
-    scale lowered; after some good steps it is raised. Parameters of a criterion get
-    their gradients from before the multiplication.
+    multiplied, the gradients of the parameters are divided by the same, in float32. If
+    one is not finite, the step is skipped and the scale lowered; after some good steps
+    it is raised. Parameters of a criterion get their gradients from before.
 
     Chain it before what reads or changes gradients: clipping, `nan_guard`. What it
     knows is `state.aux["loss_scaling"]`: `scale`, and how many steps were `good` since

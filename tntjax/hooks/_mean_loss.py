@@ -96,10 +96,6 @@ def _show(meters: dict[str, Any]) -> dict[str, Any]:
         shown = meter.summary() if hasattr(meter, "summary") else {}
         for part, value in shown.items():
             is_plain = len(shown) == 1 and name not in COLUMNS
-            row[name if is_plain else f"{name}.{part}"] = _as_number(value)
+            number = float(value) if isinstance(value, float) else value  # no unit
+            row[name if is_plain else f"{name}.{part}"] = number
     return row
-
-
-def _as_number(value: Any) -> Any:
-    """Returns a bare number of one that is shown with its unit."""
-    return float(value) if isinstance(value, float) else value

@@ -12,6 +12,7 @@ from tntjax.engine._rows import find_row_mask
 from tntjax.hooks._bind import bind, bind_each, claim, put, skip_if
 
 NAME = "nan_guard"
+NOTHING = {"step": np.int32(0), "loss": np.float32(0), "leaf": np.int32(0)}
 
 
 class NonFiniteError(FloatingPointError):
@@ -26,14 +27,6 @@ class NonFiniteError(FloatingPointError):
       state: the State when it was noticed, with `params`, `opt_state`, `model_state`
         and `meters` as they were after the last good step. `aux`, `key` and the
         counters went on; `train(..., state=error.state)` goes on behind the bad steps.
-
-    Example:
-      >>> import tntjax as tnt
-      >>> raise tnt.hooks.NonFiniteError(7, 0.5, "grads['weight']", tnt.State())
-      Traceback (most recent call last):
-      ...
-      tntjax.hooks._nan_guard.NonFiniteError: in update 7 grads['weight'] was not \
-finite; the loss was 0.5. error.state has the parameters from before.
     """
 
     def __init__(self, step: int, loss: float, leaf: str, state: State) -> None:
@@ -95,11 +88,7 @@ def _start(state: State) -> State:
         return state
     params = state.params, state.criterion_params
     counts = np.asarray(_count_bad(params), np.int32)  # such as a mask of -inf
-    return claim(state, "aux", NAME, {**_nothing(), "allowed": counts})
-
-
-def _nothing() -> dict[str, Any]:
-    return {"step": np.int32(0), "loss": np.float32(0), "leaf": np.int32(0)}
+    return claim(state, "aux", NAME, {**NOTHING, "allowed": counts})
 
 
 def _guard(state: State) -> State:
@@ -167,5 +156,5 @@ def _look(state: State) -> State:
     leaf = ["the loss", *paths][int(seen["leaf"])]
     step, loss = int(seen["step"]), float(seen["loss"])
     # A run that goes on from there begins with no bad step.
-    state = put(state, "aux", NAME, {**seen, **_nothing()})
+    state = put(state, "aux", NAME, {**seen, **NOTHING})
     raise NonFiniteError(step, loss, leaf, state)

@@ -35,7 +35,7 @@ def progress(file: TextIO | None = None, interval: float | None = None) -> Hooks
     Args:
       file: an open file to write to, by default standard error.
       interval: how many seconds at least are between two looks at the run, by default
-        0.1 where there is a bar and 30 elsewhere.
+        0.25 where there is a bar and 30 elsewhere.
 
     Returns:
       A Hooks value, to be chained with others. It serves one run at a time.
@@ -88,6 +88,12 @@ class _Part:
         self.began = self._since = time.perf_counter()
         self.start, self._from = state, None
         self.is_compiling, self.done = False, 0
+
+    def describe(self, state: State, ended: float, unit: str = "updates") -> str:
+        """Returns the line of what is done."""
+        count = f"{int(state.t) - int(self.start.t)} {unit}"
+        measured = _as_texts(show_meters(state))
+        return "  ".join([self.what, count, _as_time(ended - self.began), *measured])
 
     def pace(self, state: State) -> str:
         """Returns samples a second and the time left, since what was compiled last."""
@@ -144,17 +150,15 @@ class _Progress:
     def end_epoch(self, state: State) -> State:
         part = self._end_part()
         if part is not None:
-            self._line = _describe_epoch(part, state, state.recorded.epoch_ended)
+            self._line = part.describe(state, state.recorded.epoch_ended)
         return state
 
     def end(self, state: State) -> State:
-        if state.training:
-            if (part := self._end_part()) is not None:  # in the middle of an epoch
-                self._line = _describe_epoch(part, state, time.perf_counter())
-            self._write_line(state)
-        elif (part := self._end_part()) is not None and len(self._parts) == 1:
-            spent = time.perf_counter() - part.began
-            self._line = _describe(part, f"{int(state.t)} batches", spent, state)
+        part = self._end_part()
+        if state.training or len(self._parts) == 1:  # a validation is in another's line
+            if part is not None:  # a test, or the middle of an epoch
+                unit = "updates" if state.training else "batches"
+                self._line = part.describe(state, time.perf_counter(), unit)
             self._write_line(state)
         return state
 
@@ -209,16 +213,6 @@ class _Progress:
         self._line = None
 
 
-def _describe_epoch(part: _Part, state: State, ended: float) -> str:
-    count = f"{int(state.t) - int(part.start.t)} updates"
-    return _describe(part, count, ended - part.began, state)
-
-
-def _describe(part: _Part, count: str, spent: float, state: State) -> str:
-    measured = _as_texts(show_meters(state))
-    return "  ".join([part.what, count, _as_time(spent), *measured])
-
-
 def _count_updates(state: State) -> int | None:
     """Returns the position at the end of an epoch, a test or the run."""
     try:
@@ -235,31 +229,24 @@ def _as_texts(row: dict[str, Any]) -> list[str]:
     texts = []
     for name, value in row.items():
         stem, _, part = name.rpartition(".")
-        is_mean = part == "mean" and stem in row
         parts = [row[other] for other in row if other.startswith(f"{name}.")]
-        is_score = any(_is_near(part, value) for part in parts)
-        if not (part == "std" or is_mean or is_score):
+        # A score and the number it is: in the State it has 32 bits.
+        is_score = isinstance(value, float) and any(
+            isinstance(part, float) and math.isclose(part, value, rel_tol=1e-6)
+            for part in parts
+        )
+        if not (part == "std" or (part == "mean" and stem in row) or is_score):
             texts.append(f"{name} {_as_text(value)}")
     return texts
-
-
-def _is_near(one: Any, other: Any) -> bool:
-    """True for a score and the number it is: in the State it has 32 bits."""
-    are_floats = isinstance(one, float) and isinstance(other, float)
-    return are_floats and math.isclose(one, other, rel_tol=1e-6)
 
 
 def _as_text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    if _is_of_members(value):
-        return f"{value.min():.4g} to {value.max():.4g}"  # of many members
+    if isinstance(value, np.ndarray) and value.ndim == 1 and value.size:
+        if value.dtype.kind in "iuf":  # of many members
+            return f"{value.min():.4g} to {value.max():.4g}"
     return str(value)
-
-
-def _is_of_members(value: Any) -> bool:
-    is_array = isinstance(value, np.ndarray) and value.ndim == 1 and value.size > 0
-    return is_array and value.dtype.kind in "iuf"
 
 
 def _as_time(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -124,30 +124,24 @@ class _Aux(dict):
 
     def __missing__(self, name: str) -> Any:
         """Raises an error that says why there is no such entry."""
+        words = {"plugin": self._plugin, "name": name}
         if name in self._stale:
             measured = self._stale[name]
             known = f"is that of epoch {measured}" if measured else "is not measured"
-            words = {"plugin": self._plugin, "name": name, "known": known}
-            raise StaleError(STALE.format(epoch=self._epoch, **words))
-        words = {"plugin": self._plugin, "name": name, "names": self._names}
-        raise KeyError(MISSING.format(**words))
+            raise StaleError(STALE.format(epoch=self._epoch, known=known, **words))
+        raise KeyError(MISSING.format(names=self._names, **words))
 
     def get(self, name: str, default: Any = None) -> Any:
         """Returns an entry, or the default if it is not there."""
         return self[name] if name in self or name in self._stale else default
 
 
-def _flatten(aux: _Aux) -> tuple[Any, Any]:
-    keyed = [(jax.tree_util.DictKey(name), value) for name, value in aux.items()]
-    return keyed, tuple(aux)
-
-
-def _unflatten(names: Any, values: Any) -> Any:
-    return dict(zip(names, values, strict=True))
-
-
 # A score may call compiled functions of the State, which see a dict.
-jax.tree_util.register_pytree_with_keys(_Aux, _flatten, _unflatten)
+jax.tree_util.register_pytree_with_keys(
+    _Aux,
+    lambda aux: ([(jax.tree_util.DictKey(n), aux[n]) for n in aux], tuple(aux)),
+    lambda names, values: cast(_Aux, dict(zip(names, values, strict=True))),
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -91,8 +91,9 @@ def validate(
     """
     if iterator is None:
         engine, iterator = None, cast(SampleIterator, engine)
-    _check_engine(engine, iterator)
-    _check_arguments(score, report, params, name, arguments)
+    _check(engine, iterator, name, arguments)
+    judged = None if isinstance(score, str) else score
+    check_optional_functions("validate", score=judged, report=report, params=params)
     every = check_at_least("validate: every", every, 1)
     if engine is None and score is None:
         score = "loss"
@@ -127,22 +128,7 @@ def validate(
     return Hooks(on_start=start, on_end_epoch=test)
 
 
-def _check_arguments(
-    score: Any, report: Any, params: Any, name: str, arguments: dict[str, Any]
-) -> None:
-    judged = None if isinstance(score, str) else score
-    check_optional_functions("validate", score=judged, report=report, params=params)
-    if name in COLUMNS:
-        raise ValueError(
-            f"validate: name={name!r} is a column of its own in a history."
-        )
-    own = ("score", "report", "params", "every", "name")
-    check_names("validate", arguments, [*own, *PASSED_ON])
-    check_key(arguments.get("key"))
-    check_running(**{name: arguments[name] for name in arguments if name != "key"})
-
-
-def _check_engine(engine: Any, iterator: Any) -> None:
+def _check(engine: Any, iterator: Any, name: str, arguments: dict[str, Any]) -> None:
     can_test = callable(getattr(engine, "test", None)) and not isinstance(engine, type)
     if engine is not None and not can_test:
         raise TypeError(
@@ -152,6 +138,14 @@ def _check_engine(engine: Any, iterator: Any) -> None:
     if iterator is None or hasattr(iterator, "train"):
         raise TypeError("validate needs samples: validate(iterator).")
     check_iterator(iterator)
+    if name in COLUMNS:
+        raise ValueError(
+            f"validate: name={name!r} is a column of its own in a history."
+        )
+    own = ("score", "report", "params", "every", "name")
+    check_names("validate", arguments, [*own, *PASSED_ON])
+    check_key(arguments.get("key"))
+    check_running(**{name: arguments[name] for name in arguments if name != "key"})
 
 
 def _make_tester() -> Callable[[Any], Any]:

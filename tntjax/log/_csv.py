@@ -43,8 +43,6 @@ def csv(
       epoch,loss
       >>> log = log.set(epoch=3, loss=0.5).flush()
       3,0.5
-
-    Torchnet: not there.
     """
     keys = check_names(keys, "csv")
     header, first = _join(keys), ""

@@ -24,8 +24,6 @@ class Image:
     Example:
       >>> Image(np.zeros((28, 28), np.uint8))
       Image(uint8[28,28])
-
-    Torchnet: not there.
     """
 
     array: ArrayLike

@@ -11,8 +11,7 @@ from tntjax._check import check_function, check_functions
 from tntjax._plain import PLAIN, as_plain
 from tntjax._struct import describe
 
-STATUS = "__status__"
-"""The key that every log has, for messages to a person."""
+STATUS = "__status__"  # the key that every log has, for messages to a person
 
 EVENTS = ("on_set", "on_get", "on_flush", "on_close")
 
@@ -54,8 +53,7 @@ class Log:
     Example:
       >>> from tntjax.log import text
       >>> log = Log(["epoch", "loss"], on_flush=[text(["epoch", "loss"])])
-      >>> log = log.set(epoch=1, loss=0.25)
-      >>> log = log.flush()
+      >>> log = log.set(epoch=1, loss=0.25).flush()
       epoch 1 | loss 0.25
       >>> log.get("loss") is None
       True

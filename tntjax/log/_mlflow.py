@@ -21,8 +21,7 @@ MOST = {"metrics": 800, "params": 100, "tags": 100}
 WAITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 """What MLflow waits for, unless the user has set it; its own would be minutes a row."""
 
-REST = 10
-"""How many times as long as it took to fail the server is not asked again."""
+REST = 10  # times as long as it took to fail a server is not asked again
 
 
 def mlflow(
@@ -73,8 +72,6 @@ def mlflow(
     Example:
       >>> mlflow("http://localhost:5000", "digits", "first")
       mlflow(http://localhost:5000, experiment digits, run first)
-
-    Torchnet: not there.
     """
     flat = read_parameters(parameters, "mlflow")
     texts = {"uri": uri, "experiment": experiment, "name": name, "run_id": run_id}

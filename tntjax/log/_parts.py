@@ -13,8 +13,7 @@ from tntjax._struct import describe
 from tntjax.log._image import Image
 from tntjax.log._log import Log
 
-MOST_CURVES = 64
-"""How many numbers in a row are a curve each; more are a histogram."""
+MOST_CURVES = 64  # numbers in a row that are a curve each; of more there is a histogram
 
 
 class Parts(NamedTuple):

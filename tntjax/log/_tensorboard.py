@@ -50,8 +50,6 @@ def tensorboard(
       >>> log = tnt.Log(["t", "loss"], on_flush=[view])
       >>> log = log.set(t=1, loss=0.5).flush()
       >>> view({"t": 2, "loss": 0.25})
-
-    Torchnet: not there.
     """
     tensorboardx("summary")
     folder = os.path.abspath(os.fspath(folder))

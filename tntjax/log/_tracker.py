@@ -15,8 +15,7 @@ LIBRARIES = ("wandb", "trackio", "swanlab")
 def tracker(run: Any, step: str = "t") -> View:
     """Makes a view that gives rows to a run of Weights & Biases, trackio or the like.
 
-    It is an `on_flush` closure of a `Log`, and a function of a row for
-    `tnt.hooks.record`. Names and kinds of values are as for `tnt.log.tensorboard`;
+    It is used like `tnt.log.tensorboard`, with the same names and kinds of values;
     numbers and text are given as they are, and what is an array or an image as the
     `Histogram` or `Image` of wandb, trackio or swanlab, or as an array to another run.
     What the run raises is told of once, and training goes on. Hyperparameters are for
@@ -42,16 +41,15 @@ def tracker(run: Any, step: str = "t") -> View:
       ...         print(step, values)
       >>> tracker(Printer())({"t": 3, "loss": 0.5, "error": {1: 50.0}})
       3 {'loss': 0.5, 'error/1': 50.0}
-
-    Torchnet: not there.
     """
     if not callable(getattr(run, "log", None)):
         raise TypeError(
             f"tracker needs a run that has log(dict, step=...), got {describe(run)}."
             " Pass what wandb.init(...) or trackio.init(...) returned."
         )
-    sender = _Sender(run)
-    return View("tracker", _name(run), sender.send, sender.begin, step)
+    name, sender = getattr(run, "name", None), _Sender(run)
+    where = name if isinstance(name, str) and name else describe(run)
+    return View("tracker", where, sender.send, sender.begin, step)
 
 
 class _Sender:
@@ -68,14 +66,15 @@ class _Sender:
             )
 
     def send(self, step: int, parts: Parts) -> None:
-        if step < self._first:
-            return
-        self._run.log(_make_values(self._run, parts), step=step)
+        if step >= self._first:
+            self._run.log(_make_values(self._run, parts), step=step)
 
 
 def _make_values(run: Any, parts: Parts) -> dict[str, Any]:
     """Makes what the library of a run has for each value; else arrays stay arrays."""
-    library = sys.modules.get(_library(run))
+    module = run.__name__ if isinstance(run, types.ModuleType) else type(run).__module__
+    name = module.partition(".")[0]
+    library = sys.modules.get(name) if name in LIBRARIES else None
     values: dict[str, Any] = {**parts.numbers, **parts.texts}
     for name, array in parts.arrays.items():
         if library is None:
@@ -87,13 +86,6 @@ def _make_values(run: Any, parts: Parts) -> dict[str, Any]:
     return values
 
 
-def _library(run: Any) -> str:
-    """Returns the name of the library of a run, or "" if it is another one."""
-    module = run.__name__ if isinstance(run, types.ModuleType) else type(run).__module__
-    name = module.partition(".")[0]
-    return name if name in LIBRARIES else ""
-
-
 def _next_step(run: Any) -> int:
     """Returns the step that a run would give to the next row, 0 if it does not tell."""
     run = getattr(run, "run", run) if isinstance(run, types.ModuleType) else run
@@ -101,8 +93,3 @@ def _next_step(run: Any) -> int:
         if isinstance(found := getattr(run, name, None), int):
             return found
     return 0
-
-
-def _name(run: Any) -> str:
-    name = getattr(run, "name", None)
-    return f"{name}" if isinstance(name, str) and name else describe(run)

@@ -10,19 +10,12 @@ from tntjax.log._report._runs import Run
 X_KEYS = ("t", "step", "samples", "epoch")
 """What may be counted along the x axis, the first that there is by default."""
 
-LAST_KEYS = ("lr", "seconds")
-"""What is drawn last."""
+ORDER = {"loss": -1, "lr": 1, "seconds": 2}  # what is drawn first and last
 
-MOST_POINTS = 4000
-"""How many points a curve has at most."""
+FEWEST_POINTS, MOST_POINTS, MOST_IN_ALL = 100, 4000, 400_000
+"""How many points a curve has, and a page, or a few for each curve."""
 
-MOST_IN_ALL = 400_000
-"""How many points a page has at most, or a few for each curve."""
-
-FEWEST_POINTS = 100
-
-MOST_MEMBERS = 64
-"""How many curves of a family are drawn."""
+MOST_MEMBERS = 64  # curves of a family that are drawn
 
 
 class Numbers(NamedTuple):
@@ -62,7 +55,7 @@ class Drawing(NamedTuple):
 
     Args:
       numbers: for each run the numbers by key.
-      x_keys: the keys that may be the x axis, or none if rows are counted.
+      x_keys: the keys that may be the x axis, none if rows are counted.
       plots: for each plot its keys, that which names it first.
     """
 
@@ -87,7 +80,7 @@ def arrange(runs: Sequence[Run]) -> Drawing:
     keys = dict.fromkeys(key for found in numbers for key in found)
     drawn = [key for key in keys if key not in X_KEYS]
     plots: dict[str, list[str]] = {}
-    for key in sorted(drawn, key=_place):  # stable: else in their order
+    for key in sorted(drawn, key=lambda key: ORDER.get(key, 0)):  # stable
         _, _, inner = key.partition(".")
         plots.setdefault(inner if inner in drawn else key, []).append(key)
     for name, parts in plots.items():
@@ -95,31 +88,24 @@ def arrange(runs: Sequence[Run]) -> Drawing:
     x_keys = [
         key
         for key in X_KEYS
-        if all(map(_counts(key), runs, numbers)) and any(run.columns for run in runs)
+        if any(run.columns for run in runs)
+        and all(_counts(key, *pair) for pair in zip(runs, numbers, strict=True))
     ]
     return Drawing(numbers, x_keys, plots)
 
 
-def _place(key: str) -> int:
-    return -1 if key == "loss" else LAST_KEYS.index(key) + 1 if key in LAST_KEYS else 0
-
-
-def _counts(key: str) -> Any:
-    """Returns a function that is True if a key rises with the rows of a run."""
-
-    def counts(run: Run, numbers: dict[str, Numbers]) -> bool:
-        if not run.columns:
-            return True
-        if key not in numbers or numbers[key].values.ndim > 1:
-            return False
-        rows, values = numbers[key]
-        steps = np.diff(values)
-        # All rows of an epoch count as many epochs: they would lie upon each other.
-        rises = steps > 0 if key == "epoch" else steps >= 0
-        whole = len(rows) == len(run.columns[key])
-        return bool(whole and np.isfinite(values).all() and rises.all())
-
-    return counts
+def _counts(key: str, run: Run, numbers: dict[str, Numbers]) -> bool:
+    """True if a key rises with the rows of a run."""
+    if not run.columns:
+        return True
+    if key not in numbers or numbers[key].values.ndim > 1:
+        return False
+    rows, values = numbers[key]
+    steps = np.diff(values)
+    # All rows of an epoch count as many epochs: they would lie upon each other.
+    rises = steps > 0 if key == "epoch" else steps >= 0
+    whole = len(rows) == len(run.columns[key])
+    return bool(whole and np.isfinite(values).all() and rises.all())
 
 
 def pick_rows(count: int, most: int) -> np.ndarray:

@@ -15,13 +15,11 @@ from tntjax._struct import describe
 from tntjax._types import is_dataset
 from tntjax.utils import md5
 
-MOST_READ = 32
-"""How many samples the fingerprint is made of."""
+MOST_READ = 32  # samples that the fingerprint is made of
 
 PACKAGES = ("jax", "jaxlib", "optax", "numpy", "flax", "equinox", "dm-haiku")
 
-MODULES = {"dm-haiku": "haiku"}
-"""Names of modules that are not those of their package."""
+MODULES = {"dm-haiku": "haiku"}  # where the name of the package is another
 
 
 def describe_data(iterator: Any) -> dict[str, str]:
@@ -90,45 +88,37 @@ def describe_environment(states: Sequence[Any]) -> dict[str, str]:
             facts[package] = importlib.metadata.version(package)
     facts["Python"] = platform.python_version()
     facts["system"] = f"{platform.system()} on {platform.machine()}"
-    if devices := _find_devices(states):
-        facts["devices"] = devices
-    return facts | _describe_repository()
-
-
-def _find_devices(states: Sequence[Any]) -> str:
-    """Names the devices on which parameters lie, and starts none."""
+    # Those on which parameters lie; none is started.
     leaves = jax.tree.leaves([state.params for state in states])
     arrays = [leaf for leaf in leaves if isinstance(leaf, jax.Array)]
     found = {device for array in arrays for device in array.devices()}
-    kinds = [
-        f"{device.device_kind} ({device.platform})"
-        for device in sorted(found, key=lambda device: device.id)
-    ]
-    counts = {kind: kinds.count(kind) for kind in kinds}
-    return ", ".join(f"{count} \u00d7 {kind}" for kind, count in counts.items())
+    ordered = sorted(found, key=lambda device: device.id)
+    kinds = [f"{device.device_kind} ({device.platform})" for device in ordered]
+    if kinds:
+        counts = {kind: kinds.count(kind) for kind in kinds}
+        shown = (f"{count} \u00d7 {kind}" for kind, count in counts.items())
+        facts["devices"] = ", ".join(shown)
+    return facts | _describe_repository()
 
 
 def _describe_repository() -> dict[str, str]:
     """Names the commit of the folder that the process runs in, if git knows it."""
-    commit = _ask_git("rev-parse", "HEAD")
-    changes = _ask_git("status", "--porcelain")
-    if not commit or changes is None:
-        return {}
+    answers = []
+    for question in (["rev-parse", "HEAD"], ["status", "--porcelain"]):
+        try:
+            asked = subprocess.run(
+                ["git", "--no-optional-locks", *question],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                stdin=subprocess.DEVNULL,
+                timeout=10,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError):
+            return {}
+        answers.append(asked.stdout.strip())
+    commit, changes = answers
     count = len(changes.splitlines())
     clean = f"{count} changed file{'s' * (count > 1)}" if count else "no changes"
-    return {"git": f"{commit.strip()}, {clean}"}
-
-
-def _ask_git(*arguments: str) -> str | None:
-    try:
-        asked = subprocess.run(
-            ["git", "--no-optional-locks", *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return None if asked.returncode else asked.stdout
+    return {"git": f"{commit}, {clean}"}

@@ -70,10 +70,13 @@ def table(
         body.append(tag("tr", heading, *map(_cell, rest)))
         before = first
     inside = (tag("caption", caption), tag("thead", tag("tr", columns)))
-    whole = tag("table", *inside, tag("tbody", *body), class_=class_)
-    return tag(
-        "div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption
-    )
+    return scroll(caption, tag("table", *inside, tag("tbody", *body), class_=class_))
+
+
+def scroll(label: str, inside: Markup) -> Markup:
+    """Makes a box that scrolls sideways."""
+    box = {"class_": "scroll", "tabindex": "0", "role": "region"}
+    return tag("div", inside, **box, aria_label=label)
 
 
 def _cell(value: Any) -> Markup:

@@ -7,15 +7,19 @@ import numpy as np
 
 from tntjax._plain import as_plain
 from tntjax._struct import describe
-from tntjax.log._report._html import Markup, escape, join, show_number, table, tag
+from tntjax.log._report._html import (
+    Markup,
+    escape,
+    join,
+    scroll,
+    show_number,
+    table,
+    tag,
+)
 from tntjax.log._report._runs import Run
 
-MOST_CLASSES = 40
-"""How many classes a matrix has that is shown whole."""
-
-MOST_MATRICES = 16
-"""How many members have theirs shown."""
-
+MOST_CLASSES = 40  # of a matrix that is shown whole
+MOST_MATRICES = 16  # of members
 MOST_MISTAKES = 10
 
 
@@ -101,10 +105,7 @@ def _show_cells(
         f"<thead><tr><th scope=col>target \\ predicted{heads}</thead>"
         f"<tbody>{''.join(rows)}</tbody>"
     )
-    whole = tag("table", inside, class_="cells")
-    return tag(
-        "div", whole, class_="scroll", tabindex="0", role="region", aria_label=label
-    )
+    return scroll(label, tag("table", inside, class_="cells"))
 
 
 def _show_cell(share: float, number: str) -> str:

@@ -51,24 +51,22 @@ def make_payload(runs: Sequence[Run], drawing: Drawing) -> tuple[dict[str, Any],
     plots = []
     for name, keys in drawing.plots.items():
         curves = []
-        for number, (run, numbers) in enumerate(
-            zip(runs, drawing.numbers, strict=True)
-        ):
+        pairs = zip(runs, drawing.numbers, strict=True)
+        for number, (run, numbers) in enumerate(pairs):
             for role, key in enumerate(keys):
                 if key in numbers:
                     who = {"run": number, "role": role, "key": key}
-                    x = _make_x(run, numbers, key, drawing.x_keys, most)
-                    places = [blob.add(values) for values in x]
+                    x = list(map(blob.add, _make_x(numbers, key, drawing.x_keys, most)))
                     for curve, values in _make_curves(run, numbers[key], most):
                         y = blob.add(as_drawn(values))
-                        curves.append({**who, **curve, "x": places, "y": y})
+                        curves.append({**who, **curve, "x": x, "y": y})
         plots.append({"name": name, "curves": curves})
     names = [run.name for run in runs]
     return {"runs": names, "x": drawing.x_keys or ["row"], "plots": plots}, blob.text()
 
 
 def _make_x(
-    run: Run, numbers: Mapping[str, Numbers], key: str, x_keys: Sequence[str], most: int
+    numbers: Mapping[str, Numbers], key: str, x_keys: Sequence[str], most: int
 ) -> list[np.ndarray]:
     """Returns where the points of a key lie on each x axis that there is."""
     rows = numbers[key].rows
@@ -84,21 +82,16 @@ def _make_curves(
     """Yields the curve of a column, or the median of a family and its members."""
     values = numbers.values
     if values.ndim == 1:
-        yield {}, _thin_finite(values, most)
-        return
-    yield (
-        {"family": f"median of {values.shape[1]}"},
-        _thin_finite(find_median(values), most),
-    )
-    for number in pick_members(values.shape[1]):
-        yield (
-            {"member": run.name_member(values.shape[1], number)},
-            _thin_finite(values[:, number], most),
-        )
-
-
-def _thin_finite(values: np.ndarray, most: int) -> np.ndarray:
-    return thin(np.where(np.isfinite(values), values, np.nan), most)
+        curves: list[Any] = [({}, values)]
+    else:
+        count = values.shape[1]
+        curves = [({"family": f"median of {count}"}, find_median(values))]
+        curves += [
+            ({"member": run.name_member(count, number)}, values[:, number])
+            for number in pick_members(count)
+        ]
+    for what, curve in curves:
+        yield what, thin(np.where(np.isfinite(curve), curve, np.nan), most)
 
 
 def explain_curves(runs: Sequence[Run], drawing: Drawing) -> Iterator[Markup]:
@@ -118,7 +111,10 @@ def _explain_run(run: Run, numbers: dict[str, Numbers], most: int) -> Iterator[s
     drawn = {key: found for key, found in numbers.items() if key not in X_KEYS}
     if left_out := [key for key in run.columns if key not in numbers]:
         yield f"Not drawn, as they are not numbers: {', '.join(left_out)}."
-    counts = {key: _count_gaps(found.values) for key, found in drawn.items()}
+    counts = {
+        key: np.count_nonzero(np.isnan(as_drawn(found.values)))
+        for key, found in drawn.items()
+    }
     if gaps := [f"{count:,} of {key}" for key, count in counts.items() if count]:
         yield f"Gaps, where values are NaN or infinite: {', '.join(gaps)}."
     longest = max((len(found.rows) for found in drawn.values()), default=0)
@@ -130,7 +126,3 @@ def _explain_run(run: Run, numbers: dict[str, Numbers], most: int) -> Iterator[s
     widest = max((found.values[0].size for found in drawn.values()), default=0)
     if widest > MOST_MEMBERS:
         yield f"Of families of {widest:,} curves {MOST_MEMBERS} are drawn."
-
-
-def _count_gaps(values: np.ndarray) -> int:
-    return int(np.count_nonzero(np.isnan(as_drawn(values))))

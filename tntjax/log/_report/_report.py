@@ -39,19 +39,15 @@ def report(
     without a network. It has curves of all that was recorded, `validate.loss` with
     `loss`, with values under the pointer, zoom and a logarithmic scale; last, lowest
     and highest values; confusion matrices; where the time went; the configuration; the
-    data with a fingerprint; versions, devices and the commit.
-
-    A run is a State that `train` or `test` returned, a dict of columns such as
-    `state.history`, a list of rows, or the name of a file of JSON lines, as
-    `tnt.hooks.record(file)` writes it. A run of `members` is drawn as a family of
-    curves with its median.
-
-    Of a curve with more than 4,000 points the lowest and the highest of each of 2,000
-    stretches are drawn, of very many curves fewer.
+    data with a fingerprint; versions, devices and the commit. A run of `members` is a
+    family of curves with its median. Of a curve with more than 4,000 points the lowest
+    and the highest of each of 2,000 stretches are drawn, of very many curves fewer.
 
     Args:
       path: the file to write. An old one is replaced as a whole, or stays as it is.
-      *runs: runs, or dicts of runs by name.
+      *runs: runs, or dicts of runs by name. A run is a State that `train` or `test`
+        returned, a dict of columns such as `state.history`, a list of rows, or the name
+        of a file of JSON lines, as `tnt.hooks.record(file)` writes it.
       title: of the page.
       config: settings to show, such as `vars(args)`; or a dict of these by the name of
         the run.
@@ -75,8 +71,6 @@ def report(
       ...     path = tnt.log.report(os.path.join(folder, "out.html"), history)
       ...     path.read_text(encoding="utf-8").splitlines()[0]
       '<!doctype html>'
-
-    Torchnet: not there.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(
@@ -106,7 +100,8 @@ def _make_page(
         style=_read_text("uplot/uPlot.min.css") + _read_text("page.css"),
         date=tag("time", now.replace("+00:00", " UTC"), datetime=now),
         body=_make_body(runs, drawing, config, classes),
-        payload=_as_json(payload),
+        # Or a name could end the element that it stands in.
+        payload=json.dumps(payload, separators=(",", ":")).replace("<", "\\u003c"),
         blob=blob,
         licence=_read_text("uplot/LICENSE"),
         library=scripts[0],
@@ -120,10 +115,7 @@ def _make_body(
     config: Mapping[str, Any] | None,
     classes: Sequence[str] | None,
 ) -> Markup:
-    members = (
-        show_members(run, numbers)
-        for run, numbers in zip(runs, drawing.numbers, strict=True)
-    )
+    members = map(show_members, runs, drawing.numbers)
     plots = tag("div", id="plots") if drawing.plots else Markup()
     parts = {
         "Runs": show_runs(runs, drawing),
@@ -148,11 +140,6 @@ def _hash_script(script: str) -> str:
     """Returns the name by which a page allows a script, and so no other."""
     digest = hashlib.sha256(script.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
-
-
-def _as_json(payload: Any) -> str:
-    # Or a name could end the element that it stands in.
-    return json.dumps(payload, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _write(path: Path, page: str) -> Path:

@@ -17,12 +17,9 @@ list of rows, or the name of a file that tnt.hooks.record wrote"""
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run to report.
+    """A run to report: its name, what was recorded, and the State at its end, if any.
 
-    Args:
-      name: what it is called.
-      columns: what was recorded, lists of one length by key.
-      state: the State at its end, or None.
+    Columns are lists of one length by key.
     """
 
     name: str
@@ -153,7 +150,6 @@ def _read_lines(filename: str) -> list[dict[str, Any]]:
 
 
 def _parse(line: str) -> dict[str, Any] | None:
-    """Reads a line of JSON; None if it is not an object."""
     try:
         return read_json_line(line)
     except ValueError:

@@ -20,7 +20,7 @@ SHOWN = ("engine", "network", "criterion", "max_epoch", "max_steps", "members", 
 
 def show_time(runs: Sequence[Run]) -> Markup:
     """Shows where the time of each run went, if it tells."""
-    timed = [run for run in runs if _has_time(run)]
+    timed = [run for run in runs if sum(getattr(run.state, "seconds", None) or ())]
     if not timed:
         return Markup()
     parts = timed[0].state.seconds._fields
@@ -52,11 +52,6 @@ def show_time(runs: Sequence[Run]) -> Markup:
     ]
     heads = ["run", *heads, "in all", "times a step was compiled"]
     return table("Where the time went", heads, rows, class_="time")
-
-
-def _has_time(run: Run) -> bool:
-    seconds = getattr(run.state, "seconds", None)
-    return seconds is not None and sum(seconds) > 0
 
 
 def show_config(runs: Sequence[Run], config: Config | None) -> Markup:

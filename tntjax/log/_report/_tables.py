@@ -17,8 +17,7 @@ from tntjax.log._report._curves import (
 from tntjax.log._report._html import Markup, join, show_number, table, tag
 from tntjax.log._report._runs import Run
 
-MOST_ROWS = 256
-"""How many members are listed."""
+MOST_ROWS = 256  # members that are listed
 
 
 def show_runs(runs: Sequence[Run], drawing: Drawing) -> Markup:
