@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._array import namespace
 from tntjax._struct import describe, static
 from tntjax.meter import Meter
 from tntjax.meter.parts._count import Count, check_single
 from tntjax.meter.parts._inputs import as_counts, as_floats, as_rows
-from tntjax.meter.parts._sums import Total
+from tntjax.meter.parts._sums import Mean, Total
 from tntjax.text._ids import check_choice
 
 
@@ -91,10 +92,8 @@ class PerplexityMeter(Meter):
 
         Its logarithm to base 2 is bits a unit: `math.log2(meter.value())`.
         """
-        total, n = self.loss, self.n.floats()
-        if isinstance(total.sum, np.ndarray | np.generic):  # read on the host
-            return np.exp((total.sum.astype(np.float64) + total.rest) / n)
-        return jnp.exp(total.floats() / n)
+        mean = Mean(self.loss, self.n).value()
+        return namespace(mean).exp(mean)
 
     def summary(self) -> dict[str, Any]:
         """Returns the value under its name."""
