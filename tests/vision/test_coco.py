@@ -219,6 +219,7 @@ TWICE = [{"id": 7, "file_name": "a", "height": 1, "width": 1}] * 2
     ("changes", "message"),
     [
         ({"images": TWICE, "annotations": []}, "has two images of one id"),
+        ({"images": {}}, "images should be a list, not {}"),
         ({"images": TWICE[:1]}, r"annotates images it lacks: \[9, 12\]"),
         ({"categories": coco.CATEGORIES[:1]}, r"does not list: \[1, 13\]"),
         ({"annotations": [{"id": 1, "image_id": 7}]}, "For captions: CocoCaptions"),

@@ -405,3 +405,10 @@ def test_a_damaged_list_of_labels_is_named(tmp_path, truth):
         path.write_bytes(truth.encode() if "truth" in name else content)
     with pytest.raises(ValueError, match="the devkit's list of labels is damaged"):
         vision.ImageNet(root, "val")
+
+
+def test_one_seed_is_needed_and_static_arguments_that_have_no_hash_are_refused():
+    with pytest.raises(ValueError, match="example_keys needs one seed"):
+        vision.example_keys([1, 2], 0, 1)
+    with pytest.raises(TypeError, match=r"resize: size can't be \{4\}"):
+        vision.resize(np.zeros((1, 8, 8, 3), np.uint8), {4})
