@@ -153,8 +153,8 @@ class TIMIT(IndexMap):
         if not found:
             raise self._error(f"{folders[0]} has no sentences")
         for (speaker, stem, dialect), files in found.items():
-            riff = files.pop("wav.wav", None)  # the copy of Kaggle
-            files |= {"wav": riff} if riff and "wav" not in files else {}
+            if riff := files.pop("wav.wav", None):  # the copy of Kaggle
+                files.setdefault("wav", riff)
             if missing := [kind for kind in KINDS if kind not in files]:
                 folder = os.path.dirname(min(files.values()))
                 lacks = f"{folder} has files of {stem}, but no {stem}.{missing[0]}"
