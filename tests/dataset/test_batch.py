@@ -268,11 +268,11 @@ def test_knows_the_bytes_of_a_full_batch():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"batch_size": 0}, ValueError, r"batch_size >= 1, got 0"),
-        ({"batch_size": -1}, ValueError, r"batch_size >= 1, got -1"),
-        ({"batch_size": True}, TypeError, r"integer batch_size, got True"),
-        ({"batch_size": 2.5}, TypeError, r"integer batch_size, got 2\.5"),
-        ({"batch_size": "2"}, TypeError, r"integer batch_size, got '2'"),
+        ({"batch_size": 0}, ValueError, r"batch_size must be at least 1, got 0"),
+        ({"batch_size": -1}, ValueError, r"batch_size must be at least 1, got -1"),
+        ({"batch_size": True}, TypeError, r"batch_size must be an integer, got True"),
+        ({"batch_size": 2.5}, TypeError, r"batch_size must be an integer, got 2\.5"),
+        ({"batch_size": "2"}, TypeError, r"batch_size must be an integer, got '2'"),
         (
             {"policy": "drop"},
             ValueError,

@@ -348,10 +348,10 @@ def test_what_is_no_promise_needs_no_loop(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"concurrency": 0}, ValueError, "concurrency >= 1, got 0"),
-        ({"concurrency": 1.5}, TypeError, "an integer concurrency, got 1.5"),
-        ({"concurrency": True}, TypeError, "an integer concurrency, got True"),
-        ({"batch_size": 0}, ValueError, "CoroutineBatchDataset needs batch_size >= 1"),
+        ({"concurrency": 0}, ValueError, "concurrency must be at least 1, got 0"),
+        ({"concurrency": 1.5}, TypeError, "concurrency must be an integer, got 1.5"),
+        ({"concurrency": True}, TypeError, "concurrency must be an integer, got True"),
+        ({"batch_size": 0}, ValueError, "CoroutineBatchDataset: batch_size must be"),
         ({"policy": "no"}, ValueError, "CoroutineBatchDataset needs one of"),
     ],
     ids=str,

@@ -85,7 +85,7 @@ def test_from_file_refuses_to_read_nothing(max_load):
 @pytest.mark.parametrize(
     ("items", "load", "message"),
     [
-        ([1], None, r"needs a function load, got None"),
+        ([1], None, r"needs a function, but load is None"),
         ("names.txt", str, r"sequence of items, got str .*ListDataset\.from_file"),
         (b"bytes", str, r"sequence of items, got bytes"),
         (7, str, r"sequence of items, got int"),

@@ -68,8 +68,8 @@ def test_other_processes_read_the_same(table):
     ("arguments", "error", "words"),
     [
         ((3, 2), TypeError, "needs a dataset"),
-        ((range(3), 0), ValueError, "batch_size >= 1, got 0"),
-        ((range(3), 2.5), TypeError, "an integer batch_size"),
+        ((range(3), 0), ValueError, "batch_size must be at least 1, got 0"),
+        ((range(3), 2.5), TypeError, "batch_size must be an integer"),
         ((range(3), 2, -1), ValueError, "seed must be at least 0, got -1"),
         ((range(3), 2, "0"), TypeError, "seed must be an integer, got '0'"),
         ((range(3), 2, 0, "last"), ValueError, "one of the policies"),

@@ -162,9 +162,9 @@ def test_there_is_a_weight_for_each_sample():
         (np.array([1], "m8[s]"), 0, TypeError, "needs numbers, got timedelta64"),
         ([1 + 0j], 0, TypeError, r"needs numbers, got complex128\[1\]"),
         (["a"], 0, TypeError, r"needs numbers, got <U1\[1\]"),
-        ([1, 2], None, TypeError, "an integer seed, got None"),
-        ([1, 2], 0.5, TypeError, "an integer seed, got 0.5"),
-        ([1, 2], -1, ValueError, "seed >= 0, got -1"),
+        ([1, 2], None, TypeError, "seed must be an integer, got None"),
+        ([1, 2], 0.5, TypeError, "seed must be an integer, got 0.5"),
+        ([1, 2], -1, ValueError, "seed must be at least 0, got -1"),
     ],
     ids=str,
 )

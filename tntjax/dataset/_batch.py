@@ -9,7 +9,7 @@ from jax.core import Tracer
 
 from tntjax._array import can_be_read
 from tntjax._check import check_dataset, check_optional_functions
-from tntjax._numbers import check_integer
+from tntjax._numbers import check_at_least
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._columns import map_columns
@@ -48,10 +48,9 @@ class BatchDataset(IndexMap):
         repeated). `"skip-last"`: dropped. `"divisible-only"`: an error.
         `"pad-last"`: a full last batch, and in every batch a boolean field `mask`
         [batch_size] that is False for the rows that only fill up.
-      filter: `sample -> bool`, whether to keep a sample, such as one that `load` gave
-        as None. Batches shrink and are not refilled. One of which nothing is left has
-        arrays of length 0, like those that the first sample makes which is kept. That
-        is searched for from the start, once. If all are dropped, the dropped ones tell.
+      filter: `sample -> bool`, whether to keep a sample. Batches shrink and are not
+        refilled. One of which nothing is left has arrays of length 0, like those of the
+        first sample that is kept, or if all are dropped of a dropped one.
 
     Raises:
       TypeError: if `dataset` is not one, `batch_size` not an integer, or `perm`,
@@ -68,9 +67,8 @@ class BatchDataset(IndexMap):
 
     Purpose: mini-batches as one more dataset, which can be shuffled or transformed.
 
-    Torchnet: `dataset/batchdataset.lua`. `perm` gets the position alone; arrays stack
-    if their shapes agree and not if their sizes do, otherwise it is an error;
-    `"pad-last"` is ours.
+    Torchnet: `dataset/batchdataset.lua`. `perm` gets the position alone, arrays stack
+    if their shapes agree, otherwise it is an error, and `"pad-last"` is ours.
     """
 
     dataset: Dataset = child(hide_unreadable)
@@ -91,16 +89,14 @@ class BatchDataset(IndexMap):
                 f"{name} needs one of the policies {', '.join(get_args(Policy))};"
                 f" got {self.policy!r}."
             )
-        size = check_integer(self.batch_size, f"{name} needs an integer batch_size")
+        size = check_at_least(f"{name}: batch_size", self.batch_size, 1)
         object.__setattr__(self, "batch_size", size)
-        if self.batch_size < 1:
-            raise ValueError(f"{name} needs batch_size >= 1, got {self.batch_size}.")
-        rest = len(self.dataset) % self.batch_size
+        rest = len(self.dataset) % size
         if self.policy == "divisible-only" and rest:
             raise ValueError(
-                f"{name}(policy='divisible-only') got {len(self.dataset)} samples"
-                f" and batch_size {self.batch_size}, which leaves {rest}. Choose"
-                " another policy or batch_size."
+                f"{name}(policy='divisible-only') got {len(self.dataset)} samples and"
+                f" batch_size {size}, which leaves {rest}. Choose another"
+                " policy or batch_size."
             )
 
     def __len__(self) -> int:
@@ -161,17 +157,13 @@ class BatchDataset(IndexMap):
     def _read_batch(self, number: int) -> list[Sample]:
         start = number * self.batch_size
         stop = min(start + self.batch_size, len(self.dataset))
-        positions = list(range(start, stop))
-        if self.perm is not None:
-            positions = self._permute(positions).tolist()
-        return self._read(positions)
+        rows = list(range(start, stop))
+        return self._read(rows if self.perm is None else self._permute(rows).tolist())
 
     def _read_kept(self, number: int) -> list[Sample]:
         """Reads the samples of a batch that the filter keeps."""
-        samples = self._read_batch(number)
-        if self.filter is None:
-            return samples
-        return [sample for sample in samples if self.filter(sample)]
+        keep = self.filter
+        return [s for s in self._read_batch(number) if keep is None or keep(s)]
 
     @cached_property
     def _first_kept(self) -> list[Sample]:
@@ -204,11 +196,10 @@ class BatchDataset(IndexMap):
 
     def _add_mask(self, batch: Sample, mask: Any) -> Sample:
         if not isinstance(batch, dict) or "mask" in batch:
+            given = f"{type(batch).__name__}{' with mask' * isinstance(batch, dict)}"
             raise ValueError(
                 f"{type(self).__name__}(policy='pad-last') adds a field 'mask', so"
-                " samples must be dicts without one; got"
-                f" {type(batch).__name__}"
-                f"{' with mask' if isinstance(batch, dict) else ''}."
+                f" samples must be dicts without one; got {given}."
             )
         return {**batch, "mask": mask}
 

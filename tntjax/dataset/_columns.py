@@ -31,10 +31,8 @@ def shape_column(column: Any, shape: tuple[int, ...]) -> Any:
     """Gives a column [N, ...] the axes `shape` in place of its first."""
     if not isinstance(column, list):
         return column.reshape(shape + column.shape[1:])
-    if not shape:
-        return column[0]
-    if len(shape) == 1:
-        return column
+    if len(shape) < 2:
+        return column if shape else column[0]
     size = math.prod(shape[1:])
     parts = [column[row * size : (row + 1) * size] for row in range(shape[0])]
     return [shape_column(part, shape[1:]) for part in parts]

@@ -26,7 +26,8 @@ class ConcatDataset(IndexMap):
     """The samples of several datasets, one dataset after the other.
 
     Args:
-      datasets: a list of at least one dataset; some may be empty.
+      datasets: a list of at least one dataset; some may be empty. Their lengths are
+        read once.
 
     Raises:
       TypeError: if `datasets` is not a list of datasets.
@@ -41,8 +42,7 @@ class ConcatDataset(IndexMap):
 
     Purpose: several sources, or the shards of one, as a single dataset.
 
-    Torchnet: `dataset/concatdataset.lua`. The lengths are read once there and here, so
-    a list that grows afterwards does not shift what follows it.
+    Torchnet: `dataset/concatdataset.lua`.
     """
 
     datasets: Sequence[Dataset] = child(
@@ -103,9 +103,8 @@ class ConcatDataset(IndexMap):
         members = np.searchsorted(np.array(self.ends), flat, side="right")
         counts = np.bincount(members, minlength=len(self.ends))
         present = np.flatnonzero(counts)
-        places = np.split(
-            np.argsort(members, kind="stable"), np.cumsum(counts[present])
-        )
+        order = np.argsort(members, kind="stable")
+        places = np.split(order, np.cumsum(counts[present]))  # and nothing at the end
         return list(zip(present.tolist(), places[:-1], strict=True))
 
     def _gather(self, flat: np.ndarray) -> Sample:
@@ -119,14 +118,18 @@ class ConcatDataset(IndexMap):
             self._takes[member](flat[place] - self._find_start(member))
             for member, place in zip(present, places, strict=True)
         ]
-        for member, part in zip(present, parts, strict=True):
-            if _find_kind(part, stacked=True) != _find_kind(parts[0], stacked=True):
-                raise ValueError(_explain_unlike(present[0], member, parts[0], part))
+        unlike = "ConcatDataset: samples of datasets {} and {} cannot be stacked: {}."
+        kinds = [_find_kind(part, stacked=True) for part in parts]
+        for member, part, kind in zip(present, parts, kinds, strict=True):
+            if kind != kinds[0]:
+                both = f"{describe(parts[0])} and {describe(part)}"
+                raise ValueError(unlike.format(present[0], member, both))
         columns, structures = zip(*map(_flatten_columns, parts), strict=True)
         try:
             rows = [_scatter(parts, places) for parts in zip(*columns, strict=True)]
         except TypeError as error:
-            message = _explain_unlike(present[0], present[1:], parts[0], parts[1:])
+            both = f"{describe(parts[0])} and {describe(parts[1:])}"
+            message = unlike.format(present[0], present[1:], both)
             raise TypeError(f"{message} {error}") from error
         return jax.tree.unflatten(structures[0], rows)
 
@@ -199,29 +202,17 @@ def _as_column(value: Any) -> Any:
 
 def _scatter(columns: Sequence[Any], places: Sequence[np.ndarray]) -> Any:
     """Puts the columns of several parts to their places in one."""
-    count = sum(map(len, places))
     if isinstance(columns[0], list):
-        rows = [None] * count
-        for column, place in zip(columns, places, strict=True):
-            for row, value in zip(place.tolist(), column, strict=True):
-                rows[row] = value
-        return rows
+        values = list(itertools.chain(*columns))
+        return [values[row] for row in np.argsort(np.concatenate(places)).tolist()]
     columns = with_one_dtype(columns)
     if (xp := namespace(*columns)) is not np:
-        back = np.empty(count, np.int32)
-        back[np.concatenate(places)] = np.arange(count)
-        return xp.concatenate(columns)[back]
+        return xp.concatenate(columns)[np.argsort(np.concatenate(places))]
+    count = sum(map(len, places))
     rows = np.empty((count, *columns[0].shape[1:]), columns[0].dtype)
     for column, place in zip(columns, places, strict=True):
         rows[place] = column
     return rows
-
-
-def _explain_unlike(first: int, others: Any, one: Sample, other: Any) -> str:
-    return (
-        f"ConcatDataset: samples of datasets {first} and {others} cannot be stacked:"
-        f" {describe(one)} and {describe(other)}."
-    )
 
 
 def _choose(which: Any, yes: Any, no: Any) -> Any:

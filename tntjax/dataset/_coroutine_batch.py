@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from tntjax._numbers import check_integer
+from tntjax._numbers import check_at_least
 from tntjax._struct import pytree, static
 from tntjax.dataset._batch import BatchDataset
 from tntjax.dataset._deferred import read_all
@@ -16,7 +16,7 @@ class CoroutineBatchDataset(BatchDataset):
     A sample of what is wrapped may be a promise: a function without arguments, which
     is called in a thread; a `concurrent.futures.Future`; or an awaitable, such as what
     an `async def` function returns. All samples of a batch are asked for before the
-    first is waited for. So a slow store can note the indices and answer them together.
+    first is waited for, so a slow store can answer them together.
 
     Reads run in an event loop in a thread of its own, which lives as long as the
     innermost dataset does: a session opened in one batch serves the next ones, in later
@@ -34,7 +34,7 @@ class CoroutineBatchDataset(BatchDataset):
       policy: what becomes of a rest, as in `BatchDataset`.
       filter: `sample -> bool`, called with the samples and never with a promise.
       concurrency: how many functions and awaitables run at the same time. Futures
-        run elsewhere, and none of them takes a place.
+        run elsewhere and do not count.
 
     Raises:
       TypeError: as for `BatchDataset`, or if `concurrency` is not an integer.
@@ -54,22 +54,16 @@ class CoroutineBatchDataset(BatchDataset):
     Purpose: samples from a network or a data base, where waiting is what takes long.
 
     Torchnet: `dataset/coroutinebatchdataset.lua`, in which `get` may yield once. There
-    the filter is called for the missing samples of a short batch too. When a read
-    fails, here the others are cancelled, and the error names the sample.
+    the filter is called for the missing samples of a short batch too.
     """
 
     concurrency: int = static(default=32)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        subject = "CoroutineBatchDataset needs an integer concurrency"
-        object.__setattr__(
-            self, "concurrency", check_integer(self.concurrency, subject)
-        )
-        if self.concurrency < 1:
-            raise ValueError(
-                f"CoroutineBatchDataset needs concurrency >= 1, got {self.concurrency}."
-            )
+        subject = "CoroutineBatchDataset: concurrency"
+        count = check_at_least(subject, self.concurrency, 1)
+        object.__setattr__(self, "concurrency", count)
 
     _merges_each: ClassVar[bool] = True
 

@@ -23,9 +23,9 @@ from tntjax.dataset._take import take, take_one_by_one
 class IndexMap:
     """Checks indices where they enter, and hands them down unchecked.
 
-    A dataset has `__len__` and `_get(index)` for one sample, which relies on an index
-    in range; `_take(rows)` if it can read many at once, and `spec` if more is known of
-    its samples. What it wraps it reads with `_get_wrapped` and `_take_wrapped`.
+    A dataset has `__len__` and `_get(index)` for an index in range; `_take(rows)` or
+    `_read_each(rows)` if it can read many at once, and `spec` if more is known of its
+    samples. What it wraps it reads with `_get_wrapped` and `_take_wrapped`.
     """
 
     dataset: Any
@@ -51,7 +51,7 @@ class IndexMap:
         return list(self._read_each(check_indices(self, indices).tolist()))
 
     def take(self, indices: ArrayLike) -> Sample:
-        """Reads many samples at once.
+        """Reads many samples at once, as `tnt.take(dataset, indices)` does.
 
         Args:
           indices: integers of any shape S, which may be traced if the data lies on a
@@ -61,10 +61,7 @@ class IndexMap:
           The sample with leaves [*S, ...], arrays of their own.
 
         Raises:
-          IndexError: if an index on the host is out of range.
-          TypeError: if `indices` are not integers, or are traced and the data can be
-            read on the host only.
-          ValueError: if samples cannot be stacked.
+          IndexError, TypeError, ValueError: as `tnt.take`.
         """
         return self._take(check_indices(self, indices))
 
@@ -113,8 +110,8 @@ class IndexMap:
 def find_take(dataset: Any) -> Callable[[Any], Sample]:
     """Returns the function that takes samples of a wrapped dataset by rows in range.
 
-    A dataset of another library is asked with a check, and so is one of ours that has
-    more samples than a device can count: there a row may be in range and too large.
+    A foreign dataset is asked with a check, and so is one of ours that has more samples
+    than a device can count: there a row may be in range and too large.
     """
     if is_unchecked(type(dataset)) and len(dataset) <= MOST_ON_DEVICE:
         return dataset._take

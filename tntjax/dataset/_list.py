@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from tntjax._check import check_function
 from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Sample, is_dataset
 from tntjax.dataset._index_map import IndexMap
-from tntjax.dataset._take import take_one_by_one
 from tntjax.utils import load_list
 
 
@@ -15,12 +15,10 @@ from tntjax.utils import load_list
 class ListDataset(IndexMap):
     """Samples that a function makes from the items of a list.
 
-    Nothing is kept: `load` runs at each get, so it must give equal samples for equal
-    items, and may be called from several threads.
-
     Args:
       list: any sequence of items, a NumPy array included.
-      load: `item -> sample`.
+      load: `item -> sample`, called at each get: equal items must give equal samples.
+        It may be called from several threads.
       path: a folder to put before each item: `load(f"{path}/{item}")`.
 
     Raises:
@@ -41,10 +39,7 @@ class ListDataset(IndexMap):
     path: str | None = static(default=None)
 
     def __post_init__(self) -> None:
-        if not callable(self.load):
-            raise TypeError(
-                f"ListDataset needs a function load, got {describe(self.load)}."
-            )
+        check_function(self.load, "ListDataset needs a function, but load")
         if isinstance(self.list, str | bytes) or not is_dataset(self.list):
             raise TypeError(
                 f"ListDataset needs a sequence of items, got {type(self.list).__name__}"
@@ -67,9 +62,6 @@ class ListDataset(IndexMap):
           max_load: how many lines to read at most, None for all.
           path: a folder to put before each line.
 
-        Returns:
-          The dataset.
-
         Raises:
           TypeError: if `max_load` is not an integer.
           ValueError: if it is below 1.
@@ -81,9 +73,6 @@ class ListDataset(IndexMap):
 
     def _get(self, index: int) -> Sample:
         return next(self._read_each([index]))
-
-    def _take(self, rows: Any) -> Sample:
-        return take_one_by_one(self, rows, self._read_each)
 
     def _read_each(self, rows: Iterable[int]) -> Iterator[Sample]:
         items, load, path = self.list, self.load, self.path

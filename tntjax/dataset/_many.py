@@ -13,17 +13,9 @@ BLOCK = 128
 
 
 def read_samples(dataset: Dataset, indices: list[int]) -> Iterator[Sample]:
-    """Reads samples one after another, and together where the dataset can.
+    """Reads samples one after another, or together where the dataset can.
 
-    That is with `__getitems__(indices)`, as datasets of Hugging Face and torch have it:
-    it takes a list of indices and returns a list of samples.
-
-    Args:
-      dataset: any dataset.
-      indices: integers in range.
-
-    Returns:
-      An iterator over the samples.
+    That is with `__getitems__(indices)`, as datasets of Hugging Face and torch have it.
 
     Raises:
       TypeError: if `__getitems__` returns something else than samples in a row.
@@ -43,8 +35,7 @@ def read_samples(dataset: Dataset, indices: list[int]) -> Iterator[Sample]:
 def has_getitems(kind: type) -> bool:
     """True if a type's `__getitems__` can be asked in place of its `__getitem__`.
 
-    Not if a subclass has changed `__getitem__` alone, as one of torch's `Subset` may:
-    the other would go past the change.
+    Not if a subclass has changed `__getitem__` alone, which the other would go past.
     """
     for part in kind.__mro__:
         if "__getitem__" in vars(part) or "__getitems__" in vars(part):

@@ -48,15 +48,13 @@ def find_spec(dataset: Any) -> Spec:
         return Spec(len(dataset), on_device, lambda: dataset.nbytes // length)
     if is_unchecked(kind):
         return dataset.spec
+    known = getattr(dataset, "uniform_length", 0), getattr(dataset, "on_device", False)
 
     def measure() -> int:
         size = getattr(dataset, "sample_bytes", None)
         return bytes_of(dataset[0]) if size is None else size
 
-    if not has_take(kind):
-        return Spec(0, False, measure)
-    known = getattr(dataset, "uniform_length", 0), getattr(dataset, "on_device", False)
-    return Spec(*known, measure)
+    return Spec(*(known if has_take(kind) else (0, False)), measure)
 
 
 def find_shapes(dataset: Any) -> tuple:
@@ -73,8 +71,7 @@ def find_shapes(dataset: Any) -> tuple:
 def is_unchecked(kind: type) -> bool:
     """True if datasets of a type can be read without a check of the indices.
 
-    These are the package's own, not what a user derives from them: that may have
-    changed `take` or `[index]`.
+    A class that a user derives may have changed `take` or `[index]`.
     """
     return hasattr(kind, "_take") and kind.__module__.startswith("tntjax.")
 
@@ -100,8 +97,7 @@ def hide_unreadable(dataset: Any) -> Any:
 def check_indices(dataset: Any, indices: Any) -> Any:
     """Returns indices as an array of integers in range, or raises.
 
-    A tracer's range cannot be checked. A JAX array stays one if the dataset lies on a
-    device.
+    A JAX array stays one if the dataset lies on a device; a tracer has no range.
     """
     if type(indices) is list and set(map(type, indices)) == {int}:
         numbers = np.array(indices)  # of integers, unless some are too large for one
@@ -142,9 +138,9 @@ def _check_far(dataset: Any, array: np.ndarray) -> None:
 
 
 def check_index(dataset: Any, index: Any) -> Any:
-    """Returns one index in range as an int, or raises.
+    """Returns one index in range, or raises.
 
-    A JAX array is returned as it is if it is traced or the dataset lies on a device.
+    An int, or a JAX array if that is traced or the dataset lies on a device.
     """
     if isinstance(index, jax.Array) and index.shape == ():
         index = check_indices(dataset, index)
@@ -200,20 +196,17 @@ def traced_on_host(name: str) -> TypeError:
     )
 
 
-def bytes_of(sample: Sample) -> int:
+def bytes_of(value: Sample, known: dict[int, tuple[Any, int]] | None = None) -> int:
     """Adds up a sample's arrays, where a number counts as 8 bytes.
 
-    Tables that are at several places count at each, and are walked once.
+    A table counts at each place where it is; `known` lets it be walked once.
     """
-    return _bytes_of(sample, {})
-
-
-def _bytes_of(value: Any, known: dict[int, tuple[Any, int]]) -> int:
     if isinstance(value, np.ndarray | jax.Array):
         return value.nbytes
+    known = {} if known is None else known
     if id(value) not in known:
         parts, structure = open_node(value)
         if jax.tree_util.treedef_is_leaf(structure):
             return getattr(value, "nbytes", 8)
-        known[id(value)] = value, sum(_bytes_of(part, known) for part in parts)
+        known[id(value)] = value, sum(bytes_of(part, known) for part in parts)
     return known[id(value)][1]

@@ -1,8 +1,7 @@
 """Random numbers that are a function of a key and a position, on host and device.
 
-A Feistel network of 32-bit words: of each pair of words it makes another, one to one
-and without a pattern that tests could find. It takes operators only that NumPy arrays
-and tracers share, and words that a device has, so that the numbers are the same.
+A Feistel network of 32-bit words makes of each pair of words another, one to one. It
+takes only operators and words that NumPy and devices share: the numbers are the same.
 """
 
 import functools
@@ -58,12 +57,6 @@ class KeyedOrder:
     permutes all numbers of as many bits, and what lies beyond the length is mapped
     again until it does not: this walks along the cycles and leaves a permutation. With
     replacement the words are whole, and are drawn again until their last bits fit.
-
-    Args:
-      keys: [ROUNDS] uint32.
-      length: how many indices there are.
-      size: how many are drawn.
-      replacement: whether an index may come twice.
     """
 
     keys: Any

@@ -8,7 +8,7 @@ import numpy as np
 from jax.core import Tracer
 
 from tntjax._check import check_dataset, check_function
-from tntjax._numbers import check_integer
+from tntjax._numbers import check_at_least
 from tntjax._struct import child, describe, flag, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
@@ -34,8 +34,7 @@ class ResampleDataset(IndexMap):
         them, has its arrays among the leaves of this dataset.
       size: how many samples there are, None for as many as are wrapped.
       batched: the sampler maps many indices at once, [N] -> [N]: many samples are then
-        one gather. Where the data lies on a device it is traced, so write it with
-        methods and operators that NumPy arrays and tracers share. A sampler with an
+        one gather. Where the data lies on a device it is traced. A sampler with an
         attribute `batched` says so itself.
 
     Raises:
@@ -72,10 +71,8 @@ class ResampleDataset(IndexMap):
                 object.__setattr__(self, "sampler", _Function(sampler))
         if size is None:
             return
-        size = check_integer(size, "ResampleDataset needs an integer size")
+        size = check_at_least("ResampleDataset: size", size, 1)
         object.__setattr__(self, "size", size)
-        if size < 1:
-            raise ValueError(f"ResampleDataset needs size >= 1 or None, got {size}.")
         if sampler is None and size > len(self.dataset):
             raise ValueError(
                 f"ResampleDataset without a sampler has the {len(self.dataset)} samples"

@@ -8,7 +8,7 @@ import numpy as np
 from jax.core import Tracer
 
 from tntjax._check import check_dataset
-from tntjax._numbers import check_integer
+from tntjax._numbers import check_at_least
 from tntjax._struct import child, flag, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
@@ -25,14 +25,14 @@ MOST_IN_TABLE = 1_000_000
 class ShuffleDataset(IndexMap):
     """A dataset's samples in an order drawn from a seed.
 
-    The order is a leaf of the pytree: with a new seed compiled code runs again and is
-    not traced again. The seed itself is not kept. Up to a million samples the order is
-    an array; for more it is a key, from which a position's index is computed, so that
-    any number of samples is shuffled in no time and in no memory.
+    The order is a leaf of the pytree: with a new seed compiled code is not traced
+    again. Up to a million samples it is an array; for more it is a key, from which the
+    index at a position is computed, in no memory.
 
     Args:
       dataset: what to shuffle.
       seed: a non-negative integer; the order is a function of it and of nothing else.
+        It is not kept.
       size: how many samples to draw, None for as many as there are.
       replacement: draw each sample independently, so that one may come twice.
 
@@ -51,8 +51,7 @@ class ShuffleDataset(IndexMap):
     Purpose: a new order each epoch, `lambda epoch: ShuffleDataset(dataset, epoch)`.
 
     Torchnet: `dataset/shuffledataset.lua`, which draws from the global generator and
-    changes in place on `resample()`. Here the seed is an argument and `resample(seed)`
-    gives a new dataset.
+    changes in place on `resample()`.
     """
 
     dataset: Dataset = child(hide_unreadable)
@@ -64,9 +63,7 @@ class ShuffleDataset(IndexMap):
     def __post_init__(self, seed: int) -> None:
         check_dataset(self.dataset, "ShuffleDataset")
         # With None, NumPy would give another order each time.
-        seed = check_integer(seed, "ShuffleDataset needs an integer seed")
-        if seed < 0:
-            raise ValueError(f"ShuffleDataset needs seed >= 0, got {seed}.")
+        seed = check_at_least("ShuffleDataset: seed", seed, 0)
         length, size = len(self.dataset), self._checked_size()
         if max(length, size) > MOST_IN_TABLE:
             keys = round_keys(seed, purpose=int(self.replacement))
@@ -83,9 +80,7 @@ class ShuffleDataset(IndexMap):
         length = len(self.dataset)
         if self.size is None:
             return length
-        size = check_integer(self.size, "ShuffleDataset needs an integer size or None")
-        if size < 1:
-            raise ValueError(f"ShuffleDataset needs size >= 1 or None, got {size}.")
+        size = check_at_least("ShuffleDataset: size", self.size, 1)
         if size > length == 0:
             raise ValueError(
                 f"ShuffleDataset cannot draw {size} samples of an empty dataset."

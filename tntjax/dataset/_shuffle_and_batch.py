@@ -19,8 +19,7 @@ def shuffle_and_batch(
 ) -> Callable[[int], BatchDataset]:
     """Makes a function of the epoch: batches of a dataset in an order of that epoch.
 
-    It is what a `DatasetIterator` or `ParallelDatasetIterator` takes to train, and can
-    be pickled if the dataset can.
+    It is what an iterator takes to train, and can be pickled if the dataset can.
 
     Args:
       dataset: what to shuffle and batch.
@@ -34,8 +33,7 @@ def shuffle_and_batch(
       A function `epoch -> BatchDataset`.
 
     Raises:
-      TypeError: if `dataset` is not one, or another argument of the wrong kind.
-      ValueError: if a number is out of range, or the policy unknown or not kept.
+      TypeError, ValueError: as `BatchDataset`, or if the seed is no such integer.
 
     Example:
       >>> batches = shuffle_and_batch(range(6), 3, seed=1)
@@ -53,11 +51,7 @@ def shuffle_and_batch(
 
 
 class BatchesOfEpochs:
-    """Makes the batches of an epoch, of one epoch beforehand if asked to.
-
-    Args:
-      *arguments: those of `shuffle_and_batch`.
-    """
+    """Makes the batches of an epoch, beforehand if asked to."""
 
     def __init__(self, *arguments: Any) -> None:
         self._arguments = arguments

@@ -50,8 +50,7 @@ class SplitDataset(IndexMap):
       partitions: `{name: number}`. Numbers that sum to at most 1 are weights and give
         `floor(weight * n)` samples, so `{"a": 1, "b": 0}` gives all to `a`, and
         `{"a": 0.2}` alone a fifth. Numbers that sum to more must be whole and are
-        sizes. A float32 counts as the decimal that it prints as, 0.7 and not
-        0.69999999.
+        sizes. A float32 counts as the decimal that it prints as: 0.7, not 0.69999999.
       initial_partition: the part to read, None to call `select` first.
 
     Raises:
@@ -68,12 +67,11 @@ class SplitDataset(IndexMap):
       (8, [0, 1])
 
     Purpose: holding out samples. Shuffle first, with one fixed seed, if their order
-    says something: with a new seed each epoch the parts would mix, and what is held out
-    be trained on. A new order each epoch belongs around the part.
+    says something: with a new seed each epoch the parts would mix. A new order each
+    epoch belongs around the part.
 
     Torchnet: `dataset/splitdataset.lua`, whose `select` changes the dataset in place,
-    and which takes no single partition.
-    There 0.29 of 100 samples are 28, since floats are floored as they come; here a
+    and which takes no single partition. There 0.29 of 100 samples are 28; here a
     product within rounding error of a whole number is that number.
     """
 
@@ -89,14 +87,14 @@ class SplitDataset(IndexMap):
                 "SplitDataset needs partitions {name: number}, got"
                 f" {describe(self.partitions)}."
             )
-        partitions: dict[str, Any] = dict(self.partitions)
-        _check_partitions(partitions)
-        for name, number in partitions.items():
-            if isinstance(number, jax.Array | np.ndarray):  # [], which has no hash
-                partitions[name] = np.asarray(number)[()]
-        # A tuple, since what JAX caches on must be hashable; `replace` brings it back.
-        object.__setattr__(self, "partitions", tuple(sorted(partitions.items())))
-        names, numbers = zip(*sorted(partitions.items()), strict=True)
+        _check_partitions(dict(self.partitions))
+        # Tuples and scalars, since what JAX caches on must be hashable.
+        pairs = tuple(
+            (name, np.asarray(n)[()] if isinstance(n, jax.Array | np.ndarray) else n)
+            for name, n in sorted(dict(self.partitions).items())
+        )
+        object.__setattr__(self, "partitions", pairs)
+        names, numbers = zip(*pairs, strict=True)
         if self.initial_partition not in (None, *names):
             raise KeyError(
                 f"SplitDataset has no partition {self.initial_partition!r},"
@@ -106,14 +104,12 @@ class SplitDataset(IndexMap):
         ends = itertools.accumulate(_count_samples(numbers, length))
         stops = [min(end, length) for end in ends]  # weights may exceed one a little
         starts = [0, *stops[:-1]]
-        ranges = tuple(zip(names, starts, stops, strict=True))
-        object.__setattr__(self, "ranges", ranges)
+        object.__setattr__(
+            self, "ranges", tuple(zip(names, starts, stops, strict=True))
+        )
 
     def select(self, name: str) -> "SplitDataset":
-        """Returns the same split with another partition to read.
-
-        Raises `KeyError` if there is no such partition.
-        """
+        """Returns the same split with another partition to read; a wrong name is a KeyError."""
         return dataclasses.replace(self, initial_partition=name)
 
     @cached_property
@@ -177,10 +173,10 @@ def _check_partitions(partitions: Mapping[str, Any]) -> None:
 
 
 def _count_samples(numbers: tuple[Any, ...], length: int) -> list[int]:
-    weights, epsilon = (
-        list(map(_read_decimal, numbers)),
-        max(map(_find_epsilon, numbers)),
-    )
+    coarse = [number for number in numbers if isinstance(number, np.floating)]
+    # A float32 of 0.7 is read as the decimal that it prints.
+    weights = [float(str(n) if isinstance(n, np.floating) else n) for n in numbers]
+    epsilon = float(max(np.finfo(kind).eps for kind in [float, *map(type, coarse)]))
     total = math.fsum(weights)
     if total <= 1 + max(NEARLY, 4 * epsilon):
         return [_floor_product(weight * length, epsilon) for weight in weights]
@@ -198,20 +194,10 @@ def _count_samples(numbers: tuple[Any, ...], length: int) -> list[int]:
     return sizes
 
 
-def _read_decimal(number: Any) -> float:
-    """Reads a number as the decimal that it prints: a float32 of 0.7 as 0.7."""
-    return float(str(number) if isinstance(number, np.floating) else number)
-
-
-def _find_epsilon(number: Any) -> float:
-    kind = type(number) if isinstance(number, np.floating) else float
-    return float(np.finfo(kind).eps)
-
-
 def _floor_product(product: float, epsilon: float) -> int:
     """Floors what a product is meant to be: 0.29 * 100 is 29.
 
-    Beyond a thousandth of a sample no rounding is presumed, however coarse the type.
+    Beyond a thousandth of a sample no rounding is presumed.
     """
     whole = round(product)
     error = min(4 * epsilon * product, 1e-3)

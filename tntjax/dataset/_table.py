@@ -21,8 +21,7 @@ class TableDataset(IndexMap):
     """Samples that are the rows of arrays.
 
     With NumPy arrays a sample is a copy of its row, on the host. After
-    `jax.device_put(dataset)` the arrays lie on the device, where compiled code
-    gathers them.
+    `jax.device_put(dataset)` compiled code gathers them on the device.
 
     Args:
       data: one array [N, ...], or a dict or tuple of them, which may be nested.
@@ -42,9 +41,8 @@ class TableDataset(IndexMap):
 
     Purpose: whatever fits in memory.
 
-    Torchnet: `dataset/tabledataset.lua`, a list of samples with deep copies. Here the
-    columns are arrays, so that many samples are one gather; for a list of samples use
-    the list itself, which is a dataset.
+    Torchnet: `dataset/tabledataset.lua`, a list of samples with deep copies. A list of
+    samples is a dataset itself here; columns make many samples one gather.
     """
 
     data: Any

@@ -28,17 +28,16 @@ def take(dataset: Dataset, indices: ArrayLike) -> Sample:
 
     Uses the dataset's own `take(indices)` where there is one, else gets sample after
     sample, or many together with `__getitems__(indices)` as datasets of Hugging Face
-    and torch have it, and writes each straight into its row of the result.
+    and torch have it.
 
     Args:
       dataset: any dataset, a list included.
-      indices: integers of any shape S, 0 <= index < len. A tracer has no value yet, so
-        its range is not checked; a JAX array is, which waits for it.
+      indices: integers of any shape S, 0 <= index < len. The range of a tracer is not
+        checked; that of a JAX array is, which waits for it.
 
     Returns:
-      A sample with leaves of shape `[*S, ...]`. What cannot be stacked, such as
-      strings, is in lists, nested as S is. For no indices at all sample 0 tells what
-      the arrays of length 0 are like.
+      A sample with leaves `[*S, ...]`. What cannot be stacked, such as strings, is in
+      lists, nested as S is. For no indices sample 0 tells what the arrays are like.
 
     Raises:
       IndexError: if an index is negative or not below the length.

@@ -1,7 +1,6 @@
 """TransformDataset: a function applied to each sample."""
 
 import math
-import operator
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
@@ -32,9 +31,8 @@ from tntjax.transform._writable import copy_writable
 class TransformDataset(IndexMap):
     """A dataset whose samples are passed through a function.
 
-    The function may write to what it is given: it gets a copy of what could be changed
-    (not of read-only arrays, such as those of `IndexedDataset`). Where the data lies on
-    a device it is traced, and mapped over the batch.
+    The function may write to what it is given: it gets a copy of what could be changed.
+    Where the data lies on a device it is traced, and mapped over the batch.
 
     Args:
       dataset: what to transform.
@@ -50,7 +48,6 @@ class TransformDataset(IndexMap):
       ValueError: if `key` comes with a mapping.
 
     Example:
-      >>> import numpy as np
       >>> dataset = [{"input": 3, "target": 0}, {"input": 4, "target": 1}]
       >>> TransformDataset(dataset, lambda x: x * x, key="input")[1]
       {'input': 16, 'target': 1}
@@ -60,7 +57,7 @@ class TransformDataset(IndexMap):
     Purpose: decoding, cropping, casting: whatever one sample needs.
 
     Torchnet: `dataset/transformdataset.lua`, which changes the wrapped sample in place
-    and always passes the index. Here the wrapped sample stays as it is.
+    and always passes the index.
     """
 
     dataset: Dataset = child(hide_unreadable)
@@ -93,8 +90,11 @@ class TransformDataset(IndexMap):
 
     def _get(self, index: int) -> Sample:
         if self.batched:
-            first = operator.itemgetter(0) if self._wraps_device else _first_on_host
-            return map_columns(first, self._take(np.array([index])))
+            batch, there = self._take(np.array([index])), self._wraps_device
+            host = (list, jax.Array) if there else list  # the rest becomes NumPy's
+            return map_columns(
+                lambda c: (c if isinstance(c, host) else np.asarray(c))[0], batch
+            )
         return self._apply(self._get_wrapped(index), index)
 
     def _read_each(self, rows: list[int]) -> Iterable[Sample]:
@@ -177,10 +177,6 @@ class TransformDataset(IndexMap):
 
 def _copy_lists(batch: Sample) -> Sample:
     return map_columns(lambda c: copy_writable(c) if isinstance(c, list) else c, batch)
-
-
-def _first_on_host(column: Any) -> Any:
-    return (column if isinstance(column, list) else np.asarray(column))[0]
 
 
 def _shape_rows(batch: Sample, shape: tuple[int, ...]) -> Sample:

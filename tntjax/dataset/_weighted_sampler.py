@@ -7,7 +7,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._array import as_array
-from tntjax._numbers import check_integer, find_outside
+from tntjax._numbers import check_at_least, find_outside
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset
 from tntjax.dataset._protocol import MOST_ON_DEVICE
@@ -21,7 +21,6 @@ def weighted_sampler(weights: ArrayLike, seed: int) -> "WeightedSampler":
 
     Args:
       weights: [N] finite and not negative, one for each sample; they need not sum to 1.
-        Of a weight 0 the sample is never drawn.
       seed: a non-negative integer; which sample comes where is a function of it, of the
         weights and of the position, and of nothing else.
 
@@ -43,9 +42,7 @@ def weighted_sampler(weights: ArrayLike, seed: int) -> "WeightedSampler":
 
     Torchnet has no counterpart; its `ResampleDataset` takes such functions.
     """
-    seed = check_integer(seed, "weighted_sampler needs an integer seed")
-    if seed < 0:
-        raise ValueError(f"weighted_sampler needs seed >= 0, got {seed}.")
+    seed = check_at_least("weighted_sampler: seed", seed, 0)
     given = np.asarray(as_array(weights))
     if not np.can_cast(given.dtype, np.longdouble):  # bfloat16 can
         raise TypeError(f"weighted_sampler needs numbers, got {describe(given)}.")
@@ -57,9 +54,8 @@ def weighted_sampler(weights: ArrayLike, seed: int) -> "WeightedSampler":
             "weighted_sampler needs finite weights >= 0 that are not all 0, got"
             f" {given.min(initial=0):g} to {given.max(initial=0):g}."
         )
-    return WeightedSampler(
-        round_keys(seed, purpose=2), *_find_borders(given), len(given)
-    )
+    keys = round_keys(seed, purpose=2)
+    return WeightedSampler(keys, *_find_borders(given), len(given))
 
 
 @pytree
@@ -68,9 +64,8 @@ class WeightedSampler:
 
     Args:
       keys: the key of the seed.
-      high: [L] uint32, the upper halves of the borders between samples on a scale of
+      high, low: [L] uint32, the halves of the borders between samples on a scale of
         2**64; the last sample that has a weight needs none.
-      low: [L] uint32, the lower halves.
       length: how many weights there were.
     """
 
