@@ -143,13 +143,25 @@ def test_processes_read_so_far_ahead(prefetch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
-        ({"prefetch": 0}, ValueError, "prefetch >= 1, got 0"),
-        ({"prefetch": 2.5}, TypeError, "integer prefetch, got 2.5"),
-        ({"timeout": 0}, ValueError, "0 < timeout <= .*None to wait for ever, got 0"),
+        ({"prefetch": 0}, ValueError, "prefetch must be at least 1, got 0"),
+        ({"prefetch": 2.5}, TypeError, "prefetch must be an integer, got 2.5"),
+        (
+            {"timeout": 0},
+            ValueError,
+            "None to wait for ever, must be > 0 and <= .*, got 0",
+        ),
         ({"timeout": float("nan")}, ValueError, "got nan"),
         ({"timeout": float("inf")}, ValueError, "got inf"),
-        ({"timeout": "1"}, TypeError, "number of seconds as timeout.*got '1'"),
-        ({"timeout": True}, TypeError, "number of seconds as timeout.*got True"),
+        (
+            {"timeout": "1"},
+            TypeError,
+            "timeout, seconds or None .*must be a number, got '1'",
+        ),
+        (
+            {"timeout": True},
+            TypeError,
+            "timeout, seconds or None .*must be a number, got True",
+        ),
     ],
 )
 def test_wrong_arguments(arguments, error, text):

@@ -109,7 +109,7 @@ class SplitDataset(IndexMap):
         )
 
     def select(self, name: str) -> "SplitDataset":
-        """Returns the same split with another partition to read; a wrong name is a KeyError."""
+        """Returns the same split with another partition to read, or raises KeyError."""
         return dataclasses.replace(self, initial_partition=name)
 
     @cached_property

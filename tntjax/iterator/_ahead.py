@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 from tntjax._types import Sample
@@ -32,31 +32,35 @@ def read_ahead(
     ahead: int,
     ordered: bool,
 ) -> Iterator[Sample]:
-    """Yields samples of a run while at most `ahead` more are read or wait for a turn.
+    """Yields samples of a run while at most `ahead` are read or wait for their turn.
 
     If they are `ordered`, an error of a sample is raised in its turn.
     """
     coming = enumerate(positions)
     done: dict[int, tuple[bool, Any]] = {}
-    pending = turn = 0
-    while True:
-        # Before the consumer is at work again, so that the workers are too.
+    pending, value = 0, None
+    for turn in count():
         for number, position in islice(coming, ahead - pending):
             try:
                 index = index_of(position)
             except Exception as error:
                 if not ordered:
                     raise
-                done[number] = False, error  # perm failed: this is its sample's error
+                done[number] = (
+                    False,
+                    error,
+                )  # of `perm`: raised where its sample was due
             else:
                 run.submit(number, index)
             pending += 1
+        if turn:  # yielded after asking for more: workers read while the consumer works
+            yield value
         if not pending:
             return
         while ordered and turn not in done:
-            number, *done[number] = run.next_done()
+            number, fine, value = run.next_done()
+            done[number] = fine, value
         fine, value = done.pop(turn) if ordered else run.next_done()[1:]
         if not fine:
             raise value
-        pending, turn = pending - 1, turn + 1
-        yield value
+        pending -= 1

@@ -27,7 +27,6 @@ from tntjax.iterator._chunk import (
     group,
 )
 from tntjax.iterator._epochs import Epochs
-from tntjax.iterator._order import index_in_order
 from tntjax.iterator._source import check_source, make_dataset, open_source
 
 
@@ -43,9 +42,8 @@ class DatasetIterator(Epochs):
         `ParallelDatasetIterator`, which describes more of its forms.
       perm: `position -> index`, on the host.
       filter: `sample -> bool`, whether to yield a sample.
-      transform: `sample -> sample`, before the filter. It may write to what it gets,
-        as in `TransformDataset`. Traced where the data lies on a device and there is
-        no filter.
+      transform: `sample -> sample`, before the filter. It may write to what it gets.
+        Traced where the data lies on a device and there is no filter.
 
     Raises:
       TypeError: if `source` is neither a dataset nor a function, or another argument
@@ -68,11 +66,9 @@ class DatasetIterator(Epochs):
     transform: Callable[[Sample], Sample] | None = static(default=None)
 
     def __post_init__(self) -> None:
+        functions = {"perm": self.perm, "filter": self.filter}
         check_optional_functions(
-            "DatasetIterator",
-            perm=self.perm,
-            filter=self.filter,
-            transform=self.transform,
+            "DatasetIterator", **functions, transform=self.transform
         )
         check_source(self.source, "DatasetIterator")
 
@@ -84,11 +80,7 @@ class DatasetIterator(Epochs):
     def prepare(self, epoch: int) -> None:
         """Makes what an epoch begins with, if the source can do so beforehand.
 
-        The engine asks for it while a device works at the epoch before. Sources of
-        `shuffle_and_batch` can: what they make depends on nothing but the epoch.
-
-        Args:
-          epoch: the next one.
+        An engine calls it with the next epoch while a device works at the one before.
         """
         if isinstance(self.source, BatchesOfEpochs):
             self.source.prepare(epoch)
@@ -103,10 +95,16 @@ class DatasetIterator(Epochs):
         return self._read_from(self._dataset(epoch), start)
 
     def _read_from(self, dataset: Dataset, start: int) -> Iterator[Sample]:
-        skipped = 0 if self.filter is None else start
-        positions = range(start - skipped, len(dataset))
-        samples = self._read(dataset, index_in_order(dataset, positions, self.perm))
-        return islice(samples, skipped, None)
+        skipped = self._skip(start)
+        order = self._order(dataset, start - skipped)
+        return islice(self._read(dataset, order), skipped, None)
+
+    def _order(self, dataset: Dataset, start: int) -> Iterator[int]:
+        positions = range(start, len(dataset))  # never a list: there may be very many
+        if self.perm is None:
+            return iter(positions)
+        # Not with map: a StopIteration of the function would look like the end.
+        return (self._find_index(dataset, position) for position in positions)
 
     def _read(self, dataset: Dataset, indices: Iterable[int]) -> Iterator[Sample]:
         # Not with map: a StopIteration of the dataset would look like the end.
@@ -125,7 +123,8 @@ class DatasetIterator(Epochs):
             return
         if resident:  # what is still on the host, such as an order, moves once an epoch
             dataset = jax.device_put(dataset)
-        order = index_in_order(dataset, range(start, len(dataset)), self.perm)
+        # Runs of samples that are alike, and of the rest, such as a shorter last batch.
+        order = self._order(dataset, start)
         for alike, run in groupby(order, lambda index: index < uniform):
             if not alike and resident and len(dataset) == uniform + 1:
                 chunks = self._single_chunks(dataset, run, room, start)
@@ -142,7 +141,6 @@ class DatasetIterator(Epochs):
     def _index_chunks(
         self, dataset: Dataset, run: Iterator[int], room: Room, position: int
     ) -> Iterator[Chunk]:
-        """Yields chunks of numbers, for a dataset that compiled code gathers from."""
         # Beyond int32 JAX refuses to gather, unless it may compute in 64 bits.
         kind = np.dtype(np.int32 if len(dataset) <= MOST_ON_DEVICE else np.int64)
         for indices in _split_run(run, room, position, kind.itemsize):
@@ -151,7 +149,7 @@ class DatasetIterator(Epochs):
     def _single_chunks(
         self, dataset: Dataset, run: Iterator[int], room: Room, position: int
     ) -> Iterator[Chunk]:
-        """Yields the sample that differs, for compiled code to gather."""
+
         for index in run:
             room(position, np.dtype(np.intp).itemsize)
             yield SingleChunk(dataset, index, self.transform)
@@ -159,8 +157,7 @@ class DatasetIterator(Epochs):
     def _take_chunks(
         self, dataset: Dataset, run: Iterator[int], room: Room, position: int
     ) -> Iterator[Chunk]:
-        """Yields chunks that are taken on the host, each at once."""
-        checked = False
+        checked = False  # one chunk tells of all: they are alike
         for indices in _split_run(run, room, position, find_spec(dataset).bytes()):
             try:
                 samples = take(dataset, indices)
@@ -176,9 +173,8 @@ class DatasetIterator(Epochs):
 def _split_run(
     run: Iterator[int], room: Room, position: int, size: int
 ) -> Iterator[np.ndarray]:
-    """Cuts the indices of a run into arrays as there is room for, one at a time."""
-    for first in run:
+    for first in run:  # asks for room only where there is a sample to come
         others = islice(run, room(position, size) - 1)
-        indices = np.fromiter(chain([first], others), np.int64)
+        indices = np.fromiter(chain([first], others), np.int64)  # [K]
         yield indices
         position += len(indices)

@@ -1,9 +1,14 @@
 """Epochs: what both iterators have in common."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
 
 from tntjax._numbers import check_integer
 from tntjax._types import Chunk, Room, Sample
+from tntjax.dataset._protocol import check_index
 from tntjax.transform._writable import copy_writable
 
 
@@ -13,6 +18,7 @@ class Epochs:
     An iterator has `_count`, `_samples` and `_chunks`, which rely on a position >= 0.
     """
 
+    perm: Callable[[int], int] | None
     filter: Callable[[Sample], bool] | None
     transform: Callable[[Sample], Sample] | None
 
@@ -36,9 +42,6 @@ class Epochs:
           start: how many samples to leave out at the front; those that the filter
             drops do not count.
 
-        Returns:
-          An iterator over the samples.
-
         Raises:
           ValueError: if `epoch` or `start` is negative.
           TypeError: if the function does not return a dataset.
@@ -54,9 +57,6 @@ class Epochs:
           start: how many samples to leave out at the front.
           room: `(position, sample_bytes, length=None) -> most samples`.
 
-        Returns:
-          An iterator over chunks.
-
         Raises:
           TypeError: if a sample holds something that is not an array of numbers.
         """
@@ -69,16 +69,33 @@ class Epochs:
 
     def _chunks(self, epoch: int, start: int, room: Room) -> Iterator[Chunk]: ...
 
+    def _skip(self, start: int) -> int:
+        """Counts the samples to read and drop: a filter tells only of those it sees."""
+        return 0 if self.filter is None else start
+
+    def _find_index(self, dataset: Any, position: int) -> int:
+        """Returns what `perm` gives for a position, after checking it."""
+        if self.perm is None:
+            return position
+        index = self.perm(position)
+        try:
+            on_host = np.asarray(index) if isinstance(index, jax.Array) else index
+            return check_index(dataset, on_host)
+        except (IndexError, TypeError) as error:
+            error.add_note(f"This is what perm({position}) gave.")
+            raise
+
     def _finish(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Transforms samples and yields those that the filter keeps."""
         for sample in samples:
             if self.transform is not None:
-                sample = self.transform(copy_writable(sample))
+                sample = self.transform(copy_writable(sample))  # which may write to it
             if self.filter is None or self.filter(sample):
                 yield sample
 
 
 def _check_position(epoch: int, start: int) -> None:
+    # Here and not in a generator, which would raise at the first sample only.
     for name, number in {"epoch": epoch, "start": start}.items():
         check_integer(number, f"A position needs an integer {name}")
     if epoch < 0 or start < 0:

@@ -2,7 +2,6 @@
 
 import pickle
 import traceback
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -11,8 +10,8 @@ class WorkerError(RuntimeError):
     """An error of a worker that cannot be raised as it was.
 
     A worker's process died, was ended, or raised an error whose class only the worker
-    knows: one made inside a function, say. The message starts with the name of that
-    class and has its text. Notes are kept, and the cause holds the worker's traceback.
+    knows; then the message starts with the name of that class. Notes are kept, and the
+    cause holds the worker's traceback.
 
     Example:
       >>> raise WorkerError("worker 0 was killed by SIGKILL while it read dataset[6].")
@@ -27,8 +26,15 @@ class WorkerError(RuntimeError):
 def pack_error(error: BaseException) -> bytes:
     """Pickles an error and its traceback, or what can be told of them."""
     text = "".join(traceback.format_exception(error))
-    pickled = next(_try_pickles(error), None) or pickle.dumps(_describe_error(error))
-    return pickle.dumps((pickled, text))
+    for candidate in (error, _Parts(error)):  # the most faithful first
+        with suppress(Exception):
+            pickled = pickle.dumps(candidate)
+            if _is_same(error, pickle.loads(pickled)):  # tried here: there it is late
+                return pickle.dumps((pickled, text))
+    told = WorkerError(f"{type(error).__name__}: {_read_text(error)}")
+    for note in getattr(error, "__notes__", ()):
+        told.add_note(note)
+    return pickle.dumps((pickle.dumps(told), text))
 
 
 def unpack_error(packed: bytes) -> BaseException:
@@ -40,15 +46,6 @@ def unpack_error(packed: bytes) -> BaseException:
         return WorkerError(f"A worker failed:\n\n{text}")
     error.__cause__ = WorkerError(f"in the worker:\n\n{text}")
     return error
-
-
-def _try_pickles(error: BaseException) -> Iterator[bytes]:
-    """Yields pickles that the error can be rebuilt from, the most faithful first."""
-    for candidate in (error, _Parts(error)):
-        with suppress(Exception):
-            pickled = pickle.dumps(candidate)
-            if _is_same(error, pickle.loads(pickled)):
-                yield pickled
 
 
 def _is_same(error: BaseException, again: BaseException) -> bool:
@@ -71,9 +68,7 @@ class _Parts:
         kind = type(self.error)
         base: Any = next(k for k in kind.__mro__ if k.__module__ == "builtins")
         _, args, *state = base.__reduce__(self.error)
-        parts = [
-            {name: _make_sendable(v) for name, v in part.items()} for part in state
-        ]
+        parts = [{n: _make_sendable(v) for n, v in part.items()} for part in state]
         return _rebuild, (kind, base, tuple(map(_make_sendable, args)), *parts)
 
 
@@ -103,10 +98,3 @@ def _read_text(error: BaseException) -> str:
         return str(error)
     except Exception:  # of its own `__str__`
         return "(its text cannot be shown)"
-
-
-def _describe_error(error: BaseException) -> WorkerError:
-    told = WorkerError(f"{type(error).__name__}: {_read_text(error)}")
-    for note in getattr(error, "__notes__", ()):
-        told.add_note(note)
-    return told

@@ -1,24 +1,23 @@
 """ParallelDatasetIterator: samples that workers read ahead."""
 
 import dataclasses
-import numbers
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from typing import Any, Literal, get_args
 
 from tntjax._check import check_optional_functions
-from tntjax._numbers import check_integer
+from tntjax._numbers import check_at_least, check_number
 from tntjax._struct import describe, flag, pytree, static
 from tntjax._types import Chunk, Room, Sample, is_dataset
 from tntjax.dataset._protocol import find_shapes
 from tntjax.iterator._ahead import quiet_at_exit, read_ahead
 from tntjax.iterator._chunk import group
 from tntjax.iterator._epochs import Epochs
-from tntjax.iterator._order import find_index
 from tntjax.iterator._source import check_source
-from tntjax.iterator.workers._processes import Processes
+from tntjax.iterator.workers._pool import Processes
 from tntjax.iterator.workers._threads import Threads
 
 Backend = Literal["thread", "process"]
@@ -34,11 +33,10 @@ class ParallelDatasetIterator(Epochs):
     cursor: the whole position is `(epoch, start)`.
 
     Workers start when the first sample is asked for and stay until `close()`, the end
-    of a `with` block, or the end of the iterator's life. Leaving a run early drops what
-    it had read ahead. What a worker's dataset raises a run raises too, in the sample's
-    turn and with a note that names the index. It raises `tnt.WorkerError` if a worker
-    dies, or if an error of a process cannot be raised here as it was, and TimeoutError
-    if a read takes too long.
+    of a `with` block, or the end of the iterator's life. What a worker's dataset raises
+    a run raises too, in the sample's turn and with a note that names the index. It
+    raises `tnt.WorkerError` if a worker dies, or if an error of a process cannot be
+    raised here as it was, and TimeoutError if a read takes too long.
 
     Args:
       closure: a dataset, or a function `epoch -> dataset` that each worker calls once
@@ -83,8 +81,8 @@ class ParallelDatasetIterator(Epochs):
 
     Torchnet: `dataset/paralleldatasetiterator.lua`, with `nthread` threads numbered
     from 1 and `ordered` false. There the one argument of `closure` was the worker, a
-    worker's dataset stayed the same over epochs unless `exec` shuffled it, and in order
-    any number of samples was read ahead.
+    worker's dataset stayed the same over epochs, and in order any number of samples was
+    read ahead.
     """
 
     closure: Any = static()
@@ -100,27 +98,29 @@ class ParallelDatasetIterator(Epochs):
     _workers: Any = static(init=False)
 
     def __post_init__(self) -> None:
-        functions = ("init", "perm", "filter", "transform")
-        check_optional_functions(
-            "ParallelDatasetIterator",
-            **{name: getattr(self, name) for name in functions},
+        me = "ParallelDatasetIterator"
+        names = ("init", "perm", "filter", "transform")
+        check_optional_functions(me, **{name: getattr(self, name) for name in names})
+        check_source(self.closure, me)
+        num_workers = check_at_least(
+            f"{me}: num_workers (without any it is a DatasetIterator)",
+            self.num_workers,
+            1,
         )
-        check_source(self.closure, "ParallelDatasetIterator")
-        for name in ("num_workers", "prefetch"):
-            object.__setattr__(self, name, _positive(name, getattr(self, name)))
-        object.__setattr__(self, "timeout", _seconds(self.timeout))
+        prefetch = check_at_least(f"{me}: prefetch", self.prefetch, 1)
+        timeout = _check_seconds(self.timeout)
         if self.backend not in get_args(Backend):
             raise ValueError(
-                "ParallelDatasetIterator needs backend='thread' or 'process', got"
-                f" {self.backend!r}."
+                f"{me} needs backend='thread' or 'process', got {self.backend!r}."
             )
-        object.__setattr__(self, "_workers", self._new_workers())
-
-    def _new_workers(self) -> Threads | Processes:
-        content = self.closure, self.init, self.num_workers
         if self.backend == "thread":
-            return Threads(*content, self.timeout)
-        return Processes(*content, self.prefetch, self.timeout)
+            workers = Threads(self.closure, self.init, num_workers, timeout)
+        else:
+            content = self.closure, self.init
+            workers = Processes(content, num_workers, prefetch, timeout)
+        derived = {"num_workers": num_workers, "prefetch": prefetch, "timeout": timeout}
+        for name, value in {**derived, "_workers": workers}.items():
+            object.__setattr__(self, name, value)
 
     @property
     def shapes(self) -> tuple:
@@ -150,12 +150,9 @@ class ParallelDatasetIterator(Epochs):
         """Calls a method of the dataset in one worker, of several one that is idle.
 
         Args:
-          name: of the method, special ones such as `__len__` included.
+          name: of the method.
           *args: its arguments.
-          epoch: of which epoch's dataset, if there is one for each.
-
-        Returns:
-          What it returned.
+          epoch: of which epoch's dataset.
         """
         with quiet_at_exit():
             return self._workers.call(epoch, name, args, each=False)[0]
@@ -178,17 +175,17 @@ class ParallelDatasetIterator(Epochs):
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def _samples(self, epoch: int, start: int) -> Generator[Sample]:
-        skipped = 0 if self.filter is None else start
+        skipped = self._skip(start)
+        # `closing`: what leaves the loop early gives up what was read ahead for it.
         with quiet_at_exit(), closing(self._workers.start(epoch)) as run:
-            positions = range(run.length())
-
-            def index_of(position: int) -> int:
-                if self.perm is None:
-                    return position
-                return find_index(positions, position, self.perm)
-
-            wanted = positions[start - skipped :]
-            ahead = self.prefetch * self.num_workers
+            positions = range(
+                run.length()
+            )  # stands for the dataset, which workers have
+            index_of = partial(self._find_index, positions)
+            wanted, ahead = (
+                positions[start - skipped :],
+                self.prefetch * self.num_workers,
+            )
             samples = read_ahead(run, wanted, index_of, ahead, self.ordered)
             yield from islice(self._finish(samples), skipped, None)
 
@@ -200,29 +197,12 @@ class ParallelDatasetIterator(Epochs):
 _NAMES = tuple(f.name for f in dataclasses.fields(ParallelDatasetIterator) if f.init)
 
 
-def _positive(name: str, value: Any) -> int:
-    subject = f"ParallelDatasetIterator needs an integer {name}"
-    number = check_integer(value, subject)
-    if number < 1:
-        hint = " Without workers it is a DatasetIterator."
-        raise ValueError(
-            f"ParallelDatasetIterator needs {name} >= 1, got {number}."
-            + (hint if name == "num_workers" else "")
-        )
-    return number
-
-
-def _seconds(timeout: Any) -> float | None:
+def _check_seconds(timeout: Any) -> float | None:
     if timeout is None:
         return None
-    if isinstance(timeout, bool) or not isinstance(timeout, numbers.Real):
-        raise TypeError(
-            "ParallelDatasetIterator needs a number of seconds as timeout, or None to"
-            f" wait for ever, got {describe(timeout)}."
-        )
-    if not 0 < float(timeout) <= threading.TIMEOUT_MAX:
-        raise ValueError(
-            f"ParallelDatasetIterator needs 0 < timeout <= {threading.TIMEOUT_MAX:.0f}"
-            f" seconds, or None to wait for ever, got {timeout}."
-        )
-    return float(timeout)
+    subject = "ParallelDatasetIterator: timeout, seconds or None to wait for ever,"
+    seconds = check_number(subject, timeout)
+    if not 0 < seconds <= threading.TIMEOUT_MAX:
+        most = f"{threading.TIMEOUT_MAX:.0f}"
+        raise ValueError(f"{subject} must be > 0 and <= {most}, got {timeout}.")
+    return seconds

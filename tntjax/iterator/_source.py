@@ -14,6 +14,7 @@ _BY_PLACE = (
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
     inspect.Parameter.VAR_POSITIONAL,
 )
+_MAY_BE_EMPTY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def check_source(source: Any, name: str) -> None:
@@ -49,21 +50,27 @@ def make_dataset(source: Any, epoch: int, worker: int) -> Dataset:
 
 
 def _call(function: Callable[..., Any], epoch: int, worker: int) -> Any:
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # compiled, and tells nothing of its parameters
+    signature = _read_signature(function)
+    if signature is None:
         return function(epoch)
     given = _bind_arguments(function, signature, epoch, worker)
+    # So that what is positional only is passed by place, and all else by name.
     bound = inspect.BoundArguments(signature, OrderedDict(given))
     return function(*bound.args, **bound.kwargs)
 
 
 def _takes_epoch(function: Callable[..., Any]) -> bool:
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
+    signature = _read_signature(function)
+    if signature is None:
         return True
     return bool(_bind_arguments(function, signature, 0, 0).keys() - {"worker"})
+
+
+def _read_signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):  # compiled, and tells nothing of its parameters
+        return None
 
 
 def _bind_arguments(
@@ -74,14 +81,16 @@ def _bind_arguments(
     fixed = function.keywords if is_partial else {}
     free = {n: p for n, p in signature.parameters.items() if n not in fixed}
     given: dict[str, Any] = {"worker": worker} if "worker" in free else {}
-    required = [
-        n for n, p in free.items() if p.default is p.empty and not _is_variadic(p)
+    # `*args` and `**kwargs` may be empty.
+    starred = [
+        n for n, p in free.items() if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
+    required = [n for n, p in free.items() if p.default is p.empty and n not in starred]
     by_place = [n for n, p in free.items() if p.kind in _BY_PLACE and n not in given]
     if "epoch" in free:
         given["epoch"] = epoch
-    elif by_place and (by_place[0] in required or _is_variadic(free[by_place[0]])):
-        given[by_place[0]] = (epoch,) if _is_variadic(free[by_place[0]]) else epoch
+    elif by_place and by_place[0] in required + starred:
+        given[by_place[0]] = (epoch,) if by_place[0] in starred else epoch
     elif by_place and not given:
         raise TypeError(
             f"An iterator cannot tell whether {by_place[0]} is the epoch in"
@@ -99,19 +108,11 @@ def _bind_arguments(
     return given
 
 
-def _is_variadic(parameter: inspect.Parameter) -> bool:
-    """True if it is `*args` or `**kwargs`, which may be empty."""
-    return parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-
-
 def _not_a_dataset(function: Any, made: Any, expected: str) -> TypeError:
-    hint = (
-        " The parameter of a function is the epoch; name it `worker` if it is the"
-        " number of the worker."
-        if callable(made)
-        else ""
-    )
+    hint = " The parameter of a function is the epoch; name it `worker` if it is the"
+    hint += " number of the worker."
     return TypeError(
         f"An iterator's function must return {expected} (anything with len and"
-        f" [index]), got {type(made).__name__} of {describe(function)}.{hint}"
+        f" [index]), got {type(made).__name__} of {describe(function)}."
+        f"{hint if callable(made) else ''}"
     )

@@ -1,4 +1,4 @@
-"""Processes at work: who is asked for what, and where the replies go."""
+"""Processes at work, kept over runs: who is asked for what, and where replies go."""
 
 import contextlib
 import os
@@ -22,12 +22,82 @@ from tntjax.iterator.workers._process import (
     spawn_environment,
     start_process,
 )
-from tntjax.iterator.workers._sending import pack_content
+from tntjax.iterator.workers._sending import check_sendable, pack_content
 from tntjax.iterator.workers._shared_memory import unpack
 from tntjax.iterator.workers._worker import READY
 
 SOON = 0.05
 """Seconds after which a thread that waits looks whether another took its replies."""
+
+
+class Processes:
+    """Keeps a pool of processes over runs, and starts it when it is first needed."""
+
+    def __init__(
+        self,
+        content: tuple[Any, Any],
+        num_workers: int,
+        prefetch: int,
+        timeout: float | None,
+    ) -> None:
+        for name, value in zip(("closure", "init"), content, strict=True):
+            check_sendable(name, value)
+        self._start = lambda: Pool(content, num_workers, prefetch)
+        self._timeout = timeout
+        # Two runs that begin at the same time must not start two pools.
+        self._lock = threading.Lock()
+        self._pool: Pool | None = None
+
+    def start(self, epoch: int) -> "ProcessRun":
+        """Starts reading an epoch."""
+        return ProcessRun(self._opened(), epoch, self._timeout)
+
+    def call(self, epoch: int, name: str, args: Sequence[Any], each: bool) -> list:
+        """Calls a method on every worker's dataset, or on one worker's."""
+        return self._opened().call(epoch, name, args, each)
+
+    def close(self) -> None:
+        """Ends the processes."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.close()
+                self._pool = None
+
+    def _opened(self) -> "Pool":
+        with self._lock:
+            if self._pool is None or self._pool.is_closed:
+                self._pool = self._start()
+            return self._pool
+
+
+class ProcessRun:
+    """Reads samples of one epoch in a pool that other runs may use as well."""
+
+    def __init__(self, pool: "Pool", epoch: int, timeout: float | None) -> None:
+        self._pool, self._epoch, self._timeout = pool, epoch, timeout
+        # A queue of its own: whichever run waits takes all replies from the pipes.
+        self._arrived: Arrived = deque()
+        self._length = 0
+
+    def length(self) -> int:
+        """Counts the samples of the epoch, before any filter."""
+        self._length = self._pool.length(self._epoch, self._timeout)
+        return self._length
+
+    def submit(self, position: int, index: int) -> None:
+        """Asks for a sample; waits while every worker has enough to do."""
+        what = f"dataset[{index}]"
+        task = Task(self._arrived, position, what, timeout=self._timeout)
+        self._pool.submit(task, (self._epoch, index, self._length))
+
+    def next_done(self) -> tuple[int, bool, Any]:
+        """Waits for any: its position, and True and a sample or False and an error."""
+        self._pool.wait(self._arrived, 1)
+        return self._arrived.popleft()
+
+    def close(self) -> None:
+        """Gives up the rest; what is being read will be dropped."""
+        self._pool.forget(self._arrived)
 
 
 class Pool:
@@ -36,13 +106,15 @@ class Pool:
     def __init__(
         self, content: tuple[Any, Any], num_workers: int, prefetch: int
     ) -> None:
+        # One lock for all: pipes, tasks and blocks change together. It is taken again
+        # by who holds it when collecting garbage ends the pool.
         self._lock, self._tickets = threading.RLock(), 0
         self._ended: str | None = None
-        self._owner = os.getpid()
+        self._owner = os.getpid()  # a fork has the pool but not the processes
         self._workers: list[WorkerProcess] = []
-        self._end = weakref.finalize(
-            self, end_processes, self._workers, self._owner, self._lock
-        )
+        # Before the first is started: nothing may be left if the second fails.
+        args = self._workers, self._owner, self._lock
+        self._end = weakref.finalize(self, end_processes, *args)
         payload = pack_content(content)
         with self._locked():
             with spawn_environment():
@@ -95,10 +167,7 @@ class Pool:
 
     @contextlib.contextmanager
     def _wait_until(self, condition: Callable[[], bool]) -> Iterator[None]:
-        """Takes replies until a condition holds, then lets nobody else interfere.
-
-        While it waits others may take its replies for it, or close the pool.
-        """
+        """Takes replies until a condition holds, then lets nobody else interfere."""
         while True:
             with self._locked():
                 self._receive()
@@ -109,6 +178,7 @@ class Pool:
                     worker.check_time()
                 handles: list[Any] = [worker.pipe for worker in self._workers]
                 handles += [worker.process.sentinel for worker in self._workers]
+            # Without the lock: meanwhile others may take the replies, or close it all.
             with contextlib.suppress(OSError):  # closed just now
                 connection.wait(handles, SOON)
 
@@ -143,7 +213,8 @@ class Pool:
         for _, fine, value in sink:
             if not fine:
                 raise value
-        return [value for _, _, value in sorted(sink, key=lambda reply: reply[0])]
+        replies = {number: value for number, _, value in sink}
+        return [replies[worker.number] for worker in workers]
 
     def _least_busy(self) -> WorkerProcess:
         return min(self._workers, key=lambda worker: len(worker.tasks))
@@ -165,6 +236,7 @@ class Pool:
     def _receive(self) -> None:
         """Takes the replies that are there, and notices a worker that died."""
         for worker in self._workers:
+            # Asked first: what it wrote before it died is still in the pipe.
             alive = worker.process.is_alive()
             try:
                 while worker.pipe.poll():
@@ -175,7 +247,7 @@ class Pool:
                 raise exit_error(worker)
 
     def _deliver(self, worker: WorkerProcess, message: bytes) -> None:
-        worker.since = time.monotonic()
+        worker.since = time.monotonic()  # now it begins with its next task
         if message == READY:
             worker.ready = True
             return

@@ -35,8 +35,7 @@ Arrived = deque[tuple[int, bool, Any]]
 class Task:
     """A request under way, and who waits for its reply: None if nobody does any more.
 
-    `what` is for errors, `slot` says through which block a sample comes, and `timeout`
-    how many seconds the worker may take.
+    `what` is for errors, `slot` is the block that a sample comes through.
     """
 
     sink: Arrived | None
@@ -48,9 +47,9 @@ class Task:
 
 @dataclass
 class WorkerProcess:
-    """A process, the pipe to it, and by ticket what it has been asked for.
+    """A process, the pipe to it, and by ticket what it was asked for.
 
-    Of its tasks it is at the first, as far as is known `since` when.
+    It is at the first of its tasks, as far as is known `since` when.
     """
 
     number: int
@@ -77,8 +76,7 @@ class WorkerProcess:
 
     def may_lend(self) -> bool:
         """True if there are blocks enough for what the worker still has to read."""
-        lent = sum(map(self._is_lent, range(len(self.blocks))))
-        return lent < LENT
+        return sum(map(self._is_lent, range(len(self.blocks)))) < LENT
 
     def _is_lent(self, slot: int) -> bool:
         block = self.blocks[slot]
@@ -111,11 +109,9 @@ _SPAWNING = threading.Lock()
 
 @contextlib.contextmanager
 def _ctrl_c_later() -> Iterator[None]:
-    """Puts Ctrl-C off until the end, where half of the work would be worse than none.
-
-    Blocking the signal is not enough: another thread then takes it, and Python raises
-    in the main thread all the same.
-    """
+    """Puts Ctrl-C off until the end: half of the work would be worse than none."""
+    # Blocking the signal is not enough: another thread then takes it, and Python raises
+    # in the main thread all the same.
     before = signal.getsignal(signal.SIGINT)
     is_main = threading.current_thread() is threading.main_thread()
     # What is ignored stays so, for processes that are started here as well.
@@ -134,11 +130,8 @@ def _ctrl_c_later() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_main_file() -> Iterator[None]:
-    """Hides the name of a main program that lies in no file, such as `<stdin>`.
-
-    A process would look for that file. What the program defines is refused before, by
-    `check_sendable`.
-    """
+    """Hides the name of a main program that lies in no file, such as `<stdin>`."""
+    # A process would look for the file. `check_sendable` refused what is defined in it.
     main = sys.modules["__main__"]
     if main_has_a_file() or not hasattr(main, "__file__"):
         yield

@@ -52,7 +52,10 @@ class _Trial(_Sender):
                 f"it holds a JAX array, {describe(obj)}, and workers start no JAX."
                 " jax.device_get(dataset) has NumPy arrays"
             )
-        if _has_no_file(obj):
+        is_of_main = isinstance(obj, type | FunctionType) and (
+            obj.__module__ == "__main__"
+        )
+        if is_of_main and not main_has_a_file():
             raise TypeError(
                 f"{describe(obj)} belongs to a session or command that lies in no file"
             )
@@ -66,12 +69,6 @@ class _Nowhere:
         return len(data)
 
 
-def _has_no_file(obj: Any) -> bool:
-    """True for a function or class that a worker cannot import."""
-    is_of_main = isinstance(obj, type | FunctionType) and obj.__module__ == "__main__"
-    return is_of_main and not main_has_a_file()
-
-
 def main_has_a_file() -> bool:
     """True if a worker can import the main program, unlike a session."""
     main = sys.modules["__main__"]
@@ -79,15 +76,13 @@ def main_has_a_file() -> bool:
 
 
 def _reduce_map(array: np.ndarray) -> Any:
-    """Returns a call that maps the same part of the same file, or NotImplemented.
-
-    What was written to a copy-on-write map is in no file, so such a map is copied.
-    """
+    """Returns a call that maps the same part of the same file, or NotImplemented."""
     whole = array
     while isinstance(whole.base, np.ndarray):
         whole = whole.base
     if not isinstance(whole, np.memmap) or not isinstance(whole.base, mmap.mmap):
         return NotImplemented
+    # What was written to a copy-on-write map, "c", is in no file.
     mode, name = whole.mode, whole.filename
     if mode == "c" or name is None or not os.path.exists(name) or not array.size:
         return NotImplemented

@@ -22,9 +22,8 @@ ALIGNMENT = 64
 class Block:
     """Memory that two processes see, and that has no name.
 
-    Nothing of it can be left behind: it is gone with the last process that holds it,
-    whatever ended that process. It grows as needed and is not limited by the size of
-    `/dev/shm`, which containers keep small.
+    It is gone with the last process that holds it, whatever ended that process, and is
+    not limited by the size of `/dev/shm`, which containers keep small.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -42,6 +41,7 @@ class Block:
 
     def memory(self, size: int) -> memoryview:
         """Returns a view of its first bytes; release it before the next call."""
+        # Either process may have made it longer since this one mapped it.
         if self._map is None or len(self._map) < size:
             if os.fstat(self._descriptor).st_size < size:
                 page = mmap.ALLOCATIONGRANULARITY
@@ -51,6 +51,7 @@ class Block:
 
     def lend(self, size: int) -> memoryview:
         """Returns its first bytes; it is lent while something sees them."""
+        # Views of views all hold the array at the root, and nothing else does.
         root = np.frombuffer(self.memory(size), np.uint8)
         self._lent = weakref.ref(root)
         return root.data

@@ -54,11 +54,7 @@ class Threads:
 
 
 class ThreadRun:
-    """Threads that read samples of one epoch; each is a worker.
-
-    They end with the run, at the latest as the interpreter ends. They are daemons, so
-    that one that is stuck in a read keeps no program alive.
-    """
+    """Threads that read samples of one epoch and end with the run; each is a worker."""
 
     def __init__(
         self, workers: Sequence[Worker], epoch: int, timeout: float | None
@@ -68,14 +64,14 @@ class ThreadRun:
         self._done: queue.SimpleQueue[tuple[int, bool, Any]] = queue.SimpleQueue()
         self._length = 0
         threads: list[tuple[Worker, threading.Thread]] = []
+        # Threads hold the queues and never the run, so that a run left alone is
+        # collected and ends them.
         self._end = weakref.finalize(self, _end, threads, self._asked, timeout)
         for worker in workers:
-            thread = threading.Thread(
-                target=_work,
-                args=(worker, self._asked, self._done),
-                name=f"tntjax-{worker.number}",
-                daemon=True,
-            )
+            args = worker, self._asked, self._done
+            name = f"tntjax-{worker.number}"
+            # A daemon: one that is stuck in a read must keep no program alive.
+            thread = threading.Thread(target=_work, args=args, name=name, daemon=True)
             thread.start()
             threads.append((worker, thread))
 
@@ -123,19 +119,14 @@ def _seconds_left(worker: Worker, timeout: float) -> float:
 
 
 def _work(worker: Worker, asked: queue.SimpleQueue, done: queue.SimpleQueue) -> None:
-    """Answers requests; it knows no run, which can so be collected."""
     while (request := asked.get()) is not None:
-        done.put(_answer(worker, *request))
+        position, method, args = request
+        try:
+            done.put((position, True, getattr(worker, method)(*args)))
+        except BaseException as error:  # Ctrl-C included: the consumer is to see it
+            done.put((position, False, error))
+        del request, args  # or they would live until the next one
     asked.put(None)  # for the next thread
-
-
-def _answer(
-    worker: Worker, position: int, method: str, args: Sequence[Any]
-) -> tuple[int, bool, Any]:
-    try:
-        return position, True, getattr(worker, method)(*args)
-    except BaseException as error:
-        return position, False, error
 
 
 def _end(
@@ -150,6 +141,7 @@ def _end(
     asked.put(None)
     deadline = None if timeout is None else time.monotonic() + timeout
     for worker, thread in threads:
+        # The last reference to a run may go in one of its own threads.
         if worker.is_stuck or thread is threading.current_thread():
             continue
         thread.join(None if deadline is None else max(0, deadline - time.monotonic()))

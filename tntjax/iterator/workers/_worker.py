@@ -41,10 +41,7 @@ def seconds_left(number: int, read: Read | None, timeout: float) -> float:
 
 
 class Worker:
-    """A worker's datasets, made when they are first asked for.
-
-    It does one thing at a time, whichever thread asks.
-    """
+    """A worker's datasets, made when they are first asked for."""
 
     def __init__(
         self, number: int, closure: Any, init: Callable[[int], Any] | None
@@ -53,6 +50,7 @@ class Worker:
         self.is_stuck = False
         self.reads: Read | None = None
         self._closure, self._init = closure, init
+        # Runs share it, each with threads of its own; a dataset need not be safe.
         self._lock = threading.RLock()
         self._source: Any = None
         self._epochs: dict[int, Dataset] = {}
@@ -145,11 +143,9 @@ def main(number: int, connection: Connection, blocks: Sequence[Block | None]) ->
 
 
 def leave_with(parent: int, seconds: float = 1.0) -> None:
-    """Ends the process soon after its parent is gone, whatever it is at.
-
-    A worker that waits for a request sees its pipe close; one in a long `load` does
-    not, nor any while another process has a copy of the pipe.
-    """
+    """Ends the process soon after its parent is gone, whatever it is at."""
+    # A closed pipe tells a worker that waits, and not one in a long `load`, nor any
+    # while another process has a copy of the pipe.
     while os.getppid() == parent:
         time.sleep(seconds)
     os._exit(1)
@@ -181,9 +177,8 @@ def serve(
 ) -> None:
     """Answers requests until the other side has closed or is gone.
 
-    A request is `(ticket, slot, what, method, args)`, `what` for errors. The reply
-    starts with the ticket and whether it went well; large arrays are left in the block
-    number `slot`.
+    A request is `(ticket, slot, what, method, args)`, `what` for errors. A reply starts
+    with the ticket and whether it went well; large arrays are in the block `slot`.
     """
     while True:
         try:
