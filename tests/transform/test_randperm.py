@@ -71,13 +71,13 @@ def test_needs_integers(index):
 
 @pytest.mark.parametrize(("size", "seed"), [(-1, 0), (3, -1)])
 def test_refuses_less_than_nothing(size, seed):
-    with pytest.raises(ValueError, match=">= 0, got -1"):
+    with pytest.raises(ValueError, match="must be at least 0, got -1"):
         randperm(size, seed)
 
 
 def test_refuses_what_does_not_count():
     for size in (3.5, True, "3"):
-        with pytest.raises(TypeError, match="randperm needs an integer size, got"):
+        with pytest.raises(TypeError, match="randperm: size must be an integer, got"):
             randperm(size)
 
 

@@ -28,9 +28,8 @@ def make_batch(
 
     * arrays of equal shape are stacked along a new first axis: JAX arrays with
       `jax.numpy`, all else (NumPy arrays, tensors, PIL's images) with NumPy;
-    * numbers and bools become a NumPy array of NumPy's own choice of dtype, so Python
-      ints become int64 and floats float64, which JAX takes for int32 and float32
-      unless `jax_enable_x64` is on;
+    * numbers and bools become a NumPy array of NumPy's own choice of dtype, int64 or
+      float64 of Python's, which JAX takes for 32 bits unless `jax_enable_x64` is on;
     * strings, bytes, None, lists and other objects stay a list. A list is data of
       unknown length: return a tuple for a sample of two things, an array for a vector.
 
@@ -44,14 +43,12 @@ def make_batch(
         samples itself if they are bare, and returns the batch.
 
     Returns:
-      A function of a list of samples, which raises
+      A function of a list of samples, equal if `merge` is, and picklable. It raises
 
       * ValueError if it is empty, if arrays of a field have unequal shapes, or if a
         sample has other keys than the first;
       * TypeError if a field is an array or number in one sample and neither in another,
         if its dtypes do not mix, or if it is a masked array.
-
-      Equal if `merge` is the same, and picklable if it is.
 
     Raises:
       TypeError: if `merge` isn't callable.
@@ -64,8 +61,8 @@ def make_batch(
       3
 
     Torchnet: `transform.makebatch`. There tensors of unequal shapes but equal numbers
-    of elements were cut anew in silence, and other unequal ones stayed a list, so that
-    a batch changed its type with its samples. Nested tables stayed lists.
+    of elements were cut anew in silence, and other unequal ones stayed a list. Nested
+    tables stayed lists.
     """
     if merge is not None:
         check_function(merge, "make_batch needs a function, but merge")
@@ -90,24 +87,13 @@ class _MakeBatch:
 
 
 def stack_rows(samples: Iterable[Sample], count: int) -> Sample:
-    """Stacks samples as they come, writing them straight into the rows of the batch.
+    """Stacks `count` samples as they come, writing them straight into a batch's rows.
 
     Few are held at a time, so a long run takes no more memory than its batch.
-
-    Args:
-      samples: at least `count` samples; more are not read.
-      count: how many to stack.
-
-    Returns:
-      The batch, as `make_batch()` makes it.
 
     Raises:
       ValueError: if there are fewer samples or none, or they can't be stacked.
       TypeError: if a field changes its kind.
-
-    Example:
-      >>> stack_rows(iter([{"x": 1}, {"x": 2}]), 2)["x"].tolist()
-      [1, 2]
     """
     coming = itertools.islice(samples, count)
     block, done, column = list(itertools.islice(coming, BLOCK)), 0, None
@@ -128,20 +114,19 @@ def check_fields(sample: Sample) -> None:
 
     That takes dicts in dicts, the same one at many places: 2**n of n.
     """
-    fields = _count_fields(sample, {})
-    if fields > MOST_FIELDS:
+    known: dict[int, int] = {}  # so that each dict or tuple is walked once
+
+    def count(value: Any) -> int:
+        if not isinstance(value, Mapping | tuple):
+            return 1
+        if id(value) not in known:
+            parts = value.values() if isinstance(value, Mapping) else value
+            known[id(value)] = sum(map(count, parts))
+        return known[id(value)]
+
+    if count(sample) > MOST_FIELDS:
         raise ValueError(
-            f"Can't make a batch of samples with {fields} fields each, at most"
+            f"Can't make a batch of samples with {count(sample)} fields each, at most"
             f" {MOST_FIELDS}. Fields of a dict count at each place where it is; keep"
             " what is not an array in a list."
         )
-
-
-def _count_fields(value: Any, known: dict[int, int]) -> int:
-    """Counts the columns that a value takes; each dict or tuple is walked once."""
-    if not isinstance(value, Mapping | tuple):
-        return 1
-    if id(value) not in known:
-        parts = value.values() if isinstance(value, Mapping) else value
-        known[id(value)] = sum(_count_fields(part, known) for part in parts)
-    return known[id(value)]

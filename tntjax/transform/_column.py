@@ -1,9 +1,8 @@
 """Columns: each takes the same part of every sample, and hands over a batch of it.
 
-They are scratch space, filled row by row while a batch is made. The first sample
-decides which kind a column is. Samples come in blocks: asked of a whole block at once,
-a question such as "is this one type?" costs little; asked of each value, more
-than its copy.
+The first sample decides which kind a column is. Samples come in blocks: asked of a
+whole block at once, a question such as "is this one type?" costs little; asked of each
+value, more than its copy.
 """
 
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from tntjax._array import namespace
 from tntjax._dtype import common_dtype, convert, with_one_dtype
 from tntjax.transform._row import (
     Path,
+    as_equal_row,
     as_row,
     describe_path,
     is_node,
@@ -25,14 +25,13 @@ from tntjax.transform._row import (
     mixed,
     name_field,
     open_node,
-    unequal,
 )
 from tntjax.transform._table import check_keys
 from tntjax.utils._table import alike
 
 
 class Column(Protocol):
-    """The place that a part of the samples is written to."""
+    """The place that a part of the samples is written to, row by row."""
 
     def write(self, start: int, values: list) -> None:
         """Takes the parts of samples `start` and on; they come in order, from 0."""
@@ -44,16 +43,7 @@ class Column(Protocol):
 
 
 def column_for(first: Any, count: int, path: Path) -> Column:
-    """Returns an empty column for values like the first.
-
-    Args:
-      first: the part of sample 0.
-      count: how many samples will come.
-      path: the keys that lead to the part, for errors.
-
-    Returns:
-      A column with nothing written yet, not even `first`.
-    """
+    """Returns an empty column for `count` values like the first at a path."""
     if isinstance(first, Mapping | tuple):
         return _Fields(first, count, path)
     if isinstance(first, jax.Array):
@@ -111,16 +101,13 @@ class _Node:
         ]
 
     def write(self, start: int, values: list) -> None:
-        children = []
-        for row, value in enumerate(values, start):
-            parts, structure = open_node(value)
+        children, structures = zip(*map(open_node, values), strict=True)
+        for row, structure in enumerate(structures):
             if structure != self.structure:
-                raise mixed(self.path, self.first, row, value)
-            children.append(parts)
-        for column, parts in zip(
-            self.columns, zip(*children, strict=True), strict=True
-        ):
-            column.write(start, list(parts))
+                raise mixed(self.path, self.first, start + row, values[row])
+        parts = zip(*children, strict=True)
+        for column, rows in zip(self.columns, parts, strict=True):
+            column.write(start, list(rows))
 
     def batch(self) -> Any:
         rows = [column.batch() for column in self.columns]
@@ -159,12 +146,8 @@ class _HostArrays:
         return True
 
     def write_one(self, row: int, value: Any) -> None:
-        """Copies one row, after checks."""
-        if not is_row(value):
-            raise mixed(self.path, self.rows[0], row, value)
-        array = np.asarray(as_row(value, self.path))
-        if array.shape != self.shape:
-            raise unequal(self.path, self.rows[0], row, array)
+        """Copies one row, after checks; for its dtype all rows may get a wider one."""
+        array = np.asarray(as_equal_row(self.path, self.rows[0], row, value))
         try:
             dtype = common_dtype(self.dtype, array.dtype)
             if dtype != self.dtype:
@@ -174,9 +157,8 @@ class _HostArrays:
             raise mixed(self.path, self.rows[0], row, array) from error
 
     def widen(self, done: int, dtype: np.dtype) -> None:
-        """Gives the rows another dtype; only those that are written have a value."""
-        written, rows = self.rows[:done], np.empty(self.rows.shape, dtype)
-        rows[:done] = convert(written, dtype)
+        rows = np.empty(self.rows.shape, dtype)
+        rows[:done] = convert(self.rows[:done], dtype)  # the rest has no value yet
         self.rows, self.dtype = rows, dtype
 
     def batch(self) -> np.ndarray:
@@ -191,12 +173,7 @@ class _DeviceArrays:
 
     def write(self, start: int, values: list) -> None:
         for row, value in enumerate(values, start):
-            if not is_row(value):
-                raise mixed(self.path, self.first, row, value)
-            array = as_row(value, self.path)
-            if array.shape != self.first.shape:
-                raise unequal(self.path, self.first, row, value)
-            self.values.append(array)
+            self.values.append(as_equal_row(self.path, self.first, row, value))
 
     def batch(self) -> jax.Array:
         with name_field(self.path):
@@ -214,10 +191,7 @@ class _Numbers:
         types = set(map(type, values))
         if not types <= self.types:
             for row, value in enumerate(values, start):
-                if not is_row(value):
-                    raise mixed(self.path, self.first, row, value)
-                if np.shape(value):
-                    raise unequal(self.path, self.first, row, value)
+                as_equal_row(self.path, self.first, row, value)
             self.types |= types
         self.values.extend(values)
 

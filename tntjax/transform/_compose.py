@@ -1,7 +1,7 @@
 """Functions made of functions: `identity`, `compose`, `merge`."""
 
 import dataclasses
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tntjax._check import check_functions
@@ -15,15 +15,11 @@ def identity(sample: Sample) -> Sample:
     Args:
       sample: anything.
 
-    Returns:
-      The same object.
-
     Example:
       >>> identity(3)
       3
 
-    Torchnet: `transform.identity`, which is documented as this function but returned
-    a function of no arguments.
+    Torchnet: `transform.identity`, which returned a function of no arguments.
     """
     return sample
 
@@ -73,13 +69,12 @@ def merge(
       {'least': 1, 'most': 3}
 
     Torchnet: `transform.merge`, which stacked the results into a tensor and lost
-    their keys against its documentation. To have them stacked, compose with a
-    function that does.
+    their keys against its documentation.
     """
     if not isinstance(transforms, Mapping):
-        return _Merge(None, check_functions(transforms, "merge"), type(transforms))
+        return _Merge(type(transforms), check_functions(transforms, "merge"))
     functions = check_functions(list(transforms.values()), "merge")
-    return _Merge(tuple(transforms), functions, dict)
+    return _Merge(dict, functions, tuple(transforms))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -97,18 +92,16 @@ class _Compose:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class _Merge:
-    keys: tuple[Hashable, ...] | None
-    transforms: tuple[Callable[[Any], Any], ...]
     kind: type
+    transforms: tuple[Callable[[Any], Any], ...]
+    keys: tuple[Hashable, ...] = ()
 
     def __call__(self, sample: Sample) -> Any:
-        results = [transform(sample) for transform in self.transforms]
-        if self.keys is None:
-            return self.kind(results)
-        return dict(zip(self.keys, results, strict=True))
+        return self._collect(transform(sample) for transform in self.transforms)
+
+    def _collect(self, values: Iterable[Any]) -> Any:
+        made = zip(self.keys, values, strict=True) if self.kind is dict else values
+        return self.kind(made)
 
     def __repr__(self) -> str:
-        shown: Any = self.kind(self.transforms) if self.keys is None else None
-        if self.keys is not None:
-            shown = dict(zip(self.keys, self.transforms, strict=True))
-        return f"merge({describe(shown)})"
+        return f"merge({describe(self._collect(self.transforms))})"

@@ -66,7 +66,7 @@ def level_order(
       ([[0, 1], [3, 2]], [6])
 
     Looks et al., "Deep Learning with Dynamic Computation Graphs", 2017 (TensorFlow
-    Fold), whose scheduler batches operations by depth in this way.
+    Fold).
     """
     is_tree = isinstance(trees, tuple) and trees and not isinstance(trees[0], tuple)
     if is_tree or not isinstance(trees, Sequence):
@@ -89,6 +89,7 @@ def level_order(
     counts = np.zeros(depth, np.int32)
     counts[: len(rows)] = [len(row) for row in rows]
     mask = np.arange(breadth) < counts[:, None]  # [L, W]
+    # A place (level, number) has the number `level * W + number` in all.
     for level, row in enumerate(rows):
         value[level, : len(row)] = [number for number, _ in row]
         for slot, (_, found) in enumerate(row):

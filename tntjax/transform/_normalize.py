@@ -17,12 +17,11 @@ def normalize(threshold: float = 0) -> Callable[[Any], Any]:
       threshold: the array is divided only if its deviation is larger than this.
 
     Returns:
-      A function of a NumPy or JAX array of any shape, which returns a new array of the
-      same shape. Floats keep their dtype (half precision is computed in float32),
-      integers and bools become float32. The deviation has one degree of freedom less
-      than elements (ddof=1); one element has none, so it is only centered. Equal for
-      equal thresholds, and picklable. It raises TypeError for complex numbers and for
-      what isn't a number.
+      A function of a NumPy or JAX array of any shape, which returns a new one. Floats
+      keep their dtype (half precision is computed in float32), integers and bools
+      become float32. The deviation has one degree of freedom less than elements
+      (ddof=1); one element is only centered. Equal for equal thresholds, and picklable.
+      It raises TypeError for what isn't real numbers.
 
     Raises:
       ValueError: if `threshold` is negative.

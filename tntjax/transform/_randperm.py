@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from tntjax._numbers import check_integer, check_integers, find_outside
+from tntjax._numbers import check_at_least, check_integers, find_outside
 
 
 def randperm(size: int, seed: int = 0) -> Callable[[Any], Any]:
@@ -22,8 +22,8 @@ def randperm(size: int, seed: int = 0) -> Callable[[Any], Any]:
     Returns:
       A function of an int, which returns an int, or of an array of integers of any
       shape, which returns an int64 array of that shape. An index outside of
-      0 <= index < size raises IndexError, but a tracer, which has no value yet, is not
-      checked. Equal for equal arguments, and picklable.
+      0 <= index < size raises IndexError, unless it is traced. Equal for equal
+      arguments, and picklable.
 
     Raises:
       ValueError: if `size` or `seed` is negative.
@@ -38,12 +38,8 @@ def randperm(size: int, seed: int = 0) -> Callable[[Any], Any]:
 
     Torchnet: `transform.randperm`, which drew from the global generator.
     """
-    size = check_integer(size, "randperm needs an integer size")
-    seed = check_integer(seed, "randperm needs an integer seed")
-    for name, number in (("size", size), ("seed", seed)):
-        if number < 0:
-            raise ValueError(f"randperm needs {name} >= 0, got {number}.")
-    return _RandPerm(size, seed)
+    size = check_at_least("randperm: size", size, 0)
+    return _RandPerm(size, check_at_least("randperm: seed", seed, 0))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

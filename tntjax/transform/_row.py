@@ -82,26 +82,24 @@ def name_field(path: Path) -> Iterator[None]:
         ) from error
 
 
-def unequal(path: Path, first: Any, row: int, other: Any) -> ValueError:
-    """Makes the error for arrays of unequal shapes."""
-    return ValueError(
-        UNEQUAL_SHAPES.format(
-            field=describe_path(path),
-            key=path[0] if path else "input",
-            first=describe(first),
-            other=describe(other),
-            row=row,
-        )
-    )
+def as_equal_row(path: Path, first: Any, row: int, value: Any) -> Any:
+    """Makes an array of a value that must have the shape of the first; JAX's stay."""
+    if not is_row(value):
+        raise mixed(path, first, row, value)
+    array = as_row(value, path)
+    if array.shape != np.shape(first):
+        key = path[0] if path else "input"
+        raise ValueError(_explain(UNEQUAL_SHAPES, path, first, row, array, key=key))
+    return array
 
 
 def mixed(path: Path, first: Any, row: int, other: Any) -> TypeError:
     """Makes the error for a field that changes its kind."""
-    return TypeError(
-        MIXED_KINDS.format(
-            field=describe_path(path),
-            first=describe(first),
-            other=describe(other),
-            row=row,
-        )
-    )
+    return TypeError(_explain(MIXED_KINDS, path, first, row, other))
+
+
+def _explain(
+    text: str, path: Path, first: Any, row: int, other: Any, **words: Any
+) -> str:
+    shown = {"first": describe(first), "other": describe(other)}
+    return text.format(field=describe_path(path), row=row, **shown, **words)

@@ -18,8 +18,8 @@ def table_apply(transform: Callable[[Any], Any]) -> Callable[[Sample], Sample]:
 
     Returns:
       A function of a dict, list or tuple that returns a new one of the same kind with
-      the same keys. Equal if the function is the same, and picklable if it is. It
-      raises TypeError for anything else.
+      the same keys, and raises TypeError for anything else. Equal and picklable if
+      `transform` is.
 
     Raises:
       TypeError: if `transform` isn't callable.
@@ -72,24 +72,25 @@ def table_merge_keys(samples: Sequence[Sample] | Mapping[Any, Sample]) -> Sample
       >>> table_merge_keys({"left": {"size": 1}, "right": {"size": 2}})
       {'size': {'left': 1, 'right': 2}}
 
-    Torchnet: `transform.tablemergekeys`, a factory without arguments; here it is the
-    function itself. There a field that some samples of a list lacked left holes.
+    Torchnet: `transform.tablemergekeys`, a factory without arguments. There a field
+    that some samples of a list lacked left holes.
     """
     if isinstance(samples, Mapping):
         return _merge_named(samples)
     if len(samples) == 0:
         raise ValueError("table_merge_keys needs at least one sample, got none.")
     first = samples[0]
-    if isinstance(first, Mapping):
-        check_same_keys(samples, Mapping)
-        return {key: [sample[key] for sample in samples] for key in first}
-    if isinstance(first, tuple):
-        check_same_keys(samples, tuple)
+    if not isinstance(first, Mapping | tuple):
+        raise TypeError(
+            f"table_merge_keys needs samples that are dicts or tuples, got"
+            f" {describe(first)}. Give its values names: {{'input': ...}}."
+        )
+    kind = Mapping if isinstance(first, Mapping) else tuple
+    for number, sample in enumerate(samples):
+        check_keys(first, sample, f"sample {number}", kind)
+    if kind is tuple:
         return tuple(list(column) for column in zip(*samples, strict=True))
-    raise TypeError(
-        f"table_merge_keys needs samples that are dicts or tuples, got"
-        f" {describe(first)}. Give its values names: {{'input': ...}}."
-    )
+    return {key: [sample[key] for sample in samples] for key in first}
 
 
 def _merge_named(samples: Mapping[Any, Sample]) -> dict[Any, dict[Any, Any]]:
@@ -105,26 +106,8 @@ def _merge_named(samples: Mapping[Any, Sample]) -> dict[Any, dict[Any, Any]]:
     return fields
 
 
-def check_same_keys(samples: Sequence[Sample], kind: type) -> None:
-    """Raises if a sample is of another kind or has other keys than the first.
-
-    Args:
-      samples: at least one; the first is a mapping or tuple.
-      kind: `Mapping` or `tuple`.
-    """
-    for number, sample in enumerate(samples):
-        check_keys(samples[0], sample, f"sample {number}", kind)
-
-
 def check_keys(first: Any, sample: Any, where: str, kind: type) -> None:
-    """Raises if a sample is of another kind or has other keys than the first.
-
-    Args:
-      first: sample 0, or a part of it: a mapping or tuple.
-      sample: the same of another sample.
-      where: what the other sample is called in the error.
-      kind: `Mapping` or `tuple`.
-    """
+    """Raises if a sample, called `where`, is not of the kind or has other keys."""
     if not isinstance(sample, kind):
         raise TypeError(
             f"Samples of one batch must be alike, but {where} is {describe(sample)}"

@@ -14,17 +14,10 @@ _FIXED = frozenset({bool, int, float, complex, str, bytes, type(None)})
 def copy_writable(sample: Any) -> Any:
     """Copies what of a sample could be changed in place.
 
-    These are the dicts and other mappings, lists, tuples and other pytrees that it is
-    built of, and the arrays that can be written to, torch's tensors and PIL's images
-    too. Read-only arrays, JAX arrays and objects of other kinds are passed on as they
-    are. Two fields of a sample share nothing afterwards. Within a field a table that is
-    at several places is copied once, so that tables of tables cost what they hold.
-
-    Args:
-      sample: any sample.
-
-    Returns:
-      One that is equal.
+    These are the mappings, lists, tuples and other pytrees that it is built of, and the
+    arrays that can be written to, torch's tensors and PIL's images too; all else is
+    passed on. Two fields of a sample share nothing afterwards. Within a field a table
+    that is at several places is copied once, so tables of tables cost what they hold.
     """
     if type(sample) is dict:
         return {key: _copy(value, {}) for key, value in sample.items()}

@@ -22,15 +22,11 @@ from tntjax.dataset.indexed._torch_read import Allowance, decode
 
 
 class Archive:
-    """Reads items by number, from any thread. Unpickled, it opens its files again.
-
-    The files are read and never mapped: where a file is cut, a map of it ends the
-    process at the first look behind its end.
-    """
+    """Reads items by number, from any thread. Unpickled, it opens its files again."""
 
     def __init__(self, index_filename: str, data_filename: str) -> None:
         self.names = (index_filename, data_filename)
-        index = _read_index(index_filename, data_filename)
+        index = open_index(index_filename, data_filename)
         self.kind, self.count = index.kind, len(index)
         self.dtype = KINDS[self.kind]
         self.itemsize = self.dtype.itemsize
@@ -49,8 +45,6 @@ class Archive:
         binary = getattr(os, "O_BINARY", 0)  # of Windows
         self.file = os.open(data_filename, os.O_RDONLY | binary)
         weakref.finalize(self, os.close, self.file)
-        length = os.fstat(self.file).st_size
-        check_length(index, length, index_filename, data_filename)
 
     def __reduce__(self) -> tuple:
         return Archive, self.names
@@ -68,18 +62,18 @@ class Archive:
             self._fill(array, start * size)
         if self.plain:
             return array
-        if self.table:
-            return self._decoded(array, item, allowance)
-        return array.reshape(self._shape(item))
+        if not self.table:
+            return array.reshape(self._shape(item))
+        try:
+            return decode(array, allowance)
+        except ValueError as error:
+            error.add_note(f"Item {item} of {self.names[1]}.")
+            raise
 
     __getitem__ = get
 
     def read_rows(self, items: np.ndarray) -> np.ndarray | None:
-        """Reads items of one shape, at least one, into one array.
-
-        Items that follow one another are read in one go. Returns None if their shapes
-        differ, or if they are tables.
-        """
+        """Reads items of one shape, at least one; None if they differ or are tables."""
         shape = None if self.table else self._common_shape(items)
         if shape is None:
             return None
@@ -87,12 +81,12 @@ class Archive:
         size = flat.shape[1] * self.itemsize
         if size:
             view = flat.reshape(-1).view(np.uint8).data
+            # Items that follow one another are read in one go.
             first = np.flatnonzero(np.diff(items, prepend=-2) != 1)  # of each run
             ends = np.append(first[1:], len(items)) * size
             places = self.starts[items[first]] * self.itemsize
-            for run, end, at in zip(
-                (first * size).tolist(), ends.tolist(), places.tolist(), strict=True
-            ):
+            runs = np.stack([first * size, ends, places], 1).tolist()
+            for run, end, at in runs:
                 part = view[run:end]
                 if self.read(self.file, (part,), at) < end - run:
                     self._fill(part, at)
@@ -131,15 +125,6 @@ class Archive:
                 )
             rest, at = rest[count:], at + count
 
-    def _decoded(
-        self, array: np.ndarray, item: int, allowance: Allowance | None
-    ) -> Any:
-        try:
-            return decode(array, allowance)
-        except ValueError as error:
-            error.add_note(f"Item {item} of {self.names[1]}.")
-            raise
-
 
 def _seek_and_read(file: int, buffers: tuple[Any], at: int) -> int:
     """Reads as `os.preadv` does, on systems that lack it."""
@@ -157,16 +142,9 @@ _ONE_AT_A_TIME = threading.Lock()
 
 def open_index(index_filename: str, data_filename: str) -> Index:
     """Reads an index into memory, after checking that it fits the data."""
-    index = _read_index(index_filename, data_filename)
-    length = os.path.getsize(data_filename)
-    check_length(index, length, index_filename, data_filename)
-    return index
-
-
-def _read_index(index_filename: str, data_filename: str) -> Index:
     try:
         with open(index_filename, "rb") as file:
-            return parse_index(file.read(), index_filename)
+            index = parse_index(file.read(), index_filename)
     except FileNotFoundError as error:
         if not os.path.exists(name_journal(index_filename)):
             raise
@@ -175,3 +153,6 @@ def _read_index(index_filename: str, data_filename: str) -> Index:
             f" before close(). Then IndexedDatasetWriter.recover({index_filename!r},"
             f" {data_filename!r}) saves the items that are whole."
         ) from error
+    length = os.path.getsize(data_filename)
+    check_length(index, length, index_filename, data_filename)
+    return index

@@ -40,10 +40,12 @@ BLOCK = 1 << 16
 class Index:
     """Where the items of an archive lie.
 
+    Item `i` has the sizes `dims[i]` to `dims[i + 1]` and the elements `offsets[i]` to
+    `offsets[i + 1]`.
+
     Args:
       kind: Torchnet's name of the type.
-      dims: [N + 1] int64, item `i` has the sizes `dims[i]` to `dims[i + 1]`.
-      offsets: [N + 1] int64, and the elements `offsets[i]` to `offsets[i + 1]`.
+      dims, offsets: [N + 1] int64.
       sizes: [S] int64, the shapes one after another.
     """
 
@@ -76,13 +78,6 @@ class Index:
 def parse_index(buffer: Any, name: str) -> Index:
     """Makes an index of the bytes of its file, without a copy, and checks it.
 
-    Args:
-      buffer: bytes, or a map of the file.
-      name: the file's name, for errors.
-
-    Returns:
-      The index, arrays into the buffer.
-
     Raises:
       ValueError: if it is something else, not whole, or contradicts itself.
     """
@@ -110,8 +105,7 @@ def parse_leading_items(buffer: Any, name: str) -> Index:
     """Makes an index of what is whole of one that was cut, or has grown too long.
 
     Raises:
-      ValueError: if it is something else, contradicts itself, or was cut before the
-        shapes, so that it tells nothing.
+      ValueError: as `parse_index`, or if it was cut before the shapes.
     """
     kind, count, num_sizes = _parse_header(buffer, name)
     words = np.frombuffer(buffer[: len(buffer) // 8 * 8], INT64, offset=HEADER.size)
@@ -142,14 +136,10 @@ def check_length(index: Index, length: int, index_name: str, data_name: str) -> 
 
 
 def write_index(index: Index, name: str) -> None:
-    """Writes an index whole or not at all: the file of that name is replaced.
-
-    A link stays one, and the file that it leads to is replaced.
-    """
+    """Writes an index whole or not at all: a file, also behind a link, is replaced."""
     name = os.path.realpath(name)
     temporary = f"{name}.tmp"
-    size = KINDS[index.kind].itemsize
-    head = (CODES[index.kind], size, len(index), len(index.sizes))
+    head = CODES[index.kind], KINDS[index.kind].itemsize, len(index), len(index.sizes)
     with open(temporary, "wb") as file:
         file.write(HEADER.pack(MAGIC, VERSION, *head))
         for numbers in (index.dims, index.offsets, index.sizes):
@@ -162,8 +152,7 @@ def write_index(index: Index, name: str) -> None:
 def find_common_axes(index: Index) -> int | None:
     """Returns how many axes all items have, or None if they differ or are missing."""
     first = int(index.dims[1]) if len(index) else None
-    alike = all((axes == first).all() for axes, _, _ in index.blocks())
-    return first if alike else None
+    return first if all((axes == first).all() for axes, *_ in index.blocks()) else None
 
 
 def count_alike(index: Index) -> int:

@@ -4,14 +4,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jax.core import Tracer
-
 from tntjax._numbers import check_max_load
 from tntjax._struct import describe, flag, pytree, static
 from tntjax._types import Sample
-from tntjax.dataset._columns import with_flat
 from tntjax.dataset._index_map import IndexMap
-from tntjax.dataset._protocol import Spec, host_only
+from tntjax.dataset._protocol import Spec
 from tntjax.dataset.indexed._archive import Archive
 from tntjax.dataset.indexed._reader import take_items
 
@@ -21,18 +18,17 @@ class IndexedDataset(IndexMap):
     """Samples from archives, one for each field, that were written side by side.
 
     Archives are read where they lie, whatever their size: only where items start, 8
-    bytes for an item of one axis or of the shape that all have, and what is asked for
-    come into memory. A sample or batch is a copy. Safe between threads and processes;
-    pickled it goes by the names of its files. Data that is cut while it is open is a
-    ValueError where an item is missing.
+    bytes for each, comes into memory. A sample or batch is a copy. Safe between threads
+    and processes; pickled it goes by the names of its files. Data that is cut while it
+    is open is a ValueError where an item is missing.
 
     Args:
       fields: with `path` a list of names, whose archives are `path/NAME.idx` and
         `path/NAME.bin`; without, a mapping `{name: {"idx": file, "bin": file}}`.
       path: the folder of the archives.
       max_load: how many samples to keep at most, None for all.
-      mmap: Torchnet's argument, which changes nothing here: files are read and never
-        mapped, since a map of a file that is cut ends the process.
+      mmap: Torchnet's argument, which changes nothing: files are read and never mapped,
+        since a map of a file that is cut ends the process.
       standalone: with one field, samples are its items themselves, not `{name: item}`.
 
     Raises:
@@ -61,8 +57,8 @@ class IndexedDataset(IndexMap):
 
     Purpose: many small things in two large files, which file systems like better.
 
-    Torchnet: `dataset/indexeddataset.lua`, the same files. `mmap` is there for its sake
-    and `mmapidx` is not, archives are checked when opened, and nothing is printed.
+    Torchnet: `dataset/indexeddataset.lua`, the same files. There is no `mmapidx`, and
+    archives are checked when opened.
     """
 
     fields: Sequence[str] | Mapping[str, Mapping[str, str]] = static()
@@ -110,20 +106,16 @@ class IndexedDataset(IndexMap):
     def _get(self, index: int) -> Sample:
         if self.standalone:
             return self.archives[0][1][index]
-        sample = {}
-        for name, archive in self.archives:  # quicker than a comprehension
-            sample[name] = archive[index]
-        return sample
+        return {name: archive[index] for name, archive in self.archives}
 
     def _take(self, rows: Any) -> Sample:
-        if isinstance(rows, Tracer):
-            raise host_only(self)
-        return with_flat(self._take_flat, rows)
 
-    def _take_flat(self, rows: Any) -> Sample:
         if self.standalone:
-            return take_items(self.archives[0][1], rows, None)
-        return {name: take_items(part, rows, name) for name, part in self.archives}
+            return take_items(self, self.archives[0][1], rows)
+        return {
+            name: take_items(self, archive, rows, name)
+            for name, archive in self.archives
+        }
 
     @property
     def spec(self) -> Spec:
@@ -144,11 +136,9 @@ def _files(fields: Any, path: Any) -> dict[str, tuple[str, str]]:
         stems = {name: os.path.join(path, name) for name in fields}
         return {name: (f"{stem}.idx", f"{stem}.bin") for name, stem in stems.items()}
     try:
-        files = {name: dict(pair) for name, pair in dict(fields).items()}
-        return {
-            name: (os.fspath(pair["idx"]), os.fspath(pair["bin"]))
-            for name, pair in files.items()
-        }
+        pairs = {name: dict(pair) for name, pair in dict(fields).items()}
+        places = {name: (pair["idx"], pair["bin"]) for name, pair in pairs.items()}
+        return {n: (os.fspath(i), os.fspath(b)) for n, (i, b) in places.items()}
     except (TypeError, ValueError, KeyError) as error:
         raise TypeError(
             'IndexedDataset without path=... needs {name: {"idx": file, "bin": file}},'

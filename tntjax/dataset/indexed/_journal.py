@@ -19,10 +19,7 @@ MOST_AXES = 64
 
 
 def name_journal(index_filename: str) -> str:
-    """Names the journal that lies beside an index while its writer is open.
-
-    By whatever link the index is reached, the journal is the same.
-    """
+    """Names the journal beside an index, by whatever link that is reached."""
     whole = os.path.realpath(index_filename) if os.path.islink(index_filename) else None
     return f"{whole or index_filename}.part"
 
@@ -100,14 +97,7 @@ class Journal(NamedTuple):
 
 
 def read_journal(index_filename: str) -> Journal | None:
-    """Reads the journal beside an index.
-
-    Returns:
-      The journal. None if there is none, or just its beginning.
-
-    Raises:
-      ValueError: if it is something else.
-    """
+    """Reads the journal beside an index, or returns None for none or its beginning."""
     name = name_journal(index_filename)
     try:
         with open(name, "rb") as file:

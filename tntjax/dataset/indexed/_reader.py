@@ -3,12 +3,10 @@
 import os
 from typing import Any
 
-import numpy as np
 from jax.core import Tracer
 
 from tntjax._struct import flag, pytree, static
 from tntjax._types import Sample
-from tntjax.dataset._columns import with_flat
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._protocol import Spec, host_only
 from tntjax.dataset._take import take_one_by_one
@@ -20,10 +18,8 @@ from tntjax.dataset.indexed._torch_read import Allowance
 class IndexedDatasetReader(IndexMap):
     """The items of one archive, as samples without a name.
 
-    The index is checked against the data when it is opened. An item is an array of its
-    own, or what was stored as a table. Safe to read from several threads; pickled it
-    goes by the names of its files, which are opened again. Data that is cut while it is
-    open is a ValueError where an item is missing.
+    An item is an array of its own, or what was stored as a table. Otherwise as
+    `IndexedDataset`, which reads several archives side by side.
 
     Args:
       index_filename: the `.idx` file.
@@ -37,6 +33,7 @@ class IndexedDatasetReader(IndexMap):
 
     Example:
       >>> import tempfile
+      >>> import numpy as np
       >>> import tntjax as tnt
       >>> folder = tempfile.TemporaryDirectory()
       >>> names = f"{folder.name}/x.idx", f"{folder.name}/x.bin"
@@ -48,7 +45,7 @@ class IndexedDatasetReader(IndexMap):
       (2, 'int', [1, 2])
       >>> folder.cleanup()
 
-    Purpose: a single archive; `IndexedDataset` reads several side by side.
+    Purpose: a single archive, of arrays or tables.
 
     Torchnet: `dataset/indexeddataset.lua`. There one file handle was shared by all who
     read, and nothing was compared with the length of the data.
@@ -80,9 +77,7 @@ class IndexedDatasetReader(IndexMap):
         return self.archive[index]
 
     def _take(self, rows: Any) -> Sample:
-        if isinstance(rows, Tracer):
-            raise host_only(self)
-        return with_flat(lambda flat: take_items(self.archive, flat, None), rows)
+        return take_items(self, self.archive, rows)
 
     @property
     def spec(self) -> Spec:
@@ -90,12 +85,17 @@ class IndexedDatasetReader(IndexMap):
         return super().spec._replace(alike=self.archive.alike)
 
 
-def take_items(archive: Archive, rows: np.ndarray, field: str | None) -> Any:
-    """Stacks items in the quickest way; `field` is their name in errors."""
-    column = archive.read_rows(rows) if rows.size else None
+def take_items(
+    dataset: IndexMap, archive: Archive, rows: Any, field: str | None = None
+) -> Any:
+    """Stacks items of rows [*S] in the quickest way; `field` names them in errors."""
+    if isinstance(rows, Tracer):
+        raise host_only(dataset)
+    flat = rows.reshape(-1)
+    column = archive.read_rows(flat) if flat.size else None
     if column is not None:
-        return column
-    allowance = Allowance()
+        return column.reshape(rows.shape + column.shape[1:])
+    allowance = Allowance()  # one for all, or many small items could take any memory
 
     def read(item: int) -> Sample:
         value = archive.get(item, allowance)

@@ -24,15 +24,15 @@ def recover(index_filename: str | os.PathLike, data_filename: str | os.PathLike)
     """Makes an archive that was not closed, or was cut, one of its whole items.
 
     The journal of the writer tells which items are whole, or the index if there is no
-    journal. Nothing is thrown away: data behind these items, such as part of one more,
-    moves to `data_filename + ".rest"`. An index that is cut, or where items are lost,
-    is copied to `index_filename + ".old"`, the journal of lost items to
-    `index_filename + ".part.old"`. If there is such a file, from a time before, the new
-    one ends in `.1`, then `.2`, and so on. A whole archive stays as it is.
+    journal. Nothing is thrown away: data behind these items moves to
+    `data_filename + ".rest"`; an index that is cut, or where items are lost, is copied
+    to `index_filename + ".old"`, the journal of lost items to
+    `index_filename + ".part.old"`. If there is such a file, the new one ends in `.1`,
+    then `.2`, and so on. A whole archive stays as it is.
 
     Not for an archive whose writer is still open. The layout does not tell which data
-    an index belongs to, so take care to pass both files of one archive: two that do not
-    belong together are refused only if their names or lengths tell.
+    an index belongs to: two files that do not belong together are refused only if their
+    names or lengths tell.
 
     Args:
       index_filename: the `.idx` file.

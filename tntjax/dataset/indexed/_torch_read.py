@@ -34,10 +34,9 @@ _CLASSES = {
 
 
 class Allowance:
-    """Counts what arrays that were read would hold, were each a copy.
+    """Counts what arrays that were read together would hold, were each a copy.
 
-    One serves all that is read together, so that many items of few bytes, whose tensors
-    repeat a number, do not become more memory than one may.
+    So many items of few bytes, whose tensors repeat a number, can't take any memory.
     """
 
     def __init__(self) -> None:
@@ -66,9 +65,7 @@ class Allowance:
 def decode(data: Any, allowance: Allowance | None = None) -> Any:
     """Reads a value that `encode` or Torch's `torch.serialize` has written.
 
-    Args:
-      data: the bytes.
-      allowance: of what is read together, None for this value alone.
+    `allowance` is of what is read together, None for this value alone.
 
     Returns:
       None, bool, float, str, list, dict or array. A table with keys 1 to n, or none,
@@ -151,9 +148,9 @@ class _Stream:
         return value
 
     def torch_object(self, index: int, depth: int) -> np.ndarray:
-        name = self.text()
-        if re.fullmatch(r"V \d+", name):
-            name = self.text()
+        name = self.string()
+        if re.fullmatch(r"V \d+", str(name)):
+            name = self.string()
         if name not in _CLASSES:
             raise ValueError(
                 f"An object of class {name!r} is stored here; read are tensors and"
@@ -197,9 +194,6 @@ class _Stream:
         except UnicodeDecodeError:
             return data
 
-    def text(self) -> str:
-        return bytes(self.take(self.read_length("i", 1))).decode("latin-1")
-
     def integer(self) -> int:
         return self.unpack("<i")[0]
 
@@ -207,9 +201,7 @@ class _Stream:
         """Reads a count of things that take at least so many bytes each."""
         (count,) = self.unpack(f"<{code}")
         if count < 0 or count * least > len(self.data) - self.at:
-            raise ValueError(
-                f"Torch's object is cut off: {count} things should follow."
-            )
+            raise ValueError(f"Torch's object is cut off: {count} things are to come.")
         return count
 
     def unpack(self, form: str) -> tuple:

@@ -39,14 +39,9 @@ def encode(value: Any) -> bytes:
     reads like any other. What is one object is written once and read as one, but for
     tuples that hold no lists, tuples or dicts.
 
-    Args:
-      value: None, bools, numbers, strings, arrays, and dicts and lists of them.
-
-    Returns:
-      The bytes.
-
     Raises:
-      TypeError: if it holds anything else.
+      TypeError: if it holds something else than None, bools, numbers, strings, arrays,
+        and dicts and lists of them.
       ValueError: if an integer is not a float64, or something contains itself, or
         lies more than 100 deep.
 
@@ -159,7 +154,9 @@ class _Writer:
         check_unmasked(value, "A value of the table")
         array = np.asarray(value)
         if not array.shape:  # Torch has no tensor without axes
-            self.write(_convert_scalar(array), 0)
+            if not isinstance(array[()], np.bool_ | np.integer | np.floating):
+                raise TypeError(_unknown(array))
+            self.write(array[()], 0)
             return
         if array.dtype.hasobject:  # text has no order of bytes
             raise TypeError(_unknown(value))
@@ -172,8 +169,7 @@ class _Writer:
         strides = [step // dtype.itemsize for step in np.empty(shape, dtype).strides]
         self.count += 1
         self.remember(value, self.count)
-        self.integers(self.count)
-        self.torch_class(f"torch.{_NAMES[dtype]}Tensor")
+        self.write_class(f"{_NAMES[dtype]}Tensor", self.count)
         self.integers(len(shape))
         longs = [*shape, *strides, 1]
         self.out += struct.pack(f"<{len(longs)}q", *longs)
@@ -181,14 +177,15 @@ class _Writer:
             self.integers(NIL)
             return
         self.count += 1
-        self.integers(TORCH, self.count)
-        self.torch_class(f"torch.{_NAMES[dtype]}Storage")
+        self.integers(TORCH)
+        self.write_class(f"{_NAMES[dtype]}Storage", self.count)
         self.out += struct.pack("<q", array.size)
         self.out += array.astype(dtype, copy=False).tobytes()
 
-    def torch_class(self, name: str) -> None:
+    def write_class(self, name: str, count: int) -> None:
+        self.integers(count)
         self.string("V 1")
-        self.string(name)
+        self.string(f"torch.{name}")
 
 
 def _convert_key(key: Any) -> Any:
@@ -210,19 +207,9 @@ def _nested(value: Any, what: str) -> ValueError:
     )
 
 
-def _convert_scalar(array: np.ndarray) -> Any:
-    value = array[()]
-    if not isinstance(value, np.bool_ | np.integer | np.floating):
-        raise TypeError(_unknown(array))
-    return value
-
-
 def _unknown(value: Any) -> str:
-    way_out = ""
-    if isinstance(value, bytes | bytearray | memoryview):
-        way_out = (
-            " Store text as str, and binary data as np.frombuffer(data, np.uint8)."
-        )
+    way_out = " Store text as str, and binary data as np.frombuffer(data, np.uint8)."
+    way_out *= isinstance(value, bytes | bytearray | memoryview)
     return (
         "A table holds None, bools, numbers, strings, dicts, lists and arrays of"
         f" {', '.join(dtype.name for dtype in TENSORS.values())}; got"

@@ -25,10 +25,10 @@ from tntjax.dataset.indexed._torch_write import encode
 class IndexedDatasetWriter:
     """Writes items to an archive, a new one or behind those of an old one.
 
-    Used in a `with` statement. `close`, at its end, writes the index in one piece, so
-    there is never half of one. While the writer is open a journal lies beside it,
-    `index_filename + ".part"`: if the program dies, or the `with` statement is left
-    by an exception, `recover` saves every item that `add` has returned from.
+    Used in a `with` statement. `close`, at its end, writes the index in one piece.
+    While the writer is open a journal lies beside it, `index_filename + ".part"`: if
+    the program dies, or the `with` statement is left by an exception, `recover` saves
+    every item that `add` has returned from.
 
     A kind is `"byte"` (uint8), `"char"` (int8), `"short"` (int16), `"int"` (int32),
     `"long"` (int64), `"float"` (float32), `"double"` (float64), or `"table"` for
@@ -118,12 +118,9 @@ class IndexedDatasetWriter:
     def add(self, item: ArrayLike | Any) -> None:
         """Adds an array of exactly the archive's dtype, or a table.
 
-        An array without axes comes back as it is; Torch, which has none, would take it
-        for an empty one.
-
         Args:
-          item: an array, a JAX array included, of any shape; for the kind `"table"`
-            what tables are made of.
+          item: an array of any shape, a JAX array included; for the kind `"table"` what
+            tables are made of. Torch takes an array without axes for an empty one.
 
         Raises:
           TypeError: if it has another dtype, or something that no table holds.
@@ -147,10 +144,8 @@ class IndexedDatasetWriter:
     def add_file(self, filename: str | os.PathLike) -> None:
         """Adds the bytes of a file as an array with one axis.
 
-        For the kind `"table"` it must hold what Torch has serialized.
-
         Args:
-          filename: the file.
+          filename: the file; for the kind `"table"` what Torch has serialized.
 
         Raises:
           ValueError: if its length isn't a multiple of the element's size.
