@@ -20,9 +20,9 @@ from tntjax.dataset import (
     CoroutineBatchDataset,
     ListDataset,
     ShuffleDataset,
-    _daemon,
+    _deferred,
 )
-from tntjax.dataset._daemon import DaemonThreads, ReadingLoop, find_loop
+from tntjax.dataset._deferred import DaemonThreads, ReadingLoop, find_loop
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = 1200  # seconds of a read that is not to be waited for
@@ -270,7 +270,7 @@ def test_an_error_leaves_a_function_behind_that_blocks(within, reads):
 
 @pytest.mark.slow
 def test_an_error_waits_a_little_for_functions_that_run(within, reads, monkeypatch):
-    monkeypatch.setattr(_daemon, "GRACE", SOON)
+    monkeypatch.setattr(_deferred, "GRACE", SOON)
     log = []
 
     def finish():
@@ -359,7 +359,7 @@ def test_reads_see_the_context_variables_of_the_caller(within):
 def test_a_function_that_was_cancelled_in_time_is_not_called():
     called, future = [], Future()
     future.cancel()
-    _daemon.answer(future, lambda: called.append(1))
+    _deferred.answer(future, lambda: called.append(1))
     assert not called
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.dataset._archives import contents, names_in, numbered, put, write
 from tntjax.dataset import IndexedDatasetReader, IndexedDatasetWriter
-from tntjax.dataset.indexed._journal import name_journal
+from tntjax.dataset.indexed._format import name_journal
 
 recover = IndexedDatasetWriter.recover
 ITEMS = [np.full((1, n), n, np.int32) for n in (2, 0, 3, 1)] + [np.int32(7)]

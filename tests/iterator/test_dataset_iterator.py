@@ -17,7 +17,7 @@ from tntjax.dataset import (
     weighted_sampler,
 )
 from tntjax.iterator import DatasetIterator, ParallelDatasetIterator
-from tntjax.iterator._chunk import IndexedChunk, SingleChunk, StackedChunk
+from tntjax.iterator._chunk import IndexedChunk, StackedChunk
 
 
 def table(length=11):
@@ -281,11 +281,8 @@ def test_a_chunk_of_the_device_holds_numbers():
 
 def test_the_shorter_last_batch_of_the_device_is_read_by_itself():
     chunks = list(ITERATORS["device, perm"].chunks(0, 0, ROOMS["99"]))
-    assert [type(chunk) for chunk in chunks] == [
-        IndexedChunk,
-        SingleChunk,
-        IndexedChunk,
-    ]
+    assert {type(chunk) for chunk in chunks} == {IndexedChunk}
+    assert [chunk.only for chunk in chunks] == [None, 10, None]
     assert [len(chunk) for chunk in chunks] == [7, 1, 3]
 
 
@@ -546,7 +543,7 @@ def test_a_transform_that_writes_to_its_sample_leaves_the_dataset():
 
 
 def test_a_single_chunk_stays_one():
-    chunk = SingleChunk(jax.device_put(BatchDataset(np.arange(5), 2)), 2)
+    chunk = IndexedChunk(jax.device_put(BatchDataset(np.arange(5), 2)), [2], only=2)
     for other in (chunk, chunk.part(0), chunk.padded(8)):
         assert len(other) == 1
         assert jax.jit(lambda chunk: chunk.read(0))(other).tolist() == [4]

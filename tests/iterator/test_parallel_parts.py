@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from tests.iterator import parallel_cases as cases
-from tntjax.iterator import _ahead
+from tntjax.iterator import _parallel_dataset
 from tntjax.iterator._errors import WorkerError, pack_error, unpack_error
-from tntjax.iterator.workers import _process, _shared_memory, _worker
+from tntjax.iterator.workers import _process, _sending, _worker
 from tntjax.iterator.workers._process import LENT, Task, WorkerProcess
-from tntjax.iterator.workers._shared_memory import SMALL, Block, pack, unpack
+from tntjax.iterator.workers._sending import SMALL, Block, pack, unpack
 from tntjax.iterator.workers._worker import Worker, main, serve, unpack_closure
 
 
@@ -163,7 +163,7 @@ def test_a_block_grows_and_both_sides_see_it(block):
 
 def test_a_block_that_came_with_a_process(block):
     descriptor = SimpleNamespace(detach=lambda: os.dup(block._descriptor))
-    other = _shared_memory._receive_block(descriptor)
+    other = _sending._receive_block(descriptor)
     array = np.arange(5000)
     np.testing.assert_array_equal(unpack(*pack(array, block), other), array)
     other.close()
@@ -382,11 +382,11 @@ class Over:
 
 def test_a_daemon_thread_that_fails_as_the_program_ends_is_held_up(monkeypatch):
     held = []
-    monkeypatch.setattr(_ahead, "_never_return", lambda: held.append(True))
+    monkeypatch.setattr(_parallel_dataset, "_never_return", lambda: held.append(True))
 
     def fails():
         try:
-            with _ahead.quiet_at_exit():
+            with _parallel_dataset.quiet_at_exit():
                 raise ValueError("the workers are gone")
         except ValueError:
             held.append(False)
@@ -409,7 +409,7 @@ def test_a_thread_that_cannot_return_waits_for_the_end(monkeypatch):
     waits = []
     event = SimpleNamespace(wait=lambda: waits.append(True))
     monkeypatch.setattr(threading, "Event", lambda: event)
-    _ahead._never_return()
+    _parallel_dataset._never_return()
     assert waits == [True]
 
 

@@ -1,5 +1,6 @@
 """Chunks: how a run of samples enters one compiled call."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -48,12 +49,15 @@ class StackedChunk:
 class IndexedChunk:
     """Numbers [K] of samples that compiled code gathers from a dataset on the device.
 
-    The dataset is an argument of the compiled call and never a constant.
+    The dataset is an argument of the compiled call and never a constant. A sample of
+    another shape, such as a shorter last batch, comes alone, and its number `only` is
+    known when the call is compiled.
     """
 
     dataset: Dataset
     indices: Any
     transform: Callable[[Sample], Sample] | None = static(default=None)
+    only: int | None = static(default=None)
 
     @property
     def xs(self) -> Any:
@@ -62,54 +66,22 @@ class IndexedChunk:
 
     def read(self, x: Any) -> Sample:
         """Returns sample `x`, gathered where the dataset lies."""
-        sample = take(self.dataset, x)
+        alone = self.only is not None
+        sample = self.dataset[self.only] if alone else take(self.dataset, x)
         return sample if self.transform is None else self.transform(sample)
 
     def part(self, number: int) -> "IndexedChunk":
         """Returns the chunk that holds one of the samples alone."""
-        index = self.indices[number : number + 1]
-        return IndexedChunk(self.dataset, index, self.transform)
+        return dataclasses.replace(self, indices=self.indices[number : number + 1])
 
     def padded(self, length: int) -> "IndexedChunk":
         """Returns the chunk with more indices behind, `length` in all."""
-        indices = _pad(self.indices, length)
-        return IndexedChunk(self.dataset, indices, self.transform)
+        alone = self.only is not None  # and so it stays
+        indices = self.indices if alone else _pad(self.indices, length)
+        return dataclasses.replace(self, indices=indices)
 
     def __len__(self) -> int:
         return len(self.indices)
-
-
-@pytree
-class SingleChunk:
-    """A sample that compiled code gathers, whose number is known when it is compiled.
-
-    So it may have another shape than the others, as a shorter last batch.
-    """
-
-    dataset: Dataset
-    index: int = static()
-    transform: Callable[[Sample], Sample] | None = static(default=None)
-
-    @property
-    def xs(self) -> Any:
-        """The number, which `read` knows without."""
-        return np.array([self.index])
-
-    def read(self, x: Any) -> Sample:
-        """Returns the sample, gathered where the dataset lies."""
-        sample = self.dataset[self.index]
-        return sample if self.transform is None else self.transform(sample)
-
-    def part(self, number: int) -> "SingleChunk":
-        """Returns the chunk itself, which has one sample."""
-        return self
-
-    def padded(self, length: int) -> "SingleChunk":
-        """Returns the chunk itself: its length is 1, which is never padded."""
-        return self
-
-    def __len__(self) -> int:
-        return 1
 
 
 def _pad(array: Any, length: int) -> Any:

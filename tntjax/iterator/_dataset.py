@@ -21,7 +21,6 @@ from tntjax.dataset._shuffle_and_batch import BatchesOfEpochs
 from tntjax.dataset._take import take
 from tntjax.iterator._chunk import (
     IndexedChunk,
-    SingleChunk,
     StackedChunk,
     check_arrays,
     group,
@@ -149,10 +148,9 @@ class DatasetIterator(Epochs):
     def _single_chunks(
         self, dataset: Dataset, run: Iterator[int], room: Room, position: int
     ) -> Iterator[Chunk]:
-
         for index in run:
-            room(position, np.dtype(np.intp).itemsize)
-            yield SingleChunk(dataset, index, self.transform)
+            room(position, np.dtype(np.intp).itemsize)  # an engine counts what is asked
+            yield IndexedChunk(dataset, np.array([index]), self.transform, only=index)
 
     def _take_chunks(
         self, dataset: Dataset, run: Iterator[int], room: Room, position: int

@@ -1,11 +1,12 @@
 """ParallelDatasetIterator: samples that workers read ahead."""
 
+import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from typing import Any, Literal, get_args
 
 from tntjax._check import check_optional_functions
@@ -13,7 +14,6 @@ from tntjax._numbers import check_at_least, check_number
 from tntjax._struct import describe, flag, pytree, static
 from tntjax._types import Chunk, Room, Sample, is_dataset
 from tntjax.dataset._protocol import find_shapes
-from tntjax.iterator._ahead import quiet_at_exit, read_ahead
 from tntjax.iterator._chunk import group
 from tntjax.iterator._epochs import Epochs
 from tntjax.iterator._source import check_source
@@ -206,3 +206,60 @@ def _check_seconds(timeout: Any) -> float | None:
         most = f"{threading.TIMEOUT_MAX:.0f}"
         raise ValueError(f"{subject} must be > 0 and <= {most}, got {timeout}.")
     return seconds
+
+
+@contextlib.contextmanager
+def quiet_at_exit() -> Iterator[None]:
+    """Stops a daemon thread that fails because the interpreter ends."""
+    try:
+        yield
+    except Exception:
+        if threading.current_thread().daemon and not threading.main_thread().is_alive():
+            # Workers die first: a traceback would be the last word of a sound program.
+            _never_return()
+        raise
+
+
+def _never_return() -> None:
+    threading.Event().wait()
+
+
+def read_ahead(
+    run: Any,
+    positions: Iterable[int],
+    index_of: Callable[[int], int],
+    ahead: int,
+    ordered: bool,
+) -> Iterator[Sample]:
+    """Yields samples of a run while at most `ahead` are read or wait for their turn.
+
+    If they are `ordered`, an error of a sample is raised in its turn.
+    """
+    coming = enumerate(positions)
+    done: dict[int, tuple[bool, Any]] = {}
+    pending, value = 0, None
+    for turn in count():
+        for number, position in islice(coming, ahead - pending):
+            try:
+                index = index_of(position)
+            except Exception as error:
+                if not ordered:
+                    raise
+                done[number] = (
+                    False,
+                    error,
+                )  # of `perm`: raised where its sample was due
+            else:
+                run.submit(number, index)
+            pending += 1
+        if turn:  # yielded after asking for more: workers read while the consumer works
+            yield value
+        if not pending:
+            return
+        while ordered and turn not in done:
+            number, fine, value = run.next_done()
+            done[number] = fine, value
+        fine, value = done.pop(turn) if ordered else run.next_done()[1:]
+        if not fine:
+            raise value
+        pending -= 1

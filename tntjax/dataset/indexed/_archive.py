@@ -15,9 +15,9 @@ from tntjax.dataset.indexed._format import (
     count_alike,
     find_common_axes,
     find_shape,
+    name_journal,
     parse_index,
 )
-from tntjax.dataset.indexed._journal import name_journal
 from tntjax.dataset.indexed._torch_read import Allowance, decode
 
 

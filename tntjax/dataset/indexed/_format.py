@@ -262,3 +262,9 @@ def _damaged(name: str, item: int) -> ValueError:
         f"{name} is damaged: the shape and the place of item {item} contradict each"
         " other. Copy it again."
     )
+
+
+def name_journal(index_filename: str) -> str:
+    """Names the journal beside an index, by whatever link that is reached."""
+    whole = os.path.realpath(index_filename) if os.path.islink(index_filename) else None
+    return f"{whole or index_filename}.part"

@@ -11,14 +11,8 @@ from jax.typing import ArrayLike
 from tntjax._array import check_unmasked
 from tntjax._struct import describe
 from tntjax.dataset.indexed._archive import open_index
-from tntjax.dataset.indexed._format import KINDS, write_index
-from tntjax.dataset.indexed._journal import (
-    Entries,
-    name_journal,
-    pack_record,
-    start_journal,
-)
-from tntjax.dataset.indexed._recover import recover
+from tntjax.dataset.indexed._format import KINDS, name_journal, write_index
+from tntjax.dataset.indexed._recover import Entries, pack_record, recover, start_journal
 from tntjax.dataset.indexed._torch_write import encode
 
 

@@ -22,8 +22,7 @@ from tntjax.iterator.workers._process import (
     spawn_environment,
     start_process,
 )
-from tntjax.iterator.workers._sending import check_sendable, pack_content
-from tntjax.iterator.workers._shared_memory import unpack
+from tntjax.iterator.workers._sending import check_sendable, pack_content, unpack
 from tntjax.iterator.workers._worker import READY
 
 SOON = 0.05

@@ -16,8 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from tntjax.iterator._errors import WorkerError
-from tntjax.iterator.workers._sending import main_has_a_file
-from tntjax.iterator.workers._shared_memory import Block
+from tntjax.iterator.workers._sending import Block, main_has_a_file
 from tntjax.iterator.workers._worker import Read, main, seconds_left
 
 LENT = 3

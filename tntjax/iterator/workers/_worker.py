@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 from tntjax._types import Dataset, Sample, is_dataset
 from tntjax.iterator._errors import pack_error
 from tntjax.iterator._source import make_dataset, open_source
-from tntjax.iterator.workers._shared_memory import Block, pack
+from tntjax.iterator.workers._sending import Block, pack
 
 KEPT = 2
 """Datasets of how many epochs a worker keeps; two may be read by turns."""
