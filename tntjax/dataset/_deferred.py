@@ -23,16 +23,9 @@ Right: the coroutine itself, or a future of a thread pool,
 
 
 def read_all(batches: Any, indices: Sequence[int], concurrency: int) -> list[Any]:
-    """Reads samples that may come as promises.
+    """Returns samples `indices` of what `batches` wraps, in order, which may be promises.
 
-    Args:
-      batches: who reads. What it wraps gives samples, or functions without arguments,
-        futures of `concurrent.futures` or awaitables that give one.
-      indices: what to read. All samples are asked for first.
-      concurrency: how many functions and awaitables run at a time.
-
-    Returns:
-      The samples, in order.
+    All are asked for first, and `concurrency` functions and awaitables run at a time.
     """
     issued: list[Any] = []
     called: list[Future] = []
@@ -95,12 +88,12 @@ class _Reads:
     threads: "DaemonThreads"
     called: list[Future]
 
-    async def resolve_all(
-        self, values: Sequence[Any], indices: Sequence[int]
-    ) -> list[Any] | _Failure:
+    async def resolve_all(self, values: Sequence[Any], indices: Sequence[int]) -> Any:
         """Returns the samples, or how the first of them that failed did."""
-        pairs = zip(values, indices, strict=True)
-        tasks = [asyncio.ensure_future(self._resolve(*pair)) for pair in pairs]
+        tasks = [
+            asyncio.ensure_future(self._resolve(*pair))
+            for pair in zip(values, indices, strict=True)
+        ]
         try:
             for task in asyncio.as_completed(tasks):
                 outcome = await task
@@ -174,16 +167,13 @@ GRACE = 1.0
 class DaemonThreads:
     """Calls functions in threads that the interpreter does not wait for.
 
-    Nothing ends a function that blocks. An executor of `concurrent.futures` waits for
-    it, and if it is told not to, then the interpreter does when it ends. A thread that
-    is idle is used again.
+    An executor of `concurrent.futures` waits for a function that blocks, or the
+    interpreter does when it ends. A thread that is idle is used again.
     """
 
     def __init__(self) -> None:
         self._idle, self._count = threading.Semaphore(0), 0
-        self._calls: SimpleQueue[tuple[Future, Callable[[], Any]] | None] = (
-            SimpleQueue()
-        )
+        self._calls: SimpleQueue[Any] = SimpleQueue()  # futures and their functions
 
     def submit(self, function: Callable[[], Any]) -> Future:
         """Lets a thread call a function, with the context variables of the caller."""
@@ -229,8 +219,8 @@ def answer(future: Future, function: Callable[[], Any]) -> None:
 class ReadingLoop:
     """Runs coroutines in an event loop of its own, which stays from batch to batch.
 
-    The loop has a thread, so it does not matter whether one runs already where the
-    reads are wanted, as in Jupyter, and Ctrl-C comes to the thread that waits.
+    It has a thread: whether a loop runs where the reads are wanted, as in Jupyter, does
+    not matter, and Ctrl-C comes to the thread that waits.
     """
 
     def __init__(self) -> None:
@@ -268,12 +258,7 @@ def _run(loop: asyncio.AbstractEventLoop, closing: threading.Event) -> None:
                 loop.run_forever()
 
 
-def _close(
-    thread: threading.Thread,
-    loop: asyncio.AbstractEventLoop,
-    closing: threading.Event,
-    threads: "DaemonThreads",
-) -> None:
+def _close(thread: threading.Thread, loop: Any, closing: Any, threads: Any) -> None:
     closing.set()
     threads.close()
     loop.call_soon_threadsafe(loop.stop)
