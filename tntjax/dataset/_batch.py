@@ -111,11 +111,14 @@ class BatchDataset(IndexMap):
     def _get(self, index: int) -> Sample:
         if not self._merges_each:
             return self._take(np.array(index))
-        if kept := self._read_kept(index):
-            batch = make_batch(self.merge)(kept)
-            return self._fill(batch, len(kept)) if self.policy == "pad-last" else batch
-        example = make_batch(self.merge)(self._find_example(index))
-        return _pick_rows(example, np.arange(0))
+        kept, rows = self._read_kept(index), np.arange(self.batch_size)
+        batch = make_batch(self.merge)(kept or self._find_example(index))
+        if not kept:
+            return _pick_rows(batch, rows[:0])
+        if self.policy != "pad-last":
+            return batch
+        last = len(kept) - 1  # new rows repeat it
+        return self._add_mask(_pick_rows(batch, rows.clip(None, last)), rows <= last)
 
     def _take(self, rows: Any) -> Sample:
         if self._merges_each:
@@ -187,12 +190,6 @@ class BatchDataset(IndexMap):
                 " none to tell what merge makes of a batch."
             )
         return self._first_kept or self._read_batch(number)[:1]
-
-    def _fill(self, batch: Sample, kept: int) -> Sample:
-        """Fills a batch up to `batch_size` rows; the new rows repeat the last."""
-        rows = np.arange(self.batch_size)
-        filled = _pick_rows(batch, rows.clip(None, kept - 1))
-        return self._add_mask(filled, rows < kept)
 
     def _add_mask(self, batch: Sample, mask: Any) -> Sample:
         if not isinstance(batch, dict) or "mask" in batch:

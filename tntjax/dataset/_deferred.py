@@ -23,7 +23,7 @@ Right: the coroutine itself, or a future of a thread pool,
 
 
 def read_all(batches: Any, indices: Sequence[int], concurrency: int) -> list[Any]:
-    """Returns samples `indices` of what `batches` wraps, in order, which may be promises.
+    """Returns samples of what `batches` wraps, in order; they may be promises.
 
     All are asked for first, and `concurrency` functions and awaitables run at a time.
     """

@@ -22,13 +22,32 @@ def read_samples(dataset: Dataset, indices: list[int]) -> Iterator[Sample]:
       ValueError: if it returns another number of them.
     """
     kind: Any = type(dataset)
+    name = f"{kind.__name__}.__getitems__"
     if is_unchecked(kind):
         yield from kind._read_each(dataset, indices)
     elif not has_getitems(kind):
         yield from (dataset[index] for index in indices)
     else:
         for start in range(0, len(indices), BLOCK):
-            yield from _read_block(dataset, indices[start : start + BLOCK])
+            block = indices[start : start + BLOCK]
+            try:
+                samples = kind.__getitems__(dataset, block)
+            except Exception as error:
+                error.add_note(f"{name}: while reading samples {describe(block)}.")
+                raise
+            if isinstance(samples, Mapping | str | bytes) or not hasattr(
+                samples, "__len__"
+            ):
+                raise TypeError(
+                    f"{name}(indices) must return a list with a sample for each index,"
+                    f" got {describe(samples)}."
+                )
+            if len(samples) != len(block):
+                raise ValueError(
+                    f"{name}(indices) must return a sample for each index: it was given"
+                    f" {len(block)} and returned {len(samples)}."
+                )
+            yield from samples
 
 
 @lru_cache(maxsize=256)
@@ -41,23 +60,3 @@ def has_getitems(kind: type) -> bool:
         if "__getitem__" in vars(part) or "__getitems__" in vars(part):
             return callable(vars(part).get("__getitems__"))
     return False
-
-
-def _read_block(dataset: Any, indices: list[int]) -> Any:
-    name = f"{type(dataset).__name__}.__getitems__"
-    try:
-        samples = dataset.__getitems__(indices)
-    except Exception as error:
-        error.add_note(f"{name}: while reading samples {describe(indices)}.")
-        raise
-    if isinstance(samples, Mapping | str | bytes) or not hasattr(samples, "__len__"):
-        raise TypeError(
-            f"{name}(indices) must return a list with a sample for each index, got"
-            f" {describe(samples)}."
-        )
-    if len(samples) != len(indices):
-        raise ValueError(
-            f"{name}(indices) must return a sample for each index: it was given"
-            f" {len(indices)} and returned {len(samples)}."
-        )
-    return samples

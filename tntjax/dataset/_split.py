@@ -179,7 +179,11 @@ def _count_samples(numbers: tuple[Any, ...], length: int) -> list[int]:
     epsilon = float(max(np.finfo(kind).eps for kind in [float, *map(type, coarse)]))
     total = math.fsum(weights)
     if total <= 1 + max(NEARLY, 4 * epsilon):
-        return [_floor_product(weight * length, epsilon) for weight in weights]
+        # Floors what a product is meant to be: 0.29 * 100 is 29. Beyond a thousandth of
+        # a sample no rounding is presumed.
+        exact = [weight * length for weight in weights]
+        errors = [min(4 * epsilon * product, 1e-3) for product in exact]
+        return [math.floor(p + e) for p, e in zip(exact, errors, strict=True)]
     if any(number != int(number) for number in numbers):
         raise ValueError(
             "SplitDataset needs weights that sum to at most 1, or whole sizes; got"
@@ -192,13 +196,3 @@ def _count_samples(numbers: tuple[Any, ...], length: int) -> list[int]:
             f" {length}."
         )
     return sizes
-
-
-def _floor_product(product: float, epsilon: float) -> int:
-    """Floors what a product is meant to be: 0.29 * 100 is 29.
-
-    Beyond a thousandth of a sample no rounding is presumed.
-    """
-    whole = round(product)
-    error = min(4 * epsilon * product, 1e-3)
-    return whole if abs(product - whole) <= error else math.floor(product)

@@ -1,6 +1,7 @@
 """A writer's notes while it is open, and what they save of an archive if it died."""
 
 import bisect
+import contextlib
 import itertools
 import math
 import os
@@ -167,7 +168,9 @@ def recover(index_filename: str | os.PathLike, data_filename: str | os.PathLike)
     """
     index_name, data_name = os.fspath(index_filename), os.fspath(data_filename)
     length = os.path.getsize(data_name)
-    index, journal = _read_old_index(index_name), read_journal(index_name)
+    index, journal = None, read_journal(index_name)
+    with contextlib.suppress(FileNotFoundError), open(index_name, "rb") as file:
+        index = parse_leading_items(file.read(), index_name)
     whole = index is not None and index.own_bytes == os.path.getsize(index_name)
     if index is not None and whole and index.num_bytes == length:
         # Items without elements may be noted all the same.
@@ -217,19 +220,9 @@ def _is_archive(index_name: str, data_name: str) -> bool:
     """True if they are a whole archive, or one whose writer is open or died."""
     if os.path.exists(name_journal(index_name)):
         return os.path.exists(data_name)
-    try:
-        open_index(index_name, data_name)
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _read_old_index(index_name: str) -> Index | None:
-    try:
-        with open(index_name, "rb") as file:
-            return parse_leading_items(file.read(), index_name)
-    except FileNotFoundError:
-        return None
+    with contextlib.suppress(OSError, ValueError):
+        return bool(open_index(index_name, data_name).kind)
+    return False
 
 
 def _collect_items(

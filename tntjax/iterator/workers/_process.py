@@ -169,7 +169,8 @@ def exit_error(worker: WorkerProcess) -> WorkerError:
     if code is None:
         how = "closed its pipe"
     elif code < 0:
-        how = f"was killed by {_signal_name(-code)}"
+        names = {number.value: number.name for number in signal.Signals}
+        how = f"was killed by {names.get(-code, f'signal {-code}')}"
     else:
         how = f"ended with exit code {code}"
     at = next((task.what for task in worker.tasks.values()), None)
@@ -191,44 +192,27 @@ def exit_error(worker: WorkerProcess) -> WorkerError:
     )
 
 
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def end_processes(
-    workers: Sequence[WorkerProcess], owner: int, lock: "threading.RLock"
-) -> None:
-    """Ends processes, those that are idle at once, and gives back what they used.
-
-    In a copy of the process that started them, their owner, this does nothing. It holds
-    the lock of their pool: a daemon thread may still look at them as the interpreter
-    ends, and of two that ask how a process ended only one is told.
-    """
-    if os.getpid() != owner:
+def end_processes(workers: Sequence[WorkerProcess], owner: int, lock: Any) -> None:
+    """Ends processes, those that are idle at once, and gives back what they used."""
+    if os.getpid() != owner:  # a copy of the process that started them
         return
-    with _ctrl_c_later(), _hold_soon(lock):
-        for worker in workers:
-            worker.pipe.close()  # which a worker that waits for a request notices
-        deadline = time.monotonic() + GRACE
-        for worker in workers:
-            worker.process.join(max(0.0, deadline - time.monotonic()))
-        for worker in workers:
-            if worker.process.is_alive():
-                worker.process.kill()
-            worker.process.join()
-            worker.process.close()
-            _close(worker.blocks)
-
-
-@contextlib.contextmanager
-def _hold_soon(lock: "threading.RLock") -> Iterator[None]:
-    """Holds a lock, or goes on without it if a thread is stuck that has it."""
+    # With the lock of their pool: a daemon thread may still look at them as the
+    # interpreter ends, and of two that ask how a process ended only one is told. But
+    # not for ever, as a thread that has it may be stuck.
     held = lock.acquire(timeout=GRACE)
     try:
-        yield
+        with _ctrl_c_later():
+            for worker in workers:
+                worker.pipe.close()  # which a worker that waits for a request notices
+            deadline = time.monotonic() + GRACE
+            for worker in workers:
+                worker.process.join(max(0.0, deadline - time.monotonic()))
+            for worker in workers:
+                if worker.process.is_alive():
+                    worker.process.kill()
+                worker.process.join()
+                worker.process.close()
+                _close(worker.blocks)
     finally:
         if held:
             lock.release()

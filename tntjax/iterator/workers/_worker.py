@@ -1,7 +1,6 @@
 """A worker's reads, in a thread or in a process of its own."""
 
 import contextlib
-import functools
 import os
 import pickle
 import signal
@@ -165,11 +164,12 @@ def unpack_closure(payload: bytes) -> tuple[Any, Any]:
             " and classes travel by name, so keep them in a module, or in a script that"
             " lies in a file, or use backend='thread'."
         )
-        return functools.partial(_fail, error), None
+        failure = error
 
+        def fail() -> NoReturn:
+            raise failure
 
-def _fail(error: Exception) -> NoReturn:
-    raise error
+        return fail, None
 
 
 def serve(
@@ -198,9 +198,7 @@ def serve(
             return
 
 
-def _packed(
-    result: Any, block: Block | None, number: int, what: str
-) -> tuple[bytes, list[int]]:
+def _packed(result: Any, block: Block | None, number: int, what: str) -> Any:
     try:
         return pack(result, block)
     except Exception as error:
