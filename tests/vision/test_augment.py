@@ -8,9 +8,11 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from tests.vision.photos import photos
 from tntjax.vision import _tables, rand_augment, trivial_augment
-from tntjax.vision._augment import OPERATIONS, Reach, apply_operations
+from tntjax.vision._augment import OPERATIONS, apply_operations
 
-REACH = Reach(0.3, 0.3, 30, 20, 30.0, 0.9, 4)
+REACH = dict(
+    zip(OPERATIONS, [0, 0.3, 0.3, 30, 20, 30, *[0.9] * 4, 4, 1, 0, 0], strict=True)
+)
 BILINEAR = Image.Resampling.BILINEAR
 WIDTH, HEIGHT = 80, 60
 
@@ -50,8 +52,9 @@ PILLOW = {
 def applied(operations, signed, given=None):
     given = images() if given is None else given
     places = np.array([[OPERATIONS.index(name) for name in operations]] * len(given))
-    signed = np.full(places.shape, signed, np.float32)
-    return np.asarray(apply_operations(given, places, signed, REACH, 0), int)
+    strength = signed * np.float32([[REACH[name] for name in operations]] * len(given))
+    fill = jnp.zeros(1, jnp.uint8)
+    return np.asarray(apply_operations(given, places, strength, fill), int)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -94,8 +97,8 @@ def test_a_channel_of_one_level_stays():
     flat = np.full((1, 8, 8, 3), 77, np.uint8)
     for name in ("stretch", "equalize"):
         np.testing.assert_array_equal(applied([name], 1.0, flat), flat)
-    counts = _tables.count_levels(jnp.full((1, 2, 2, 1), 5))
-    assert counts[0, 0, 5] == 4 and counts.sum() == 4
+    counts = _tables.count_levels(jnp.full((2, 2, 1), 5))
+    assert counts[0, 5] == 4 and counts.sum() == 4
 
 
 @pytest.mark.slow

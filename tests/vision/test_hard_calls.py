@@ -67,7 +67,7 @@ REFUSED = {
     "no pixels": (lambda: vision.resize(IMAGES[:, :0], 4), "needs images with pixels"),
     "key data": (
         lambda: vision.random_flip(jnp.zeros(3, jnp.uint32), IMAGES),
-        "random_flip needs a key of JAX",
+        "random_flip: key must be a PRNG key",
     ),
     "name of the caller": (
         lambda: vision.random_resized_crop(KEY, IMAGES, 0),

@@ -1,25 +1,25 @@
 """RandAugment and TrivialAugment, as one warp, one matrix of colours and one table."""
 
 import functools
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least, check_number
+from tntjax._numbers import check_at_least
 from tntjax.vision._color import mix_colors
 from tntjax.vision._images import (
     as_fill,
-    as_images,
     check_colors,
+    check_within,
     compiled,
     draw_uniform,
     peak_of,
-    split_key,
+    widen,
 )
 from tntjax.vision._tables import (
-    LEVELS,
     apply_table,
     count_levels,
     equalize,
@@ -28,29 +28,17 @@ from tntjax.vision._tables import (
     solarize,
     stretch,
 )
-from tntjax.vision._warp import affine_maps, sharpen, warp
+from tntjax.vision._warp import affine_map, sharpen, warp
 
 MOVES = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
-FACTORS = ("brightness", "contrast", "saturation", "sharpness")
+COLORS = ("brightness", "contrast", "saturation")
 TABLES = ("posterize", "solarize", "stretch", "equalize")
 
-OPERATIONS = ("identity", *MOVES, *FACTORS, *TABLES)
+OPERATIONS = ("identity", *MOVES, *COLORS, "sharpness", *TABLES)
 """What is drawn from, as in torchvision, each with the same probability."""
 
-BINS = 31
-"""How many magnitudes there are, from 0 on."""
-
-
-class Reach(NamedTuple):
-    """The reach of operations at the largest magnitude; first those of `MOVES`."""
-
-    shear_x: float
-    shear_y: float
-    move_x: float
-    move_y: float
-    degrees: float
-    factor: float
-    bits: int
+STRONGEST = 30
+"""The largest magnitude; the least is 0."""
 
 
 @compiled
@@ -77,8 +65,7 @@ def rand_augment(
       ValueError: if a number is out of range, or there are neither 1 nor 3 channels.
 
     Example:
-      >>> images = jnp.zeros((4, 32, 32, 3), jnp.uint8)
-      >>> rand_augment(jax.random.key(0), images).shape
+      >>> rand_augment(jax.random.key(0), jnp.zeros((4, 32, 32, 3), jnp.uint8)).shape
       (4, 32, 32, 3)
 
     "RandAugment" (2019), with the operations and magnitudes of torchvision's
@@ -87,18 +74,14 @@ def rand_augment(
     matrix, those of levels one table, and are applied in this order; shears are about
     the middle, and pixels are interpolated linearly.
     """
-    images = as_images(images, "rand_augment")
+    images = check_colors(images, "rand_augment")
     number = check_at_least("rand_augment: num_operations", num_operations, 1)
-    if not 0 <= check_number("rand_augment: magnitude", magnitude) <= BINS - 1:
-        raise ValueError(
-            f"rand_augment needs 0 <= magnitude <= {BINS - 1}, got {magnitude}."
-        )
-    check_colors(images, "rand_augment")
+    check_within("rand_augment", "magnitude", magnitude, STRONGEST)
     _, height, width, _ = images.shape
     part = 150 / 331  # of the image, as in the search space of AutoAugment
-    reach = Reach(0.3, 0.3, part * width, part * height, 30.0, 0.9, 4)
-    drawn = draw_uniform(split_key(key, len(images), "rand_augment"), (number, 2))
-    level = jnp.full(drawn.shape[:2], magnitude / (BINS - 1), jnp.float32)
+    reach = (0.3, part * width, part * height, 30.0, 0.9, 4)
+    drawn = draw_uniform(key, (number, 2))
+    level = jnp.full(drawn.shape[:2], magnitude / STRONGEST, jnp.float32)
     fill_ = as_fill(fill, images, "rand_augment")
     return _augment(images, drawn, level, reach, fill_)
 
@@ -121,93 +104,117 @@ def trivial_augment(
       ValueError: if there are neither 1 nor 3 channels.
 
     Example:
-      >>> images = jnp.zeros((4, 32, 32, 3), jnp.uint8)
-      >>> trivial_augment(jax.random.key(0), images).shape
-      (4, 32, 32, 3)
+      >>> trivial_augment(jax.random.key(0), jnp.zeros((4, 32, 32, 1))).shape
+      (4, 32, 32, 1)
 
     "TrivialAugment" (2021) with its wide magnitudes, which torchvision's
     `TrivialAugmentWide` has, and the differences that `rand_augment` names.
     """
-    images = as_images(images, "trivial_augment")
-    check_colors(images, "trivial_augment")
-    drawn = draw_uniform(split_key(key, len(images), "trivial_augment"), (1, 3))
-    reach = Reach(0.99, 0.99, 32, 32, 135.0, 0.99, 6)
-    level = jnp.minimum(jnp.floor(drawn[..., 2] * BINS), BINS - 1) / (BINS - 1)
+    images = check_colors(images, "trivial_augment")
+    drawn = draw_uniform(key, (1, 3))
+    level = jnp.minimum(jnp.floor(drawn[..., 2] * (STRONGEST + 1)), STRONGEST)
+    reach = (0.99, 32, 32, 135.0, 0.99, 6)
     fill_ = as_fill(fill, images, "trivial_augment")
-    return _augment(images, drawn, level, reach, fill_)
+    return _augment(images, drawn, level / STRONGEST, reach, fill_)
 
 
 def _augment(
-    images: jax.Array, drawn: jax.Array, level: jax.Array, reach: Reach, fill: jax.Array
+    images: jax.Array, drawn: jax.Array, level: jax.Array, reach: tuple, fill: jax.Array
 ) -> jax.Array:
-    """Applies what is drawn: [B, n, 2 or more] from 0 to 1, with levels [B, n]."""
-    count = len(OPERATIONS)
-    operation = jnp.minimum((drawn[..., 0] * count).astype(jnp.int32), count - 1)
-    signed = jnp.where(drawn[..., 1] < 0.5, -level, level)  # [B, n]
-    if not len(images):
-        return images
-    return apply_operations(images, operation, signed, reach, fill)
+    """Applies what is drawn, [B, n, 2 or more] from 0 to 1, with levels [B, n].
+
+    `reach` is how far shears, moves in x and y, turns, factors and bits go at level 1.
+    """
+    shear, move_x, move_y, degrees, factor, bits = reach
+    most = [0, shear, shear, move_x, move_y, degrees, *[factor] * 4, bits, 1, 0, 0]
+    operation = jnp.floor(drawn[..., 0] * len(OPERATIONS)).astype(jnp.int32)
+    operation = jnp.minimum(operation, len(OPERATIONS) - 1)  # [B, n]
+    strength = jnp.where(drawn[..., 1] < 0.5, -level, level)
+    strength = strength * jnp.array(most, jnp.float32)[operation]
+    return apply_operations(images, operation, strength, fill)
 
 
-@functools.partial(jax.jit, static_argnums=3, inline=True)
+@functools.partial(jax.jit, inline=True)
 def apply_operations(
-    images: jax.Array,
-    operation: jax.Array,
-    signed: jax.Array,
-    reach: Reach,
-    fill: Any,
+    images: jax.Array, operation: jax.Array, strength: jax.Array, fill: jax.Array
 ) -> jax.Array:
     """Applies operations [B, n], places in `OPERATIONS`, to images [B, H, W, C].
 
-    `signed` are [B, n] from -1 to 1; what has no direction takes the distance from 0.
+    `strength` [B, n] has a sign, which is left out where there is no direction. A CPU
+    goes image by image, which stays in the cache, and leaves out what is not drawn; an
+    accelerator does all for all.
     """
-    peak = peak_of(images)
 
-    def chosen(name: str, most: float) -> jax.Array:  # [B, n], 0 where it is another
-        return jnp.where(operation == OPERATIONS.index(name), most * signed, 0)
+    def one(given: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        return _apply(*given, fill)
 
-    moves = [chosen(name, most) for name, most in zip(MOVES, reach, strict=False)]
-    maps = affine_maps(*(move[:, 0] for move in moves))  # [B, 3, 3]
-    for place in range(1, operation.shape[1]):
-        later = affine_maps(*(move[:, place] for move in moves))
-        maps = jnp.matmul(maps, later, precision="highest")
-    brightness, contrast, saturation, sharpness = (
-        (1 + chosen(name, reach.factor)).prod(-1)
-        for name in FACTORS  # [B] each
-    )
-    values = warp(images, maps, fill) * (255 / peak)
-    changes = [brightness, contrast, saturation, jnp.zeros_like(contrast)]
-    values = sharpen(mix_colors(values, 255.0, changes), sharpness)
+    if not len(images):
+        return images
+    by_one = functools.partial(jax.lax.map, one)
+    given = images, operation, strength
+    return jax.lax.platform_dependent(given, cpu=by_one, default=jax.vmap(one))
+
+
+def _apply(
+    image: jax.Array, operation: jax.Array, strength: jax.Array, fill: jax.Array
+) -> jax.Array:
+    """Applies operations [n] to an image [H, W, C]."""
+    peak = peak_of(image)
+    by_name = {  # [n] each, 0 where it is another
+        name: jnp.where(operation == place, strength, 0)
+        for place, name in enumerate(OPERATIONS)
+    }
+
+    def if_drawn(names: tuple[str, ...], change: Callable, values: jax.Array) -> Any:
+        return jax.lax.cond(_is_drawn(operation, names), change, lambda v: v, values)
+
+    def move(_: jax.Array) -> jax.Array:
+        maps = jax.vmap(affine_map)(*(by_name[name] for name in MOVES))  # [n, 3, 3]
+        product = functools.partial(jnp.matmul, precision="highest")
+        return warp(image, functools.reduce(product, maps), fill)
+
+    def mix(values: jax.Array) -> jax.Array:
+        factors = [(1 + by_name[name]).prod()[None] for name in COLORS]
+        return mix_colors(values[None], 255.0, [*factors, jnp.zeros(1)])[0]
+
+    values = if_drawn(MOVES, move, widen(image)) * (255 / peak)
+    values = if_drawn(COLORS, mix, values)
+    factor = (1 + by_name["sharpness"]).prod()
+    values = if_drawn(("sharpness",), lambda v: sharpen(v, factor), values)
     levels = jnp.clip(jnp.round(values), 0, 255).astype(jnp.int32)
-    levels = apply_table(_find_table(levels, operation, signed, reach), levels)
-    found = (levels.astype(jnp.float32) * (peak / 255)).astype(images.dtype)
-    if images.dtype == jnp.uint8:
+    table = _find_table(levels, operation, jnp.abs(strength))
+    levels = if_drawn(TABLES, lambda v: apply_table(table, v), levels)
+    found = (levels.astype(jnp.float32) * (peak / 255)).astype(image.dtype)
+    if image.dtype == jnp.uint8:
         return found
-    return jnp.where(jnp.isnan(values), jnp.nan, found).astype(images.dtype)
+    return jnp.where(jnp.isnan(values), jnp.nan, found).astype(image.dtype)
+
+
+def _is_drawn(operation: jax.Array, names: tuple[str, ...]) -> jax.Array:
+    return jnp.isin(operation, jnp.array(list(map(OPERATIONS.index, names)))).any()
 
 
 def _find_table(
-    levels: jax.Array, operation: jax.Array, signed: jax.Array, reach: Reach
+    levels: jax.Array, operation: jax.Array, strength: jax.Array
 ) -> jax.Array:
-    """Returns one table [B, C, 256] for all operations on levels that are drawn.
+    """Returns one table [C, 256] for all operations on levels that are drawn.
 
     Each sees the levels as those before left them, of which the counts are enough.
     """
-    counts = count_levels(levels)
-    table = jnp.broadcast_to(jnp.arange(LEVELS, dtype=jnp.int32), counts.shape)
-    for place in range(operation.shape[1]):
-        strength = jnp.abs(signed[:, place])  # [B]
-        bits = 8 - jnp.round(reach.bits * strength).astype(jnp.int32)
-        tables = {
-            "posterize": posterize(bits)[:, None],
-            "solarize": solarize(255 * (1 - strength))[:, None],
-            "stretch": stretch(counts),
-            "equalize": equalize(counts),
-        }
-        step = jnp.broadcast_to(jnp.arange(LEVELS, dtype=jnp.int32), counts.shape)
-        for name, own in tables.items():
-            is_drawn = operation[:, place] == OPERATIONS.index(name)
-            step = jnp.where(is_drawn[:, None, None], own, step)
+    same = jnp.broadcast_to(jnp.arange(256, dtype=jnp.int32), (levels.shape[-1], 256))
+    counted = _is_drawn(operation, ("stretch", "equalize"))
+    counts = jax.lax.cond(counted, count_levels, lambda _: same, levels)
+    table = same
+    for drawn, how in zip(operation, strength, strict=True):
+        steps = [  # as in `TABLES`
+            posterize(8 - jnp.round(how).astype(jnp.int32)),
+            solarize(255 * (1 - how)),
+            stretch(counts),
+            equalize(counts),
+        ]
+        step = same
+        for name, own in zip(TABLES, steps, strict=True):
+            step = jnp.where(drawn == OPERATIONS.index(name), own, step)
         table = jnp.take_along_axis(step, table, -1)
         counts = move_counts(counts, step)
     return table

@@ -7,17 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._struct import describe
-from tntjax.vision._images import (
-    as_images,
-    as_range,
-    as_rate,
-    compiled,
-    draw_uniform,
-    per_example,
-    restore,
-    split_key,
-    widen,
-)
+from tntjax.vision._images import compiled, draw_uniform, per_example, restore, widen
 
 
 @compiled
@@ -49,16 +39,14 @@ def gaussian_blur(
     As in SimCLR (2020) and torchvision's `GaussianBlur`, where the kernel has a size of
     its own.
     """
-    images = as_images(images, "gaussian_blur")
-    low, high = as_range(sigma, "gaussian_blur: sigma", 1e-3)
+    images, (low, high) = jnp.asarray(images), sigma
     radius = math.ceil(3 * high)
     if radius >= min(images.shape[1:3]):
         raise ValueError(
             f"gaussian_blur with sigma up to {high:g} reaches {radius} pixels to each"
             f" side, beyond the images: {describe(images)}."
         )
-    rate = as_rate(rate, "gaussian_blur")
-    drawn = draw_uniform(split_key(key, len(images), "gaussian_blur"), (2,))  # [B, 2]
+    drawn = draw_uniform(key, (2,))  # [B, 2]
     width = (low + (high - low) * drawn[:, 0])[:, None]
     place = jnp.arange(-radius, radius + 1)
     kernel = jnp.exp(-0.5 * (place / width) ** 2)  # [B, 2 radius + 1]
@@ -66,19 +54,10 @@ def gaussian_blur(
     kernel = jnp.where(drawn[:, 1:] < rate, kernel, place == 0)
     values = widen(images)
     for axis in (1, 2):
-        values = _convolve(values, kernel, radius, axis)
+        length, pads = values.shape[axis], [(0, 0)] * 4
+        pads[axis] = (radius, radius)
+        padded, values = jnp.pad(values, pads, mode="reflect"), jnp.zeros_like(values)
+        for place in range(2 * radius + 1):
+            part = jax.lax.slice_in_dim(padded, place, place + length, axis=axis)
+            values = values + per_example(kernel[:, place]) * part
     return restore(values, images)
-
-
-def _convolve(
-    values: jax.Array, kernel: jax.Array, radius: int, axis: int
-) -> jax.Array:
-    """Convolves [B, H, W, C] along an axis with kernels [B, 2 radius + 1]."""
-    pads = [(0, 0)] * 4
-    pads[axis] = (radius, radius)
-    padded, length = jnp.pad(values, pads, mode="reflect"), values.shape[axis]
-    total = jnp.zeros_like(values)
-    for place in range(2 * radius + 1):
-        part = jax.lax.slice_in_dim(padded, place, place + length, axis=axis)
-        total = total + per_example(kernel[:, place]) * part
-    return total

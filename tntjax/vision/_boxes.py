@@ -20,7 +20,7 @@ def convert_boxes(boxes: ArrayLike, source: str, target: str) -> jax.Array:
       boxes: [..., 4] real.
       source: their form: "xyxy" is left, top, right, bottom; "xywh" left, top, width,
         height, as in COCO's files; "cxcywh" the middle, width and height.
-      target: the form to convert to.
+      target: the form that is wanted.
 
     Returns:
       [..., 4] float32.
@@ -69,7 +69,7 @@ def box_iou(first: ArrayLike, second: ArrayLike) -> jax.Array:
       [[0.3330000042915344, 0.0]]
     """
     shared, union, _ = _measure(first, second, "box_iou")
-    return _divide(shared, union)
+    return divide(shared, union)
 
 
 @compiled
@@ -94,7 +94,7 @@ def box_giou(first: ArrayLike, second: ArrayLike) -> jax.Array:
     "Generalized Intersection over Union" (2019).
     """
     shared, union, around = _measure(first, second, "box_giou")
-    return _divide(shared, union) - _divide(around - union, around)
+    return divide(shared, union) - divide(around - union, around)
 
 
 def as_boxes(boxes: Any, name: str, shape: str = "[..., 4]") -> jax.Array:
@@ -130,23 +130,16 @@ def _measure(
             f"{name} needs batches of one length, got {describe(first)} and"
             f" {describe(second)}."
         ) from None
-    start, stop = slice(0, 2), slice(2, 4)
-
-    def area(low: jax.Array, high: jax.Array) -> jax.Array:
-        return jnp.maximum(high - low, 0).prod(-1)
-
-    shared = area(
-        jnp.maximum(one[..., start], other[..., start]),
-        jnp.minimum(one[..., stop], other[..., stop]),
-    )
-    around = area(
-        jnp.minimum(one[..., start], other[..., start]),
-        jnp.maximum(one[..., stop], other[..., stop]),
-    )
-    areas = (area(box[..., start], box[..., stop]) for box in (one, other))
-    return shared, sum(areas) - shared, around
+    low, high = jnp.minimum(one, other), jnp.maximum(one, other)
+    shared = _area(jnp.concatenate([high[..., :2], low[..., 2:]], -1))
+    around = _area(jnp.concatenate([low[..., :2], high[..., 2:]], -1))
+    return shared, _area(one) + _area(other) - shared, around
 
 
-def _divide(part: jax.Array, whole: jax.Array) -> jax.Array:
+def _area(boxes: jax.Array) -> jax.Array:
+    return jnp.maximum(boxes[..., 2:] - boxes[..., :2], 0).prod(-1)
+
+
+def divide(part: jax.Array, whole: jax.Array) -> jax.Array:
     """Divides; 0 of nothing, in the gradient too."""
     return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1), 0)

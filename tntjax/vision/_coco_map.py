@@ -1,5 +1,6 @@
 """Mean average precision of detections, as COCO measures it."""
 
+import collections
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
@@ -83,9 +84,6 @@ class CocoMAPMeter(Meter):
             dict, with its labels in `target`.
           mask: [B] bool; False leaves an image out.
 
-        Returns:
-          The new meter.
-
         Raises:
           TypeError: in compiled code, as images have more or fewer objects.
           ValueError: if there are not as many images, or regions and labels.
@@ -103,9 +101,7 @@ class CocoMAPMeter(Meter):
             )
         kept = np.ones(len(outputs), bool)
         if mask is not None:
-            kept = np.broadcast_to(
-                as_mask(mask, kept.shape, "CocoMAPMeter.add: mask"), kept.shape
-            )
+            kept &= as_mask(mask, kept.shape, "CocoMAPMeter.add: mask")
         matches = [
             match
             for place in np.flatnonzero(kept)
@@ -126,9 +122,9 @@ class CocoMAPMeter(Meter):
 
     def value(self) -> CocoScores:
         """Returns the twelve numbers."""
-        by_label: dict[int, list[Match]] = {}
+        by_label: dict[int, list[Match]] = collections.defaultdict(list)
         for match in self.matches:
-            by_label.setdefault(int(match.label), []).append(match)
+            by_label[int(match.label)].append(match)
         groups = [by_label[label] for label in sorted(by_label)]
         curves = [[_curve(group, area, MOST) for group in groups] for area in range(4)]
         precision = [_stack(part, 0) for part in curves]  # 4 times [classes, 10, 101]
@@ -172,10 +168,10 @@ def _curve(
     scores = np.concatenate([match.scores[:most] for match in group])
     order = np.argsort(-scores, kind="stable")
     matched, ignored = (
-        np.concatenate([getattr(match, name)[area, :, :most] for match in group], 1)
+        np.concatenate([getattr(m, name)[area, :, :most] for m in group], 1)[:, order]
         for name in ("matched", "ignored")
     )
-    matched, counted = matched[:, order], ~ignored[:, order]  # [10, D]
+    counted = ~ignored  # [10, D]
     right = np.cumsum(matched & counted, 1).astype(float)
     wrong = np.cumsum(~matched & counted, 1).astype(float)
     recall = right / positives

@@ -64,9 +64,8 @@ def match_regions(
     Returned are `matched`, `ignored` and `positives` of `Match`.
     """
     skipped = crowd | _outside(known)  # [4, G]
-    shape = (len(AREAS), len(THRESHOLDS), len(found))
-    matched, ignored = np.zeros(shape, bool), np.zeros(shape, bool)
-    taken = np.zeros((*shape[:2], len(known)), bool)  # [4, 10, G]
+    matched, ignored = np.zeros((2, len(AREAS), len(THRESHOLDS), len(found)), bool)
+    taken = np.zeros((len(AREAS), len(THRESHOLDS), len(known)), bool)
     least = np.minimum(THRESHOLDS, 1 - 1e-10)[:, None]
     for place, share in enumerate(shares if len(known) else ()):
         free = (share >= least) & (~taken | crowd)  # [4, 10, G]

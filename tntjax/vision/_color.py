@@ -7,19 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least, check_number
+from tntjax._numbers import check_at_least
 from tntjax.vision._images import (
     LUMA,
-    as_images,
-    as_rate,
     check_colors,
+    check_within,
     compiled,
     draw_uniform,
     luma,
     peak_of,
     per_example,
     restore,
-    split_key,
     widen,
 )
 
@@ -47,8 +45,7 @@ def grayscale(images: ArrayLike, num_channels: int = 1) -> jax.Array:
       >>> grayscale(jnp.ones((1, 2, 2, 3), jnp.uint8)).shape
       (1, 2, 2, 1)
     """
-    images = as_images(images, "grayscale")
-    check_colors(images, "grayscale")
+    images = check_colors(images, "grayscale")
     num_channels = check_at_least("grayscale: num_channels", num_channels, 1)
     grey = restore(luma(widen(images)), images)
     return jnp.broadcast_to(grey, (*grey.shape[:3], num_channels))
@@ -94,28 +91,21 @@ def color_jitter(
     is the same in any order, and cut off once. Hue is turned in YIQ, where it is linear
     and grey stays what it was, and not in HSV.
     """
-    images = as_images(images, "color_jitter")
-    check_colors(images, "color_jitter")
+    images = check_colors(images, "color_jitter")
     reach = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
     for name, number in {**reach, "hue": hue}.items():
         most = 0.5 if name == "hue" else math.inf
-        if not 0 <= check_number(f"color_jitter: {name}", number) <= most:
-            raise ValueError(
-                f"color_jitter needs 0 <= {name}"
-                f"{' <= 0.5' if name == 'hue' else ''}, got {number}."
-            )
+        check_within("color_jitter", name, number, most)
     if images.shape[-1] == 1 and (saturation or hue):
         raise ValueError("color_jitter: grey images have no saturation and no hue.")
-    rate = as_rate(rate, "color_jitter")
-    drawn = draw_uniform(split_key(key, len(images), "color_jitter"), (5,))  # [B, 5]
+    drawn = draw_uniform(key, (5,))  # [B, 5]
     swing = jnp.where(drawn[:, 4:] < rate, 2 * drawn[:, :4] - 1, 0)  # [B, 4]
     factors = [
         jnp.maximum(1 + number * swing[:, place], max(0.0, 1 - number))
         for place, number in enumerate(reach.values())
     ]
-    values, peak = widen(images), peak_of(images)
-    mixed = mix_colors(values, peak, [*factors, hue * swing[:, 3]])
-    return restore(mixed, images)
+    changes = [*factors, hue * swing[:, 3]]
+    return restore(mix_colors(widen(images), peak_of(images), changes), images)
 
 
 def mix_colors(values: jax.Array, peak: float, changes: list) -> jax.Array:

@@ -43,12 +43,13 @@ def compose(*transforms: Callable[..., Any]) -> Callable[[jax.Array, Any], Any]:
     Torchnet: `tnt.transform.compose` is its own, for what needs no key.
     """
     functions = check_functions(transforms, "compose")
-    return _Compose(tuple((function, _takes_key(function)) for function in functions))
+    firsts = (next(iter(inspect.signature(f).parameters), None) for f in functions)
+    return _Compose(tuple(zip(functions, (f == "key" for f in firsts), strict=True)))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class _Compose:
-    steps: tuple[tuple[Callable[..., Any], bool], ...]
+    steps: tuple[tuple[Callable[..., Any], bool], ...]  # and if they take a key
 
     def __call__(self, key: jax.Array, images: Any) -> Any:
         images = as_operand(images, "compose: images")
@@ -56,17 +57,10 @@ class _Compose:
             raise ValueError(f"compose needs images [B, ...], got {describe(images)}.")
         keys = split_key(key, len(images), "compose")
         for place, (transform, random) in enumerate(self.steps):
-            if random:
-                own = jax.vmap(jax.random.fold_in, (0, None))(keys, place)
-                images = transform(own, images)
-            else:
-                images = transform(images)
+            fold = jax.vmap(jax.random.fold_in, (0, None))
+            given = (fold(keys, place), images) if random else (images,)
+            images = transform(*given)
         return images
 
     def __repr__(self) -> str:
         return f"compose({', '.join(describe(step[0]) for step in self.steps)})"
-
-
-def _takes_key(function: Callable[..., Any]) -> bool:
-    """True if the first parameter of a function is named `key`."""
-    return next(iter(inspect.signature(function).parameters), None) == "key"

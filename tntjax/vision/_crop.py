@@ -1,19 +1,14 @@
 """Parts of images, of one size."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
-from tntjax.vision._images import (
-    as_fill,
-    as_images,
-    as_size,
-    compiled,
-    draw_uniform,
-    split_key,
-)
+from tntjax.vision._images import as_fill, as_size, compiled, draw_uniform
 
 
 @compiled
@@ -35,8 +30,8 @@ def center_crop(images: ArrayLike, size: int | tuple[int, int]) -> jax.Array:
       >>> center_crop(jnp.arange(16.0).reshape(1, 4, 4, 1), 2).ravel().tolist()
       [5.0, 6.0, 9.0, 10.0]
     """
-    images = as_images(images, "center_crop")
-    height, width = _check_fits(as_size(size, "center_crop"), images, "center_crop")
+    images = jnp.asarray(images)
+    height, width = _as_part(size, images, "center_crop")
     top, left = (images.shape[1] - height) // 2, (images.shape[2] - width) // 2
     return images[:, top : top + height, left : left + width]
 
@@ -66,37 +61,32 @@ def random_crop(
         not a value of theirs.
 
     Example:
-      >>> images = jnp.zeros((8, 32, 32, 3), jnp.uint8)
-      >>> random_crop(jax.random.key(0), images, 32, pad=4).shape
+      >>> random_crop(jax.random.key(0), jnp.zeros((8, 32, 32, 3)), 32, pad=4).shape
       (8, 32, 32, 3)
     """
-    images = as_images(images, "random_crop")
+    images = jnp.asarray(images)
     pad = check_at_least("random_crop: pad", pad, 0)
-    around = ((0, 0), (pad, pad), (pad, pad), (0, 0))
-    value = as_fill(fill, images, "random_crop")
-    padded = jnp.pad(images, around, constant_values=value if value.ndim == 0 else 0)
-    if value.ndim:  # of each channel
-        inner = jnp.pad(jnp.ones(images.shape[1:3], bool), pad)[..., None]
-        padded = jnp.where(inner, padded, value)
-    height, width = _check_fits(as_size(size, "random_crop"), padded, "random_crop")
-    rows, columns = padded.shape[1] - height + 1, padded.shape[2] - width + 1
-    drawn = draw_uniform(split_key(key, len(images), "random_crop"), (2,))  # [B, 2]
-    most = jnp.asarray([rows - 1, columns - 1], jnp.int32)
-    start = jnp.floor(drawn * jnp.asarray([rows, columns])).astype(jnp.int32)
-    start = jnp.minimum(start, most)
+    batch, rows, columns, channels = images.shape
+    shape = batch, rows + 2 * pad, columns + 2 * pad, channels
+    padded = jnp.broadcast_to(as_fill(fill, images, "random_crop"), shape)
+    padded = padded.at[:, pad : pad + rows, pad : pad + columns].set(images)
+    height, width = _as_part(size, padded, "random_crop")
+    places = jnp.asarray(padded.shape[1:3]) - jnp.asarray([height, width]) + 1
+    start = jnp.floor(draw_uniform(key, (2,)) * places).astype(jnp.int32)  # [B, 2]
+    start = jnp.minimum(start, places - 1)
 
     def cut(image: jax.Array, start: jax.Array) -> jax.Array:
-        shape = (height, width, image.shape[-1])
-        return jax.lax.dynamic_slice(image, (start[0], start[1], 0), shape)
+        return jax.lax.dynamic_slice(image, (*start, 0), (height, width, channels))
 
     return jax.vmap(cut)(padded, start)
 
 
-def _check_fits(size: tuple[int, int], images: jax.Array, name: str) -> tuple[int, int]:
-    """Returns the size, or raises a ValueError if the images are smaller."""
-    if size[0] > images.shape[1] or size[1] > images.shape[2]:
+def _as_part(size: Any, images: jax.Array, name: str) -> tuple[int, int]:
+    """Returns height and width; raises a ValueError if the images are smaller."""
+    height, width = as_size(size, name)
+    if height > images.shape[1] or width > images.shape[2]:
         raise ValueError(
-            f"{name} needs images of {size[0]} by {size[1]} or more, got"
+            f"{name} needs images of {height} by {width} or more, got"
             f" {describe(images)}. Use resize first, or pad with random_crop(pad=)."
         )
-    return size
+    return height, width

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tntjax.meter.parts._of_confusion import MeterOfConfusion, divide, mean_of_known
-from tntjax.vision._mean_iou import Overlap
+from tntjax.meter.parts._of_confusion import MeterOfConfusion
+from tntjax.vision._mean_iou import Overlap, compare
 
 
 class DiceMeter(MeterOfConfusion):
@@ -19,13 +19,9 @@ class DiceMeter(MeterOfConfusion):
     """
 
     def value(self) -> Overlap:
-        """Returns twice the intersection over the sum of both, as `MeanIoUMeter` does.
-
-        NaN of a class that neither is there nor is predicted.
-        """
+        """Returns twice the intersection over the sum of both."""
         both, targets, predictions = self.cells()
-        classes = divide(2 * both, targets + predictions)
-        return Overlap(mean_of_known(classes), classes)
+        return compare(2 * both, targets + predictions)
 
     def summary(self) -> dict[str, Any]:
         """Returns the mean over classes."""

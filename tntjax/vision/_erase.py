@@ -6,14 +6,12 @@ from jax.typing import ArrayLike
 
 from tntjax.vision._images import (
     as_fill,
-    as_images,
-    as_rate,
     compiled,
     draw_uniform,
     per_example,
-    split_key,
+    split_each,
 )
-from tntjax.vision._window import find_windows
+from tntjax.vision._window import find_windows, mark_windows
 
 
 @compiled
@@ -50,22 +48,9 @@ def random_erasing(
 
     "Random Erasing Data Augmentation" (2017), with one value for all pixels.
     """
-    images = as_images(images, "random_erasing")
-    rate = as_rate(rate, "random_erasing")
-    keys = split_key(key, len(images), "random_erasing")
-    first, second = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)  # [B] each
-    windows, found = find_windows(
-        first, len(images), images.shape[1:3], scale, ratio, "random_erasing"
-    )
+    images = jnp.asarray(images)
+    first, second = split_each(key)
+    windows, found = find_windows(first, images.shape[1:3], scale, ratio)
     erased = found[:, 0] & (draw_uniform(second) < rate)  # [B]
     inside = mark_windows(windows, images) & per_example(erased)
     return jnp.where(inside, as_fill(fill, images, "random_erasing"), images)
-
-
-def mark_windows(windows: jax.Array, images: jax.Array) -> jax.Array:
-    """Returns where pixels are inside of windows [B, 4]: [B, H, W, 1] bool."""
-    left, top, right, bottom = (windows[:, side, None] for side in range(4))  # [B, 1]
-    row, column = jnp.arange(images.shape[1]), jnp.arange(images.shape[2])
-    inside_rows = (row >= top) & (row < bottom)  # [B, H]
-    inside_columns = (column >= left) & (column < right)  # [B, W]
-    return (inside_rows[:, :, None] & inside_columns[:, None])[..., None]

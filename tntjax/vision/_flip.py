@@ -4,17 +4,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least
 from tntjax._struct import describe
 from tntjax.vision._boxes import as_bools, as_boxes
-from tntjax.vision._images import (
-    as_images,
-    as_rate,
-    compiled,
-    draw_uniform,
-    per_example,
-    split_key,
-)
+from tntjax.vision._images import compiled, draw_uniform, per_example
 
 
 @compiled
@@ -32,17 +24,14 @@ def draw_flips(key: jax.Array, count: int, rate: float = 0.5) -> jax.Array:
     Returns:
       [count] bool.
 
+    Raises:
+      ValueError: if `rate` is not from 0 to 1, or `count` is below 0.
+
     Example:
       >>> draw_flips(jax.random.key(0), 3, rate=1.0).tolist()
       [True, True, True]
     """
-    count = check_at_least("draw_flips: count", count, 0)
-    return _draw(key, count, rate, "draw_flips")
-
-
-def _draw(key: jax.Array, count: int, rate: float, name: str) -> jax.Array:
-    rate = as_rate(rate, name)
-    return draw_uniform(split_key(key, count, name)) < rate
+    return draw_uniform(key) < rate
 
 
 @compiled
@@ -64,9 +53,8 @@ def random_flip(key: jax.Array, images: ArrayLike, rate: float = 0.5) -> jax.Arr
       >>> random_flip(jax.random.key(0), jnp.zeros((8, 32, 32, 3))).shape
       (8, 32, 32, 3)
     """
-    images = as_images(images, "random_flip")
-    flips = per_example(_draw(key, len(images), rate, "random_flip"))
-    return jnp.where(flips, images[:, :, ::-1], images)
+    images = jnp.asarray(images)
+    return jnp.where(per_example(draw_uniform(key) < rate), images[:, :, ::-1], images)
 
 
 @compiled
@@ -96,7 +84,7 @@ def flip_boxes(boxes: ArrayLike, flipped: ArrayLike, width: ArrayLike) -> jax.Ar
         raise ValueError(
             f"flip_boxes needs one width, or [{len(boxes)}], got {describe(width)}."
         )
-    width = width.reshape(-1, 1)
     left, top, right, bottom = jnp.moveaxis(boxes, -1, 0)  # [B, N] each
+    width = width.reshape(-1, 1)
     mirrored = jnp.stack([width - right, top, width - left, bottom], -1)
     return jnp.where(flipped[:, None, None], mirrored, boxes)

@@ -1,6 +1,5 @@
 """Batches of images and keys: what transforms on a device take and give back."""
 
-import contextlib
 import functools
 import inspect
 import math
@@ -14,6 +13,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._array import as_array
+from tntjax._key import as_keys
 from tntjax._numbers import check_at_least, check_integers, check_number, find_outside
 from tntjax._struct import describe
 from tntjax.meter.parts._inputs import narrow
@@ -27,17 +27,26 @@ ARRAYS = frozenset(
 )
 """Names of parameters that are arrays; the others are parts of a program."""
 
+RANGES = {"scale": (0, 1), "ratio": (1e-6, math.inf), "sigma": (1e-3, math.inf)}
+"""Between which numbers the two of a range of this name lie."""
+
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
 
 def compiled(function: Callable[P, Result]) -> Callable[P, Result]:
-    """Compiles a transform as one program for each choice of what is no array."""
+    """Compiles a transform as one program, as many small ones wait for Python.
+
+    What is not an array becomes numbers and tuples of Python, by which programs are
+    told apart. Images, keys, rates and ranges are checked here, by their names; what
+    the function gets as `key` are the keys [B] of the examples.
+    """
     name, signature = function.__name__, inspect.signature(function)
-    needed = {n for n, p in signature.parameters.items() if p.default is not None}
 
     def program(kinds: str, **given: Any) -> Result:
-        return function(**given)  # type: ignore[call-arg]  # they were bound before
+        bound = signature.bind(**given)
+        bound.apply_defaults()
+        return function(**_read(bound.arguments, name))  # type: ignore[call-arg]  # bound
 
     program.__name__ = name
     static = ["kinds", *(set(signature.parameters) - ARRAYS)]
@@ -53,12 +62,57 @@ def compiled(function: Callable[P, Result]) -> Callable[P, Result]:
         for key, value in given.items():
             if key not in ARRAYS:
                 fixed[key] = _as_static(value, f"{name}: {key}")
-            elif value is not None or key in needed:
+            elif value is not signature.parameters[key].default:  # an optional None
                 arrays[key] = as_operand(value, f"{name}: {key}")
         # 1, 1.0 and True are equal, so programs are told apart by the text of them.
         return run(kinds=repr(fixed), **fixed, **arrays)
 
     return call
+
+
+def _read(given: dict[str, Any], name: str) -> dict[str, Any]:
+    """Checks what transforms have in common, and makes a key for each example."""
+    read = dict(given)
+    if "images" in read:
+        read["images"] = _as_images(read["images"], name)
+    if "key" in read:
+        count = len(read["images"]) if "images" in read else read["count"]
+        count = check_at_least(f"{name}: count", count, 0)
+        read["key"] = split_key(read["key"], count, name)
+    for part in set(RANGES) & set(read):
+        read[part] = _as_range(read[part], f"{name}: {part}", *RANGES[part])
+    if "rate" in read:
+        check_within(name, "rate", read["rate"])
+    return read
+
+
+def _as_images(images: Any, name: str) -> jax.Array:
+    """Checks that images are [B, H, W, C] uint8 or floats; `name` begins an error."""
+    if images.ndim != 4:
+        raise ValueError(
+            f"{name} needs images [B, H, W, C], got {describe(images)}. Give one image"
+            " as image[None], and grey ones an axis: images[..., None]."
+        )
+    if 0 in images.shape[1:]:
+        raise ValueError(f"{name} needs images with pixels, got {describe(images)}.")
+    images = jnp.asarray(images)
+    if images.dtype != jnp.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
+        raise TypeError(
+            f"{name} needs uint8 levels or floats, got {describe(images)}. Convert with"
+            " images.astype('uint8'), or divide by the largest level."
+        )
+    return images
+
+
+def _as_range(pair: Any, name: str, least: float, most: float) -> tuple[float, float]:
+    """Returns the two numbers of a range; raises a ValueError if it is not one."""
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise ValueError(f"{name} needs two numbers (low, high), got {describe(pair)}.")
+    low, high = (check_number(name, number) for number in pair)
+    if not least <= low <= high <= most or high == math.inf:
+        bounds = f"{least:g} <= low <= high" + f" <= {most:g}" * (most < math.inf)
+        raise ValueError(f"{name} needs {bounds}, got {describe(pair)}.")
+    return low, high
 
 
 def as_operand(value: Any, subject: str) -> jax.Array | np.ndarray:
@@ -69,9 +123,10 @@ def as_operand(value: Any, subject: str) -> jax.Array | np.ndarray:
         raise type(error)(f"{subject}: {error}") from error
     if isinstance(array, jax.Array):
         return array
-    if array.dtype.kind not in "biuf" and not jnp.issubdtype(array.dtype, jnp.number):
-        got = describe(value)
-        raise TypeError(f"{subject} must be an array of numbers, got {got}.")
+    if array.dtype != bool and not jnp.issubdtype(array.dtype, jnp.number):
+        raise TypeError(
+            f"{subject} must be an array of numbers, got {describe(value)}."
+        )
     return narrow(array)
 
 
@@ -88,24 +143,6 @@ def _as_static(value: Any, subject: str) -> Any:
     if type(value).__hash__ is None:
         raise TypeError(f"{subject} can't be {describe(value)}.")
     return value
-
-
-def as_images(images: Any, name: str) -> jax.Array:
-    """Checks that images are [B, H, W, C] uint8 or floats; `name` begins an error."""
-    if images.ndim != 4:
-        raise ValueError(
-            f"{name} needs images [B, H, W, C], got {describe(images)}. Give one image"
-            " as image[None], and grey ones an axis: images[..., None]."
-        )
-    if 0 in images.shape[1:]:
-        raise ValueError(f"{name} needs images with pixels, got {describe(images)}.")
-    images = jnp.asarray(images)
-    if images.dtype != jnp.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
-        raise TypeError(
-            f"{name} needs uint8 levels or floats, got {describe(images)}. Convert with"
-            " images.astype('uint8'), or divide by the largest level."
-        )
-    return images
 
 
 def widen(images: jax.Array) -> jax.Array:
@@ -125,13 +162,14 @@ def peak_of(images: jax.Array) -> float:
     return 255.0 if images.dtype == jnp.uint8 else 1.0
 
 
-def check_colors(images: jax.Array, name: str) -> None:
-    """Raises a ValueError unless images are grey or of red, green and blue."""
+def check_colors(images: Any, name: str) -> jax.Array:
+    """Returns images; raises a ValueError unless they have 1 or 3 channels."""
     if images.shape[-1] not in (1, 3):
         raise ValueError(
             f"{name} needs images of 1 or 3 channels, got {describe(images)}. Transform"
             " images[..., :3], and concatenate what else there is."
         )
+    return images
 
 
 def luma(values: jax.Array) -> jax.Array:
@@ -150,43 +188,35 @@ def as_size(size: Any, name: str) -> tuple[int, int]:
     return height, width
 
 
-def as_range(
-    pair: Any, name: str, least: float = 0.0, most: float = math.inf
-) -> tuple[float, float]:
-    """Returns the two numbers of a range; raises a ValueError if it is not one."""
-    if not isinstance(pair, tuple) or len(pair) != 2:
-        raise ValueError(f"{name} needs two numbers (low, high), got {describe(pair)}.")
-    low, high = (check_number(name, number) for number in pair)
-    if not least <= low <= high <= most or high == math.inf:
-        bounds = f"{least:g} <= low <= high" + f" <= {most:g}" * (most < math.inf)
-        raise ValueError(f"{name} needs {bounds}, got {describe(pair)}.")
-    return low, high
+def check_within(name: str, what: str, value: Any, most: float = 1.0) -> None:
+    """Raises an error unless an argument is a number from 0 to `most`."""
+    if not 0 <= check_number(f"{name}: {what}", value) <= most:
+        bound = f" <= {most:g}" * (most < math.inf)
+        raise ValueError(f"{name} needs 0 <= {what}{bound}, got {value}.")
 
 
-def as_rate(rate: Any, name: str) -> float:
-    """Returns a probability; raises a ValueError if it is not one."""
-    if not 0 <= check_number(f"{name}: rate", rate) <= 1:
-        raise ValueError(f"{name} needs 0 <= rate <= 1, got {rate}.")
-    return float(rate)
+def as_channels(value: Any, images: Any, name: str, what: str) -> tuple[float, ...]:
+    """Returns finite numbers, one for all channels of images or one for each."""
+    parts = value if isinstance(value, tuple) else (value,)
+    if len(parts) not in (1, images.shape[-1]):
+        raise ValueError(
+            f"{name} needs {what} to be a number, or one for each of"
+            f" {images.shape[-1]} channels, got {describe(value)}."
+        )
+    if not all(math.isfinite(check_number(f"{name}: {what}", part)) for part in parts):
+        raise ValueError(f"{name} needs a finite {what}, got {describe(value)}.")
+    return parts
 
 
 def as_fill(fill: Any, images: jax.Array, name: str) -> jax.Array:
-    """Returns a value of pixels, [] or [C], in the dtype of the images."""
-    parts = fill if isinstance(fill, tuple) else (fill,)
-    channels = images.shape[-1]
-    if len(parts) not in (1, channels):
+    """Returns a value of pixels, [1] or [C], in the dtype of the images."""
+    parts = as_channels(fill, images, name, "fill")
+    if images.dtype == jnp.uint8 and any(x not in range(256) for x in parts):
         raise ValueError(
-            f"{name} needs fill to be a number or {channels}, one for each channel, got"
+            f"{name} needs fill from 0 to 255, levels of these uint8 images, got"
             f" {describe(fill)}."
         )
-    levels = images.dtype == jnp.uint8
-    for number in (check_number(f"{name}: fill", part) for part in parts):
-        if not (number in range(256) if levels else math.isfinite(number)):
-            needs = (
-                "a level from 0 to 255, as these images have," if levels else "finite,"
-            )
-            raise ValueError(f"{name} needs fill to be {needs} got {number:g}.")
-    return jnp.asarray(parts if isinstance(fill, tuple) else fill, images.dtype)
+    return jnp.asarray(parts, images.dtype)
 
 
 def example_keys(seed: ArrayLike, epoch: ArrayLike, index: ArrayLike) -> jax.Array:
@@ -213,40 +243,37 @@ def example_keys(seed: ArrayLike, epoch: ArrayLike, index: ArrayLike) -> jax.Arr
     """
     if check_integers(seed, "example_keys needs an integer seed").ndim:
         raise ValueError(f"example_keys needs one seed, got {describe(seed)}.")
-    epoch, index = _as_words(epoch, "epoch"), _as_words(index, "index")
-    key = jax.random.fold_in(jax.random.key(seed), epoch)
-    keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(index.reshape(-1))
-    return keys.reshape(index.shape)
+    key = jax.random.fold_in(jax.random.key(seed), _as_words(epoch, "epoch"))
+    numbers = _as_words(index, "index")
+    keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers.reshape(-1))
+    return keys.reshape(numbers.shape)
 
 
-def _as_words(numbers: Any, what: str) -> jax.Array:
+def _as_words(numbers: Any, what: str) -> Any:
     numbers = check_integers(numbers, f"example_keys needs an integer {what}")
-    if not isinstance(numbers, jax.Array):
-        if (outside := find_outside(numbers, 2**32)) is not None:
-            raise ValueError(f"example_keys needs 0 <= {what} < 2**32, got {outside}.")
-        numbers = numbers.astype(np.uint32)
-    return jnp.asarray(numbers)
+    if isinstance(numbers, jax.Array):
+        return numbers
+    if (wrong := find_outside(numbers, 2**32)) is not None:
+        raise ValueError(f"example_keys needs 0 <= {what} < 2**32, got {wrong}.")
+    return numbers.astype(np.uint32)
 
 
 def split_key(key: Any, count: int, name: str) -> jax.Array:
     """Returns a key for each of `count` examples, given these or one to split."""
-    if getattr(key, "dtype", None) == jnp.uint32:
-        with contextlib.suppress(TypeError, ValueError):  # of data of another shape
-            key = jax.random.wrap_key_data(key)
-    dtype = getattr(key, "dtype", None)
-    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
-        raise TypeError(
-            f"{name} needs a key of JAX, such as jax.random.key(0), got"
-            f" {describe(key)}."
-        )
-    if key.shape == ():
-        return jax.random.split(key, count)
-    if key.shape != (count,):
+    keys = as_keys(key, f"{name}: key")
+    if not keys.ndim:
+        return jax.random.split(keys, count)
+    if keys.shape != (count,):
         raise ValueError(
             f"{name} needs one key, or one for each of {count} examples, got keys of"
-            f" shape {list(key.shape)}."
+            f" shape {list(keys.shape)}."
         )
-    return key
+    return keys
+
+
+def split_each(keys: jax.Array) -> jax.Array:
+    """Splits each of [B] keys in two: [2, B]."""
+    return jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
 
 
 def draw_uniform(keys: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:

@@ -6,7 +6,10 @@ from tntjax.meter.parts._of_confusion import MeterOfConfusion, divide, mean_of_k
 
 
 class Overlap(NamedTuple):
-    """An overlap from 0 to 1: the `mean`, and [num_classes] of the `classes`."""
+    """An overlap from 0 to 1: the `mean`, and [num_classes] of the `classes`.
+
+    NaN of a class that neither is there nor is predicted; the mean is of the others.
+    """
 
     mean: Any
     classes: Any
@@ -28,14 +31,16 @@ class MeanIoUMeter(MeterOfConfusion):
     """
 
     def value(self) -> Overlap:
-        """Returns the overlaps; NaN of a class that neither is there nor is predicted.
-
-        The mean is of the others.
-        """
+        """Returns the intersection over the union."""
         both, targets, predictions = self.cells()
-        classes = divide(both, targets + predictions - both)
-        return Overlap(mean_of_known(classes), classes)
+        return compare(both, targets + predictions - both)
 
     def summary(self) -> dict[str, Any]:
         """Returns the mean over classes."""
         return {"mean": self.value().mean}
+
+
+def compare(part: Any, whole: Any) -> Overlap:
+    """Returns the share of each class, and their mean."""
+    classes = divide(part, whole)
+    return Overlap(mean_of_known(classes), classes)

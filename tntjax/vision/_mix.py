@@ -10,16 +10,15 @@ from jax.typing import ArrayLike
 from tntjax._numbers import check_number
 from tntjax._struct import describe
 from tntjax.vision._boxes import as_bools
-from tntjax.vision._erase import mark_windows
 from tntjax.vision._images import (
-    as_images,
     compiled,
     draw_uniform,
     per_example,
     restore,
-    split_key,
+    split_each,
     widen,
 )
+from tntjax.vision._window import mark_windows
 
 
 @compiled
@@ -57,10 +56,9 @@ def mixup(
     "mixup: Beyond Empirical Risk Minimization" (2017), with a share for each image and
     not one for the batch.
     """
-    images = as_images(images, "mixup")
-    targets, kept = _check(targets, images, alpha, mask, "mixup")
-    keys = split_key(key, len(images), "mixup")
-    share = jnp.where(kept, _draw_shares(keys, alpha), 1)  # [B]
+    images = jnp.asarray(images)
+    targets, kept = _check(targets, len(images), alpha, mask, "mixup")
+    share = jnp.where(kept, _draw_shares(key, alpha), 1)  # [B]
     values, before = widen(images), jnp.roll(widen(images), 1, 0)
     mixed = before + per_example(share) * (values - before)
     mixed = jnp.where(per_example(kept), mixed, values)  # a masked one may be NaN
@@ -103,10 +101,9 @@ def cutmix(
     "CutMix" (2019), with a window for each image and not one for the batch. Windows
     have the ratio of the image, a middle that is uniform, and are cut at its edges.
     """
-    images = as_images(images, "cutmix")
-    targets, kept = _check(targets, images, alpha, mask, "cutmix")
-    keys = split_key(key, len(images), "cutmix")
-    first, second = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
+    images = jnp.asarray(images)
+    targets, kept = _check(targets, len(images), alpha, mask, "cutmix")
+    first, second = split_each(key)
     side = jnp.sqrt(1 - _draw_shares(first, alpha))[:, None]  # [B, 1], of the image's
     size = jnp.asarray(images.shape[2:0:-1], jnp.float32)  # [width, height]
     middle = draw_uniform(second, (2,)) * size  # [B, 2]
@@ -119,28 +116,27 @@ def cutmix(
 
 
 def _check(
-    targets: Any, images: jax.Array, alpha: float, mask: Any, name: str
+    targets: Any, count: int, alpha: float, mask: Any, name: str
 ) -> tuple[jax.Array, jax.Array]:
     """Returns the targets, and which examples have a neighbour to mix with, [B]."""
     targets = jnp.asarray(targets)
     floats = jnp.issubdtype(targets.dtype, jnp.floating)
-    if targets.ndim != 2 or len(targets) != len(images) or not floats:
+    if targets.ndim != 2 or len(targets) != count or not floats:
         raise ValueError(
-            f"{name} needs targets [{len(images)}, K] of floats, shares of the classes,"
+            f"{name} needs targets [{count}, K] of floats, shares of the classes,"
             f" got {describe(targets)}. Of class numbers: jax.nn.one_hot(targets, K)."
         )
     if not 0 < check_number(f"{name}: alpha", alpha) < math.inf:
         raise ValueError(f"{name} needs a finite alpha above 0, got {alpha}.")
-    kept = jnp.ones(len(images), bool)
+    kept = jnp.ones(count, bool)
     if mask is not None:
         kept = as_bools(mask, kept.shape, f"{name}: mask")
     return targets, kept & jnp.roll(kept, 1)
 
 
 def _draw_shares(keys: jax.Array, alpha: float) -> jax.Array:
-    return jax.vmap(lambda key: jax.random.beta(key, alpha, alpha, (), jnp.float32))(
-        keys
-    )
+    shape = (), jnp.float32
+    return jax.vmap(lambda key: jax.random.beta(key, alpha, alpha, *shape))(keys)
 
 
 def _mix_targets(targets: jax.Array, share: jax.Array, kept: jax.Array) -> jax.Array:

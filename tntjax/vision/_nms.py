@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least, check_number
+from tntjax._numbers import check_at_least
 from tntjax._struct import describe
 from tntjax.vision._boxes import as_bools, as_boxes, box_iou
-from tntjax.vision._images import compiled
+from tntjax.vision._images import check_within, compiled
 
 
 class Kept(NamedTuple):
@@ -57,8 +57,7 @@ def nms(
     """
     boxes, scores = as_boxes(boxes, "nms"), jnp.asarray(scores)
     count = check_at_least("nms: count", count, 1)
-    if not 0 <= check_number("nms: threshold", threshold) <= 1:
-        raise ValueError(f"nms needs 0 <= threshold <= 1, got {threshold}.")
+    check_within("nms", "threshold", threshold)
     if boxes.ndim != 2 or scores.shape != boxes.shape[:1]:
         raise ValueError(
             f"nms needs boxes [N, 4] and scores [N], got {describe(boxes)} and"
@@ -66,7 +65,7 @@ def nms(
         )
     scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     number = len(boxes)
-    labels = jnp.zeros(number, jnp.int32) if labels is None else jnp.asarray(labels)
+    labels = jnp.zeros(number) if labels is None else jnp.asarray(labels)
     if labels.shape != (number,):
         raise ValueError(f"nms needs labels [{number}], got {describe(labels)}.")
     alive = ~jnp.isnan(scores)

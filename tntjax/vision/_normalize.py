@@ -1,16 +1,13 @@
 """Floats made of grey levels, and channels of zero mean and unit deviation."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_number
-from tntjax._struct import describe
-from tntjax.vision._images import as_images, compiled, peak_of, widen
+from tntjax.vision._images import as_channels, compiled, peak_of, widen
 
 
 @compiled
@@ -27,7 +24,7 @@ def to_float(images: ArrayLike) -> jax.Array:
       >>> to_float(np.full((1, 1, 1, 1), 255, np.uint8)).item()
       1.0
     """
-    images = as_images(images, "to_float")
+    images = jnp.asarray(images)
     return widen(images) / peak_of(images)
 
 
@@ -56,23 +53,11 @@ def normalize(
     Torchnet: `tnt.transform.normalize` is its own, which measures mean and deviation of
     each sample.
     """
-    images = as_images(images, "normalize")
-    center, scale = _as_channels(mean, images, "mean"), _as_channels(std, images, "std")
-    if not (scale != 0).all():
+    images = jnp.asarray(images)
+    center = np.array(as_channels(mean, images, "normalize", "mean"))
+    scale = np.array(as_channels(std, images, "normalize", "std"))
+    if not scale.all():
         raise ValueError(f"normalize needs deviations that are not 0, got {std}.")
     values, peak = widen(images), peak_of(images)
     center, scale = (jnp.asarray(part * peak, values.dtype) for part in (center, scale))
     return (values - center) / scale
-
-
-def _as_channels(part: Any, images: jax.Array, what: str) -> np.ndarray:
-    numbers = part if isinstance(part, tuple) else (part,)
-    if len(numbers) not in (1, images.shape[-1]):
-        raise ValueError(
-            f"normalize needs a {what}, or one for each of {images.shape[-1]} channels,"
-            f" got {describe(part)}."
-        )
-    made = np.array([check_number(f"normalize: {what}", n) for n in numbers])
-    if not np.isfinite(made).all():
-        raise ValueError(f"normalize needs a finite {what}, got {describe(part)}.")
-    return made

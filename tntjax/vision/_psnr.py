@@ -27,8 +27,8 @@ class PSNRMeter(MeterOfImages):
     scikit-image's `peak_signal_noise_ratio`.
     """
 
-    def _measure(self, output: Any, target: Any) -> Any:
-        return _psnr(output, target, self.peak)
+    def _measure(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        return _measure_noise(output, target, self.peak)
 
     def summary(self) -> dict[str, Any]:
         """Returns the value under the name of its unit."""
@@ -36,6 +36,5 @@ class PSNRMeter(MeterOfImages):
 
 
 @jax.jit
-def _psnr(output: jax.Array, target: jax.Array, peak: float) -> jax.Array:
-    error = jnp.square((output - target) / peak).mean((1, 2, 3))  # [B]
-    return -10 * jnp.log10(error)
+def _measure_noise(output: jax.Array, target: jax.Array, peak: float) -> jax.Array:
+    return -10 * jnp.log10(jnp.square((output - target) / peak).mean((1, 2, 3)))

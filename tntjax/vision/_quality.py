@@ -5,6 +5,7 @@ import dataclasses
 import math
 from typing import Any, Self
 
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
@@ -44,7 +45,7 @@ class MeterOfImages(Meter):
         return self.mean.n
 
     @abc.abstractmethod
-    def _measure(self, output: Any, target: Any) -> Any:
+    def _measure(self, output: jax.Array, target: jax.Array) -> jax.Array:
         """Returns [B] float32 of images [B, H, W, C] float32."""
 
     def add(
@@ -67,7 +68,7 @@ class MeterOfImages(Meter):
             `peak` is 1 and levels are integers.
         """
         name = f"{type(self).__name__}.add"
-        if self.peak == 1 and any(map(_holds_levels, (output, target))):
+        if self.peak == 1 and any(is_integer(as_array(x)) for x in (output, target)):
             raise ValueError(
                 f"{name} needs floats from 0 to 1, as peak is 1, got integers. For"
                 f" levels from 0 to 255: {type(self).__name__}(255)."
@@ -81,16 +82,11 @@ class MeterOfImages(Meter):
                 " an axis: images[..., None]."
             )
         shape = (1, *shape)[-4:]
-        pair = [jnp.asarray(side, jnp.float32).reshape(shape) for side in pair]
-        values = self._measure(*pair)  # [B]
+        x, y = (jnp.asarray(side, jnp.float32).reshape(shape) for side in pair)
         mask = as_rows(mask, shape[:1], name)
-        mean = self.mean.add(values, jnp.ones((), jnp.int32), mask)
+        mean = self.mean.add(self._measure(x, y), jnp.ones((), jnp.int32), mask)
         return dataclasses.replace(self, mean=mean)
 
     def value(self) -> Any:
         """Returns the mean over images, a float; NaN of none."""
         return self.mean.value()
-
-
-def _holds_levels(images: Any) -> bool:
-    return is_integer(as_array(images))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._struct import describe
-from tntjax.vision._images import as_images, as_size, compiled, restore, widen
+from tntjax.vision._images import as_size, compiled, restore, widen
 from tntjax.vision._window import find_windows
 
 METHODS = ("linear", "nearest", "cubic", "lanczos3", "lanczos5")
@@ -36,7 +36,7 @@ def resize(
       >>> resize(jnp.ones((2, 427, 640, 3), jnp.uint8), 224).shape
       (2, 224, 224, 3)
     """
-    images, size = as_images(images, "resize"), as_size(size, "resize")
+    images, size = jnp.asarray(images), as_size(size, "resize")
     if method not in METHODS:
         raise ValueError(
             f"resize needs method to be one of {', '.join(METHODS)}, got"
@@ -61,8 +61,8 @@ def crop_resize(
 
     Args:
       images: [B, H, W, C] uint8 or floats.
-      boxes: [B, 4] left, top, right, bottom in pixels, which may be traced, and
-        fractions of pixels; what is outside of the image is cut off.
+      boxes: [B, 4] left, top, right, bottom in pixels, or fractions of these, which may
+        be traced; what is outside of the image is cut off.
       size: height and width, or one number for both.
 
     Returns:
@@ -78,7 +78,7 @@ def crop_resize(
       >>> crop_resize(image, [[1, 1, 3, 3]], 2).ravel().tolist()
       [5.0, 6.0, 9.0, 10.0]
     """
-    images, size = as_images(images, "crop_resize"), as_size(size, "crop_resize")
+    images, size = jnp.asarray(images), as_size(size, "crop_resize")
     boxes = jnp.asarray(boxes, jnp.float32)
     if boxes.shape != (len(images), 4):
         raise ValueError(
@@ -112,15 +112,11 @@ def random_resized_crop(
       ValueError: if a size or range is out of bounds.
 
     Example:
-      >>> images = jnp.zeros((8, 256, 256, 3), jnp.uint8)
-      >>> random_resized_crop(jax.random.key(0), images, 224).shape
+      >>> random_resized_crop(jax.random.key(0), jnp.zeros((8, 256, 256, 3)), 224).shape
       (8, 224, 224, 3)
     """
-    images = as_images(images, "random_resized_crop")
-    size = as_size(size, "random_resized_crop")
-    windows, _ = find_windows(
-        key, len(images), images.shape[1:3], scale, ratio, "random_resized_crop"
-    )
+    images, size = jnp.asarray(images), as_size(size, "random_resized_crop")
+    windows, _ = find_windows(key, images.shape[1:3], scale, ratio)
     return _crop_resize(images, windows, size)
 
 
@@ -144,21 +140,14 @@ def _resize_dense(
     images: jax.Array, start: jax.Array, stop: jax.Array, size: tuple[int, int]
 ) -> jax.Array:
     """Multiplies by matrices of all pixels, all images at once: for an accelerator."""
-    shape = (*size, images.shape[-1])
-    scale = jnp.asarray(size[::-1], jnp.float32) / (stop - start)  # [B, 2]
-
-    def one(image: jax.Array, scale: jax.Array, shift: jax.Array) -> jax.Array:
-        return jax.image.scale_and_translate(
-            image,
-            shape,
-            (1, 0),
-            scale,
-            shift,
-            "linear",
-            precision=jax.lax.Precision.HIGHEST,
-        )
-
-    return restore(jax.vmap(one)(widen(images), scale, -start * scale), images)
+    _, down = _bands(start[:, 1], stop[:, 1], images.shape[1], size[0], size[0])
+    _, across = _bands(start[:, 0], stop[:, 0], images.shape[2], size[1], size[1])
+    values = jnp.einsum(  # of one block each: [B, H, rows], [B, W, columns]
+        "bhwc,bhr,bwn->brnc",
+        *(widen(images), down[:, 0], across[:, 0]),
+        precision="highest",
+    )
+    return restore(values, images)
 
 
 def _resize_banded(

@@ -10,9 +10,6 @@ import numpy as np
 from tntjax._struct import describe, static
 from tntjax.vision._quality import MeterOfImages
 
-RADIUS, SIGMA = 5, 1.5
-"""Of the Gaussian window, in pixels."""
-
 
 class SSIMMeter(MeterOfImages):
     """Measures structural similarity, the mean over pixels, channels and images.
@@ -46,11 +43,11 @@ class SSIMMeter(MeterOfImages):
                 f" {describe(self.window)}."
             )
 
-    def _measure(self, output: Any, target: Any) -> Any:
-        weights, scale = np.full(7, 1 / 7), 49 / 48
+    def _measure(self, output: jax.Array, target: jax.Array) -> jax.Array:
+        weights, scale = np.ones(7), 49 / 48
         if self.window == "gaussian":
-            weights = np.exp(-0.5 * (np.arange(-RADIUS, RADIUS + 1) / SIGMA) ** 2)
-            weights, scale = weights / weights.sum(), 1.0
+            weights, scale = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2), 1.0
+        weights = weights / weights.sum()
         if min(output.shape[1:3]) < len(weights):
             raise ValueError(
                 f"SSIMMeter(window={self.window!r}) needs images of {len(weights)} by"
@@ -74,10 +71,10 @@ def _ssim(
     def average(values: jax.Array) -> jax.Array:  # valid windows alone
         for axis in (1, 2):
             length = values.shape[axis] - len(weights) + 1
-            parts = [
+            parts = (
                 weight * jax.lax.slice_in_dim(values, at, at + length, axis=axis)
                 for at, weight in enumerate(weights)
-            ]
+            )
             values = functools.reduce(jnp.add, parts)
         return values
 

@@ -1,4 +1,4 @@
-"""Tables of grey levels, 256 for each channel of an image, from its histogram."""
+"""Tables of the 256 grey levels, [C, 256], from the levels' counts in an image."""
 
 import jax
 import jax.numpy as jnp
@@ -7,60 +7,61 @@ LEVELS = 256
 
 
 def count_levels(levels: jax.Array) -> jax.Array:
-    """Counts the levels of each channel: [B, H, W, C] int32 to [B, C, 256] int32."""
-    batch, _, _, channels = levels.shape
-    counts = jnp.zeros(batch * channels * LEVELS, jnp.int32)
-    return counts.at[_find_cells(levels)].add(1).reshape(batch, channels, LEVELS)
+    """Counts the levels of each channel: [H, W, C] int32 to [C, 256] int32."""
+    rows = levels.reshape(-1, levels.shape[-1]).T  # [C, H * W]
+    return move_counts(jnp.ones_like(rows), rows)
 
 
-def _find_cells(levels: jax.Array) -> jax.Array:
-    """Returns the place of each level in flat tables [B, C, 256]."""
-    batch, _, _, channels = levels.shape
-    row = jnp.arange(batch * channels).reshape(batch, 1, 1, channels)
-    return row * LEVELS + levels
-
-
-def move_counts(counts: jax.Array, table: jax.Array) -> jax.Array:
-    """Returns the counts [B, C, 256] of what a table makes of the levels."""
-    move = jax.vmap(jax.vmap(lambda count, to: jnp.zeros_like(count).at[to].add(count)))
-    return move(counts, table)
+def move_counts(counts: jax.Array, levels: jax.Array) -> jax.Array:
+    """Adds [C, N] counts to the levels they belong to: [C, 256] int32."""
+    zeros = jnp.zeros(LEVELS, jnp.int32)
+    return jax.vmap(lambda count, to: zeros.at[to].add(count))(counts, levels)
 
 
 def apply_table(table: jax.Array, levels: jax.Array) -> jax.Array:
-    """Looks levels [B, H, W, C] up in tables [B, C, 256]."""
-    return table.reshape(-1)[_find_cells(levels)]
+    """Looks levels [H, W, C] up in tables [C, 256]."""
+    return table[jnp.arange(len(table)), levels]
 
 
 def stretch(counts: jax.Array) -> jax.Array:
-    """Returns tables that do `ImageOps.autocontrast`; a channel of one level stays."""
+    """Returns tables that make the darkest level 0 and the lightest 255.
+
+    As Pillow's `ImageOps.autocontrast`; a channel of one level stays.
+    """
     level = jnp.arange(LEVELS, dtype=jnp.int32)
-    low = jnp.argmax(counts > 0, -1)[..., None].astype(jnp.int32)  # [B, C, 1]
-    high = 255 - jnp.argmax(counts[..., ::-1] > 0, -1)[..., None].astype(jnp.int32)
+    low, high = _outermost(counts)
     # in integers, where Pillow's floats are sometimes one level lower
-    span = jnp.maximum(high - low, 1)
-    table = jnp.clip((level - low) * 255 // span, 0, 255)
+    table = jnp.clip((level - low) * 255 // jnp.maximum(high - low, 1), 0, 255)
     return jnp.where(high > low, table, level)
 
 
 def equalize(counts: jax.Array) -> jax.Array:
-    """Returns tables that do `ImageOps.equalize`; a channel of one level stays."""
+    """Returns tables after which all levels are as frequent, as far as can be.
+
+    As Pillow's `ImageOps.equalize`; a channel of one level stays.
+    """
     level = jnp.arange(LEVELS, dtype=jnp.int32)
-    last = 255 - jnp.argmax(counts[..., ::-1] > 0, -1)[..., None]  # [B, C, 1]
-    above = jnp.where(level == last, 0, counts).sum(-1, keepdims=True)
-    step = above // 255
+    above = jnp.where(level == _outermost(counts)[1], 0, counts)
+    step = above.sum(-1, keepdims=True) // 255
     below = jnp.cumsum(counts, -1) - counts
     table = jnp.minimum((step // 2 + below) // jnp.maximum(step, 1), 255)
     return jnp.where(step > 0, table, level).astype(jnp.int32)
 
 
+def _outermost(counts: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns the darkest and the lightest level that is there, [C, 1] each."""
+    there = counts > 0
+    low, last = (jnp.argmax(side, -1)[:, None] for side in (there, there[:, ::-1]))
+    return low.astype(jnp.int32), (LEVELS - 1 - last).astype(jnp.int32)
+
+
 def posterize(bits: jax.Array) -> jax.Array:
-    """Returns tables [B, 256] that keep so many of the upper bits, [B] int32."""
+    """Returns the table [256] that keeps so many of the upper bits."""
     level = jnp.arange(LEVELS, dtype=jnp.int32)
-    lost = (8 - bits)[:, None]
-    return (level >> lost) << lost
+    return (level >> (8 - bits)) << (8 - bits)
 
 
 def solarize(threshold: jax.Array) -> jax.Array:
-    """Returns tables [B, 256] that invert levels from thresholds [B] on."""
+    """Returns the table [256] that inverts levels from a threshold on."""
     level = jnp.arange(LEVELS, dtype=jnp.int32)
-    return jnp.where(level < threshold[:, None], level, 255 - level)
+    return jnp.where(level < threshold, level, LEVELS - 1 - level)

@@ -1,78 +1,66 @@
-"""Images turned, sheared and moved: one affine map for each."""
+"""An image turned, sheared and moved by one affine map, or sharpened."""
 
 import jax
 import jax.numpy as jnp
 
-from tntjax.vision._images import per_example, widen
+from tntjax.vision._images import widen
 
 
-def warp(images: jax.Array, maps: jax.Array, fill: jax.Array) -> jax.Array:
-    """Reads each new pixel from the place that an affine map leads to, linearly.
+def warp(image: jax.Array, affine: jax.Array, fill: jax.Array) -> jax.Array:
+    """Reads each new pixel of [H, W, C] from where a map [3, 3] leads to, linearly.
 
-    `maps` [B, 3, 3] lead from new places to old ones, both (x, y, 1) about the middle;
-    `fill` is outside. Returned are [B, H, W, C] float32 or float64.
+    It leads from new places to old ones, both (x, y, 1) about the middle; `fill` is
+    outside. Returned are float32 or float64.
     """
-    batch, height, width, channels = images.shape
-    middle = jnp.asarray([(width - 1) / 2, (height - 1) / 2], jnp.float32)
-    x, y = jnp.arange(width) - middle[0], jnp.arange(height) - middle[1]  # [W], [H]
-
-    def place(row: int) -> jax.Array:  # [B, H, W]
-        a, b, c = (maps[:, row, column, None, None] for column in range(3))
-        return a * x + b * y[:, None] + c + middle[row]
-
-    flat = images.reshape(batch, height * width, channels)
-    across, down = place(0), place(1)
-    left, top = jnp.floor(across), jnp.floor(down)
-    total = jnp.zeros((), widen(images).dtype)
+    height, width, channels = image.shape
+    x = jnp.arange(width) - (width - 1) / 2  # [W]
+    y = jnp.arange(height)[:, None] - (height - 1) / 2  # [H, 1]
+    (a, b, c), (d, e, f) = affine[:2]
+    across = jnp.clip(a * x + b * y + c + (width - 1) / 2, -1, width)  # [H, W]
+    down = jnp.clip(d * x + e * y + f + (height - 1) / 2, -1, height)
+    left = jnp.minimum(jnp.floor(across), width - 1)
+    top = jnp.minimum(jnp.floor(down), height - 1)
+    around = jnp.broadcast_to(fill, (height + 2, width + 2, channels))
+    flat = around.at[1:-1, 1:-1].set(image).reshape(-1, channels)
+    first = ((top + 1) * (width + 2) + left + 1).astype(jnp.int32)  # [H, W]
+    total = jnp.zeros((), widen(image).dtype)
     for right in (0, 1):
         for below in (0, 1):
-            column, row = left + right, top + below
-            weight = (1 - jnp.abs(across - column)) * (1 - jnp.abs(down - row))
-            inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-            index = jnp.where(inside, row * width + column, 0).astype(jnp.int32)
-            index = index.reshape(batch, -1, 1)
-            pixel = jnp.take_along_axis(flat, index, 1)
-            pixel = widen(pixel).reshape(images.shape)
-            pixel = jnp.where(inside[..., None], pixel, fill)
+            weight = 1 - jnp.abs(across - left - right)
+            weight = weight * (1 - jnp.abs(down - top - below))
+            place = first + below * (width + 2) + right
+            pixel = widen(flat.at[place].get(mode="promise_in_bounds"))  # [H, W, C]
             total = total + weight[..., None] * pixel
     return total
 
 
-def affine_maps(
+def affine_map(
     shear_x: jax.Array,
     shear_y: jax.Array,
     move_x: jax.Array,
     move_y: jax.Array,
     degrees: jax.Array,
 ) -> jax.Array:
-    """Returns maps [B, 3, 3] that shear, move and turn, given [B] of each."""
-    angle = degrees * (jnp.pi / 180)
-    sine, cosine = jnp.sin(angle), jnp.cos(angle)
-    zero, one = jnp.zeros_like(angle), jnp.ones_like(angle)
+    """Returns the map [3, 3] that shears, moves and turns, given numbers."""
+    sine, cosine = jnp.sin(jnp.deg2rad(degrees)), jnp.cos(jnp.deg2rad(degrees))
     rows = [
         [cosine, sine + shear_x, move_x],
         [shear_y - sine, cosine, move_y],
-        [zero, zero, one],
+        [0.0, 0.0, 1.0],
     ]
-    return jnp.stack([jnp.stack(row, -1) for row in rows], -2)
+    return jnp.array(rows, jnp.float32)
 
 
 def sharpen(values: jax.Array, factor: jax.Array) -> jax.Array:
-    """Moves [B, H, W, C] away from their smooth copies by [B] factors, 1 for nothing.
+    """Moves [H, W, C] away from their smooth copy by a factor, 1 for nothing.
 
     As Pillow's `ImageEnhance.Sharpness`: the middle of 3 by 3 pixels weighs 5 of 13,
     and the outermost pixels stay.
     """
-    height, width = values.shape[1:3]
-    if min(height, width) < 3:
+    if min(values.shape[:2]) < 3:
         return values
-    sums = values
-    for axis, length in ((1, height), (2, width)):
-        parts = [
-            jax.lax.slice_in_dim(sums, at, at + length - 2, axis=axis)
-            for at in range(3)
-        ]
-        sums = parts[0] + parts[1] + parts[2]
-    inner = values[:, 1:-1, 1:-1]
-    change = per_example(factor - 1) * (inner - (sums + 4 * inner) / 13)
-    return values + jnp.pad(change, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    rows = values[:-2] + values[1:-1] + values[2:]
+    sums = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    inner = values[1:-1, 1:-1]
+    change = (factor - 1) * (inner - (sums + 4 * inner) / 13)
+    return values + jnp.pad(change, ((1, 1), (1, 1), (0, 0)))

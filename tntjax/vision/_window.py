@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least
 from tntjax._struct import describe
-from tntjax.vision._boxes import as_boxes
-from tntjax.vision._images import as_range, as_size, compiled, draw_uniform, split_key
+from tntjax.vision._boxes import as_boxes, divide
+from tntjax.vision._images import as_size, compiled, draw_uniform
 
 TRIES = 10
 """How often a window that is larger than the image is drawn anew, as in torchvision."""
@@ -47,49 +46,44 @@ def draw_windows(
     The distribution is that of "Going deeper with convolutions" (2015) as torchvision's
     `RandomResizedCrop` draws it.
     """
-    count = check_at_least("draw_windows: count", count, 0)
-    size = as_size(image_size, "draw_windows")
-    return find_windows(key, count, size, scale, ratio, "draw_windows")[0]
+    return find_windows(key, as_size(image_size, "draw_windows"), scale, ratio)[0]
 
 
 def find_windows(
-    key: jax.Array,
-    count: int,
+    keys: jax.Array,
     image_size: tuple[int, ...],
     scale: tuple[float, float],
     ratio: tuple[float, float],
-    name: str,
 ) -> tuple[jax.Array, jax.Array]:
     """Draws windows, and tells which are not those in the middle: [B, 4], [B, 1]."""
     height, width = image_size
-    scale = as_range(scale, f"{name}: scale", 0.0, 1.0)
-    ratio = as_range(ratio, f"{name}: ratio", 1e-6)
-    keys = split_key(key, count, name)
     drawn = draw_uniform(keys, (TRIES + 1, 2))  # [B, TRIES + 1, 2]
-    area = scale[0] + (scale[1] - scale[0]) * drawn[:, 1:, 0]
+    area = height * width * (scale[0] + (scale[1] - scale[0]) * drawn[:, 1:, 0])
     low, high = map(math.log, ratio)
     aspect = jnp.exp(low + (high - low) * drawn[:, 1:, 1])  # [B, TRIES]
-    area = height * width * area
-    wide, high_ = jnp.round(jnp.sqrt(area * aspect)), jnp.round(jnp.sqrt(area / aspect))
-    fits = (wide >= 1) & (wide <= width) & (high_ >= 1) & (high_ <= height)
-    first = jnp.argmax(fits, -1)[:, None]  # [B, 1]
-    wide, high_ = (jnp.take_along_axis(a, first, 1)[:, 0] for a in (wide, high_))
-    left = jnp.floor(drawn[:, 0, 0] * (width - wide + 1))
-    top = jnp.floor(drawn[:, 0, 1] * (height - high_ + 1))
-    windows = jnp.stack([left, top, left + wide, top + high_], -1)  # [B, 4]
-    middle = jnp.asarray(_middle(height, width, ratio), jnp.float32)
+    sides = jnp.round(jnp.sqrt(jnp.stack([area * aspect, area / aspect], -1)))
+    most = jnp.asarray([width, height], jnp.float32)
+    fits = ((sides >= 1) & (sides <= most)).all(-1)  # [B, TRIES]
+    first = jnp.argmax(fits, -1)[:, None, None]
+    sides = jnp.take_along_axis(sides, first, 1)[:, 0]  # [B, 2]
+    start = jnp.floor(drawn[:, 0] * (most - sides + 1))
+    windows = jnp.concatenate([start, start + sides], -1)  # [B, 4]
+    # else the largest in the middle whose ratio is allowed
+    wide = min(width, max(1, round(height * ratio[1])))
+    tall = min(height, max(1, round(width / ratio[0])))
+    left, top = (width - wide) // 2, (height - tall) // 2
+    middle = jnp.asarray([left, top, left + wide, top + tall], jnp.float32)
     found = fits.any(-1, keepdims=True)
     return jnp.where(found, windows, middle), found
 
 
-def _middle(
-    height: int, width: int, ratio: tuple[float, float]
-) -> tuple[int, int, int, int]:
-    """Returns the largest window in the middle whose ratio is allowed."""
-    wide = min(width, max(1, round(height * ratio[1])))
-    high = min(height, max(1, round(width / ratio[0])))
-    left, top = (width - wide) // 2, (height - high) // 2
-    return left, top, left + wide, top + high
+def mark_windows(windows: jax.Array, images: jax.Array) -> jax.Array:
+    """Returns where pixels are inside of windows [B, 4]: [B, H, W, 1] bool."""
+    left, top, right, bottom = (windows[:, side, None] for side in range(4))  # [B, 1]
+    row, column = jnp.arange(images.shape[1]), jnp.arange(images.shape[2])
+    inside_rows = (row >= top) & (row < bottom)  # [B, H]
+    inside_columns = (column >= left) & (column < right)  # [B, W]
+    return (inside_rows[:, :, None] & inside_columns[:, None])[..., None]
 
 
 @compiled
@@ -122,13 +116,12 @@ def crop_boxes(
             f"crop_boxes needs windows [{len(boxes)}, 4], one for each image, got"
             f" {describe(windows)}."
         )
-    windows = jnp.asarray(windows, jnp.float32)[:, None]  # [B, 1, 4]
-    start, stop = windows[..., :2], windows[..., 2:]
+    windows = jnp.asarray(windows, jnp.float32).reshape(-1, 1, 2, 2)
+    start, stop = windows[:, :, :1], windows[:, :, 1:]  # [B, 1, 1, xy]
     corners = boxes.reshape(*boxes.shape[:-1], 2, 2)  # [B, N, 2 corners, xy]
-    cut = jnp.clip(corners, start[..., None, :], stop[..., None, :])
+    cut = jnp.clip(corners, start, stop)
     sides, left = (c[..., 1, :] - c[..., 0, :] for c in (corners, cut))
-    share = jnp.where(sides > 0, left / jnp.where(sides > 0, sides, 1), 0).prod(-1)
+    share = divide(left, sides).prod(-1)
     whole = jnp.where(stop > start, stop - start, 1)  # of an empty one all is 0
-    scale = jnp.asarray([width, height], jnp.float32) / whole  # [B, 1, 2]
-    moved = (cut - start[..., None, :]) * scale[..., None, :]
+    moved = (cut - start) * (jnp.asarray([width, height], jnp.float32) / whole)
     return moved.reshape(boxes.shape), share
