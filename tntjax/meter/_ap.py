@@ -10,24 +10,17 @@ class APMeter(MeterOfClasses):
 
     The average precision of a class is the mean, over its positive examples, of the
     precision above their score; examples of equal score count together. Every score is
-    kept: in `capacity` slots, which compiled code can fill, or without a capacity on
-    the host, as many as come. For streams without an end there is `BinnedAPMeter`.
-
-    Outside of compiled code a meter with a capacity is copied by each `add`; one
-    without is not.
-
-    Scores are compared as float32. A NaN has no rank: the value is NaN then.
+    kept, as by `AUCMeter`. For streams without an end there is `BinnedAPMeter`.
 
     Args:
-      capacity: how many examples there is room for, such as `len(dataset)`, or None.
+      capacity: how many examples there is room for, at least 1, or None.
       num_classes: K; if None, 1 with a capacity, else as many as come first.
       convention: "standard" weighs positive examples in the mean too, and a class
         without any has NaN. "torchnet" weighs examples in the precision only, and such
         a class has 0.
 
     Raises:
-      TypeError: if `capacity` or `num_classes` isn't an integer.
-      ValueError: if one is below 1, or there's no such convention.
+      TypeError, ValueError: if an argument is something else.
 
     Example:
       >>> meter = APMeter(capacity=100, num_classes=2)

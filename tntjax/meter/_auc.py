@@ -20,18 +20,17 @@ class AUCMeter(MeterOfScores):
     equal scores count half. Every score is kept: in `capacity` slots, which are all
     there from the start so that compiled code can fill them, or without a capacity on
     the host, as many as come. For streams without an end there is `BinnedAUCMeter`.
-
     Outside of compiled code a meter with a capacity is copied by each `add`; one
     without is not.
 
     Scores are compared as float32. A NaN has no rank: the value is NaN then.
 
     Args:
-      capacity: how many examples there is room for, such as `len(dataset)`, or None.
+      capacity: for how many examples there is room, at least 1, such as
+        `len(dataset)`; or None.
 
     Raises:
-      TypeError: if `capacity` isn't an integer.
-      ValueError: if it is below 1.
+      TypeError, ValueError: if an argument is something else.
 
     Example:
       >>> AUCMeter(capacity=100).add([0.9, 0.4, 0.4, 0.1], [1, 1, 0, 0])

@@ -24,9 +24,9 @@ class MeanStd(NamedTuple):
 class AverageValueMeter(MeterOfValues):
     """Measures the mean and the standard deviation of values.
 
-    Counts are exact up to 2**63 - 1. Mean and squares are kept to twice the digits of
-    their dtype, the squares about the mean (Chan's rule), so values that are large
-    against their spread are measured well, however many there are.
+    Mean and squares are kept to twice the digits of their dtype, the squares about the
+    mean (Chan's rule), so values that are large against their spread are measured well,
+    however many there are.
 
     An infinite value makes the mean infinite, infinities of both signs or NaN make it
     NaN, as in NumPy; the deviation is NaN then.

@@ -2,9 +2,9 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from tntjax._array import host_or_device
-from tntjax.meter.parts import _ranking
 from tntjax.meter.parts._bins import MeterOfBins, from_above, round_bounds
 from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._sums import sum_in_pairs
 
 
 class BinnedAP(NamedTuple):
@@ -32,7 +32,7 @@ class BinnedAPMeter(MeterOfBins):
     which is exact for p = 1. The mean of the bounds is taken, and half their distance
     is the error.
 
-    Counts are exact up to 2**63 - 1. A NaN has no rank: the value is NaN then.
+    A NaN has no rank: the value is NaN then.
 
     Args:
       bins, low, high: those of `BinnedAUCMeter`.
@@ -63,6 +63,6 @@ def _bounds(xp: ModuleType, counts: Count) -> tuple[Any, Any]:
         true * (true_above + 1) / (true_above + 1 + other),
     )
     positives = true.sum(-1, keepdims=True)
-    average = _ranking.sum_in_pairs(xp, (most + least) / 2 / positives)
-    error = _ranking.sum_in_pairs(xp, (most - least) / 2 / positives)
+    average = sum_in_pairs(xp, (most + least) / 2 / positives)
+    error = sum_in_pairs(xp, (most - least) / 2 / positives)
     return round_bounds(xp, average, error, counts)

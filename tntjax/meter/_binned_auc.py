@@ -2,9 +2,9 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from tntjax._array import host_or_device
-from tntjax.meter.parts import _ranking
 from tntjax.meter.parts._bins import MeterOfBins, from_above, round_bounds
 from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._sums import sum_in_pairs
 
 
 class BinnedAUC(NamedTuple):
@@ -26,17 +26,15 @@ class BinnedAUCMeter(MeterOfBins):
     none and all counts; half of them is taken. So with P and N of them in all the error
     is at most the sum over bins of p * q / 2, divided by P * N.
 
-    Counts are exact up to 2**63 - 1. A NaN has no rank: the value is NaN then.
+    A NaN has no rank: the value is NaN then.
 
     Args:
-      bins: how many equal parts there are from `low` to `high`.
-      low: scores below it count in the first bin. The bound holds all the same.
-      high: scores above it count in the last bin.
+      bins: how many equal parts there are from `low` to `high`, at least 1 and not so
+        many that float32 cannot tell their edges apart.
+      low, high: finite; scores beyond count in the outer bins, and the bound holds.
 
     Raises:
-      TypeError: if `bins` isn't an integer.
-      ValueError: if `bins` is below 1, `low` and `high` are not finite or in order, or
-        bins are so narrow that float32 cannot tell their edges apart.
+      TypeError, ValueError: if an argument is something else.
 
     Example:
       >>> meter = BinnedAUCMeter(bins=4).add([0.9, 0.3, 0.3, 0.1], [1, 1, 0, 0])
@@ -58,6 +56,6 @@ def _bounds(xp: ModuleType, counts: Count) -> tuple[Any, Any]:
     (false, true), (_, true_above) = inside, above  # [..., bins] each
     positives, negatives = (part.sum(-1, keepdims=True) for part in (true, false))
     chance, ties = false / negatives, true / positives
-    area = _ranking.sum_in_pairs(xp, chance * (true_above / positives + ties / 2))
-    error = _ranking.sum_in_pairs(xp, chance * ties / 2)
+    area = sum_in_pairs(xp, chance * (true_above / positives + ties / 2))
+    error = sum_in_pairs(xp, chance * ties / 2)
     return round_bounds(xp, area, error, counts)

@@ -1,7 +1,7 @@
 import dataclasses
 import functools
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from tntjax._struct import flag, static
 from tntjax.meter._meter import Meter
 from tntjax.meter.parts._arguments import bin_edges, check_bins
 from tntjax.meter.parts._count import Count
-from tntjax.meter.parts._inputs import as_rows
+from tntjax.meter.parts._inputs import Mask, as_rows
 from tntjax.meter.parts._labels import (
     as_probabilities,
     best_class,
@@ -44,18 +44,17 @@ class CalibrationErrorMeter(Meter):
 
     Examples are put into bins of equal width by their confidence, each bin with its
     lower edge. One whose confidence is NaN is left out; one whose target is not a class
-    number counts as wrong. Counts are exact up to 2**63 - 1.
+    number counts as wrong.
 
     Args:
-      num_bins: how many bins there are between 0 and 1, at least 1.
+      num_bins: how many bins of float32 there are between 0 and 1, at least 1.
       logits: what is added are logits, as for `LogLossMeter`, and not probabilities.
       counts: [num_bins, 2] pairs of uint32, how many examples there were, and how many
         of them were right.
       confidence: [num_bins] pairs of float32, the sums of their confidence.
 
     Raises:
-      TypeError: if `num_bins` is not an integer.
-      ValueError: if it is below 1, or so large that bins coincide in float32.
+      TypeError, ValueError: if an argument is something else.
 
     Example:
       >>> meter = CalibrationErrorMeter(2).add([[0.9, 0.1], [0.2, 0.8]], [0, 0])
@@ -82,18 +81,14 @@ class CalibrationErrorMeter(Meter):
         """The number of examples that were counted; `int(meter.n)` is exact."""
         return self.counts[..., 0].cumsum()[..., -1]
 
-    def add(
-        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
-    ) -> "CalibrationErrorMeter":
+    def add(self, output: ArrayLike, target: ArrayLike, *, mask: Mask = None) -> Self:
         """Counts examples of K classes in; see `Meter.add`.
 
         Args:
-          output: [B, K] probabilities, or logits of them; the confidence is the
-            greatest of a row. Or [B] or [B, 1], that of class 1 of two, which then is
-            the confidence. It may be [K] or [] for one example. In compiled code what
-            is outside 0 to 1 goes into the first or the last bin.
-          target: [B] or [B, 1] integers, the class numbers from 0. Of one-hot rows pass
-            target.argmax(-1).
+          output: that of `LogLossMeter`; the confidence is the greatest of a row, or
+            the probability of class 1 of two. In compiled code what is outside 0 to 1
+            goes into the first or the last bin.
+          target: that of `LogLossMeter`, the class numbers.
           mask: [B] bool; False leaves the example out.
 
         Raises:
@@ -150,21 +145,17 @@ def _add(bins: tuple, output: Any, target: Any, mask: Any, *, logits: bool) -> t
         known, correct = best >= 0, best == target
     counted = known & (certain == certain)  # no NaN, [...]
     counted = counted if mask is None else counted & mask
-    place = _find_bins(certain, len(confidence.sum))  # [...]
+    edges = jnp.asarray(bin_edges(0, 1, len(confidence.sum))[1:-1])
+    if len(edges) < 32:  # to compare with a few edges is less work than to search
+        place = (certain[..., None] >= edges).sum(-1, dtype=jnp.uint32)  # [...]
+    else:
+        place = jnp.searchsorted(edges, certain, side="right").astype(jnp.uint32)
     place = jnp.where(counted, place, np.uint32(2**32 - 1))  # is dropped
     both = jnp.stack([counted, correct], -1).astype(jnp.int32)  # [..., 2]
     added = jnp.zeros(counts.low.shape, jnp.int32).at[place].add(both, mode="drop")
     sums = jnp.zeros(confidence.sum.shape, jnp.float32)
     sums = sums.at[place].add(certain, mode="drop")
     return counts + added, confidence + sums
-
-
-def _find_bins(certain: Any, num_bins: int) -> Any:
-    """Returns the number of each bin, uint32 [...]."""
-    edges = jnp.asarray(bin_edges(0, 1, num_bins)[1:-1])
-    if num_bins <= 32:  # to compare with a few edges is less work than to search
-        return (certain[..., None] >= edges).sum(-1, dtype=jnp.uint32)
-    return jnp.searchsorted(edges, certain, side="right").astype(jnp.uint32)
 
 
 @host_or_device

@@ -2,7 +2,7 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from tntjax._struct import describe, flag, static
 from tntjax.meter._meter import Meter, in_percent
 from tntjax.meter.parts._arguments import check_topk
 from tntjax.meter.parts._count import Count
-from tntjax.meter.parts._inputs import as_rows, narrow
+from tntjax.meter.parts._inputs import Mask, as_rows, narrow
 from tntjax.meter.parts._labels import as_classes
 
 
@@ -27,14 +27,13 @@ class ClassErrorMeter(Meter):
     examples out with `mask=target >= 0`.
 
     Args:
-      topk: integers >= 1, for which k to measure; one error for each.
+      topk: one or more integers >= 1, for which k to measure.
       accuracy: measure 100 minus the error.
       wrong: [len(topk)] pairs of uint32, how many examples were wrong for each k.
-      n: [] a pair of uint32, how many examples were counted; `int(meter.n)` is exact.
+      n: [] a pair of uint32, how many examples were counted.
 
     Raises:
-      TypeError: if `topk` isn't a sequence of integers.
-      ValueError: if it is empty or has a number below 1.
+      TypeError, ValueError: if an argument is something else.
 
     Example:
       >>> scores = [[0.1, 0.7, 0.2], [0.6, 0.3, 0.1]]
@@ -60,9 +59,7 @@ class ClassErrorMeter(Meter):
         if self.wrong is None:
             vars(self).update(wrong=Count.zeros((len(topk),)))
 
-    def add(
-        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
-    ) -> "ClassErrorMeter":
+    def add(self, output: ArrayLike, target: ArrayLike, *, mask: Mask = None) -> Self:
         """Counts examples in; see `Meter.add`.
 
         Args:

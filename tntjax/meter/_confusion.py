@@ -2,7 +2,7 @@ import dataclasses
 import functools
 import math
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from tntjax._struct import describe, flag, static
 from tntjax.meter._meter import Meter, in_percent
 from tntjax.meter.parts._arguments import check_size
 from tntjax.meter.parts._count import Count, tally
-from tntjax.meter.parts._inputs import as_real, as_rows, narrow, refuse_nan
+from tntjax.meter.parts._inputs import Mask, as_real, as_rows, narrow, refuse_nan
 from tntjax.meter.parts._labels import as_classes, as_predicted, best_class
 from tntjax.meter.parts._plot import axes_of
 
@@ -22,11 +22,9 @@ from tntjax.meter.parts._plot import axes_of
 class ConfusionMeter(Meter):
     """Counts how often each class was taken for each, exactly: rows are targets.
 
-    Of equal scores the lower class number is predicted.
-
-    An example that has no place in the matrix is counted in `left_out` instead: one
-    whose target or prediction isn't a class number, whose target isn't one-hot, or with
-    a score that is NaN.
+    Of equal scores the lower class number is predicted. An example without a place in
+    the matrix is counted in `left_out` instead: one whose target or prediction isn't a
+    class number, whose target isn't one-hot, or with a score that is NaN.
 
     Args:
       num_classes: how many classes there are, from 1 to 46340.
@@ -35,8 +33,7 @@ class ConfusionMeter(Meter):
       n, left_out: [] pairs of uint32, how many examples are in the matrix, or not.
 
     Raises:
-      TypeError: if `num_classes` is not an integer.
-      ValueError: if it is out of range.
+      TypeError, ValueError: if an argument is something else.
 
     Example:
       >>> meter = ConfusionMeter(2).add([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]], [0, 1, 1])
@@ -70,9 +67,7 @@ class ConfusionMeter(Meter):
         if self.counts is None:
             vars(self).update(counts=Count.zeros((size, size)))
 
-    def add(
-        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
-    ) -> "ConfusionMeter":
+    def add(self, output: ArrayLike, target: ArrayLike, *, mask: Mask = None) -> Self:
         """Counts examples of K classes in; see `Meter.add`.
 
         Args:

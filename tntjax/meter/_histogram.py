@@ -38,13 +38,12 @@ class HistogramMeter(MeterOfValues):
 
     Args:
       low, high: the lower edge of the first bin, and the upper edge of the last.
-      num_bins: how many bins there are, at least 1.
+      num_bins: how many bins there are, at least 1 and not so many that float32 cannot
+        tell their edges apart.
       cells: [num_bins + 2] pairs of uint32: what was below, the bins, what was above.
 
     Raises:
-      TypeError: if `num_bins` is not an integer, or `low` or `high` not a number.
-      ValueError: if it is below 1, `low` and `high` are not finite or in order, or
-        bins are so narrow that float32 cannot tell their edges apart.
+      TypeError, ValueError: if an argument is something else.
 
     Example:
       >>> meter = HistogramMeter(0.0, 1.0, num_bins=2).add([0.1, 0.2, 0.9, 7.0])

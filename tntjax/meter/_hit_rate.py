@@ -12,12 +12,11 @@ class HitRateMeter(MeterOfRankings):
     counts as a miss, and so does a query without relevant candidates.
 
     Args:
-      topk: integers >= 1, for which k to measure; one value, in percent, for each.
+      topk: one or more integers >= 1, for which k to measure, in percent.
       mean: the means over queries.
 
     Raises:
-      TypeError: if `topk` isn't a sequence of integers.
-      ValueError: if it is empty or has a number below 1.
+      TypeError, ValueError: if an argument is something else.
 
     Example:
       >>> HitRateMeter((1, 2)).add([[0.9, 0.5, 0.1]], [[0, 1, 1]])

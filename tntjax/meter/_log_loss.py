@@ -1,6 +1,6 @@
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from tntjax._struct import flag
 from tntjax.meter._meter import Meter
 from tntjax.meter.parts._count import count_of
-from tntjax.meter.parts._inputs import as_weighted
+from tntjax.meter.parts._inputs import Mask, as_weighted
 from tntjax.meter.parts._labels import as_probabilities, check_probabilities
 from tntjax.meter.parts._sums import Mean
 
@@ -42,8 +42,8 @@ class LogLossMeter(Meter):
         target: ArrayLike,
         n: ArrayLike = 1,
         *,
-        mask: ArrayLike | None = None,
-    ) -> "LogLossMeter":
+        mask: Mask = None,
+    ) -> Self:
         """Counts examples of K classes in; see `Meter.add`.
 
         Args:

@@ -15,8 +15,7 @@ class mAPMeter(MeterOfClasses):
     It keeps every score as `APMeter` does, which says what an average precision is.
 
     Args:
-      capacity: how many examples there is room for, such as `len(dataset)`, or None.
-      num_classes: K; if None, 1 with a capacity, else as many as come first.
+      capacity, num_classes: those of `APMeter`.
       convention: that of `APMeter`; "standard" leaves classes without positive examples
         out of the mean over classes, "torchnet" counts them as 0.
 

@@ -9,7 +9,7 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from tntjax._array import host_or_device
+from tntjax._array import can_be_read, host_or_device
 from tntjax._plain import as_plain
 from tntjax._struct import describe, pytree, static
 from tntjax.meter.parts._count import Count
@@ -102,11 +102,6 @@ class Meter(abc.ABC):
         Raises:
           TypeError: if `other` is of another class.
           ValueError: if it was made with other arguments.
-
-        Example:
-          >>> import tntjax as tnt
-          >>> tnt.MSEMeter().add(1.0, 3.0).merge(tnt.MSEMeter().add(1.0, 1.0))
-          MSEMeter(mse=2, n=2)
         """
         check_same(self, other)
 
@@ -228,11 +223,7 @@ def _read_summary(meter: Meter) -> dict[str, str] | None:
 
 def _is_readable(leaf: Any) -> bool:
     if isinstance(leaf, jax.Array):
-        return (
-            not isinstance(leaf, jax.core.Tracer)
-            and leaf.is_fully_addressable
-            and not leaf.is_deleted()
-        )
+        return can_be_read(leaf) and not leaf.is_deleted()
     return isinstance(leaf, np.ndarray | np.generic | int | float)
 
 

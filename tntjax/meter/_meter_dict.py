@@ -1,15 +1,13 @@
-"""Several meters as one."""
-
 import inspect
 from collections.abc import Mapping
 from typing import Any, Self
 
 import jax
-from jax.typing import ArrayLike
 
 from tntjax import _types
 from tntjax._struct import describe
 from tntjax.meter._meter import Meter, check_same
+from tntjax.meter.parts._inputs import Mask
 
 
 class MeterDict(Meter):
@@ -24,24 +22,16 @@ class MeterDict(Meter):
         are kept in alphabetical order, as JAX keeps them.
 
     Raises:
-      TypeError: if it is not a dict of meters.
-      ValueError: if a name can't be an argument.
+      TypeError, ValueError: if an argument is something else.
 
     Example:
-      >>> from tntjax.meter import AverageValueMeter, ClassErrorMeter, LogLossMeter
-      >>> group = MeterDict(
-      ...     {
-      ...         "error": ClassErrorMeter(),
-      ...         "log_loss": LogLossMeter(),
-      ...         "loss": AverageValueMeter(),
-      ...     }
-      ... )
-      >>> group = group.add([[0.5, 0.5], [0.2, 0.8]], [1, 1], loss=0.25)
+      >>> from tntjax.meter import AverageValueMeter, ClassErrorMeter
+      >>> group = MeterDict({"error": ClassErrorMeter(), "loss": AverageValueMeter()})
+      >>> group = group.add([[0.5, 0.5], [0.2, 0.8]], [1, 1], loss=([0, 1], [3, 1]))
       >>> group
       MeterDict(
         error=ClassErrorMeter(top1=50%, n=2),
-        log_loss=LogLossMeter(loss=0.458145, n=2),
-        loss=AverageValueMeter(mean=0.25, std=nan, n=1),
+        loss=AverageValueMeter(mean=0.25, std=0.5, n=4),
       )
       >>> group.value()["loss"].mean
       0.25
@@ -72,8 +62,8 @@ class MeterDict(Meter):
     def __getitem__(self, name: str) -> Any:
         return self.meters[name]
 
-    def add(self, *args: Any, mask: ArrayLike | None = None, **named: Any) -> Self:
-        """Counts a batch in.
+    def add(self, *args: Any, mask: Mask = None, **named: Any) -> Self:
+        """Counts a batch in; see `Meter.add`.
 
         Args:
           *args: what each meter gets that isn't named; without any, those stay as
@@ -82,17 +72,8 @@ class MeterDict(Meter):
           mask: [B] bool, for all meters that get something.
           **named: `name=argument` or `name=(argument, ...)` for that meter alone.
 
-        Returns:
-          The new group, of the same structure, shapes and dtypes.
-
         Raises:
           KeyError: if there is no meter of that name.
-
-        Example:
-          >>> from tntjax.meter import AverageValueMeter
-          >>> group = MeterDict({"a": AverageValueMeter(), "b": AverageValueMeter()})
-          >>> group.add([1.0, 2.0], b=([1.0, 2.0], [3, 1]))["b"]
-          AverageValueMeter(mean=1.25, std=0.5, n=4)
         """
         if unknown := sorted(named.keys() - self.meters.keys()):
             raise KeyError(
@@ -131,16 +112,7 @@ class MeterDict(Meter):
         return type(self)(meters)
 
     def value(self) -> dict[str, Any]:
-        """Returns what each has measured.
-
-        Returns:
-          `{name: value}`.
-
-        Example:
-          >>> from tntjax.meter import AverageValueMeter
-          >>> MeterDict({"a": AverageValueMeter().add(1.0)}).value()["a"].mean
-          1.0
-        """
+        """Returns what each has measured, `{name: value}`."""
         return {name: meter.value() for name, meter in self.meters.items()}
 
     def __repr__(self) -> str:

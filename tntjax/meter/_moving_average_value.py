@@ -11,16 +11,15 @@ from tntjax._struct import static
 from tntjax.meter._average_value import MeanStd
 from tntjax.meter._meter import Meter, check_same
 from tntjax.meter.parts._arguments import check_convention, check_size
-from tntjax.meter.parts._inputs import as_floats, as_rows
+from tntjax.meter.parts._inputs import Mask, as_floats, as_rows
 from tntjax.meter.parts._mesh import gather
 
 
 class MovingAverageValueMeter(Meter):
     """Measures the mean and the standard deviation of the last values.
 
-    What `merge` is given came later: merging is associative, and its order matters.
-
-    Both are computed from the values that are there, so nothing drifts.
+    Both are computed from the values that are there, so nothing drifts. What `merge` is
+    given came later: merging is associative, and its order matters.
 
     Args:
       window_size: how many values are looked at, at least 1.
@@ -30,8 +29,7 @@ class MovingAverageValueMeter(Meter):
       n: [] int32, how many are there.
 
     Raises:
-      TypeError: if `window_size` is not an integer.
-      ValueError: if it is below 1, or `convention` is another.
+      TypeError, ValueError: if an argument is something else.
 
     Example:
       >>> MovingAverageValueMeter(2).add([9.0, 1.0]).add(3.0)
@@ -53,9 +51,7 @@ class MovingAverageValueMeter(Meter):
         if self.values is None:
             vars(self).update(values=np.zeros(size, np.float32))
 
-    def add(
-        self, value: ArrayLike, *, mask: ArrayLike | None = None
-    ) -> "MovingAverageValueMeter":
+    def add(self, value: ArrayLike, *, mask: Mask = None) -> Self:
         """Counts values in; see `Meter.add`.
 
         Args:

@@ -2,7 +2,7 @@ import dataclasses
 import functools
 import math
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from tntjax._struct import describe, flag, static
 from tntjax.meter._meter import Meter, in_percent
 from tntjax.meter.parts._arguments import check_size
 from tntjax.meter.parts._count import Count
-from tntjax.meter.parts._inputs import as_real, as_rows, narrow, refuse_nan
+from tntjax.meter.parts._inputs import Mask, as_real, as_rows, narrow, refuse_nan
 from tntjax.meter.parts._labels import same_rank
 from tntjax.meter.parts._mesh import gather
 from tntjax.meter.parts._sums import Total
@@ -35,11 +35,9 @@ class MultiLabelConfusionMeter(Meter):
       num_classes: how many labels there are, at least 1.
       normalized: measure shares of each row, fractions from 0 to 1, and not sums.
       cells: [num_classes, num_classes] pairs of float32.
-      n: [] a pair of uint32, how many examples were counted.
 
     Raises:
-      TypeError: if `num_classes` is not an integer.
-      ValueError: if it is below 1.
+      TypeError, ValueError: if an argument is something else.
 
     Example:
       >>> meter = MultiLabelConfusionMeter(3).add([0.9, 0.8, 0.1], [1, 0, 1])
@@ -65,9 +63,7 @@ class MultiLabelConfusionMeter(Meter):
         if self.cells is None:
             vars(self).update(cells=Total.zeros((size, size)))
 
-    def add(
-        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
-    ) -> "MultiLabelConfusionMeter":
+    def add(self, output: ArrayLike, target: ArrayLike, *, mask: Mask = None) -> Self:
         """Counts examples of K labels in; see `Meter.add`.
 
         Args:

@@ -9,10 +9,11 @@ from jax.typing import ArrayLike
 
 from tntjax._struct import static
 from tntjax.meter.parts._arguments import check_convention
-from tntjax.meter.parts._inputs import as_rows, refuse
+from tntjax.meter.parts._inputs import Mask, as_rows, refuse
 from tntjax.meter.parts._labels import as_queries
 from tntjax.meter.parts._mesh import gather
 from tntjax.meter.parts._rankings import MeterOfRankings
+from tntjax.meter.parts._sums import sum_in_pairs
 
 FEW = 64
 """Numbers that are summed one after the other."""
@@ -28,14 +29,13 @@ class NDCGMeter(MeterOfRankings):
     score has no rank: the value is NaN then.
 
     Args:
-      topk: integers >= 1, among how many of the first to count; one value for each.
+      topk: one or more integers >= 1, among how many of the first to count.
       convention: how rank i, from 1, is discounted: "standard" by log2(i + 1),
         "torchnet" by log2(i), and by 1 at rank 1.
       mean: the means over queries for all k, [len(topk)].
 
     Raises:
-      TypeError: if `topk` isn't a sequence of integers.
-      ValueError: if it is empty or has a number below 1, or there's no such convention.
+      TypeError, ValueError: if an argument is something else.
 
     Example:
       >>> NDCGMeter(topk=(1, 3)).add([[0.9, 0.5, 0.1]], [[0, 1, 0]])
@@ -56,9 +56,7 @@ class NDCGMeter(MeterOfRankings):
         super().__post_init__()
         check_convention(self)
 
-    def add(
-        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
-    ) -> Self:
+    def add(self, output: ArrayLike, target: ArrayLike, *, mask: Mask = None) -> Self:
         """Counts queries in; see `Meter.add`.
 
         Args:
@@ -95,8 +93,8 @@ def _ndcg(
     shared = jnp.sum(sums[..., end] - sums[..., first], 0)  # [K, B, C]
     alone = first + 1 == end
     factor = jnp.where(alone, factors, shared / (end - first).astype(jnp.float32))
-    ideal = _sum(factors * best)  # [K, B]
-    gain = _sum(factor * found) / jnp.where(ideal == 0, 1, ideal)
+    ideal = sum_in_pairs(jnp, factors * best, FEW)  # [K, B]
+    gain = sum_in_pairs(jnp, factor * found, FEW) / jnp.where(ideal == 0, 1, ideal)
     return jnp.where(jnp.isnan(scores).any(-1), jnp.nan, gain).T
 
 
@@ -111,15 +109,6 @@ def _ties(falling: Any) -> tuple[Any, Any]:
     position = jnp.arange(documents, dtype=jnp.uint32)
     nearest = jax.lax.cummax(jnp.where(starts, position, 0), axis=2)
     return nearest[0], documents - nearest[1, :, ::-1]  # [B, C] each
-
-
-def _sum(gains: Any) -> Any:
-    """Sums [..., C] over C: many in pairs, as one after the other loses digits."""
-    while (documents := gains.shape[-1]) > FEW:
-        half = documents // 2
-        pairs = gains[..., :half] + gains[..., half : 2 * half]
-        gains = jnp.concatenate([pairs, gains[..., 2 * half :]], -1)
-    return gains.sum(-1)
 
 
 def _discounts(

@@ -8,27 +8,22 @@ from tntjax.meter.parts._hits import MeterOfHits
 class PrecisionMeter(MeterOfHits):
     """Measures precision: the percentage of the predicted classes that are right.
 
-    Counts are exact up to 2**63 - 1.
-
     A class is predicted where its score is at or above the threshold. Without
     thresholds the one class that is scored best is predicted (of equals the first), for
     examples that have one class each. A score that is NaN predicts nothing.
 
     Args:
-      thresholds: from which scores on a class is predicted; one precision is kept
-        for each, in ascending order. They may be outside 0 to 1, as logits are. None
-        predicts the best class.
-      num_classes: measure each of so many classes alone; None puts the cells of all
-        classes together (the micro average). The macro average is the mean over
+      thresholds: one or more numbers, in ascending order: from which scores on a class
+        is predicted. They may be outside 0 to 1, as logits are. None predicts the best
+        class.
+      num_classes: measure each of so many classes, at least 1, alone; None puts the
+        cells of all together (micro average). The macro average is the mean over
         classes.
       convention: what a ratio of nothing is. "standard": 0, and NaN before anything
         was counted. "torchnet": 100 in either case.
 
     Raises:
-      TypeError: if `thresholds` isn't a sequence of numbers, or `num_classes` is not
-        an integer.
-      ValueError: if there is no threshold, `num_classes` is below 1, or `convention`
-        is another.
+      TypeError, ValueError: if an argument is something else.
 
     Example:
       >>> PrecisionMeter((0.5, 0.7)).add([[0.9, 0.6], [0.2, 0.8]], [[1, 0], [0, 1]])

@@ -14,7 +14,7 @@ from tntjax._struct import flag, static
 from tntjax.meter._meter import Meter, check_same, in_percent
 from tntjax.meter.parts._arguments import check_optional_size, check_topk
 from tntjax.meter.parts._count import Count
-from tntjax.meter.parts._inputs import as_rows
+from tntjax.meter.parts._inputs import Mask, as_rows
 from tntjax.meter.parts._labels import as_positive, as_queries
 from tntjax.meter.parts._mesh import gather
 
@@ -31,7 +31,7 @@ class PrecisionAtKMeter(Meter):
     does a place without a candidate, where there are fewer than k.
 
     Args:
-      topk: integers >= 1, for which k to measure; one value for each.
+      topk: one or more integers >= 1, for which k to measure.
       dim: the axis of candidates in what `add` gets: 1 for [B, C], 0 for [C, B].
       online: whether each `add` brings candidates for the same queries.
       num_queries: B, if `online`. If None the first `add` says it, and then that can't
@@ -39,12 +39,10 @@ class PrecisionAtKMeter(Meter):
       hits: [len(topk)] pairs of uint32, how many were relevant; () if `online`.
       best, relevant: [B, max(topk)], if `online`, else (): int32 ranks of the best
         candidates so far, in the order of their scores, and bool.
-      n: [] a pair of uint32, how many queries were counted; `int(meter.n)` is exact.
+      n: [] a pair of uint32, how many queries were counted.
 
     Raises:
-      TypeError: if `topk` isn't a sequence of integers.
-      ValueError: if it is empty or has a number below 1, or another argument isn't one
-        of the above.
+      TypeError, ValueError: if an argument is something else.
 
     Example:
       >>> PrecisionAtKMeter((1, 2)).add([[0.9, 0.1, 0.5]], [[1, 1, 0]])
@@ -80,18 +78,13 @@ class PrecisionAtKMeter(Meter):
         if queries is not None and not online:
             raise ValueError(f"{subject} only if online=True.")
         vars(self).update(topk=topk, num_queries=queries)
-        places = (queries or 0, max(topk))
-        for name, empty in {
-            "hits": () if online else Count.zeros((len(topk),)),
-            "best": np.full(places, NOTHING) if online else (),
-            "relevant": np.zeros(places, bool) if online else (),
-        }.items():
-            if getattr(self, name) is None:
-                vars(self)[name] = empty
+        if self.hits is None and online:
+            best = np.full((queries or 0, max(topk)), NOTHING)
+            vars(self).update(hits=(), best=best, relevant=np.zeros(best.shape, bool))
+        elif self.hits is None:
+            vars(self).update(hits=Count.zeros((len(topk),)), best=(), relevant=())
 
-    def add(
-        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
-    ) -> "PrecisionAtKMeter":
+    def add(self, output: ArrayLike, target: ArrayLike, *, mask: Mask = None) -> Self:
         """Counts queries, or candidates if `online`, in; see `Meter.add`.
 
         Args:

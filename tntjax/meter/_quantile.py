@@ -23,21 +23,20 @@ class QuantileMeter(MeterOfValues):
     It counts values by the leading bits of their float32: sign, exponent and the first
     `bits` of the fraction. So it needs no range, and what it finds is within
     2**-(bits + 1) of the quantile, relative to it (0.4 % for 7 bits), and takes
-    4 KiB * 2**bits. Values below 1.2e-38 count as 0. Counts are exact up to 2**63 - 1.
+    4 KiB * 2**bits. Values below 1.2e-38 count as 0.
 
     The quantile q of n values is the smallest value that at least q * n of them don't
     exceed, as NumPy's method "inverted_cdf" has it; q * n is rounded to float32. A
     value that is NaN is left out.
 
     Args:
-      quantiles: which to measure, each from 0 to 1; they are kept sorted, each once.
+      quantiles: one or more from 0 to 1; they are kept sorted, each once.
       bits: how many bits of the fraction to tell apart, 1 to 16.
       cells: [2 ** (bits + 9)] pairs of uint32, how many values of each kind there
         were, the lowest first.
 
     Raises:
-      TypeError: if `quantiles` isn't a sequence, or `bits` not an integer.
-      ValueError: if one of them is out of range, or there is no quantile.
+      TypeError, ValueError: if an argument is something else.
 
     Example:
       >>> QuantileMeter((0.5, 0.9)).add([1.0, 2.0, 3.0, 4.0, 100.0])

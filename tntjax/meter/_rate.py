@@ -1,11 +1,10 @@
-"""Units of work a second."""
-
 import dataclasses
 import math
 
 from tntjax._struct import describe
 from tntjax.meter._meter import check_same
 from tntjax.meter._time import TimeMeter
+from tntjax.meter.parts._count import count_of
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -22,14 +21,15 @@ class RateMeter:
 
     Example:
       >>> readings = iter([10.0, 14.0])
-      >>> meter = RateMeter(TimeMeter(clock=lambda: next(readings)))
-      >>> meter.add(128).add(128).value()
+      >>> RateMeter(TimeMeter(clock=lambda: next(readings))).add(256).value()
       64.0
 
     Torchnet: not there; its `TimeMeter` with `unit` measures the inverse.
     """
 
     time: TimeMeter = dataclasses.field(default_factory=TimeMeter)
+
+    n = count_of("time")
 
     def __post_init__(self) -> None:
         if not isinstance(self.time, TimeMeter):
@@ -38,28 +38,8 @@ class RateMeter:
                 " count units, use add."
             )
 
-    @property
-    def n(self) -> int:
-        """The number of units that were counted."""
-        return self.time.n
-
     def add(self, n: int = 1) -> "RateMeter":
-        """Counts units of work.
-
-        Args:
-          n: how many, at least 0.
-
-        Returns:
-          The new meter.
-
-        Raises:
-          TypeError: if `n` isn't an integer.
-          ValueError: if it is negative.
-
-        Example:
-          >>> RateMeter().add(128).n
-          128
-        """
+        """Counts `n` units of work, an integer of at least 0, or raises."""
         return RateMeter(self.time.add(n))
 
     def stop(self) -> "RateMeter":
@@ -67,7 +47,7 @@ class RateMeter:
         return RateMeter(self.time.stop())
 
     def resume(self) -> "RateMeter":
-        """Lets the time run on; does nothing if it runs."""
+        """Lets the time run on, that while it was stopped not counted."""
         return RateMeter(self.time.resume())
 
     def reset(self) -> "RateMeter":
@@ -75,26 +55,12 @@ class RateMeter:
         return RateMeter(self.time.reset())
 
     def merge(self, other: "RateMeter") -> "RateMeter":
-        """Adds the units and the time of another, as of two workers.
-
-        Its time up to now counts. The merged meter runs if this one does.
-
-        Raises:
-          TypeError: if `other` is not a RateMeter.
-        """
+        """Adds what `TimeMeter.merge` adds, of another RateMeter, or raises."""
         check_same(self, other)
         return RateMeter(self.time.merge(other.time))
 
     def value(self) -> float:
-        """Returns the rate up to now; the time goes on running.
-
-        Returns:
-          Units a second: 0 before the first unit, infinite if no time has passed.
-
-        Example:
-          >>> RateMeter().value()
-          0.0
-        """
+        """Returns units a second: 0 before the first, infinite if no time passed."""
         if not self.n:
             return 0.0
         seconds = dataclasses.replace(self.time, unit=False).value()

@@ -1,5 +1,3 @@
-"""A stopwatch."""
-
 import dataclasses
 import math
 import time
@@ -31,9 +29,7 @@ class TimeMeter:
 
     Example:
       >>> readings = iter([10.0, 14.0])
-      >>> meter = TimeMeter(unit=True, clock=lambda: next(readings))
-      >>> meter = meter.add(2)
-      >>> meter.value()
+      >>> TimeMeter(unit=True, clock=lambda: next(readings)).add(2).value()
       2.0
 
     Torchnet: `meter/timemeter.lua`, where `add` is called `incUnit`.
@@ -58,87 +54,39 @@ class TimeMeter:
             object.__setattr__(self, "start", self.clock())
 
     def add(self, n: int = 1) -> "TimeMeter":
-        """Counts units of work.
-
-        Args:
-          n: how many, at least 0.
-
-        Returns:
-          The new meter.
-
-        Raises:
-          TypeError: if `n` isn't an integer.
-          ValueError: if it is negative.
-
-        Example:
-          >>> TimeMeter(unit=True).add(128).n
-          128
-        """
+        """Counts `n` units of work, an integer of at least 0, or raises."""
         units = check_integer(n, "TimeMeter.add needs integer n, a number of units")
         if units < 0:
             raise ValueError(f"TimeMeter.add needs n >= 0, got {n}.")
         return dataclasses.replace(self, n=self.n + units)
 
     def stop(self) -> "TimeMeter":
-        """Stops the time; does nothing if it is stopped.
-
-        Returns:
-          The meter, stopped.
-
-        Example:
-          >>> meter = TimeMeter().stop()
-          >>> meter.value() == meter.value()
-          True
-        """
+        """Stops the time; does nothing if it is stopped."""
         if self.stopped is not None:
             return self
         return dataclasses.replace(self, stopped=self.clock())
 
     def resume(self) -> "TimeMeter":
-        """Lets the time run on; does nothing if it runs.
-
-        Returns:
-          The meter, running. The time while it was stopped doesn't count.
-
-        Example:
-          >>> TimeMeter().stop().resume().stopped is None
-          True
-        """
+        """Lets the time run on, that while it was stopped not counted."""
         if self.stopped is None:
             return self
         start = self.clock() - self._elapsed()
         return dataclasses.replace(self, start=start, stopped=None)
 
     def reset(self) -> "TimeMeter":
-        """Sets time and units to zero.
-
-        Returns:
-          The new meter. It runs if this one does: a stopped one stays stopped.
-
-        Example:
-          >>> TimeMeter().stop().reset().value()
-          0.0
-        """
+        """Sets time and units to zero; a stopped meter stays stopped."""
         now = self.clock()
         stopped = None if self.stopped is None else now
         return dataclasses.replace(self, start=now, stopped=stopped, n=0)
 
     def merge(self, other: "TimeMeter") -> "TimeMeter":
-        """Adds the time and the units of another, as of two workers.
+        """Adds the time up to now and the units of another, as of two workers.
 
-        Args:
-          other: another such meter; its time up to now counts.
-
-        Returns:
-          The merged meter. It runs if this one does.
+        The merged meter runs if this one does.
 
         Raises:
           TypeError: if `other` is not a TimeMeter.
           ValueError: if only one of them measures per unit.
-
-        Example:
-          >>> TimeMeter().merge(TimeMeter().add(3)).n
-          3
         """
         if not isinstance(other, TimeMeter):
             raise TypeError(
@@ -154,15 +102,7 @@ class TimeMeter:
         return dataclasses.replace(self, start=start, n=self.n + other.n)
 
     def value(self) -> float:
-        """Returns the time that was measured; it goes on running.
-
-        Returns:
-          Seconds, or seconds per unit if `unit`: infinite before the first unit.
-
-        Example:
-          >>> TimeMeter(unit=True).value()
-          inf
-        """
+        """Returns seconds up to now, or per unit: infinite before the first."""
         if not self.unit:
             return self._elapsed()
         return self._elapsed() / self.n if self.n else math.inf

@@ -12,6 +12,7 @@ from tntjax._struct import static
 from tntjax.meter._meter import Meter
 from tntjax.meter.parts._arguments import bin_edges, check_bins
 from tntjax.meter.parts._count import Count, tally
+from tntjax.meter.parts._inputs import Mask
 from tntjax.meter.parts._labels import as_examples
 from tntjax.meter.parts._mesh import gather
 
@@ -40,9 +41,7 @@ class MeterOfBins(Meter):
         if self.counts is None:
             vars(self).update(counts=Count.zeros((bins + 1, 2)))
 
-    def add(
-        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
-    ) -> Self:
+    def add(self, output: ArrayLike, target: ArrayLike, *, mask: Mask = None) -> Self:
         """Counts examples in; see `Meter.add`.
 
         Args:

@@ -15,7 +15,14 @@ from tntjax._struct import describe, pytree, static
 from tntjax.meter._meter import Meter, in_percent
 from tntjax.meter.parts._arguments import check_levels, check_optional_size
 from tntjax.meter.parts._count import Count, count_of
-from tntjax.meter.parts._inputs import as_real, as_rows, narrow, refuse, refuse_nan
+from tntjax.meter.parts._inputs import (
+    Mask,
+    as_real,
+    as_rows,
+    narrow,
+    refuse,
+    refuse_nan,
+)
 from tntjax.meter.parts._labels import as_classes, as_predicted, best_class, same_rank
 
 Thresholds = tuple[float, ...] | None
@@ -52,9 +59,7 @@ class MeterOfHits(Meter):
 
     n = count_of("hits")
 
-    def add(
-        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
-    ) -> Self:
+    def add(self, output: ArrayLike, target: ArrayLike, *, mask: Mask = None) -> Self:
         """Counts examples of K classes in; see `Meter.add`.
 
         Args:

@@ -5,12 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.core
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
-from tntjax._array import as_array, as_mask, over_rows
+from tntjax._array import as_array, as_mask, can_be_read, over_rows
 from tntjax._struct import describe
+
+Mask = ArrayLike | None
+"""Of rows that count, bool; None for all."""
 
 
 def as_real(value: Any, needs: str, what: str = "") -> Any:
@@ -92,7 +95,7 @@ def _read_at_once(array: Any) -> np.ndarray | None:
     """Returns the values of an array in the memory of the host, else None."""
     if not isinstance(array, jax.Array):
         return np.asarray(array)
-    if isinstance(array, jax.core.Tracer) or not array.is_fully_addressable:
+    if not can_be_read(array):
         return None
     on_cpu = all(device.platform == "cpu" for device in array.sharding.device_set)
     return np.asarray(array) if on_cpu else None

@@ -8,7 +8,7 @@ from tntjax._struct import static
 from tntjax.meter._confusion import ConfusionMeter
 from tntjax.meter._meter import Meter
 from tntjax.meter.parts._count import count_of
-from tntjax.meter.parts._inputs import is_integer
+from tntjax.meter.parts._inputs import Mask, is_integer
 
 
 class MeterOfConfusion(Meter):
@@ -29,9 +29,7 @@ class MeterOfConfusion(Meter):
 
     n = count_of("confusion")
 
-    def add(
-        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
-    ) -> Self:
+    def add(self, output: ArrayLike, target: ArrayLike, *, mask: Mask = None) -> Self:
         """Counts examples, or pixels, in; see `Meter.add`.
 
         Args:

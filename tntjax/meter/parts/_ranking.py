@@ -15,6 +15,7 @@ import numpy as np
 
 from tntjax.meter._meter import is_traced
 from tntjax.meter.parts._rows import MeterOfRows
+from tntjax.meter.parts._sums import sum_in_pairs
 
 
 class Points(NamedTuple):
@@ -160,17 +161,6 @@ def difference(xp: ModuleType, values: Any) -> Any:
 def shift(xp: ModuleType, values: Any) -> Any:
     """Returns the value before each, 0 before the first."""
     return xp.concatenate([xp.zeros(1, values.dtype), values[:-1]])
-
-
-def sum_in_pairs(xp: ModuleType, values: Any) -> Any:
-    """Sums over the last axis in pairs, pairs of pairs, and so on, as NumPy does."""
-    if xp is np:
-        return values.sum(-1)
-    while values.shape[-1] > 1:
-        half = values.shape[-1] // 2
-        pairs = values[..., :half] + values[..., half : 2 * half]
-        values = jnp.concatenate([pairs, values[..., 2 * half :]], axis=-1)
-    return values[..., 0]
 
 
 def area(xp: ModuleType, points: Points) -> Any:

@@ -14,7 +14,7 @@ from tntjax._struct import static
 from tntjax.meter._meter import Meter, in_percent
 from tntjax.meter.parts._arguments import check_topk
 from tntjax.meter.parts._count import count_of
-from tntjax.meter.parts._inputs import as_rows
+from tntjax.meter.parts._inputs import Mask, as_rows
 from tntjax.meter.parts._labels import as_positive, as_queries
 from tntjax.meter.parts._mesh import gather
 from tntjax.meter.parts._sums import Mean, Total
@@ -38,9 +38,7 @@ class MeterOfRankings(Meter):
         if self.mean is None:
             vars(self)["mean"] = Mean(Total.zeros((len(topk),)))
 
-    def add(
-        self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
-    ) -> Self:
+    def add(self, output: ArrayLike, target: ArrayLike, *, mask: Mask = None) -> Self:
         """Counts queries in; see `Meter.add`.
 
         Args:

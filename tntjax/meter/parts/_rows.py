@@ -1,5 +1,6 @@
 """The base of meters that keep every score: in slots, or on the host as they come."""
 
+import abc
 import dataclasses
 import functools
 from typing import Any, Self
@@ -7,12 +8,15 @@ from typing import Any, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
-from tntjax._array import host_zeros, namespace
+from tntjax._array import host_zeros, namespace, over_rows
 from tntjax._struct import static
 from tntjax.meter._meter import Meter, check_same, is_traced
 from tntjax.meter.parts._arguments import check_optional_size
 from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._inputs import Mask, as_floats, refuse
+from tntjax.meter.parts._labels import without_last_axis
 from tntjax.meter.parts._mesh import gather
 
 Columns = dict[str, Any]
@@ -61,20 +65,41 @@ class MeterOfRows(Meter):
     def _columns(self) -> Columns:
         return {name: getattr(self, name) for name in DTYPES}
 
-    def _append(self, scores: Any, targets: Any, weights: Any, mask: Any) -> Self:
-        """Puts rows behind the others, those without a False in the mask.
+    def add(
+        self,
+        output: ArrayLike,
+        target: ArrayLike,
+        weight: ArrayLike | None = None,
+        *,
+        mask: Mask = None,
+    ) -> Self:
+        """Counts examples in; see `Meter.add`.
 
         Args:
-          scores: [B, *row] real.
-          targets: [B, *row] bool.
-          weights: [B] real.
-          mask: bool, broadcasts to [B], or None.
+          output: [B] or [B, 1] real scores, higher is more positive; [] for one. Of
+            several classes [B, K]; there [B] are examples of one class, but [K] is one
+            example if `num_classes` is more than 1.
+          target: the same shape, real: positive where above 0.
+          weight: [B] or [], real and at least 0, how much each example counts.
+          mask: [B] bool; False leaves the example out, and takes no slot.
+
+        Raises:
+          TypeError: if there is no capacity in compiled code.
+          ValueError: if there are other classes than before, or in the memory of the
+            host a target is NaN or a weight negative or not finite.
         """
+        name = f"{type(self).__name__}.add"
+        scores, targets, mask = self._as_batch(output, target, mask, name)
+        weights = _as_weights(weight, scores, mask, name)
         rows = {"scores": scores, "targets": targets, "weights": weights}
         if self.capacity is None:
             return _grow(self, rows, mask)
         columns, n = _put(self._columns(), self.n, rows, mask)
         return dataclasses.replace(self, **columns, n=n)
+
+    @abc.abstractmethod
+    def _as_batch(self, output: Any, target: Any, mask: Any, name: str) -> tuple:
+        """Returns scores [B, *row] real, targets [B, *row] bool, and the mask [B]."""
 
     def merge(self, other: Self) -> Self:
         """Puts the rows of another meter behind; the capacity stays the same."""
@@ -121,6 +146,20 @@ class MeterOfRows(Meter):
     def overflows(self) -> bool:
         """True if there came more rows than there are slots."""
         return self.capacity is not None and _most(self.n) > self.capacity
+
+
+def _as_weights(weight: Any, scores: Any, mask: Any, name: str) -> Any:
+    """Returns the weight of each example, float32 [B]; the mask is one of `as_rows`."""
+    size = scores.shape[:1]  # [B]
+    weight = as_floats(1 if weight is None else weight, np.float32, name, "weights")
+    weight = over_rows(without_last_axis(weight), size, f"{name}: weight")
+    refuse(
+        weight,
+        lambda weight: ~((weight >= 0) & np.isfinite(weight)),
+        f"{name} needs finite weights >= 0",
+        mask,
+    )
+    return namespace(weight).broadcast_to(weight, size)
 
 
 def _most(n: Count) -> int:

@@ -79,6 +79,20 @@ def add_pairs(xp: ModuleType, mine: tuple, others: tuple) -> tuple[Any, Any]:
     return two_sum(xp, total, lost + (mine[1] + others[1]))
 
 
+def sum_in_pairs(xp: ModuleType, values: Any, few: int = 1) -> Any:
+    """Sums over the last axis in pairs, pairs of pairs, and so on, as NumPy does.
+
+    The last `few` are summed one after the other.
+    """
+    if xp is np:
+        return values.sum(-1)
+    while values.shape[-1] > few:
+        half = values.shape[-1] // 2
+        pairs = values[..., :half] + values[..., half : 2 * half]
+        values = jnp.concatenate([pairs, values[..., 2 * half :]], axis=-1)
+    return values[..., 0] if few == 1 else values.sum(-1)
+
+
 @host_or_device
 def _plus(xp: ModuleType, mine: tuple, others: tuple) -> tuple[Any, Any]:
     total, lost = add_pairs(xp, mine, others)

@@ -7,7 +7,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax.meter._meter import Meter
-from tntjax.meter.parts._inputs import as_floats, as_pair, as_weighted
+from tntjax.meter.parts._inputs import Mask, as_floats, as_pair, as_weighted
 
 
 class MeterOfValues(Meter):
@@ -21,9 +21,7 @@ class MeterOfValues(Meter):
         """Returns the dtype that values of the host are converted to."""
         return np.float32
 
-    def add(
-        self, value: ArrayLike, n: ArrayLike = 1, *, mask: ArrayLike | None = None
-    ) -> Self:
+    def add(self, value: ArrayLike, n: ArrayLike = 1, *, mask: Mask = None) -> Self:
         """Counts values in; see `Meter.add`.
 
         Args:
@@ -52,7 +50,7 @@ class MeterOfPairs(Meter):
         target: ArrayLike,
         n: ArrayLike = 1,
         *,
-        mask: ArrayLike | None = None,
+        mask: Mask = None,
     ) -> Self:
         """Counts pairs in; see `Meter.add`.
 
