@@ -70,7 +70,7 @@ class CalibrationErrorMeter(Meter):
     confidence: Any = None
 
     def __post_init__(self) -> None:
-        size = check_bins(0, 1, self.num_bins, "CalibrationErrorMeter", "num_bins")
+        *_, size = check_bins(0, 1, self.num_bins, type(self).__name__, "num_bins")
         vars(self).update(num_bins=size)
         if self.counts is None:
             counts, confidence = Count.zeros((size, 2)), Total.zeros((size,))
@@ -100,9 +100,7 @@ class CalibrationErrorMeter(Meter):
         mask = as_rows(mask, labels.shape, name)
         if not self.logits:
             check_probabilities(scores, labels, mask, "CalibrationErrorMeter")
-        bins, kind = (self.counts, self.confidence), {"logits": self.logits}
-        counts, confidence = _add(bins, scores, labels, mask, **kind)
-        return dataclasses.replace(self, counts=counts, confidence=confidence)
+        return _add(self, scores, labels, mask)
 
     def value(self) -> Calibration:
         """Returns the errors, and what they are made of; NaN if nothing was counted."""
@@ -130,32 +128,32 @@ class CalibrationErrorMeter(Meter):
         return ax
 
 
-@functools.partial(jax.jit, static_argnames="logits", inline=True)
-def _add(bins: tuple, output: Any, target: Any, mask: Any, *, logits: bool) -> tuple:
-    bins, output, target, mask = gather((bins, output, target, mask))
-    counts, confidence = bins
+@functools.partial(jax.jit, inline=True)
+def _add(meter: Any, output: Any, target: Any, mask: Any) -> Any:
+    meter, output, target, mask = gather((meter, output, target, mask))
     numbers = output.astype(jnp.float32)  # [..., K], or [...] of class 1
     if output.shape == target.shape:
-        certain = jax.nn.sigmoid(numbers) if logits else numbers
+        certain = jax.nn.sigmoid(numbers) if meter.logits else numbers
         known, correct = True, target == 1
     else:
         best, certain = best_class(output), numbers.max(-1)
-        if logits:
+        if meter.logits:
             certain = jnp.exp(certain - jax.nn.logsumexp(numbers, axis=-1))
         known, correct = best >= 0, best == target
     counted = known & (certain == certain)  # no NaN, [...]
     counted = counted if mask is None else counted & mask
-    edges = jnp.asarray(bin_edges(0, 1, len(confidence.sum))[1:-1])
+    edges = jnp.asarray(bin_edges(0, 1, meter.num_bins)[1:-1])
     if len(edges) < 32:  # to compare with a few edges is less work than to search
         place = (certain[..., None] >= edges).sum(-1, dtype=jnp.uint32)  # [...]
     else:
         place = jnp.searchsorted(edges, certain, side="right").astype(jnp.uint32)
     place = jnp.where(counted, place, np.uint32(2**32 - 1))  # is dropped
     both = jnp.stack([counted, correct], -1).astype(jnp.int32)  # [..., 2]
-    added = jnp.zeros(counts.low.shape, jnp.int32).at[place].add(both, mode="drop")
-    sums = jnp.zeros(confidence.sum.shape, jnp.float32)
-    sums = sums.at[place].add(certain, mode="drop")
-    return counts + added, confidence + sums
+    counts = jnp.zeros(meter.counts.low.shape, jnp.int32)  # [num_bins, 2]
+    counts = meter.counts + counts.at[place].add(both, mode="drop")
+    sums = jnp.zeros(meter.confidence.sum.shape, jnp.float32)  # [num_bins]
+    sums = meter.confidence + sums.at[place].add(certain, mode="drop")
+    return dataclasses.replace(meter, counts=counts, confidence=sums)
 
 
 @host_or_device

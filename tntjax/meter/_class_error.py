@@ -1,7 +1,6 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any, Self
 
 import jax
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._array import host_or_device
+from tntjax._array import namespace
 from tntjax._struct import describe, flag, static
 from tntjax.meter._meter import Meter, in_percent
 from tntjax.meter.parts._arguments import check_topk
@@ -83,44 +82,34 @@ class ClassErrorMeter(Meter):
                 f" more, but output has {scores.shape[-1]}: {describe(scores)}."
             )
         mask = as_rows(mask, labels.shape, "ClassErrorMeter.add")
-        counts = self.wrong, self.n
-        wrong, n = _add(counts, narrow(scores), labels, mask, topk=self.topk)
-        return dataclasses.replace(self, wrong=wrong, n=n)
+        return _add(self, narrow(scores), labels, mask)
 
     def value(self) -> dict[int, Any]:
         """Returns floats `{k: percent}` in ascending order; NaN if nothing came."""
-        percent = _percent(self.wrong, self.n, self.accuracy)
-        return dict(zip(self.topk, percent, strict=True))
+        total, percents = self.n.floats(), {}
+        xp = namespace(total)
+        for place, k in enumerate(self.topk):
+            wrong = self.wrong[..., place]
+            shown = (self.n - wrong if self.accuracy else wrong).floats()
+            percent = np.float32(100) * shown / xp.maximum(total, 1)
+            percents[k] = xp.where(total > 0, percent, np.float32(np.nan))
+        return percents
 
     def summary(self) -> dict[str, Any]:
         """Returns the percentages under their names."""
         return {f"top{k}": in_percent(share) for k, share in self.value().items()}
 
 
-@host_or_device
-def _percent(xp: ModuleType, wrong: Count, n: Count, accuracy: Any) -> list:
-    total, percent = n.floats(), []
-    for place in range(wrong.low.shape[-1]):
-        count = wrong[..., place]
-        shown = xp.where(accuracy, (n - count).floats(), count.floats())
-        share = np.float32(100) * shown / xp.maximum(total, 1)
-        percent.append(xp.where(total > 0, share, np.float32(np.nan)))
-    return percent
-
-
-@functools.partial(jax.jit, static_argnames="topk", inline=True)
-def _add(
-    counts: tuple, output: Any, target: Any, mask: Any, *, topk: tuple[int, ...]
-) -> tuple[Count, Count]:
-    wrong, n = counts
-    missed = _rank(output, target)[..., None] >= jnp.array(topk)  # [..., len(topk)]
+@functools.partial(jax.jit, inline=True)
+def _add(meter: Any, output: Any, target: Any, mask: Any) -> Any:
+    missed = _rank(output, target)[..., None] >= jnp.array(meter.topk)  # [..., topk]
     if mask is None:
         seen = Count.of(target.size)
     else:
         mask = jnp.broadcast_to(mask, target.shape)  # [...]
         missed, seen = missed & mask[..., None], mask.sum(dtype=jnp.int32)
-    axes = tuple(range(target.ndim))
-    return wrong + missed.sum(axes, dtype=jnp.int32), n + seen
+    wrong = meter.wrong + missed.sum(tuple(range(target.ndim)), dtype=jnp.int32)
+    return dataclasses.replace(meter, wrong=wrong, n=meter.n + seen)
 
 
 def _rank(output: jax.Array, target: jax.Array) -> jax.Array:

@@ -87,9 +87,7 @@ class ConfusionMeter(Meter):
           ConfusionMeter(accuracy=100%, left_out=0, n=1)
         """
         predicted, labels, mask = _as_predictions(self, output, target, mask)
-        counted = self.counts, self.n, self.left_out
-        counts, n, left_out = _add(counted, predicted, labels, mask)
-        return dataclasses.replace(self, counts=counts, n=n, left_out=left_out)
+        return _add(self, predicted, labels, mask)
 
     def value(self) -> Any:
         """Returns the matrix [num_classes, num_classes].
@@ -164,17 +162,17 @@ def _which(target: jax.Array) -> jax.Array:
 
 
 @functools.partial(jax.jit, inline=True)
-def _add(parts: tuple, output: Any, target: Any, mask: Any) -> tuple:
-    counts, n, left_out = parts
-    classes = counts.low.shape[-1]
+def _add(meter: ConfusionMeter, output: Any, target: Any, mask: Any) -> ConfusionMeter:
+    classes = meter.num_classes
     seen = jnp.broadcast_to(True if mask is None else mask, target.shape)  # [...]
     best = output if output.ndim == target.ndim else best_class(output)  # [...]
     has_place = (target >= 0) & (target < classes) & (best >= 0) & (best < classes)
     counted = seen & has_place
     cell = target * classes + best
-    counts = tally(counts, jnp.where(counted, cell, classes * classes), axes=2)
-    n = n + counted.sum(dtype=jnp.int32)
-    return counts, n, left_out + (seen & ~has_place).sum(dtype=jnp.int32)
+    counts = tally(meter.counts, jnp.where(counted, cell, classes * classes), axes=2)
+    n = meter.n + counted.sum(dtype=jnp.int32)
+    left_out = meter.left_out + (seen & ~has_place).sum(dtype=jnp.int32)
+    return dataclasses.replace(meter, counts=counts, n=n, left_out=left_out)
 
 
 @host_or_device

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from tntjax._array import namespace
-from tntjax._numbers import check_number
 from tntjax._struct import static
 from tntjax.meter.parts._arguments import bin_edges, check_bins
 from tntjax.meter.parts._count import Count, count_in, tally
@@ -59,9 +58,8 @@ class HistogramMeter(MeterOfValues):
     cells: Any = None
 
     def __post_init__(self) -> None:
-        low = check_number("HistogramMeter: low", self.low)
-        high = check_number("HistogramMeter: high", self.high)
-        size = check_bins(low, high, self.num_bins, "HistogramMeter", "num_bins")
+        limits = self.low, self.high, self.num_bins
+        low, high, size = check_bins(*limits, "HistogramMeter", "num_bins")
         vars(self).update(low=low, high=high, num_bins=size)
         if self.cells is None:
             vars(self).update(cells=Count.zeros((size + 2,)))
@@ -69,8 +67,7 @@ class HistogramMeter(MeterOfValues):
     n = count_in("cells")
 
     def _count(self, values: Any, weight: Any, mask: Any) -> Self:
-        cells = _add(self.cells, self._edges(), values, weight, mask)
-        return dataclasses.replace(self, cells=cells)
+        return _add(self, self._edges(), values, weight, mask)
 
     def value(self) -> Histogram:
         """Returns the counts and the edges."""
@@ -89,12 +86,11 @@ class HistogramMeter(MeterOfValues):
 
 
 @functools.partial(jax.jit, inline=True)
-def _add(cells: Count, edges: Any, value: Any, weight: Any, mask: Any) -> Count:
+def _add(meter: Any, edges: Any, value: Any, weight: Any, mask: Any) -> Any:
     value, weight, mask = gather((value, weight, mask))
-    weight = spread_counts(weight, mask, value.shape)
+    weight = spread_counts(weight, mask, value.shape)  # [...]
     value = value.astype(jnp.float32)
     place = jnp.searchsorted(jnp.asarray(edges), value, side="right")  # [...]
     place = jnp.where(value == edges[-1], edges.size - 1, place).astype(jnp.int32)
-    return tally(
-        cells, jnp.where(jnp.isnan(value), edges.size + 1, place), weight, axes=1
-    )
+    place = jnp.where(jnp.isnan(value), edges.size + 1, place)  # past the end
+    return dataclasses.replace(meter, cells=tally(meter.cells, place, weight, axes=1))

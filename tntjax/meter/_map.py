@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tntjax._array import host_or_device
+from tntjax._array import namespace
 from tntjax.meter.parts import _ranking
 from tntjax.meter.parts._scores import MeterOfClasses
 
@@ -31,7 +31,9 @@ class mAPMeter(MeterOfClasses):
     def value(self) -> Any:
         """Returns a float, from 0 to 1; see `APMeter.value`."""
         average = functools.partial(_average, convention=self.convention)
-        return _mean(*_ranking.measure(self, average))
+        averages, counted = _ranking.measure(self, average)  # [..., K]
+        kept = namespace(averages).where(counted, averages, 0).sum(-1)
+        return (kept / counted.sum(-1)).astype(np.float32)
 
     def summary(self) -> dict[str, Any]:
         """Returns the mean, or that the meter overflows."""
@@ -45,9 +47,3 @@ def _average(xp: ModuleType, points: _ranking.Points, convention: str) -> Any:
     average = _ranking.average_precision(xp, points, convention)
     # not "> 0": what was spoiled by a NaN must show
     return average, (points.true[-1] != 0) | (convention == "torchnet")
-
-
-@host_or_device
-def _mean(xp: ModuleType, averages: Any, counted: Any) -> Any:
-    kept = xp.where(counted, averages, 0).sum(-1)
-    return (kept / counted.sum(-1)).astype(np.float32)

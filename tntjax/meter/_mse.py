@@ -1,13 +1,12 @@
 import dataclasses
-from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
 
-from tntjax._array import host_or_device
+from tntjax._array import namespace
 from tntjax._struct import flag, static
 from tntjax.meter.parts._arguments import check_convention
-from tntjax.meter.parts._count import Count, count_of
+from tntjax.meter.parts._count import count_of
 from tntjax.meter.parts._sums import Mean
 from tntjax.meter.parts._weighted import MeterOfPairs, squared_errors
 
@@ -45,15 +44,13 @@ class MSEMeter(MeterOfPairs):
 
     def value(self) -> Any:
         """Returns the mean squared error, or its root, a float."""
-        torchnet = self.convention == "torchnet"
-        return _value(self.errors.value(), self.root, torchnet, self.n)
+        mean = self.errors.value()
+        xp = namespace(mean)
+        mean = xp.sqrt(mean) if self.root else mean
+        if self.convention == "standard":
+            return mean
+        return xp.where(self.n.floats() == 0, np.float32(0), mean)
 
     def summary(self) -> dict[str, Any]:
         """Returns the value under the name of what it is."""
         return {"rmse" if self.root else "mse": self.value()}
-
-
-@host_or_device
-def _value(xp: ModuleType, mean: Any, root: Any, torchnet: Any, n: Count) -> Any:
-    empty = torchnet & (n.floats() == 0)
-    return xp.where(empty, np.float32(0), xp.where(root, xp.sqrt(mean), mean))

@@ -1,7 +1,6 @@
 import dataclasses
 import functools
 import math
-from types import ModuleType
 from typing import Any, Self
 
 import jax
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._array import as_array, host_or_device
+from tntjax._array import as_array, namespace
 from tntjax._struct import describe, flag, static
 from tntjax.meter._meter import Meter, in_percent
 from tntjax.meter.parts._arguments import check_size
@@ -85,15 +84,19 @@ class MultiLabelConfusionMeter(Meter):
         rows = scores.shape[:-1]
         seen = as_rows(True if mask is None else mask, rows, name)
         refuse_nan(labels, name, seen[..., None])
-        cells, n = _add(self.cells, self.n, narrow(scores), narrow(labels), seen)
-        return dataclasses.replace(self, cells=cells, n=n)
+        return _add(self, narrow(scores), narrow(labels), seen)
 
     def value(self) -> Any:
         """Returns [num_classes, num_classes] float32, where rows are targets.
 
         If `normalized`, shares of the row; a row without labels is 0.
         """
-        return _value(self.cells, self.normalized)
+        shown = self.cells.floats()
+        if not self.normalized:
+            return shown
+        return shown / namespace(shown).maximum(
+            shown.sum(-1, keepdims=True), np.float32(1e-12)
+        )
 
     def summary(self) -> dict[str, Any]:
         """Returns the percentage of labels that are among the predictions."""
@@ -103,10 +106,8 @@ class MultiLabelConfusionMeter(Meter):
 
 
 @functools.partial(jax.jit, inline=True)
-def _add(
-    cells: Total, n: Count, output: Any, target: Any, seen: Any
-) -> tuple[Total, Count]:
-    cells, n, output, target, seen = gather((cells, n, output, target, seen))
+def _add(meter: Any, output: Any, target: Any, seen: Any) -> Any:
+    meter, output, target, seen = gather((meter, output, target, seen))
     classes = output.shape[-1]
     seen = jnp.broadcast_to(seen, output.shape[:-1]).reshape(-1)
     scores = output.reshape(-1, classes).astype(jnp.float32)  # [B, K]
@@ -119,11 +120,8 @@ def _add(
     mistaken = (predicted & ~labels).astype(jnp.float32)
     share = missed / jnp.maximum(missed.sum(-1, keepdims=True), 1)  # [B, K]
     pairs = jnp.matmul(share.T, mistaken, precision=jax.lax.Precision.HIGHEST)
-    return cells + (pairs + jnp.diag(found)), n + seen.sum(dtype=jnp.int32)
-
-
-@host_or_device
-def _value(xp: ModuleType, cells: Total, normalized: Any) -> Any:
-    shown = cells.floats()
-    rows = xp.maximum(shown.sum(-1, keepdims=True), np.float32(1e-12))
-    return xp.where(normalized, shown / rows, shown)
+    cells, n = (
+        meter.cells + (pairs + jnp.diag(found)),
+        meter.n + seen.sum(dtype="int32"),
+    )
+    return dataclasses.replace(meter, cells=cells, n=n)

@@ -128,8 +128,11 @@ class PrecisionAtKMeter(Meter):
         A query with fewer than k relevant candidates can't reach 100.
         """
         hits = Count.of(_hits(self.relevant, self.topk)) if self.online else self.hits
-        percent = _percent(hits, self.n, np.array(self.topk, np.float32))  # [..., K]
-        return {k: percent[..., place] for place, k in enumerate(self.topk)}
+        total = self.n.floats()[..., None]
+        xp, topk = namespace(total), np.array(self.topk, np.float32)
+        share = np.float32(100) * hits.floats() / (xp.maximum(total, 1) * topk)
+        share = xp.where(total > 0, share, np.float32(np.nan))  # [..., K]
+        return {k: share[..., place] for place, k in enumerate(self.topk)}
 
     def summary(self) -> dict[str, Any]:
         """Returns the percentages under their names."""
@@ -201,11 +204,3 @@ def _hits(relevant: Any, topk: Sequence[int]) -> Any:
 @functools.partial(jax.jit, static_argnames="topk", inline=True)
 def _count(relevant: Any, best: Any, *, topk: tuple[int, ...]) -> tuple[Any, Any]:
     return _hits(relevant, topk), (best[:, 0] != NOTHING).sum(dtype=jnp.int32)
-
-
-@host_or_device
-def _percent(xp: ModuleType, hits: Count, n: Count, topk: Any) -> Any:
-    """Returns a percentage for each k [..., K]; NaN where nothing was counted."""
-    total = n.floats()[..., None]
-    share = np.float32(100) * hits.floats() / (xp.maximum(total, 1) * topk)
-    return xp.where(total > 0, share, np.float32(np.nan))

@@ -60,8 +60,7 @@ class QuantileMeter(MeterOfValues):
     n = count_in("cells")
 
     def _count(self, values: Any, weight: Any, mask: Any) -> Self:
-        cells = _add(self.cells, values, weight, mask, bits=self.bits)
-        return dataclasses.replace(self, cells=cells)
+        return _add(self, values, weight, mask)
 
     def value(self) -> dict[float, Any]:
         """Returns floats `{q: quantile}` in ascending order; NaN if nothing came."""
@@ -74,9 +73,9 @@ class QuantileMeter(MeterOfValues):
         return {f"q{q:g}": found for q, found in self.value().items()}
 
 
-@functools.partial(jax.jit, static_argnames="bits", inline=True)
-def _add(cells: Count, value: Any, weight: Any, mask: Any, *, bits: int) -> Count:
-    """Counts each value with those with the same leading bits."""
+@functools.partial(jax.jit, inline=True)
+def _add(meter: QuantileMeter, value: Any, weight: Any, mask: Any) -> QuantileMeter:
+    bits, cells = meter.bits, meter.cells
     weight, value = spread_counts(weight, mask, value.shape), value.astype(jnp.float32)
     size = jnp.finfo(jnp.float32).smallest_normal
     value = jnp.where(jnp.abs(value) < size, jnp.float32(0), value)
@@ -84,7 +83,8 @@ def _add(cells: Count, value: Any, weight: Any, mask: Any, *, bits: int) -> Coun
     kind = (word >> (23 - bits)).astype(jnp.int32)
     half = 2 ** (bits + 8)  # kinds without the sign
     place = jnp.where(kind < half, half + kind, 2 * half - 1 - kind)
-    return tally(cells, jnp.where(jnp.isnan(value), 2 * half, place), weight, axes=1)
+    place = jnp.where(jnp.isnan(value), 2 * half, place)  # past the end
+    return dataclasses.replace(meter, cells=tally(cells, place, weight, axes=1))
 
 
 @functools.cache

@@ -1,13 +1,12 @@
 import dataclasses
-from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
 
-from tntjax._array import host_or_device
+from tntjax._array import namespace
 from tntjax.meter._average_value import AverageValueMeter
 from tntjax.meter.parts._count import count_of
-from tntjax.meter.parts._moments import Moments, widen
+from tntjax.meter.parts._moments import widen
 from tntjax.meter.parts._sums import Mean
 from tntjax.meter.parts._weighted import MeterOfPairs, squared_errors
 
@@ -41,13 +40,10 @@ class R2Meter(MeterOfPairs):
         Of true values that are all alike it is 1 if all predictions are right and 0
         else, as scikit-learn has it.
         """
-        return _r2(self.squares.value(), self.targets.moments())
-
-
-@host_or_device
-def _r2(xp: ModuleType, error: Any, targets: Moments) -> Any:
-    n, _, m2 = widen(xp, targets)
-    unexplained = error / xp.where(m2 == 0, 1, m2 / xp.maximum(n, 1))
-    flat = xp.where(error == 0, 0, xp.where(error > 0, 1, error))
-    share = xp.where(m2 == 0, flat, unexplained)
-    return xp.where(n > 1, 1 - share, np.float32(np.nan))
+        error = self.squares.value()
+        xp = namespace(error)
+        n, _, m2 = widen(xp, self.targets.moments())
+        unexplained = error / xp.where(m2 == 0, 1, m2 / xp.maximum(n, 1))
+        flat = xp.where(error == 0, 0, xp.where(error > 0, 1, error))
+        share = xp.where(m2 == 0, flat, unexplained)
+        return xp.where(n > 1, 1 - share, np.float32(np.nan))

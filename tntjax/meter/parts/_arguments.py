@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 
-from tntjax._numbers import check_integer
+from tntjax._numbers import check_integer, check_number
 from tntjax._struct import describe
 
 CONVENTIONS = ("standard", "torchnet")
@@ -78,8 +78,11 @@ def bin_edges(low: float, high: float, bins: int) -> np.ndarray:
         return np.linspace(low, high, bins + 1).astype(np.float32)
 
 
-def check_bins(low: float, high: float, bins: Any, name: str, argument: str) -> int:
-    """Returns how many bins there are, whose edges are finite and rise, or raises."""
+def check_bins(
+    low: Any, high: Any, bins: Any, name: str, argument: str
+) -> tuple[float, float, int]:
+    """Returns low, high and how many bins, if edges are finite and rise, or raises."""
+    low, high = check_number(f"{name}: low", low), check_number(f"{name}: high", high)
     bins = check_size(bins, f"{name} needs {argument}")
     if not (math.isfinite(low) and math.isfinite(high - low) and low < high):
         raise ValueError(
@@ -92,4 +95,4 @@ def check_bins(low: float, high: float, bins: Any, name: str, argument: str) -> 
             f" low={low} to high={high}. Take fewer, or subtract what all values have"
             " in common."
         )
-    return bins
+    return low, high, bins

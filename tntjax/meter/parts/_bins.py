@@ -36,8 +36,8 @@ class MeterOfBins(Meter):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        bins = check_bins(self.low, self.high, self.bins, name, "bins")
-        vars(self).update(bins=bins)
+        low, high, bins = check_bins(self.low, self.high, self.bins, name, "bins")
+        vars(self).update(low=low, high=high, bins=bins)
         if self.counts is None:
             vars(self).update(counts=Count.zeros((bins + 1, 2)))
 
@@ -52,23 +52,21 @@ class MeterOfBins(Meter):
         examples = as_examples(output, target, mask, f"{type(self).__name__}.add")
         # Found by comparing, which rounds nothing: higher scores never get a lower bin.
         edges = bin_edges(self.low, self.high, self.bins)[1:-1]
-        counts, n = _count(self.counts, self.n, *examples, edges)
-        return dataclasses.replace(self, counts=counts, n=n)
+        return _count(self, *examples, edges)
 
 
 @functools.partial(jax.jit, inline=True)
-def _count(
-    counts: Count, n: Count, scores: Any, targets: Any, mask: Any, edges: Any
-) -> tuple[Count, Count]:
-    leaves = (counts, n, scores.astype(jnp.float32), targets, mask)
-    counts, n, scores, targets, mask = gather(leaves)
+def _count(meter: Any, scores: Any, targets: Any, mask: Any, edges: Any) -> Any:
+    leaves = (meter, scores.astype(jnp.float32), targets, mask)
+    meter, scores, targets, mask = gather(leaves)
     place = jnp.searchsorted(edges, scores, side="right")  # [B]
-    place = jnp.where(jnp.isnan(scores), counts.low.shape[0] - 1, place)  # the last
+    place = jnp.where(jnp.isnan(scores), meter.bins, place)  # the last
     seen = jnp.ones(scores.shape, jnp.int32)  # [B]
     if mask is not None:
         seen = seen * mask
     cells = 2 * place + targets.astype(jnp.int32)  # [B] in the flattened counts
-    return tally(counts, cells, seen, axes=2), n + seen.sum(dtype=jnp.int32)
+    counts, n = tally(meter.counts, cells, seen, axes=2), seen.sum(dtype=jnp.int32)
+    return dataclasses.replace(meter, counts=counts, n=meter.n + n)
 
 
 def from_above(xp: ModuleType, counts: Count) -> tuple[list, list]:
