@@ -76,8 +76,8 @@ def _add(meter: Any, output: Any, target: Any, weight: Any, mask: Any) -> Any:
 def _combine(xp: ModuleType, mine: Any, others: Any) -> CorrelationMeter:
     """Merges two meters by Chan's rule for products."""
     pairs = (mine.outputs, others.outputs), (mine.targets, others.targets)
-    both = (_moments.combine(xp, a.moments(), b.moments()) for a, b in pairs)
-    outputs, targets = (AverageValueMeter(*moments) for moments in both)
+    merged = (_moments.combine(xp, a.moments(), b.moments()) for a, b in pairs)
+    outputs, targets = (AverageValueMeter(*moments) for moments in merged)
     gaps = [(b.mean - a.mean) + (b.rest - a.rest) for a, b in pairs]
     n, n_other = mine.outputs.n.floats(), others.outputs.n.floats()
     share = n_other / xp.maximum(n + n_other, 1)

@@ -1,10 +1,7 @@
-"""The result of adapting another library's module, and parts that adapters share."""
-
 from typing import Any, NamedTuple
 
 import jax
 
-from tntjax._optional import import_optional
 from tntjax.network._stateful import Stateful
 
 LEFT_OUT = """params= without model_state= would run with trained parameters and the \
@@ -37,11 +34,8 @@ class Adapted(NamedTuple):
 def take_apart(arguments: dict[str, Any]) -> dict[str, Any]:
     """Returns the arguments of an engine with an adapted module taken apart.
 
-    Its parameters and model state count where the arguments have no others.
-
-    Raises:
-      TypeError: if the arguments have other parameters, but not the model state that
-        belongs to them.
+    Its parameters and model state count where there are no others; parameters without
+    the model state that belongs to them are a TypeError.
     """
     adapted = arguments.get("network")
     if not isinstance(adapted, Adapted):
@@ -55,8 +49,3 @@ def take_apart(arguments: dict[str, Any]) -> dict[str, Any]:
     if "model_state" not in arguments and jax.tree.leaves(adapted.model_state):
         raise TypeError(LEFT_OUT)
     return {"model_state": adapted.model_state} | arguments
-
-
-def library(name: str, adapter: str, extra: str) -> Any:
-    """Imports an optional library, or raises an ImportError that says how to get it."""
-    return import_optional(name, f"tnt.network.{adapter}", extra)

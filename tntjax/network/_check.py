@@ -1,5 +1,3 @@
-"""Checks of networks, with errors that say how a module is adapted."""
-
 import inspect
 from collections.abc import Iterable
 from typing import Any
@@ -62,13 +60,7 @@ def explain_adapting(adapter: str) -> str:
 
 
 def takes(function: Any, number: int, names: Iterable[str] = ()) -> bool:
-    """True if a function can be called with so many arguments, as far as is known.
-
-    Args:
-      function: the function.
-      number: how many arguments come by position.
-      names: those that come by name.
-    """
+    """True if a function can be called with a number of arguments, and some by name."""
     try:
         inspect.signature(function).bind(*range(number), **dict.fromkeys(names))
     except (TypeError, ValueError):
@@ -77,13 +69,7 @@ def takes(function: Any, number: int, names: Iterable[str] = ()) -> bool:
 
 
 def check_module(adapter: str, module: Any, *classes: type) -> None:
-    """Raises a TypeError if an adapter was given something that it is not for.
-
-    Args:
-      adapter: its name.
-      module: what it was given.
-      *classes: of which it must be an instance.
-    """
+    """Raises a TypeError if an adapter got what is not of one of its classes."""
     if isinstance(module, classes):
         return
     package = classes[0].__module__.partition(".")[0]

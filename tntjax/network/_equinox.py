@@ -1,5 +1,3 @@
-"""Modules of equinox."""
-
 import dataclasses
 import inspect
 from collections.abc import Sequence
@@ -7,8 +5,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
-from tntjax.network._adapted import Adapted, library
+from tntjax._optional import import_optional
+from tntjax.network._adapted import Adapted
 from tntjax.network._check import check_module
 from tntjax.network._flags import flag_values, training_flags
 from tntjax.network._stateful import Stateful
@@ -49,7 +49,7 @@ def equinox(
       >>> float(eqx.combine(trained, model).weight.sum())
       0.0
     """
-    eqx = library("equinox", "equinox", "equinox")
+    eqx = import_optional("equinox", "tnt.network.equinox", "equinox")
     check_module("equinox", model, eqx.Module)
 
     def is_array(leaf: Any) -> bool:
@@ -61,36 +61,23 @@ def equinox(
 
     params, rest = eqx.partition(model, is_trained)
     arrays, static = eqx.partition(rest, is_array)
-    call, given = type(model).__call__, 2 if state is None else 3
-    flags = training_flags(
-        "tnt.network.equinox", call, training, given=given, optional=True
-    )
+    options: Any = {"given": 2 if state is None else 3, "optional": True}
+    call = type(model).__call__
+    flags = training_flags("tnt.network.equinox", call, training, **options)
     return Adapted(Stateful(Equinox(static, flags)), params, (arrays, state))
 
 
 @dataclasses.dataclass(frozen=True)
 class Equinox:
-    """Applies a module; see `Stateful`.
+    """Applies a module; see `Stateful`."""
 
-    Args:
-      static: the module without its arrays.
-      flags: which keywords say whether it is in training.
-    """
-
-    static: Any
+    static: Any  # the module without its arrays
     flags: tuple[str, ...]
 
     def __call__(
-        self,
-        params: Any,
-        model_state: Any,
-        input: Any,
-        *,
-        key: jax.Array,
-        training: bool,
+        self, params: Any, model_state: Any, input: Any, *, key: Array, training: bool
     ) -> tuple[Any, Any]:
-        """Returns the output and the new model state."""
-        eqx = library("equinox", "equinox", "equinox")
+        eqx = import_optional("equinox", "tnt.network.equinox", "equinox")
         arrays, state = model_state
         model = eqx.combine(params, arrays, self.static)
         model = eqx.nn.inference_mode(model, value=not training)

@@ -1,5 +1,3 @@
-"""The arguments that tell a function whether it is in training."""
-
 import functools
 import inspect
 import re
@@ -15,9 +13,6 @@ TRAINING_WORDS = {"train", "training", "learn", "learning", "dropout", "stochast
 OPPOSITE_WORDS = {"deterministic", "inference", "infer", "predict", "prediction"}
 OPPOSITE_WORDS |= {"test", "testing", "eval", "evaluate", "evaluation"}
 
-UNKNOWN = """{who}: {function} takes {name}, which seems to say whether it is in \
-training, but is not passed. {advice}"""
-
 NAME_IT = """Name it: training={name!r}; or if it says something else: training=()."""
 
 
@@ -29,27 +24,22 @@ def training_flags(
     given: int,
     optional: bool = False,
 ) -> tuple[str, ...]:
-    """Finds the keywords that tell a function whether it is in training.
+    """Finds the keywords that tell a function whether it is in training, or raises.
 
-    Args:
-      who: the adapter, for errors.
-      function: the function.
-      training: the keyword, or some, that the user named; None to find them.
-      given: how many arguments come before these.
-      optional: whether one that is None by default is left alone, as the module has
-        another way to know.
-
-    Returns:
-      The keywords.
-
-    Raises:
-      TypeError: if the function has no argument that was named, or has one that seems
-        to be meant and is not known.
+    They come after the `given` arguments. `training` are those that the user named; if
+    `optional`, one that is None by default is left alone, as the module has another way
+    to know.
     """
     parameters = inspect.signature(function).parameters
     if training is not None:
         named = (training,) if isinstance(training, str) else tuple(training)
-        _check_named(who, function, named, parameters)
+        kinds = {parameter.kind for parameter in parameters.values()}
+        for name in named:
+            if name not in parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
+                raise TypeError(
+                    f"{who}: {describe(function)} has no argument {name!r}, which"
+                    f" training= names; it has {', '.join(parameters)}."
+                )
         return named
     found = tuple(
         name
@@ -79,12 +69,8 @@ def check_flags(
 ) -> None:
     """Raises a TypeError if nobody tells a function whether it is in training.
 
-    Args:
-      who: has the function, for the error.
-      function: the function.
-      advice: what to do, with a place for the `name` of the argument.
-      given: how many of its arguments come first, which say something else.
-      passed: names of arguments that are passed.
+    Of its arguments some are `given` first and say something else, and others are
+    `passed` by name; the advice has a place for the `name` of what is missed.
     """
     try:
         parameters = inspect.signature(function).parameters
@@ -94,24 +80,9 @@ def check_flags(
     for name, parameter in list(parameters.items())[given:]:
         if name not in passed and name not in bound and _is_flag(parameter):
             raise TypeError(
-                UNKNOWN.format(
-                    who=who,
-                    function=describe(function),
-                    name=str(parameter),
-                    advice=advice.format(name=name),
-                )
-            )
-
-
-def _check_named(
-    who: str, function: Any, named: tuple[str, ...], parameters: Any
-) -> None:
-    kinds = {parameter.kind for parameter in parameters.values()}
-    for name in named:
-        if name not in parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
-            raise TypeError(
-                f"{who}: {describe(function)} has no argument {name!r}, which training="
-                f" names; it has {', '.join(parameters)}."
+                f"{who}: {describe(function)} takes {parameter}, which seems to say"
+                f" whether it is in training, but is not passed."
+                f" {advice.format(name=name)}"
             )
 
 
@@ -121,13 +92,11 @@ def _is_flag(parameter: inspect.Parameter) -> bool:
         return parameter.default.lower() in words
     empty = inspect.Parameter.empty
     untyped = parameter.default is empty and parameter.annotation is empty
-    yes_or_no = isinstance(parameter.default, bool) or "bool" in str(
-        parameter.annotation
-    )
+    yes_or_no = isinstance(parameter.default, bool)
+    yes_or_no |= "bool" in str(parameter.annotation)
     named = parameter.name in KNOWN or _words(parameter.name) & words
     return bool(named) and (yes_or_no or untyped)
 
 
-def _words(name: str) -> set[str]:
-    """Splits `is_train` or `isTrain` into its words."""
+def _words(name: str) -> set[str]:  # `is_train` or `isTrain`
     return {word.lower() for word in re.findall("[A-Z]?[a-z]+", name)}

@@ -1,13 +1,12 @@
-"""Functions that haiku transformed."""
-
 import dataclasses
 import inspect
 from collections.abc import Sequence
 from typing import Any
 
-import jax
+from jax import Array
 
-from tntjax.network._adapted import Adapted, library
+from tntjax._optional import import_optional
+from tntjax.network._adapted import Adapted
 from tntjax.network._check import check_module
 from tntjax.network._flags import flag_values, training_flags
 from tntjax.network._stateful import Stateful
@@ -29,10 +28,7 @@ def haiku(
       params: what its `init` returned.
       state: what its `init` returned beside them, with `hk.transform_with_state`.
       training: the keyword argument of the function that says whether it is in
-        training, by default whichever of `is_training`, `train`, `training`, and their
-        opposites `deterministic`, `use_running_average`, `inference` it has. A name
-        with a word such as `eval` or `test` is one of their opposites, too; `()` is for
-        no such argument.
+        training; see `linen`.
 
     Returns:
       The network, parameters and model state for an engine.
@@ -52,7 +48,7 @@ def haiku(
       >>> params["linear"]["w"].shape
       (3, 2)
     """
-    hk = library("haiku", "haiku", "haiku")
+    hk = import_optional("haiku", "tnt.network.haiku", "haiku")
     check_module("haiku", transformed, hk.Transformed, hk.TransformedWithState)
     stateful = isinstance(transformed, hk.TransformedWithState)
     if stateful != (state is not None):
@@ -70,30 +66,16 @@ def haiku(
 
 @dataclasses.dataclass(frozen=True)
 class Haiku:
-    """Applies a transformed function; see `Stateful`.
-
-    Args:
-      function: its `apply`.
-      stateful: whether that takes and returns a state.
-      random: whether it takes a key, as without `hk.without_apply_rng`.
-      flags: which keywords say whether it is in training.
-    """
+    """Applies a transformed function; see `Stateful`."""
 
     function: Any
-    stateful: bool
-    random: bool
+    stateful: bool  # it takes and returns a state
+    random: bool  # it takes a key, as without `hk.without_apply_rng`
     flags: tuple[str, ...]
 
     def __call__(
-        self,
-        params: Any,
-        model_state: Any,
-        input: Any,
-        *,
-        key: jax.Array,
-        training: bool,
+        self, params: Any, model_state: Any, input: Any, *, key: Array, training: bool
     ) -> tuple[Any, Any]:
-        """Returns the output and the new model state."""
         flags = flag_values(self.flags, training)
         given = (key, input) if self.random else (input,)
         if self.stateful:

@@ -1,14 +1,14 @@
-"""Modules of flax.linen."""
-
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+from jax import Array
 
+from tntjax._optional import import_optional
 from tntjax._struct import describe
-from tntjax.network._adapted import Adapted, library
+from tntjax.network._adapted import Adapted
 from tntjax.network._check import check_module
 from tntjax.network._flags import flag_values, training_flags
 from tntjax.network._stateful import Stateful
@@ -61,13 +61,14 @@ def linen(
       >>> params["kernel"].shape, model_state
       ((3, 2), {})
     """
-    check_module("linen", module, library("flax.linen", "linen", "flax").Module)
+    who = "tnt.network.linen"
+    check_module("linen", module, import_optional("flax.linen", who, "flax").Module)
     _check_variables(variables)
-    frozen = library("flax.core", "linen", "flax")
-    model_state = dict(frozen.unfreeze(variables))
+    core = import_optional("flax.core", who, "flax")
+    model_state = dict(core.unfreeze(variables))
     params = model_state.pop("params", {})
     call = type(module).__call__
-    flags = training_flags("tnt.network.linen", call, training, given=2)
+    flags = training_flags(who, call, training, given=2)
     if isinstance(streams, str):
         raise TypeError(f"streams must be a list, such as [{streams!r}].")
     network = Linen(module, flags, tuple(streams))
@@ -76,28 +77,15 @@ def linen(
 
 @dataclasses.dataclass(frozen=True)
 class Linen:
-    """Applies a module; see `Stateful`.
-
-    Args:
-      module: the module.
-      flags: which keywords say whether it is in training.
-      streams: names of streams of random numbers.
-    """
+    """Applies a module; see `Stateful`."""
 
     module: Any
     flags: tuple[str, ...]
     streams: tuple[str, ...]
 
     def __call__(
-        self,
-        params: Any,
-        model_state: Any,
-        input: Any,
-        *,
-        key: jax.Array,
-        training: bool,
+        self, params: Any, model_state: Any, input: Any, *, key: Array, training: bool
     ) -> tuple[Any, Any]:
-        """Returns the output and the new model state."""
         names = list(dict.fromkeys(("params", *self.streams)))
         # Of "params" flax makes any other stream that is asked for.
         rngs = dict(zip(names, jax.random.split(key, len(names)), strict=True))
@@ -119,15 +107,13 @@ def _check_variables(variables: Any) -> None:
     collections = isinstance(variables, Mapping)
     for name, collection in variables.items() if collections else ():
         collections &= isinstance(name, str) and isinstance(collection, Mapping)
-    if collections and ("params" in variables or not _names_modules(variables)):
+    if collections and "params" in variables:
+        return
+    # flax gives to a module a name such as Dense_0
+    if collections and not any(re.fullmatch(r"[A-Z]\w*_\d+", n) for n in variables):
         return
     raise TypeError(
         "tnt.network.linen needs all that module.init returned, a dict of collections"
         f" such as 'params' and 'batch_stats'; got {describe(variables)}. Of parameters"
         " alone make one: {'params': params}."
     )
-
-
-def _names_modules(variables: Mapping[str, Any]) -> bool:
-    """True if a key is a name that flax gives to a module, such as Dense_0."""
-    return any(re.fullmatch(r"[A-Z]\w*_\d+", name) for name in variables)

@@ -1,10 +1,9 @@
-"""Networks that compute in a smaller floating-point type than they are kept in."""
-
 import dataclasses
 from typing import Any, overload
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 from jax.typing import DTypeLike
 
 from tntjax._types import Network
@@ -63,26 +62,14 @@ def mixed_precision(
 
 @dataclasses.dataclass(frozen=True)
 class MixedPrecision:
-    """Applies a network in another type; see `Stateful`.
-
-    Args:
-      network: the network.
-      compute: the type.
-    """
+    """Applies a network in another type; see `Stateful`."""
 
     network: Network | Stateful
     compute: DTypeLike
 
     def __call__(
-        self,
-        params: Any,
-        model_state: Any,
-        input: Any,
-        *,
-        key: jax.Array,
-        training: bool,
+        self, params: Any, model_state: Any, input: Any, *, key: Array, training: bool
     ) -> tuple[Any, Any]:
-        """Returns the output in float32, and the new model state in its own types."""
         params, input = _cast(params, self.compute), _cast(input, self.compute)
         output, after = forward(self.network, params, model_state, input, key, training)
         if jax.tree.structure(after) == jax.tree.structure(model_state):

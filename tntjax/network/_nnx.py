@@ -1,12 +1,12 @@
-"""Modules of flax.nnx."""
-
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import jax
+from jax import Array
 
-from tntjax.network._adapted import Adapted, library
+from tntjax._optional import import_optional
+from tntjax.network._adapted import Adapted
 from tntjax.network._check import check_module
 from tntjax.network._flags import flag_values, training_flags
 from tntjax.network._stateful import Stateful
@@ -45,7 +45,7 @@ def nnx(model: Any, *, training: str | Sequence[str] | None = None) -> Adapted:
       >>> float(model.kernel.sum())
       0.0
     """
-    flax = library("flax.nnx", "nnx", "flax")
+    flax = import_optional("flax.nnx", "tnt.network.nnx", "flax")
     check_module("nnx", model, flax.Module)
     graph, params, model_state = flax.split(model, flax.Param, ...)
     call = type(model).__call__
@@ -55,27 +55,15 @@ def nnx(model: Any, *, training: str | Sequence[str] | None = None) -> Adapted:
 
 @dataclasses.dataclass(frozen=True)
 class Nnx:
-    """Applies a module; see `Stateful`.
+    """Applies a module; see `Stateful`."""
 
-    Args:
-      graph: the module without its variables.
-      flags: which keywords say whether it is in training.
-    """
-
-    graph: Any
+    graph: Any  # the module without its variables
     flags: tuple[str, ...]
 
     def __call__(
-        self,
-        params: Any,
-        model_state: Any,
-        input: Any,
-        *,
-        key: jax.Array,
-        training: bool,
+        self, params: Any, model_state: Any, input: Any, *, key: Array, training: bool
     ) -> tuple[Any, Any]:
-        """Returns the output and the new model state."""
-        flax = library("flax.nnx", "nnx", "flax")
+        flax = import_optional("flax.nnx", "tnt.network.nnx", "flax")
         # Variables may be changed only where they were made: these are made here.
         own = jax.tree.map(lambda leaf: leaf, (params, model_state))
         model = flax.merge(self.graph, *own)

@@ -1,5 +1,3 @@
-"""Stateful: a network with statistics or randomness, and how any network is called."""
-
 import dataclasses
 from collections.abc import Callable
 from typing import Any

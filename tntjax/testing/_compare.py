@@ -1,5 +1,3 @@
-"""Comparing meters for the laws, and the complaints."""
-
 import dataclasses
 from collections.abc import Sequence
 from functools import reduce
@@ -16,41 +14,29 @@ Batches = Sequence[tuple]
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """A new meter and what a law is asked with.
-
-    Args:
-      meter: a meter that has seen nothing.
-      batches: three or more, each the tuple of arguments of one `add`, arrays [B, ...].
-      ordered: what was added last matters.
-      rtol: by how much what is measured may differ, relatively.
-      atol: and absolutely.
-      exact: leaves of integers must be equal too, not only what is measured.
-    """
+    """A new meter and what a law is asked with; see `check_meter`."""
 
     meter: Any
     batches: list[tuple]
     ordered: bool = False
     rtol: float = 1e-5
     atol: float = 1e-6
-    exact: bool = False
+    exact: bool = False  # leaves of integers must be equal too
 
-    @property
-    def name(self) -> str:
-        """The class of the meter."""
-        return type(self.meter).__name__
+    def fail(self, law: str, found: str, hint: str) -> None:
+        """Raises an AssertionError that says what was found, and what to do."""
+        name = type(self.meter).__name__
+        raise AssertionError(f"{name} breaks the law {law!r}:\n  {found}\n{hint}")
 
     def require_same(self, law: str, hint: str, **found: Any) -> None:
         """Raises unless two meters, given by how they were made, measure the same."""
-        (left, right), values = found, [_numbers(meter) for meter in found.values()]
-        if not (self._are_close(*values) and self._counts_agree(*found.values())):
-            shown = [_value(meter) for meter in found.values()]
-            fail(
-                f"{self.name} breaks the law {law!r}",
-                f"{left} measures {shown[0]},\n  {right} measures {shown[1]}.",
-                hint,
-            )
+        (left, right), meters = found, found.values()
+        values = (jax.tree.leaves(_value(meter)) for meter in meters)
+        if not (self._are_close(*values) and self._counts_agree(*meters)):
+            a, b = (_value(meter) for meter in found.values())
+            self.fail(law, f"{left} measures {a},\n  {right} measures {b}.", hint)
 
-    def _are_close(self, left: list[np.ndarray], right: list[np.ndarray]) -> bool:
+    def _are_close(self, left: list, right: list) -> bool:
         limits = {"rtol": self.rtol, "atol": self.atol, "equal_nan": True}
         return len(left) == len(right) and all(
             np.shape(a) == np.shape(b) and np.allclose(a, b, **limits)
@@ -79,16 +65,6 @@ def as_batches(batches: Batches) -> list[tuple]:
     return batches
 
 
-def fail(subject: str, found: str, hint: str) -> None:
-    """Raises an AssertionError that says which law, what was found, and what to do."""
-    raise AssertionError(f"{subject}:\n  {found}\n{hint}")
-
-
-def _numbers(meter: Any) -> list[np.ndarray]:
-    """Lists the numbers that a meter has measured."""
-    return [np.asarray(leaf) for leaf in jax.tree.leaves(_value(meter))]
-
-
 def _value(meter: Any) -> Any:
     with np.errstate(all="ignore"):  # a mean of nothing is NaN, and no fault
         return jax.device_get(meter.value())
@@ -113,11 +89,6 @@ def describe_leaves(meter: Any) -> dict[str, str]:
         + weak[getattr(leaf, "weak_type", isinstance(leaf, int | float))]
         for path, leaf in leaves
     }
-
-
-def have_same_bits(left: np.ndarray, right: np.ndarray) -> bool:
-    """True if two arrays are equal bit for bit, NaN included."""
-    return left.tobytes() == right.tobytes()
 
 
 def with_infinity(batch: tuple, number: float) -> tuple | None:

@@ -1,5 +1,3 @@
-"""The laws of meters: each a function of a `Subject`, and `check_meter` asks all."""
-
 import pickle
 from functools import reduce
 from typing import Any
@@ -16,8 +14,6 @@ from tntjax.testing._compare import (
     add_all,
     as_batches,
     describe_leaves,
-    fail,
-    have_same_bits,
     take_rows,
     with_infinity,
 )
@@ -41,8 +37,7 @@ def check_meter(
       meter: a new meter, that has seen nothing.
       batches: at least three, each the tuple of arguments of one `add`: arrays [B, ...]
         with B >= 2 rows, whose dtypes and further axes are the same in all of them.
-      ordered: what was added last matters, so that merging in another order may
-        measure something else.
+      ordered: what was added last matters, so merging in another order may differ.
       rtol: by how much what is measured may differ, relatively.
       atol: and absolutely.
 
@@ -64,19 +59,18 @@ def check_meter(
 
 def check_methods(subject: Subject) -> None:
     """Checks that a meter has its four methods and is a pytree."""
-    name, meter = subject.name, subject.meter
-    law = f"{name} breaks the law 'a meter has add, merge, reset and value'"
+    meter = subject.meter
     if not isinstance(meter, Meter):
         methods = ("add", "merge", "reset", "value")
         missing = [method for method in methods if not hasattr(meter, method)]
-        fail(
-            law,
+        subject.fail(
+            "a meter has add, merge, reset and value",
             f"it has no {', '.join(missing)}.",
             "Derive it from tnt.Meter, or write these methods.",
         )
     if jax.tree_util.all_leaves([meter]):
-        fail(
-            f"{name} breaks the law 'a meter is a pytree of arrays'",
+        subject.fail(
+            "a meter is a pytree of arrays",
             "JAX takes it for a leaf.",
             "Register it: a dataclass with @jax.tree_util.register_dataclass, or a"
             " flax.struct.dataclass, will do.",
@@ -85,22 +79,21 @@ def check_methods(subject: Subject) -> None:
 
 def check_carry(subject: Subject) -> None:
     """Checks that `add`, `merge` and `reset` keep structure, shapes and dtypes."""
-    name, meter = subject.name, subject.meter
+    meter = subject.meter
     first = meter.add(*subject.batches[0])
     acts = {
         "add(...)": lambda: first,
         "merge(...)": lambda: first.merge(first),
         "reset()": lambda: first.reset(),
     }
+    hint = (
+        "Return a new meter of the same structure, with every leaf made of the shape"
+        " and dtype it has in a new meter: jnp.asarray(x, dtype)."
+    )
     for how, act in acts.items():
-        result = act()
-        law = f"{name} breaks the law '{how} keeps structure, shapes and dtypes'"
-        hint = (
-            "Return a new meter of the same structure, with every leaf made of the"
-            " shape and dtype it has in a new meter: jnp.asarray(x, dtype)."
-        )
+        result, law = act(), f"{how} keeps structure, shapes and dtypes"
         if result is None or type(result) is not type(meter):
-            fail(law, f"it returned {describe(result)}.", hint)
+            subject.fail(law, f"it returned {describe(result)}.", hint)
         before, after = describe_leaves(meter), describe_leaves(result)
         if before != after or jax.tree.structure(meter) != jax.tree.structure(result):
             changed = [
@@ -108,7 +101,8 @@ def check_carry(subject: Subject) -> None:
                 for key in sorted(before.keys() | after.keys())
                 if before.get(key) != after.get(key)
             ]
-            fail(law, "; ".join(changed) or "its static fields changed.", hint)
+            found = "; ".join(changed) or "its static fields changed."
+            subject.fail(law, found, hint)
 
 
 def check_monoid(subject: Subject) -> None:
@@ -149,10 +143,8 @@ def check_parts(subject: Subject) -> None:
     hint = "Weigh each batch by its number of rows: keep sums and counts, not means."
     found = {"of parts merged": first.merge(meter.add(*rest)), "of all": together}
     same("merging parts is adding all", hint, **found)
-    found = {
-        "of one batch after the other": add_all(meter, batches),
-        "of all": together,
-    }
+    after = "of one batch after the other"
+    found = {after: add_all(meter, batches), "of all": together}
     same("adding parts is adding all", hint, **found)
     single = [take_rows(whole, slice(row, row + 1)) for row in range(len(whole[0]))]
     same(
@@ -181,13 +173,13 @@ def check_infinity(subject: Subject) -> None:
         if not subject.ordered:
             found["of parts merged in the other order"] = meter.add(*later).merge(first)
             found["of the other batch first"] = meter.add(*later).add(*batch)
+        law = f"parts are the whole, with {number} in one of them"
+        hint = (
+            "Where a mean is infinite, add up instead of moving it: infinity less"
+            " infinity is NaN. Or refuse infinity with a ValueError."
+        )
         for how, parts in found.items():
-            same(
-                f"parts are the whole, with {number} in one of them",
-                "Where a mean is infinite, add up instead of moving it: infinity less"
-                " infinity is NaN. Or refuse infinity with a ValueError.",
-                **{how: parts, "of all": meter.add(*whole)},
-            )
+            same(law, hint, **{how: parts, "of all": meter.add(*whole)})
 
 
 def check_mask(subject: Subject) -> None:
@@ -195,14 +187,10 @@ def check_mask(subject: Subject) -> None:
     same, meter, batches = subject.require_same, subject.meter, subject.batches
     batch = batches[0]
     mask = np.arange(len(batch[0])) % 2 == 0
-    spoiled = tuple(
-        np.where(mask.reshape(-1, *[1] * (part.ndim - 1)), part, np.nan).astype(
-            part.dtype
-        )
-        if jnp.issubdtype(part.dtype, jnp.floating)
-        else part
-        for part in batch
-    )
+    spoiled = tuple(part.copy() for part in batch)
+    for part in spoiled:
+        if jnp.issubdtype(part.dtype, jnp.floating):
+            part[~mask] = np.nan
     law, hint = (
         "a mask leaves rows out",
         "Take `mask=None`, a bool for each row, and sum jnp.where(mask, x, 0): a"
@@ -242,26 +230,24 @@ def check_compiled(subject: Subject) -> None:
 
 def check_unchanged(subject: Subject) -> None:
     """Checks that nothing changes in place, and that a meter survives pickle."""
-    same, name, batches = subject.require_same, subject.name, subject.batches
-    added = subject.meter.add(*batches[0])
-    before = [np.array(leaf) for leaf in jax.tree.leaves(added)]
+    added = subject.meter.add(*subject.batches[0])
+    before = [np.array(leaf).tobytes() for leaf in jax.tree.leaves(added)]
     for act in (added.value, added.reset, lambda: added.merge(added)):
         act()
-    added.add(*batches[1])
-    after = [np.array(leaf) for leaf in jax.tree.leaves(added)]
-    if not all(map(have_same_bits, before, after)):
-        fail(
-            f"{name} breaks the law 'nothing changes in place'",
+    added.add(*subject.batches[1])
+    if before != [np.array(leaf).tobytes() for leaf in jax.tree.leaves(added)]:
+        subject.fail(
+            "nothing changes in place",
             "a meter was another one after value, add, merge or reset.",
             "Return a new meter, and don't write into arrays that are held.",
         )
-    hint = "Hold nothing that pickle cannot: no lambda, no open file."
+    law, hint = "a meter survives pickle", "Hold nothing that pickle cannot: no lambda."
+    copy = added
     try:
         copy = pickle.loads(pickle.dumps(added))
     except Exception as error:
-        law = f"{name} breaks the law 'a meter survives pickle'"
-        raise AssertionError(f"{law}:\n  {error}.\n{hint}") from error
-    same("a meter survives pickle", hint, unpickled=copy, before=added)
+        subject.fail(law, f"{error}.", hint)
+    subject.require_same(law, hint, unpickled=copy, before=added)
 
 
 LAWS = (

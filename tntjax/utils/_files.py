@@ -1,5 +1,3 @@
-"""Torchnet's `utils.sys`: lists of what is in files and folders."""
-
 import os
 from collections.abc import Sequence
 from itertools import islice

@@ -1,5 +1,3 @@
-"""Torchnet's `utils.sys.md5`: a sum that tells samples apart."""
-
 import hashlib
 import struct
 from collections.abc import Callable, Mapping
@@ -9,9 +7,6 @@ import numpy as np
 
 from tntjax._array import check_unmasked
 from tntjax._struct import describe
-
-DEEP = 2
-"""A table that lies in so many others is fed as its sum."""
 
 
 def md5(tree: Any) -> str:
@@ -40,12 +35,11 @@ def md5(tree: Any) -> str:
     Torchnet: `utils.sys.md5`, the sum of the serialized object, which depends on the
     order of its keys.
     """
-    return _digest(tree).hex()
+    return _sum(tree, 0, {}).hex()
 
 
-def _digest(tree: Any) -> bytes:
-    return _sum(tree, 0, {})
-
+DEEP = 2
+"""A table that lies in so many others is fed as its sum."""
 
 Sums = dict[int, tuple[Any, bytes]]
 """By the id of a table the table, which so keeps its id, and its sum."""
@@ -72,20 +66,18 @@ def _feed(update: Callable[[bytes], None], value: Any, depth: int, sums: Sums) -
         update(b"table:" + sums[id(value)][1])
     elif isinstance(value, Mapping):
         update(f"dict {len(value)}:".encode())
-        for key, inside in sorted((_digest(key), value[key]) for key in value):
+        for key, inside in sorted((_sum(key, 0, {}), value[key]) for key in value):
             update(key)
             _feed(update, inside, depth + 1, sums)
     elif isinstance(value, list | tuple):
-        update(
-            f"{'list' if isinstance(value, list) else 'tuple'} {len(value)}:".encode()
-        )
+        kind = "list" if isinstance(value, list) else "tuple"
+        update(f"{kind} {len(value)}:".encode())
         for inside in value:
             _feed(update, inside, depth + 1, sums)
     elif isinstance(value, str | bytes):
-        coded = (
-            value if isinstance(value, bytes) else value.encode(errors="surrogatepass")
-        )
-        update(f"{'bytes' if coded is value else 'str'} {len(coded)}:".encode() + coded)
+        text = isinstance(value, str)
+        coded = value.encode(errors="surrogatepass") if text else value
+        update(f"{'str' if text else 'bytes'} {len(coded)}:".encode() + coded)
     elif isinstance(value, bool | int) or value is None:
         update(f"{type(value).__name__} {value}:".encode())
     elif isinstance(value, float | complex):

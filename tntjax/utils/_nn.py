@@ -1,5 +1,3 @@
-"""Torchnet's `utils.nn`: how large the input and output of convolutions are."""
-
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,24 +14,14 @@ FIELDS = ("kernel", "stride", "padding")
 
 
 class InputSize(NamedTuple):
-    """The result of `infer_input_size`.
-
-    Args:
-      size: the smallest input that gives the output.
-      stride: how many inputs apart two neighbours of the output look.
-    """
+    """The smallest input, and how many inputs apart neighbours of the output look."""
 
     size: int
     stride: int
 
 
 class OutputSize(NamedTuple):
-    """The result of `infer_output_size`.
-
-    Args:
-      size: the size of the output.
-      stride: how many inputs apart two neighbours of the output look.
-    """
+    """The size of the output, and how many inputs apart its neighbours look."""
 
     size: int
     stride: int
@@ -43,9 +31,8 @@ def infer_input_size(layers: Sequence[Layer], size: int = 1) -> InputSize:
     """Computes the smallest input along one axis that gives an output.
 
     Args:
-      layers: the network from input to output, `{"kernel": 3, "stride": 1,
-        "padding": 0}` for a convolution or pooling; `{}` for one that changes no size,
-        which is passed over. Each may have a `"name"`.
+      layers: the network from input to output, each a `Layer`: a convolution or
+        pooling, or `{}` for one that changes no size.
       size: the size of the output. For 1 and without padding the input is the
         receptive field.
 
@@ -53,7 +40,7 @@ def infer_input_size(layers: Sequence[Layer], size: int = 1) -> InputSize:
       The size of the input, and the product of the strides.
 
     Raises:
-      TypeError: if a layer is not a dict, or a number no integer.
+      TypeError: if a layer is not a dict, or a number not an integer.
       ValueError: if a number is out of range, a key unknown, a stride or padding
         without a kernel, or the padding so wide that no input gives so small an
         output.
@@ -65,8 +52,7 @@ def infer_input_size(layers: Sequence[Layer], size: int = 1) -> InputSize:
     Torchnet: `utils.nn.inferinputsize`, with `kw`, `dw` and `pw`, and a flag to print
     each step. It gives negative sizes where there is no input.
     """
-    _check_integer("size", size, least=1)
-    smallest = largest = int(size)  # a stride above 1 leaves a choice
+    smallest = largest = _check_integer("size", size, 1)  # a stride leaves a choice
     total = 1
     for number, (kernel, stride, padding) in reversed(_convolutions(layers)):
         wanted, least = largest, (smallest - 1) * stride + kernel - 2 * padding
@@ -91,9 +77,8 @@ def infer_output_size(layers: Sequence[Layer], size: int) -> OutputSize:
       The size of the output, and the product of the strides.
 
     Raises:
-      TypeError: if a layer is not a dict, or a number no integer.
-      ValueError: if a number is out of range, a key unknown, a stride or padding
-        without a kernel, or an input is smaller than the kernel of its layer.
+      TypeError: as `infer_input_size` does.
+      ValueError: so too, and if an input is smaller than the kernel of its layer.
 
     Example:
       >>> infer_output_size([{"kernel": 5}, {"kernel": 2, "stride": 2}], size=28)
@@ -102,8 +87,7 @@ def infer_output_size(layers: Sequence[Layer], size: int) -> OutputSize:
     Torchnet: `utils.nn.inferoutputsize`, with `kw`, `dw` and `pw`, which fails at
     layers without a kernel, and when it is asked to print each step.
     """
-    _check_integer("size", size, least=1)
-    size, total = int(size), 1  # one of NumPy would wrap
+    size, total = _check_integer("size", size, 1), 1
     for number, (kernel, stride, padding) in _convolutions(layers):
         if size + 2 * padding < kernel:
             raise ValueError(
@@ -115,7 +99,7 @@ def infer_output_size(layers: Sequence[Layer], size: int) -> OutputSize:
 
 
 def _convolutions(layers: Sequence[Layer]) -> list[tuple[int, tuple[int, int, int]]]:
-    """Number, and kernel, stride and padding, of the layers that have a kernel."""
+    """Lists number, and kernel, stride and padding, of the layers with a kernel."""
     found = []
     for number, layer in enumerate(layers):
         if not isinstance(layer, Mapping):
@@ -130,18 +114,20 @@ def _convolutions(layers: Sequence[Layer]) -> list[tuple[int, tuple[int, int, in
                 " give {}."
             )
         if "kernel" not in layer:
-            for name in FIELDS:
-                if name in layer:
-                    raise ValueError(f"Layer {number} has {name!r} but no 'kernel'.")
+            if lonely := [name for name in FIELDS if name in layer]:
+                raise ValueError(f"Layer {number} has {lonely[0]!r} but no 'kernel'.")
             continue
         numbers = layer["kernel"], layer.get("stride", 1), layer.get("padding", 0)
-        for name, value, least in zip(FIELDS, numbers, (1, 1, 0), strict=True):
+        checked = (
             _check_integer(f"layer {number}: {name}", value, least)
-        kernel, stride, padding = map(int, numbers)
-        found.append((number, (kernel, stride, padding)))
+            for name, value, least in zip(FIELDS, numbers, (1, 1, 0), strict=True)
+        )
+        found.append((number, tuple(checked)))
     return found
 
 
-def _check_integer(name: str, value: Any, least: int) -> None:
-    if check_integer(value, f"Expected an integer {name}") < least:
+def _check_integer(name: str, value: Any, least: int) -> int:
+    number = check_integer(value, f"Expected an integer {name}")
+    if number < least:
         raise ValueError(f"Expected {name} >= {least}, got {value}.")
+    return number  # Python's: one of NumPy would wrap

@@ -1,5 +1,3 @@
-"""Torchnet's `utils.table`: functions of dicts, lists and tuples."""
-
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -56,19 +54,7 @@ def foreach(table: Any, function: Callable[[Any], Any], recursive: bool = False)
 
 
 def alike(table: Any, values: Iterable[Any]) -> Any:
-    """Makes a table of the same kind, with the same keys and other values.
-
-    Args:
-      table: a dict, list or tuple.
-      values: as many as it has, in its order.
-
-    Returns:
-      The new table; kinds are kept as by `foreach`.
-
-    Example:
-      >>> alike({"a": 1, "b": 2}, [3, 4])
-      {'a': 3, 'b': 4}
-    """
+    """Makes a table of the same kind and keys of as many other values, in its order."""
     if isinstance(table, Mapping):
         pairs = zip(table, values, strict=True)
         if isinstance(table, defaultdict):
@@ -94,7 +80,7 @@ def merge(first: Mapping[Any, Any], second: Mapping[Any, Any]) -> dict[Any, Any]
       A new dict; both stay as they are.
 
     Raises:
-      TypeError: if one is no dict.
+      TypeError: if one is not a dict.
 
     Example:
       >>> merge({"a": 1, "b": 2}, {"b": 3})
@@ -119,18 +105,14 @@ def can_merge(values: Sequence[Any]) -> bool:
 
     Example:
       >>> import numpy as np
-      >>> can_merge([np.zeros((2, 3)), np.ones((2, 3))])
-      True
-      >>> can_merge([np.zeros((2, 3)), np.ones((3, 2))])
-      False
+      >>> [can_merge([np.zeros((2, 3)), np.ones(shape)]) for shape in [(2, 3), (3, 2)]]
+      [True, False]
 
     Torchnet: `utils.table.canmergetensor`, which compares the numbers of elements, so
     that what was merged was cut anew.
     """
-    arrays = all(
-        hasattr(value, "shape") and hasattr(value, "dtype") for value in values
-    )
-    return len(values) > 0 and arrays and len({value.shape for value in values}) == 1
+    arrays = all(hasattr(v, "shape") and hasattr(v, "dtype") for v in values)
+    return arrays and len({value.shape for value in values}) == 1
 
 
 def merge_arrays(values: Sequence[Any]) -> Any:

@@ -82,17 +82,17 @@ def check_bins(
     low: Any, high: Any, bins: Any, name: str, argument: str
 ) -> tuple[float, float, int]:
     """Returns low, high and how many bins, if edges are finite and rise, or raises."""
-    low, high = check_number(f"{name}: low", low), check_number(f"{name}: high", high)
+    first, last = check_number(f"{name}: low", low), check_number(f"{name}: high", high)
     bins = check_size(bins, f"{name} needs {argument}")
-    if not (math.isfinite(low) and math.isfinite(high - low) and low < high):
+    if not (math.isfinite(first) and math.isfinite(last - first) and first < last):
         raise ValueError(
             f"{name} needs finite low < high, got low={low} and high={high}."
         )
-    edges = bin_edges(low, high, bins)
+    edges = bin_edges(first, last, bins)
     if not (np.isfinite(edges).all() and (edges[:-1] < edges[1:]).all()):
         raise ValueError(
             f"{name} needs bins that float32 can tell apart, got {bins} from"
             f" low={low} to high={high}. Take fewer, or subtract what all values have"
             " in common."
         )
-    return low, high, bins
+    return first, last, bins
