@@ -134,12 +134,12 @@ def test_merge_is_associative(clock):
 
 
 def test_merge_refuses_what_is_no_time_meter():
-    with pytest.raises(TypeError, match="TimeMeter.merge needs a TimeMeter, got 3"):
+    with pytest.raises(TypeError, match="needs another TimeMeter, got 3"):
         TimeMeter().merge(3)
 
 
 def test_merge_refuses_another_unit():
-    with pytest.raises(ValueError, match="unit=False and unit=True"):
+    with pytest.raises(ValueError, match="the same unit, got False and True"):
         TimeMeter().merge(TimeMeter(unit=True))
 
 

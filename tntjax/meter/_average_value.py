@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._array import namespace
 from tntjax.meter._meter import check_same
 from tntjax.meter.parts import _moments
 from tntjax.meter.parts._count import Count
@@ -68,7 +69,11 @@ class AverageValueMeter(MeterOfValues):
 
         Both are NaN if nothing was counted, and `std` for one value.
         """
-        return MeanStd(*_moments.mean_std(self.moments()))
+        count, mean, m2 = _moments.widen(self.moments())
+        xp, nan = namespace(count), np.array(np.nan, mean.dtype)
+        count = count.astype(mean.dtype)
+        variance = xp.where(count > 1, m2 / xp.maximum(count - 1, 1), nan)
+        return MeanStd(xp.where(count > 0, mean, nan), xp.sqrt(variance))
 
     def moments(self) -> Moments:
         """Returns the fields as a tuple, which parts of other meters compute with."""

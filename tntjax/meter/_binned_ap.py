@@ -1,9 +1,6 @@
-from types import ModuleType
 from typing import Any, NamedTuple
 
-from tntjax._array import host_or_device
 from tntjax.meter.parts._bins import MeterOfBins, from_above, round_bounds
-from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._sums import sum_in_pairs
 
 
@@ -48,21 +45,16 @@ class BinnedAPMeter(MeterOfBins):
 
     def value(self) -> BinnedAP:
         """Returns `(average, error)`, rounding included; NaN without positive ones."""
-        return BinnedAP(*_bounds(self.counts))
-
-
-@host_or_device
-def _bounds(xp: ModuleType, counts: Count) -> tuple[Any, Any]:
-    inside, above = from_above(xp, counts)
-    (false, true), (false_above, true_above) = inside, above  # [..., bins] each
-    reached = true_above + true
-    most = true * (reached / xp.maximum(reached + false_above, 1))
-    other = false_above + false
-    least = xp.maximum(
-        true - other * xp.log1p(true / (true_above + other + 0.5)),
-        true * (true_above + 1) / (true_above + 1 + other),
-    )
-    positives = true.sum(-1, keepdims=True)
-    average = sum_in_pairs(xp, (most + least) / 2 / positives)
-    error = sum_in_pairs(xp, (most - least) / 2 / positives)
-    return round_bounds(xp, average, error, counts)
+        xp, inside, above = from_above(self.counts)
+        (false, true), (false_above, true_above) = inside, above  # [..., bins] each
+        reached = true_above + true
+        most = true * (reached / xp.maximum(reached + false_above, 1))
+        other = false_above + false
+        least = xp.maximum(
+            true - other * xp.log1p(true / (true_above + other + 0.5)),
+            true * (true_above + 1) / (true_above + 1 + other),
+        )
+        positives = true.sum(-1, keepdims=True)
+        average = sum_in_pairs(xp, (most + least) / 2 / positives)
+        error = sum_in_pairs(xp, (most - least) / 2 / positives)
+        return BinnedAP(*round_bounds(average, error, self.counts))

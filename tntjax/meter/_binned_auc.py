@@ -1,9 +1,6 @@
-from types import ModuleType
 from typing import Any, NamedTuple
 
-from tntjax._array import host_or_device
 from tntjax.meter.parts._bins import MeterOfBins, from_above, round_bounds
-from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._sums import sum_in_pairs
 
 
@@ -47,15 +44,10 @@ class BinnedAUCMeter(MeterOfBins):
 
     def value(self) -> BinnedAUC:
         """Returns `(area, error)`, rounding included; NaN if a class is missing."""
-        return BinnedAUC(*_bounds(self.counts))
-
-
-@host_or_device
-def _bounds(xp: ModuleType, counts: Count) -> tuple[Any, Any]:
-    inside, above = from_above(xp, counts)
-    (false, true), (_, true_above) = inside, above  # [..., bins] each
-    positives, negatives = (part.sum(-1, keepdims=True) for part in (true, false))
-    chance, ties = false / negatives, true / positives
-    area = sum_in_pairs(xp, chance * (true_above / positives + ties / 2))
-    error = sum_in_pairs(xp, chance * ties / 2)
-    return round_bounds(xp, area, error, counts)
+        xp, inside, above = from_above(self.counts)
+        (false, true), (_, true_above) = inside, above  # [..., bins] each
+        positives, negatives = (part.sum(-1, keepdims=True) for part in (true, false))
+        chance, ties = false / negatives, true / positives
+        area = sum_in_pairs(xp, chance * (true_above / positives + ties / 2))
+        error = sum_in_pairs(xp, chance * ties / 2)
+        return BinnedAUC(*round_bounds(area, error, self.counts))

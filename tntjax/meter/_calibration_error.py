@@ -1,6 +1,5 @@
 import dataclasses
 import functools
-from types import ModuleType
 from typing import Any, NamedTuple, Self
 
 import jax
@@ -8,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._array import host_or_device
+from tntjax._array import namespace
 from tntjax._struct import flag, static
 from tntjax.meter._meter import Meter
 from tntjax.meter.parts._arguments import bin_edges, check_bins
@@ -104,7 +103,20 @@ class CalibrationErrorMeter(Meter):
 
     def value(self) -> Calibration:
         """Returns the errors, and what they are made of; NaN if nothing was counted."""
-        return Calibration(*_value(self.counts, self.confidence))
+        both, nan = self.counts.floats(), np.float32(np.nan)
+        xp = namespace(both)
+        count, right = both[..., 0], both[..., 1]  # [..., num_bins]
+        n = count.sum(-1, keepdims=True)  # [..., 1]
+        some = xp.maximum(count, 1)
+        mean, accuracy = self.confidence.floats() / some, right / some
+        share = count / xp.maximum(n, 1)  # [..., num_bins]
+        gap = xp.where(count > 0, xp.abs(mean - accuracy), 0)
+        known = n[..., 0] > 0  # [...]
+        expected = xp.where(known, (gap * share).sum(-1), nan)
+        largest = xp.where(known, gap.max(-1), nan)
+        bins = [xp.where(count > 0, part, nan) for part in (mean, accuracy)]
+        bins.append(xp.where(known[..., None], share, nan))
+        return Calibration(expected, largest, *(b.astype(np.float32) for b in bins))
 
     def summary(self) -> dict[str, Any]:
         """Returns the two errors."""
@@ -154,20 +166,3 @@ def _add(meter: Any, output: Any, target: Any, mask: Any) -> Any:
     sums = jnp.zeros(meter.confidence.sum.shape, jnp.float32)  # [num_bins]
     sums = meter.confidence + sums.at[place].add(certain, mode="drop")
     return dataclasses.replace(meter, counts=counts, confidence=sums)
-
-
-@host_or_device
-def _value(xp: ModuleType, counts: Count, confidence: Total) -> tuple:
-    both, nan = counts.floats(), np.float32(np.nan)
-    count, right = both[..., 0], both[..., 1]  # [..., num_bins]
-    n = count.sum(-1, keepdims=True)
-    some = xp.maximum(count, 1)
-    mean, accuracy = confidence.floats() / some, right / some
-    share = count / xp.maximum(n, 1)
-    gap = xp.where(count > 0, xp.abs(mean - accuracy), 0)
-    known = n[..., 0] > 0
-    expected = xp.where(known, (gap * share).sum(-1), nan)
-    largest = xp.where(known, gap.max(-1), nan)
-    bins = (xp.where(count > 0, part, nan) for part in (mean, accuracy))
-    bins = (*bins, xp.where(known[..., None], share, nan))
-    return expected, largest, *(part.astype(np.float32) for part in bins)

@@ -74,17 +74,11 @@ class ConfusionMeter(Meter):
           output: [B, K] real scores, higher is better, or [K] for one example. There
             may be more axes of examples than one: [..., K]. Or the predicted class
             numbers, integers [B] or [B, 1], if target has integers of that shape too.
-          target: [B] or [B, 1] integers, the class numbers from 0, or [B, K] one-hot.
+          target: [B] or [B, 1] integers, the class numbers from 0, or [B, K] one-hot,
+            where NaN is a ValueError.
             [K] integers beside [K] integers are class numbers of K examples, and not
             one-hot: give a single example the shape [1, K].
           mask: [B] bool; False leaves the example out.
-
-        Raises:
-          ValueError: if a target is NaN.
-
-        Example:
-          >>> ConfusionMeter(2).add([0.1, 0.9], [0, 1])  # one example, one-hot
-          ConfusionMeter(accuracy=100%, left_out=0, n=1)
         """
         predicted, labels, mask = _as_predictions(self, output, target, mask)
         return _add(self, predicted, labels, mask)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._array import host_or_device
+from tntjax._array import host_or_device, namespace
 from tntjax.meter._average_value import AverageValueMeter
 from tntjax.meter._meter import check_same
 from tntjax.meter.parts import _moments
@@ -60,7 +60,14 @@ class CorrelationMeter(MeterOfPairs):
 
         Both are NaN for less than two pairs, `pearson` if a quantity never changed.
         """
-        return Correlation(*_value(self))
+        n, _, outputs = _moments.widen(self.outputs.moments())
+        xp, targets = namespace(n), _moments.widen(self.targets.moments())[-1]
+        cross = xp.asarray(self.cross).astype(outputs.dtype) + self.cross_rest
+        scale = xp.sqrt(outputs) * xp.sqrt(targets)
+        ratio = xp.clip(cross / xp.where(scale == 0, 1, scale), -1, 1)
+        pearson = xp.where((n > 1) & (scale != 0), ratio, np.float32(np.nan))
+        covariance = cross / xp.maximum(n - 1, 1)
+        return Correlation(pearson, xp.where(n > 1, covariance, np.float32(np.nan)))
 
 
 @functools.partial(jax.jit, inline=True)
@@ -91,15 +98,3 @@ def _combine(xp: ModuleType, mine: Any, others: Any) -> CorrelationMeter:
 
 
 _merge = host_or_device(_combine)
-
-
-@host_or_device
-def _value(xp: ModuleType, meter: CorrelationMeter) -> tuple[Any, Any]:
-    n, _, outputs = _moments.widen(xp, meter.outputs.moments())
-    targets = _moments.widen(xp, meter.targets.moments())[-1]
-    cross = xp.asarray(meter.cross).astype(outputs.dtype) + meter.cross_rest
-    nan = np.float32(np.nan)
-    scale = xp.sqrt(outputs) * xp.sqrt(targets)
-    ratio = xp.clip(cross / xp.where(scale == 0, 1, scale), -1, 1)
-    pearson = xp.where((n > 1) & (scale != 0), ratio, nan)
-    return pearson, xp.where(n > 1, cross / xp.maximum(n - 1, 1), nan)

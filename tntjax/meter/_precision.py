@@ -1,7 +1,6 @@
 from typing import Any
 
 from tntjax._struct import static
-from tntjax.meter.parts._arguments import check_convention
 from tntjax.meter.parts._hits import MeterOfHits
 
 
@@ -39,10 +38,6 @@ class PrecisionMeter(MeterOfHits):
 
     convention: str = static(default="standard", kw_only=True)
 
-    def __post_init__(self) -> None:
-        check_convention(self)
-        super().__post_init__()
-
     def value(self) -> dict[float | str, Any]:
         """Returns `{threshold: percent}`, or `{"best": percent}` without thresholds.
 
@@ -50,4 +45,4 @@ class PrecisionMeter(MeterOfHits):
         """
         hits = self.aligned_hits()
         both, predicted = hits.both.floats(), hits.predicted.floats()
-        return self.percentages(both, predicted, self.convention)
+        return self.percentages(both, predicted)

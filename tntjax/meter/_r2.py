@@ -42,7 +42,7 @@ class R2Meter(MeterOfPairs):
         """
         error = self.squares.value()
         xp = namespace(error)
-        n, _, m2 = widen(xp, self.targets.moments())
+        n, _, m2 = widen(self.targets.moments())
         unexplained = error / xp.where(m2 == 0, 1, m2 / xp.maximum(n, 1))
         flat = xp.where(error == 0, 0, xp.where(error > 0, 1, error))
         share = xp.where(m2 == 0, flat, unexplained)

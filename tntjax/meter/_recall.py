@@ -1,7 +1,6 @@
 from typing import Any
 
 from tntjax._struct import static
-from tntjax.meter.parts._arguments import check_convention
 from tntjax.meter.parts._hits import MeterOfHits
 
 
@@ -23,10 +22,6 @@ class RecallMeter(MeterOfHits):
 
     convention: str = static(default="standard", kw_only=True)
 
-    def __post_init__(self) -> None:
-        check_convention(self)
-        super().__post_init__()
-
     def value(self) -> dict[float | str, Any]:
         """Returns `{threshold: percent}`, or `{"best": percent}` without thresholds.
 
@@ -34,4 +29,4 @@ class RecallMeter(MeterOfHits):
         """
         hits = self.aligned_hits()
         both, actual = hits.both.floats(), hits.actual.floats()
-        return self.percentages(both, actual, self.convention)
+        return self.percentages(both, actual)

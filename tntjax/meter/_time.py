@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import cast
 
 from tntjax._numbers import check_boolean, check_integer
-from tntjax._struct import describe
+from tntjax._struct import describe, static
+from tntjax.meter._meter import check_same
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -35,13 +36,12 @@ class TimeMeter:
     Torchnet: `meter/timemeter.lua`, where `add` is called `incUnit`.
     """
 
-    unit: bool = False
-    clock: Callable[[], float] = dataclasses.field(
-        default=time.perf_counter, kw_only=True
-    )
-    start: float | None = dataclasses.field(default=None, kw_only=True)
-    stopped: float | None = dataclasses.field(default=None, kw_only=True)
-    n: int = dataclasses.field(default=0, kw_only=True)
+    unit: bool = static(default=False)
+    _: dataclasses.KW_ONLY
+    clock: Callable[[], float] = time.perf_counter
+    start: float | None = None
+    stopped: float | None = None
+    n: int = 0
 
     def __post_init__(self) -> None:
         check_boolean("TimeMeter: unit", self.unit)
@@ -88,16 +88,7 @@ class TimeMeter:
           TypeError: if `other` is not a TimeMeter.
           ValueError: if only one of them measures per unit.
         """
-        if not isinstance(other, TimeMeter):
-            raise TypeError(
-                f"TimeMeter.merge needs a TimeMeter, got {describe(other)}."
-                " To count units, use add."
-            )
-        if self.unit != other.unit:
-            raise ValueError(
-                "TimeMeter.merge needs two meters with the same unit, got"
-                f" unit={self.unit} and unit={other.unit}."
-            )
+        check_same(self, other)
         start = cast(float, self.start) - other._elapsed()
         return dataclasses.replace(self, start=start, n=self.n + other.n)
 

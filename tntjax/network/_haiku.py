@@ -41,6 +41,7 @@ def haiku(
 
     Example:
       >>> import haiku as hk
+      >>> import jax
       >>> import jax.numpy as jnp
       >>> linear = hk.transform(lambda input: hk.Linear(2)(input))
       >>> params = linear.init(jax.random.key(0), jnp.ones((1, 3)))

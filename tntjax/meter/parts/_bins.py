@@ -1,6 +1,5 @@
 import dataclasses
 import functools
-from types import ModuleType
 from typing import Any, Self
 
 import jax
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._array import namespace
 from tntjax._struct import static
 from tntjax.meter._meter import Meter
 from tntjax.meter.parts._arguments import bin_edges, check_bins
@@ -69,29 +69,29 @@ def _count(meter: Any, scores: Any, targets: Any, mask: Any, edges: Any) -> Any:
     return dataclasses.replace(meter, counts=counts, n=meter.n + n)
 
 
-def from_above(xp: ModuleType, counts: Count) -> tuple[list, list]:
+def from_above(counts: Count) -> tuple[Any, list, list]:
     """Returns what is in each bin and in those above it, from the highest bin down.
 
-    `([false, true], [false, true])`, each [..., bins]: float64 of NumPy, else float32.
+    `(xp, [false, true], [false, true])`, where each is [..., bins]: float64 if `xp` is
+    NumPy, else float32.
     """
+    xp = namespace(counts.low)
 
     def real(count: Count) -> Any:
         return count.integers().astype(np.float64) if xp is np else count.floats()
 
     kinds = [counts[..., -2::-1, kind] for kind in (0, 1)]  # each [..., bins]
     above = [kind.cumsum() - kind for kind in kinds]  # counted, so exact
-    return [real(kind) for kind in kinds], [real(count) for count in above]
+    return xp, [real(kind) for kind in kinds], [real(count) for count in above]
 
 
-def round_bounds(
-    xp: ModuleType, value: Any, error: Any, counts: Count
-) -> tuple[Any, Any]:
+def round_bounds(value: Any, error: Any, counts: Count) -> tuple[Any, Any]:
     """Rounds value and error to float32, and adds what rounding may do to the error.
 
     Each term is some ten roundings from exact, and sums in pairs add one a level. Both
     are NaN if a score was.
     """
-    words = counts.low | counts.high  # above 0 where something was counted
+    xp, words = namespace(value), counts.low | counts.high  # above 0 if counted
     roundings = 16 + int(words.shape[-2]).bit_length()
     error = error + roundings * 2.0**-24
     spoiled = (words[..., -1, :] > 0).any(-1)  # by a NaN, which has a bin of its own

@@ -2,7 +2,6 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any, Self
 
 import jax
@@ -10,10 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._array import as_array, host_or_device
+from tntjax._array import as_array, namespace
 from tntjax._struct import describe, pytree, static
 from tntjax.meter._meter import Meter, in_percent
-from tntjax.meter.parts._arguments import check_levels, check_optional_size
+from tntjax.meter.parts._arguments import (
+    check_convention,
+    check_levels,
+    check_optional_size,
+)
 from tntjax.meter.parts._count import Count, count_of
 from tntjax.meter.parts._inputs import (
     Mask,
@@ -45,7 +48,11 @@ class MeterOfHits(Meter):
     num_classes: int | None = static(default=None)
     hits: Any = None
 
+    convention = "standard"  # or a field
+    n = count_of("hits")
+
     def __post_init__(self) -> None:
+        check_convention(self)
         name, thresholds = type(self).__name__, self.thresholds
         if thresholds is not None:
             thresholds = check_levels(thresholds, name, "thresholds")
@@ -56,8 +63,6 @@ class MeterOfHits(Meter):
             cells = Count.zeros((len(thresholds or (None,)), *apart))  # [T] or [T, K]
             hits = Hits(cells, cells, Count.zeros(apart), Count.zeros(()))
             vars(self).update(hits=hits)
-
-    n = count_of("hits")
 
     def add(self, output: ArrayLike, target: ArrayLike, *, mask: Mask = None) -> Self:
         """Counts examples of K classes in; see `Meter.add`.
@@ -90,17 +95,19 @@ class MeterOfHits(Meter):
         actual, n = _index(self.hits.actual, actual), _index(self.hits.n, n)
         return Hits(self.hits.both, self.hits.predicted, actual, n)
 
-    def percentages(
-        self, part: Any, whole: Any, convention: str = "standard"
-    ) -> dict[float | str, Any]:
+    def percentages(self, part: Any, whole: Any) -> dict[float | str, Any]:
         """Returns `{threshold or "best": percent}` of aligned hits, [T] or [T, K].
 
         A percentage is a float, or [K] float32. That of nothing is 0, and NaN before
         anything was counted; "torchnet" makes 100 of both.
         """
-        empty = 100.0 if convention == "torchnet" else 0.0
-        nothing = 100.0 if convention == "torchnet" else math.nan
-        percent = _percent(part, whole, self.aligned_hits().n, empty, nothing)
+        torchnet, n = self.convention == "torchnet", self.aligned_hits().n.floats()
+        xp = namespace(n, part)
+        percent = 100.0 * part / xp.where(whole > 0, whole, 1)  # [T] or [T, K]
+        # of many at once a division may be off by a bit, but all of it is 100
+        percent = xp.where(part == whole, 100.0, percent)
+        percent = xp.where(whole > 0, percent, 100.0 if torchnet else 0.0)
+        percent = xp.where(n > 0, percent, 100.0 if torchnet else math.nan)
         keys = self.thresholds or ("best",)
         if self.num_classes is None:
             return {key: percent[..., place] for place, key in enumerate(keys)}
@@ -209,15 +216,3 @@ def _count(
 
 def _index(count: Count, index: Any) -> Count:
     return Count(*(as_array(word)[index] for word in (count.low, count.high)))
-
-
-@host_or_device
-def _percent(
-    xp: ModuleType, part: Any, whole: Any, n: Count, empty: Any, nothing: Any
-) -> Any:
-    """Returns percentages, float64 on the host and else float32."""
-    percent = 100.0 * part / xp.where(whole > 0, whole, 1)
-    # of many at once a division may be off by a bit, but all of it is 100
-    percent = xp.where(part == whole, 100.0, percent)
-    percent = xp.where(whole > 0, percent, empty)
-    return xp.where(n.floats() > 0, percent, nothing)

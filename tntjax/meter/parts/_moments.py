@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tntjax._array import host_or_device
+from tntjax._array import host_or_device, namespace
 from tntjax.meter.parts._count import Count
 from tntjax.meter.parts._mesh import gather
 from tntjax.meter.parts._sums import add_pairs, two_sum
@@ -88,18 +88,9 @@ def combine(xp: ModuleType, mine: Moments, others: Moments) -> Moments:
 merge = host_or_device(combine)
 
 
-def widen(xp: ModuleType, moments: Moments) -> tuple[Any, Any, Any]:
+def widen(moments: Moments) -> tuple[Any, Any, Any]:
     """Returns number, mean and m2 as one float each, on the host of 64 bits."""
     n, mean, m2, rest, m2_rest = moments
-    if xp is np:
+    if namespace(*jax.tree.leaves(moments)) is np:
         mean, m2 = (np.asarray(part, np.float64) for part in (mean, m2))
     return n.floats(), mean + rest, m2 + m2_rest
-
-
-@host_or_device
-def mean_std(xp: ModuleType, moments: Moments) -> tuple[Any, Any]:
-    """Computes mean and deviation; NaN where there are too few values."""
-    count, mean, m2 = widen(xp, moments)
-    nan, count = np.array(np.nan, mean.dtype), count.astype(mean.dtype)
-    variance = m2 / xp.maximum(count - 1, 1)
-    return xp.where(count > 0, mean, nan), xp.sqrt(xp.where(count > 1, variance, nan))
