@@ -3,6 +3,7 @@
 from tntjax._struct import pytree
 from tntjax._types import Sample
 from tntjax.vision._coco_files import CocoImages, is_text, read_annotations
+from tntjax.vision._image_files import check_decode, read_image
 from tntjax.vision._names import Names
 
 
@@ -32,7 +33,7 @@ class CocoCaptions(CocoImages):
     """
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        check_decode(self)
         needed, hint = {"caption": is_text}, "For boxes: CocoDetection."
         found = read_annotations(self, needed, hint, bool, True)
         captions = Names.pack(note["caption"] for note in found.notes)
@@ -42,7 +43,7 @@ class CocoCaptions(CocoImages):
     def _get(self, index: int) -> Sample:
         rows = range(*self.columns["starts"][index : index + 2])
         return {
-            "input": self._read_image(index),
+            "input": read_image(self, index),
             "target": [self.columns["captions"][row] for row in rows],
             "image_id": self.columns["ids"][index],
         }

@@ -10,6 +10,7 @@ import numpy as np
 from tntjax._struct import pytree, static
 from tntjax._types import Sample
 from tntjax.vision._coco_files import Annotated, CocoImages, is_id, read_annotations
+from tntjax.vision._image_files import check_decode, read_image
 from tntjax.vision._names import Names
 from tntjax.vision._rle import polygons_to_rle, rle_decode, rle_encode
 
@@ -70,7 +71,7 @@ class CocoDetection(CocoImages):
     classes: tuple[str, ...] = static(init=False)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        check_decode(self)
         for name, values in CHOICES.items():
             if getattr(self, name) not in values:
                 raise ValueError(
@@ -92,7 +93,7 @@ class CocoDetection(CocoImages):
         vars(self).update(files=found.files, columns=columns, classes=classes)
 
     def _get(self, index: int) -> Sample:
-        columns, image = self.columns, self._read_image(index)
+        columns, image = self.columns, read_image(self, index)
         start, end = columns["starts"][index : index + 2]
         size = tuple(columns["sizes"][index].tolist())
         if np.shape(image)[:2] != size:

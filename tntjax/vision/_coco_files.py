@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tntjax._struct import Opaque, child, describe, pytree, static
-from tntjax.vision._image_files import FolderFiles, ImageFiles
+from tntjax.dataset._index_map import IndexMap
+from tntjax.vision._decode import decode_image
+from tntjax.vision._image_files import FolderFiles
 from tntjax.vision._missing import Source, as_place, missing
 from tntjax.vision._names import Names
 
@@ -27,11 +29,13 @@ Needed = dict[str, Callable[[Any], bool]]
 
 
 @pytree
-class CocoImages(ImageFiles):
+class CocoImages(IndexMap):
     """COCO's images in the order of their ids, with annotations as columns."""
 
     images: str = static()
     annotations: str = static()
+    decode: Callable[[bytes], Any] = static(default=decode_image, kw_only=True)
+    files: FolderFiles = child(Opaque, init=False)
     columns: dict[str, Any] = child(Opaque, init=False)
 
     def __len__(self) -> int:

@@ -103,32 +103,29 @@ def find_folders(files: Files) -> list[Found]:
     ]
 
 
-@pytree
-class ImageFiles(IndexMap):
-    """Reads and decodes the images of `files`, which a dataset lists once."""
+def check_decode(dataset: Any) -> None:
+    """Raises a TypeError if the `decode` of a dataset is not a function."""
+    name = type(dataset).__name__
+    check_function(dataset.decode, f"{name} needs a function, but decode")
 
-    decode: Callable[[bytes], Any] = static(default=decode_image, kw_only=True)
-    files: Files = child(Opaque, init=False)
 
-    def __post_init__(self) -> None:
-        check_function(
-            self.decode, f"{type(self).__name__} needs a function, but decode"
-        )
-
-    def _read_image(self, row: int) -> Any:
-        try:
-            return self.decode(self.files.read(row))
-        except Exception as error:
-            error.add_note(f"While reading {self.files.where(row)}.")
-            raise
+def read_image(dataset: Any, row: int) -> Any:
+    """Reads one of the `files` of a dataset by its `decode`."""
+    try:
+        return dataset.decode(dataset.files.read(row))
+    except Exception as error:
+        error.add_note(f"While reading {dataset.files.where(row)}.")
+        raise
 
 
 @pytree
-class LabelledImages(ImageFiles):
+class LabelledImages(IndexMap):
     """Reads images of a folder or tar in the order of `rows`, with their targets."""
 
     root: str = static()
+    decode: Callable[[bytes], Any] = static(default=decode_image, kw_only=True)
     cache: str | None = static(default=None, kw_only=True)
+    files: Files = child(Opaque, init=False)
     rows: np.ndarray = child(Opaque, init=False)
     targets: np.ndarray | None = child(Opaque, init=False)
 
@@ -140,7 +137,7 @@ class LabelledImages(ImageFiles):
         return self.files.where(int(self.rows[check_index(self, index)]))
 
     def _get(self, index: int) -> Sample:
-        image = self._read_image(int(self.rows[index]))
+        image = read_image(self, int(self.rows[index]))
         if self.targets is None:
             return {"input": image}
         return {"input": image, "target": self.targets[index]}

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from tntjax._struct import describe, pytree, static
-from tntjax.vision._image_files import LabelledImages, find_folders, label, open_files
+from tntjax.vision._image_files import (
+    LabelledImages,
+    check_decode,
+    find_folders,
+    label,
+    open_files,
+)
 from tntjax.vision._missing import as_place
 
 
@@ -52,7 +58,7 @@ class ImageFolder(LabelledImages):
     classes: Sequence[str] = static(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        check_decode(self)
         classes = self.classes
         if classes is not None:
             listed = isinstance(classes, list | tuple | np.ndarray)

@@ -1,7 +1,7 @@
 """ImageNet: the 1,000 classes of ILSVRC2012, as the files lie."""
 
 from tntjax._struct import describe, pytree, static
-from tntjax.vision._image_files import LabelledImages
+from tntjax.vision._image_files import LabelledImages, check_decode
 from tntjax.vision._imagenet_files import SPLITS, find_files, label_files, read_synsets
 from tntjax.vision._missing import as_place
 
@@ -58,7 +58,7 @@ class ImageNet(LabelledImages):
     names: tuple[tuple[str, ...], ...] = static(init=False)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        check_decode(self)
         if self.split not in SPLITS:
             raise ValueError(
                 "ImageNet needs split 'train', 'val' or 'test', got"
