@@ -53,6 +53,16 @@ def test_a_validation_is_shown_and_ends_the_line(problem):
     ]
 
 
+def test_a_metered_loss_is_shown_once(problem):
+    """The mean loss, which all have, is the mean of that meter, and not twice there."""
+    data = problem.iterator()
+    hooks = tnt.hooks.metering("loss"), tnt.hooks.validate(data), tnt.hooks.record()
+    state, lines = run(problem, *hooks, max_epoch=1)
+    losses = [f"{state.history[n][0]:.4g}" for n in ("loss", "validate.loss")]
+    shown = "loss {}  validate.loss {}".format(*losses)
+    assert lines[-1] == f"epoch 1 of 1  7 updates  TIME  {shown}"
+
+
 def test_of_another_engine_what_it_measured_is_shown(problem):
     other = tnt.SGDEngine(tnt.hooks.metering("error"))
     validate = tnt.hooks.validate(other, problem.iterator(), score="error")

@@ -226,16 +226,20 @@ def _count_updates(state: State) -> int | None:
 
 def _as_texts(row: dict[str, Any]) -> list[str]:
     """Returns names and numbers; without deviations, and what is there twice."""
-    texts = []
+    once = {}
     for name, value in row.items():
         stem, _, part = name.rpartition(".")
-        parts = [row[other] for other in row if other.startswith(f"{name}.")]
+        if part != "std" and not (part == "mean" and stem in row):
+            once[name] = value
+    texts = []
+    for name, value in once.items():
+        parts = [once[other] for other in once if other.startswith(f"{name}.")]
         # A score and the number it is: in the State it has 32 bits.
         is_score = isinstance(value, float) and any(
             isinstance(part, float) and math.isclose(part, value, rel_tol=1e-6)
             for part in parts
         )
-        if not (part == "std" or (part == "mean" and stem in row) or is_score):
+        if not is_score:
             texts.append(f"{name} {_as_text(value)}")
     return texts
 
