@@ -1,5 +1,6 @@
 """The record of a run: what its rows hold, and that they are there once."""
 
+import io
 import json
 import math
 import os
@@ -280,3 +281,16 @@ def test_nothing_is_compiled_anew(problem, tmp_path):
             **job(problem, network=network_, criterion=criterion)
         )
     assert len(traced) == 2
+
+
+@pytest.mark.parametrize("view", [tnt.log.text, tnt.log.json, tnt.log.csv])
+def test_a_view_of_a_log_takes_rows_as_well(problem, view):
+    file = io.StringIO()
+    hooks = tnt.hooks.record(view(["epoch", "t"], file=file))
+    tnt.SGDEngine(hooks).train(**problem.job())
+    rows = {
+        "text": "epoch 1 | t 7\nepoch 2 | t 14\n",
+        "json": '{"epoch": 1, "t": 7}\n{"epoch": 2, "t": 14}\n',
+        "csv": "epoch,t\n1,7\n2,14\n",
+    }
+    assert file.getvalue() == rows[view.__name__]

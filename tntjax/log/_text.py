@@ -86,8 +86,9 @@ def text(
 def _write(
     formats: dict[str, Format], separator: str, keys: tuple[str, ...], log: Log
 ) -> str:
+    values = log.values if isinstance(log, Log) else log  # or a row of `record`
     shown = [
-        _show(formats.get(key), key, value, log.values[key])
+        _show(formats.get(key), key, value, values[key])
         for key in keys
         if (value := log.get(key)) is not None
     ]
