@@ -1,5 +1,6 @@
 """Values as a person reads them: Python numbers and NumPy arrays."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -42,3 +43,28 @@ def as_plain(value: Any) -> Any:
         is_time = value.dtype.kind in "mM" and isinstance(value.item(), int)
         return np.asarray(value)[()] if is_time else value.item()
     return value
+
+
+def summarize(
+    meters: Mapping[str, Any], members: int | None
+) -> dict[str, dict[str, Any]]:
+    """Returns the parts that each meter shows, numbers or text; of members [N]."""
+    if members is None:
+        shown = {n: m.summary() for n, m in meters.items() if hasattr(m, "summary")}
+        return {
+            name: {part: _without_unit(as_plain(parts[part])) for part in parts}
+            for name, parts in shown.items()
+        }
+    meters = jax.device_get(dict(meters))  # leaves [N, ...]
+    each = [
+        summarize(jax.tree.map(lambda leaf, n=n: leaf[n], meters), None)
+        for n in range(members)
+    ]
+    return {
+        name: {part: np.array([one[name][part] for one in each]) for part in parts}
+        for name, parts in each[0].items()
+    }
+
+
+def _without_unit(value: Any) -> Any:
+    return float(value) if isinstance(value, float) else value

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tntjax._plain import as_plain
+from tntjax._plain import as_plain, summarize
 from tntjax.engine import Hooks, State
 from tntjax.engine._rows import find_row_mask
 from tntjax.hooks._bind import Bound, claim, put
@@ -72,30 +72,16 @@ def show_meters(state: State, most: int | None = None) -> dict[str, Any]:
     """Returns the mean loss and what each meter shows, all of it on the host.
 
     Numbers or text are by the meter's name, or by `name.part` if it shows several
-    things; of many members arrays [N]. Of more members than `most`, as each is asked by
+    things; of members arrays [N]. Of more members than `most`, as each is asked by
     itself, it is the mean loss alone.
     """
-    meters, members = state.meters, state.members
-    loss = {"loss": meters[NAME].value()} if NAME in meters else {}
-    others = {name: meter for name, meter in meters.items() if name != NAME}
-    if members is None:
-        return as_plain({**loss, **_show(others)})
-    if most is not None and members > most:
-        return as_plain(loss)
-    each = [
-        as_plain(_show(jax.tree.map(lambda leaf, n=n: leaf[n], others)))
-        for n in range(members)
-    ]
-    shown = {name: np.array([row[name] for row in each]) for name in each[0]}
-    return as_plain({**loss, **shown})
-
-
-def _show(meters: dict[str, Any]) -> dict[str, Any]:
-    row = {}
-    for name, meter in meters.items():
-        shown = meter.summary() if hasattr(meter, "summary") else {}
-        for part, value in shown.items():
-            is_plain = len(shown) == 1 and name not in COLUMNS
-            number = float(value) if isinstance(value, float) else value  # no unit
-            row[name if is_plain else f"{name}.{part}"] = number
+    meters, members = dict(state.meters), state.members
+    losses = meters.pop(NAME, None)
+    row = {} if losses is None else {"loss": as_plain(losses.value())}
+    if members is not None and most is not None and members > most:
+        return row
+    for name, parts in summarize(meters, members).items():
+        for part, value in parts.items():
+            is_plain = len(parts) == 1 and name not in COLUMNS
+            row[name if is_plain else f"{name}.{part}"] = value
     return row

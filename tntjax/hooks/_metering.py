@@ -1,6 +1,7 @@
 """Meters in the step, reset where they should be."""
 
 import inspect
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,7 +25,6 @@ def metering(*meters: str | Mapping[str, Metered] | None, **named: Metered) -> H
     `on_forward` of a test without criterion. There a function that reads
     `state.loss` gets None, and a meter that is given None adds nothing. If the sample
     has a `mask` and the meter takes one, it is passed on, but for single numbers.
-
     Other meters in the State are left alone, so several of these can be chained.
 
     Args:
@@ -89,16 +89,12 @@ def _read(some: Any) -> Mapping[str, Metered]:
     )
 
 
-def _read_loss(state: State) -> Any:
-    return state.loss
-
-
 def _read_scores(state: State) -> Any:
     return state.output, state.sample["target"]
 
 
 USUAL: dict[str, Metered] = {
-    "loss": (AverageValueMeter(), _read_loss),
+    "loss": (AverageValueMeter(), operator.attrgetter("loss")),
     "error": (ClassErrorMeter(), _read_scores),
     "accuracy": (ClassErrorMeter(accuracy=True), _read_scores),
 }

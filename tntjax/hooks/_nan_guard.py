@@ -110,7 +110,6 @@ def _guard_update(state: State) -> State:
 
 
 def _count_bad(tree: Any) -> jax.Array:
-    """Counts for each leaf the numbers that are not finite."""
     bad = [
         jnp.sum(~jnp.isfinite(leaf), dtype=jnp.int32) for leaf in jax.tree.leaves(tree)
     ]

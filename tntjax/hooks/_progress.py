@@ -112,7 +112,7 @@ class _Part:
 
 
 class _Progress:
-    """Follows the epoch of a run, and a test in it."""
+    """The epoch of a run, and a test in it."""
 
     def __init__(self, file: TextIO | None, interval: float | None) -> None:
         self._file, self._interval = file, interval

@@ -130,7 +130,6 @@ class _Recorder:
 
 
 def _make_row(state: State) -> Row:
-    """Returns what is measured by then, all of it on the host."""
     row = {name: getattr(state, name) for name in ("epoch", "t", "samples")}
     row["loss"] = None  # its place among the columns
     if state.lr is not None:
@@ -192,7 +191,7 @@ def _write_to(log: Log) -> Callable[[Row], None]:
 
 
 class _File:
-    """Lines of JSON in a file."""
+    """A file with lines of JSON."""
 
     def __init__(self, filename: str | os.PathLike) -> None:
         self._filename = os.path.abspath(os.fspath(filename))

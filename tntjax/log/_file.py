@@ -58,20 +58,15 @@ class Output:
                 file = sys.stdout if self.file is None else self.file
                 file.write(line + "\n")
                 getattr(file, "flush", lambda: None)()
-            else:
-                self._append(line)
+                return
+            if not os.path.exists(self.filename):
+                self.lost.tell("it is gone; what follows is in a new file of that name")
+            # Half a character, of broken text, has no bytes but an escape.
+            how: Any = {"encoding": "utf-8", "errors": "backslashreplace"}
+            with open(self.filename, "a", **how) as file:
+                file.write(line + "\n")
         except OSError as error:
             self.lost.tell(f"it could not be written to: {error}")
-
-    def _append(self, line: str) -> None:
-        assert self.filename is not None
-        if not os.path.exists(self.filename):
-            self.lost.tell("it is gone; what follows is in a new file of that name")
-        # half a character, of broken text, has no bytes but an escape
-        with open(
-            self.filename, "a", encoding="utf-8", errors="backslashreplace"
-        ) as file:
-            file.write(line + "\n")
 
 
 def open_output(

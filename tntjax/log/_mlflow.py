@@ -126,12 +126,10 @@ class _Run:
     def begin(self, first: int) -> None:
         """Leaves the run; the next row opens it again, or another one."""
         self._rests_until = 0.0
-        if first == 0:
-            self._leave(self._given, is_new=True)
-            return
-        self._leave(self._given or self._id, is_new=False)
-        self._goes_on = True
-        if not (self._wanted or self._name):
+        wanted = self._given or (self._id if first else None)
+        self._leave(wanted, is_new=first == 0)
+        self._goes_on = first > 0
+        if first and not (self._wanted or self._name):
             raise ValueError(
                 "what goes on is found by name= or run_id=, and neither is given; the"
                 " rows go to a new run"

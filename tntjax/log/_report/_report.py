@@ -79,27 +79,17 @@ def report(
         )
     if isinstance(classes, str):
         raise TypeError(f"report: classes must be a list of names, got {classes!r}.")
-    page = _make_page(read_runs(runs, named), str(title), config, classes)
-    return _write(Path(path), page)
-
-
-def _make_page(
-    runs: Sequence[Run],
-    title: str,
-    config: Mapping[str, Any] | None,
-    classes: Sequence[str] | None,
-) -> str:
-    drawing = arrange(runs)
-    payload, blob = make_payload(runs, drawing)
+    read = read_runs(runs, named)
+    drawing = arrange(read)
+    payload, blob = make_payload(read, drawing)
     scripts = _read_text("uplot/uPlot.iife.min.js"), _read_text("page.js")
-    allowed = " ".join(map(_hash_script, scripts))
     now = datetime.datetime.now(datetime.UTC).isoformat(" ", "minutes")
-    return string.Template(_read_text("page.html")).substitute(
-        title=escape(title),
-        allowed=allowed,
+    page = string.Template(_read_text("page.html")).substitute(
+        title=escape(str(title)),
+        allowed=" ".join(map(_hash_script, scripts)),
         style=_read_text("uplot/uPlot.min.css") + _read_text("page.css"),
         date=tag("time", now.replace("+00:00", " UTC"), datetime=now),
-        body=_make_body(runs, drawing, config, classes),
+        body=_make_body(read, drawing, config, classes),
         # Or a name could end the element that it stands in.
         payload=json.dumps(payload, separators=(",", ":")).replace("<", "\\u003c"),
         blob=blob,
@@ -107,6 +97,7 @@ def _make_page(
         library=scripts[0],
         script=scripts[1],
     )
+    return _write(Path(path), page)
 
 
 def _make_body(
@@ -131,7 +122,6 @@ def _make_body(
 
 
 def _read_text(name: str) -> str:
-    """Reads a file that lies beside this one."""
     folder = importlib.resources.files("tntjax.log._report")
     return folder.joinpath(name).read_text(encoding="utf-8")
 
@@ -143,7 +133,6 @@ def _hash_script(script: str) -> str:
 
 
 def _write(path: Path, page: str) -> Path:
-    """Writes a file whole, or leaves it as it is."""
     part = path.with_name(f"{path.name}.part")
     try:
         part.write_text(page, encoding="utf-8", newline="\n")

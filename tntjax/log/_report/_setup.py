@@ -55,29 +55,26 @@ def show_time(runs: Sequence[Run]) -> Markup:
 
 
 def show_config(runs: Sequence[Run], config: Config | None) -> Markup:
-    """Shows how each run was configured, as its State and the user tell."""
-    given = _share_out(runs, config)
-    facts = [{**given[run.name], **_describe_state(run.state)} for run in runs]
-    return _show_facts("Configuration", runs, facts)
-
-
-def _share_out(runs: Sequence[Run], config: Config | None) -> dict[str, dict[str, str]]:
-    """Returns the configuration of each run: one for all, or one by name."""
+    """Shows how each run was configured: one for all, or one by name; and its State."""
     config = {} if config is None else config
-    names = [run.name for run in runs]
     if not isinstance(config, Mapping):
         raise TypeError(
             "report: config must be a dict, such as vars(args), or one for each run by"
             f" its name; got {describe(config)}."
         )
+    names = [run.name for run in runs]
     by_name = bool(config) and all(
         name in names and isinstance(part, Mapping) for name, part in config.items()
     )
-    return {n: _flatten(config.get(n, {}) if by_name else config) for n in names}
+    given = [config.get(name, {}) if by_name else config for name in names]
+    facts = [
+        {**_flatten(part), **_describe_state(run.state)}
+        for run, part in zip(runs, given, strict=True)
+    ]
+    return _show_facts("Configuration", runs, facts)
 
 
 def _flatten(config: Config, prefix: str = "") -> dict[str, str]:
-    """Writes nested dicts as one with dots in its names."""
     flat: dict[str, str] = {}
     for key, value in config.items():
         if isinstance(value, Mapping) and value:

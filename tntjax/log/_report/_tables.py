@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
-from tntjax._plain import as_plain
+from tntjax._plain import as_plain, summarize
 from tntjax.log._report._curves import (
     X_KEYS,
     Drawing,
@@ -81,26 +80,12 @@ def _find_values(run: Run, numbers: Mapping[str, Numbers]) -> Mapping[str, Numbe
     """Returns what was recorded, or what meters show if nothing was."""
     if run.columns:
         return numbers
-    shown = {}
-    for key, meter in run.state.meters.items():
-        parts = _summarize(meter, run.members) if hasattr(meter, "summary") else {}
-        for part, value in parts.items():
-            name = key if len(parts) == 1 else f"{key}.{part}"
-            shown[name] = read_numbers([as_plain(value)])
+    shown = {
+        key if len(parts) == 1 else f"{key}.{part}": read_numbers([value])
+        for key, parts in summarize(run.state.meters, run.members).items()
+        for part, value in parts.items()
+    }
     return {name: value for name, value in shown.items() if value is not None}
-
-
-def _summarize(meter: Any, members: int | None) -> dict[str, Any]:
-    """Returns what a meter shows, for members a list of what theirs show."""
-    if members is None:
-        return meter.summary()
-    meter = jax.device_get(meter)  # leaves [N, ...]
-
-    def summarize(number: int) -> dict[str, Any]:
-        return jax.tree.map(lambda leaf: leaf[number], meter).summary()
-
-    each = list(map(summarize, range(members)))
-    return {part: [one[part] for one in each] for part in each[0]}
 
 
 def _find_ends(
