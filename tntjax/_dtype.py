@@ -83,15 +83,11 @@ def with_one_dtype(arrays: Sequence[Any]) -> list[Any]:
     arrays = [a if isinstance(a, jax.Array) else _on_device(a) for a in arrays]
     common = functools.partial(common_dtype, xp=xp)
     dtype = functools.reduce(common, (array.dtype for array in arrays))
-    return [_convert_on_device(array, dtype) for array in arrays]
-
-
-def _convert_on_device(array: jax.Array, dtype: Any) -> jax.Array:
-    if array.dtype == dtype:
-        return array
-    if can_be_read(array) and jnp.issubdtype(array.dtype, np.integer):
-        _check_digits(np.asarray(array), dtype)
-    return array.astype(dtype)
+    others = [array for array in arrays if array.dtype != dtype]
+    for array in filter(can_be_read, others):
+        if jnp.issubdtype(array.dtype, np.integer):
+            _check_digits(np.asarray(array), dtype)
+    return [a if a.dtype == dtype else a.astype(dtype) for a in arrays]
 
 
 def _on_device(array: np.ndarray) -> jax.Array:

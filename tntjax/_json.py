@@ -54,7 +54,12 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return _as_json(list(value) if value.dtype.kind in "mM" else value.tolist())
     if isinstance(value, Mapping):
-        named = {_as_name(key): _as_json(entry) for key, entry in value.items()}
+        for key in value:
+            if not isinstance(key, str | int | float):
+                raise TypeError(
+                    f"must have names that are text or numbers, got {describe(key)}."
+                )
+        named = {str(key): _as_json(entry) for key, entry in value.items()}
         if len(named) < len(value):
             raise TypeError(f"has names that are the same as text: {list(value)}.")
         return named
@@ -66,12 +71,6 @@ def _as_json(value: Any) -> Any:
         f"must be numbers, text, or dicts and lists of these, got {describe(value)}."
         " Set str(...) of it."
     )
-
-
-def _as_name(key: Any) -> str:
-    if isinstance(key, str | int | float):
-        return str(key)
-    raise TypeError(f"must have names that are text or numbers, got {describe(key)}.")
 
 
 def _as_numbers(value: Any) -> Any:

@@ -106,16 +106,12 @@ def add_up(path: str, rows: Iterable[Row]) -> Row:
 
 
 def _make_row(leaf: jax.ShapeDtypeStruct) -> Row:
-    size = math.prod(leaf.shape)
+    size, spec = math.prod(leaf.shape), getattr(leaf.sharding, "spec", None)
+    sharding = "" if spec is None else f"P({', '.join(map(repr, spec))})"
     bytes = size * leaf.dtype.itemsize
-    return Row("", describe(_shorten(leaf)), size, bytes, _describe_sharding(leaf))
+    return Row("", describe(_shorten(leaf)), size, bytes, sharding)
 
 
 def _shorten(leaf: Any) -> Any:
     dtype = re.sub("^[a-z]+(?=[0-9])", lambda kind: SHORT[kind[0]], str(leaf.dtype))
     return types.SimpleNamespace(dtype=dtype, shape=leaf.shape)
-
-
-def _describe_sharding(leaf: jax.ShapeDtypeStruct) -> str:
-    spec = getattr(leaf.sharding, "spec", None)
-    return "" if spec is None else f"P({', '.join(map(repr, spec))})"

@@ -46,9 +46,9 @@ class Saver:
             for field, (name, leaf) in zip(fields, leaves.items(), strict=True)
         }
         notes = {"leaves": kinds, "score": None, "files": files}
-        notes["recorded"] = list(recorded)
         if score is not None:
             notes |= {"score": score.value, "maximize": score.maximize}
+        notes["recorded"] = list(recorded)
         numbered = {str(k): leaf for k, leaf in enumerate(leaves.values())}
         filled = {k: leaf for k, leaf in numbered.items() if leaf.size}
         path = self._directory / f"update-{t}-epoch-{epoch}"

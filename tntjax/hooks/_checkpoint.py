@@ -144,17 +144,13 @@ class _Checkpoint:
     def save(self, state: State) -> None:
         if has_bad_step(state):  # a run that goes on from there would end by its error
             return
+        score = None
         try:
             score = self._score(state)
-        except Exception:
-            self._save(state, None)  # a mistake in the score costs no checkpoint
-            raise
-        self._save(state, score)
-
-    def _save(self, state: State, score: Score | None) -> None:
-        rows = [as_json_line(row, "checkpoint") for row in rows_until(state)]
-        counts, saved = (int(state.t), int(state.epoch)), read_saved(state)
-        self._saver.save(*counts, saved, score, self._lengths(), rows)
+        finally:  # a mistake in the score costs no checkpoint
+            rows = [as_json_line(row, "checkpoint") for row in rows_until(state)]
+            counts, saved = (int(state.t), int(state.epoch)), read_saved(state)
+            self._saver.save(*counts, saved, score, self._lengths(), rows)
 
     def _score(self, state: State) -> Score | None:
         if self._best is None:

@@ -143,13 +143,8 @@ def _added(meter: Any, read: Any, sample: Any) -> Any:
     if any(argument is None for argument in arguments):
         return meter
     mask = sample.get("mask") if isinstance(sample, dict) else None
-    if mask is None or not _takes_mask(meter.add) or not jnp.ndim(arguments[0]):
-        return meter.add(*arguments)
-    return meter.add(*arguments, mask=mask)
-
-
-def _takes_mask(add: Callable[..., Any]) -> bool:
-    """True if a meter's `add` takes a mask, by its name or among other keywords."""
-    parameters = inspect.signature(add).parameters
-    keywords = inspect.Parameter.VAR_KEYWORD
-    return "mask" in parameters or any(p.kind is keywords for p in parameters.values())
+    if mask is not None and jnp.ndim(arguments[0]):
+        parameters = inspect.signature(meter.add).parameters.values()
+        if any(p.name == "mask" or p.kind is p.VAR_KEYWORD for p in parameters):
+            return meter.add(*arguments, mask=mask)
+    return meter.add(*arguments)

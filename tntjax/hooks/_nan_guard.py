@@ -143,17 +143,13 @@ def has_bad_step(state: State) -> bool:
 def _look(state: State) -> State:
     if not state.training or not has_bad_step(state):
         return state
-    seen = state.aux[NAME]
+    seen, names = state.aux[NAME], ["the loss"]
     trees = {"grads": state.params, "criterion_grads": state.criterion_params}
-    named = [*trees.items(), ("params", state.params)]
-    named.append(("criterion_params", state.criterion_params))
-    paths = [
-        f"{name}{jax.tree_util.keystr(path)}"
-        for name, tree in named
-        for path, _ in jax.tree_util.tree_leaves_with_path(tree)
-    ]
-    leaf = ["the loss", *paths][int(seen["leaf"])]
-    step, loss = int(seen["step"]), float(seen["loss"])
+    trees |= {"params": state.params, "criterion_params": state.criterion_params}
+    for name, tree in trees.items():
+        leaves = jax.tree_util.tree_leaves_with_path(tree)
+        names += [f"{name}{jax.tree_util.keystr(path)}" for path, _ in leaves]
+    step, loss, leaf = int(seen["step"]), float(seen["loss"]), names[int(seen["leaf"])]
     # A run that goes on from there begins with no bad step.
     state = put(state, "aux", NAME, {**seen, **NOTHING})
     raise NonFiniteError(step, loss, leaf, state)

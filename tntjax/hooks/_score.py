@@ -75,24 +75,19 @@ def claim_measured(state: State, name: str) -> State:
 
 
 def put_measured(state: State, name: str, score: Any) -> State:
-    """Puts a score into `aux`, and after which epoch it was measured."""
-    with np.errstate(over="ignore"):
-        number = np.float32(_as_scores(score, state.members))
-    return put(
-        put(state, "aux", name, number), "aux", _epoch_of(name), np.int32(state.epoch)
-    )
-
-
-def _as_scores(score: Any, members: int | None) -> Any:
-    """Checks what the score of `validate` returned: a number, or one a member."""
-    if members is None:
-        return as_score(score, "validate: score")
-    if np.shape(score) != (members,):
+    """Puts a score, a number or one a member, and its epoch into `aux`."""
+    subject, members = "validate: score", state.members
+    if members is not None and np.shape(score) != (members,):
         raise TypeError(
-            f"validate: score must return [{members}] numbers, one for each member,"
+            f"{subject} must return [{members}] numbers, one for each member,"
             f" got {describe(score)}."
         )
-    return [as_score(one, "validate: score") for one in np.asarray(score)]
+    each = [score] if members is None else np.asarray(score)
+    numbers = [as_score(one, subject) for one in each]
+    with np.errstate(over="ignore"):
+        number = np.float32(numbers[0] if members is None else numbers)
+    state = put(state, "aux", name, number)
+    return put(state, "aux", _epoch_of(name), np.int32(state.epoch))
 
 
 def measured_now(state: State) -> dict[str, Any]:

@@ -160,9 +160,9 @@ class Log:
           >>> Log([]).status("training", time=False).get("__status__")
           '| training'
         """
-        parts = [clock.strftime("%Y-%m-%d %H:%M:%S"), "|"] if time else []
+        parts = ["|", clock.strftime("%Y-%m-%d %H:%M:%S"), "|"] if time else ["|"]
         parts += [] if message is None else [f"{message}"]
-        return self.set({STATUS: " ".join(["|", *parts])})
+        return self.set({STATUS: " ".join(parts)})
 
     def flush(self) -> "Log":
         """Returns the log with nothing set, after the `on_flush` closures."""

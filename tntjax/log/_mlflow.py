@@ -208,11 +208,8 @@ class _Run:
         ]
         texts = parts.texts.items()
         tags = [_entities().RunTag(_make_key(name), text) for name, text in texts]
-        content = {
-            "metrics": metrics,
-            "params": self._params,
-            "tags": [*self._tags, *tags],
-        }
+        tags = [*self._tags, *tags]
+        content = {"metrics": metrics, "params": self._params, "tags": tags}
         while any(content.values()):
             batch = {kind: some[: MOST[kind]] for kind, some in content.items()}
             self._client.log_batch(self._id, **batch, synchronous=True)

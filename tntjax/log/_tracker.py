@@ -47,27 +47,21 @@ def tracker(run: Any, step: str = "t") -> View:
             f"tracker needs a run that has log(dict, step=...), got {describe(run)}."
             " Pass what wandb.init(...) or trackio.init(...) returned."
         )
-    name, sender = getattr(run, "name", None), _Sender(run)
+    name, first = getattr(run, "name", None), _next_step(run)
     where = name if isinstance(name, str) and name else describe(run)
-    return View("tracker", where, sender.send, sender.begin, step)
 
-
-class _Sender:
-    """Gives rows to a run, from the first step that it does not have."""
-
-    def __init__(self, run: Any) -> None:
-        self._run, self._first = run, _next_step(run)
-
-    def begin(self, first: int) -> None:
-        if first == 0 and self._first > 0:
+    def begin(new: int) -> None:
+        if new == 0 and first > 0:
             raise ValueError(
-                f"it has steps up to {self._first - 1} already; give each training a"
-                " run of its own"
+                f"it has steps up to {first - 1} already; give each training a run of"
+                " its own"
             )
 
-    def send(self, step: int, parts: Parts) -> None:
-        if step >= self._first:
-            self._run.log(_make_values(self._run, parts), step=step)
+    def send(number: int, parts: Parts) -> None:
+        if number >= first:  # the run has the steps before
+            run.log(_make_values(run, parts), step=number)
+
+    return View("tracker", where, send, begin, step)
 
 
 def _make_values(run: Any, parts: Parts) -> dict[str, Any]:

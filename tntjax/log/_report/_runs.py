@@ -56,16 +56,12 @@ def read_runs(runs: tuple[Any, ...], named: Mapping[str, Any]) -> list[Run]:
 def _name_runs(runs: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
     lone = len(runs) == 1
     for number, run in enumerate(runs, start=1):
-        if _is_dict_of_runs(run):
+        if isinstance(run, Mapping) and run and all(map(_is_run, run.values())):
             yield from ((str(name), one) for name, one in run.items())
         elif isinstance(run, str | os.PathLike):
             yield os.path.splitext(os.path.basename(os.fspath(run)))[0], run
         else:
             yield "run" if lone else f"run {number}", run
-
-
-def _is_dict_of_runs(run: Any) -> bool:
-    return isinstance(run, Mapping) and bool(run) and all(map(_is_run, run.values()))
 
 
 def _is_run(value: Any) -> bool:
