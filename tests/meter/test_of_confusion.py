@@ -67,3 +67,23 @@ def test_of_one_class_on_both_sides(make):
         assert value == 100
     else:
         assert np.isnan(value.flat[0])
+
+
+@every_meter
+def test_masks_of_bools_are_refused_as_rows_of_them_could_be_one_hot(make):
+    mask = np.array([[True, True], [False, False]])  # would be two rows of two classes
+    for output, target in ((mask, mask), (mask, mask.astype(int)), (mask * 1, mask)):
+        with pytest.raises(
+            TypeError, match=rf"{make.__name__}.add needs class numbers"
+        ):
+            make(2).add(output, target)
+    scores = np.eye(3, dtype=np.float32)
+    assert int(make(3).add(scores, scores.astype(bool)).n) == 3  # one-hot beside scores
+
+
+@every_meter
+def test_a_wrong_number_of_classes_is_told_by_the_meter_that_was_made(make):
+    for wrong, what in ((0, ">= 1"), (2.5, "to be an integer"), (50_000, "<= 46340")):
+        message = f"{make.__name__} needs num_classes {what}"
+        with pytest.raises((TypeError, ValueError), match=message):
+            make(wrong)

@@ -56,13 +56,7 @@ class ConfusionMeter(Meter):
     left_out: Count = Count()
 
     def __post_init__(self) -> None:
-        size = check_size(self.num_classes, "ConfusionMeter needs num_classes")
-        if size**2 >= 2**31:
-            raise ValueError(
-                f"ConfusionMeter needs num_classes <= 46340, got {size}: its cells are"
-                " numbered in 32 bits. PrecisionMeter(None, num_classes) and"
-                " RecallMeter take any number of classes."
-            )
+        size = check_num_classes(self.num_classes, type(self).__name__)
         vars(self).update(num_classes=size)
         if self.counts is None:
             vars(self).update(counts=Count.zeros((size, size)))
@@ -115,6 +109,18 @@ class ConfusionMeter(Meter):
                 ax.text(column, row, text, ha="center", va="center")
         ax.set(xlabel="predicted class", ylabel="target class")
         return ax
+
+
+def check_num_classes(num_classes: Any, name: str) -> int:
+    """Returns how many classes there are, or raises an error that names the meter."""
+    size = check_size(num_classes, f"{name} needs num_classes")
+    if size**2 >= 2**31:
+        raise ValueError(
+            f"{name} needs num_classes <= 46340, got {size}: its cells are numbered in"
+            " 32 bits. PrecisionMeter(None, num_classes) and RecallMeter take any"
+            " number of classes."
+        )
+    return size
 
 
 def _as_predictions(

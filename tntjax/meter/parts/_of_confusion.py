@@ -4,8 +4,8 @@ from typing import Any, Self
 from jax.typing import ArrayLike
 
 from tntjax._array import as_array, as_mask, namespace
-from tntjax._struct import static
-from tntjax.meter._confusion import ConfusionMeter
+from tntjax._struct import describe, static
+from tntjax.meter._confusion import ConfusionMeter, check_num_classes
 from tntjax.meter._meter import Meter
 from tntjax.meter.parts._count import count_of
 from tntjax.meter.parts._inputs import Mask, is_integer
@@ -24,8 +24,8 @@ class MeterOfConfusion(Meter):
 
     def __post_init__(self) -> None:
         if self.confusion is None:
-            matrix = ConfusionMeter(self.num_classes)
-            vars(self).update(confusion=matrix, num_classes=matrix.num_classes)
+            size = check_num_classes(self.num_classes, type(self).__name__)
+            vars(self).update(confusion=ConfusionMeter(size), num_classes=size)
 
     n = count_of("confusion")
 
@@ -39,10 +39,16 @@ class MeterOfConfusion(Meter):
           mask: bool, the leading axes of the target; False leaves out.
         """
         predicted, known, kept = as_array(output), as_array(target), mask
-        shape = known.shape
+        shape, name = known.shape, f"{type(self).__name__}.add"
+        if predicted.shape == shape and _is_mask(predicted, known):
+            raise TypeError(
+                f"{name} needs class numbers that are integers, got output"
+                f" {describe(predicted)} and target {describe(known)}. Pass masks as"
+                " mask.astype('int32')."
+            )
         if len(shape) > 1 and predicted.shape == shape and is_integer(predicted):
             if mask is not None:
-                kept = as_mask(mask, shape, f"{type(self).__name__}.add: mask")
+                kept = as_mask(mask, shape, f"{name}: mask")
                 kept = namespace(kept).broadcast_to(kept, shape).reshape(-1)
             predicted, known = predicted.reshape(-1), known.reshape(-1)
         confusion = self.confusion.add(predicted, known, mask=kept)
@@ -56,6 +62,11 @@ class MeterOfConfusion(Meter):
         cells = self.confusion.counts.floats()  # [..., K targets, K predictions]
         diagonal = namespace(cells).diagonal(cells, 0, -2, -1)
         return diagonal, cells.sum(-1), cells.sum(-2)
+
+
+def _is_mask(predicted: Any, known: Any) -> bool:
+    """True if there is a bool where no scores [..., K] are beside one-hot targets."""
+    return predicted.dtype == bool or (known.dtype == bool and is_integer(predicted))
 
 
 def divide(part: Any, whole: Any) -> Any:
