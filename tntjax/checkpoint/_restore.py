@@ -162,21 +162,17 @@ def best_of(scored: list[tuple[Entry, Score | None]]) -> list[Entry]:
     return found
 
 
-def _restore(path: Path, like: Mapping[str, Any]) -> dict[str, Any]:
+def _restore(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     notes = read_notes(path)
-    if "recorded" in like:
-        lines, like = notes.get("recorded"), {**like}
-        del like["recorded"]
-        rows = None if lines is None else [read_json_line(line) for line in lines]
-        return {**_restore(path, like), "recorded": rows}
-    new = {"loss", "done"} - notes["leaves"].keys()  # saved before these were
-    like = {field: tree for field, tree in like.items() if field not in new}
+    # The history is in the notes; older checkpoints lack some fields.
+    apart = {"recorded"} | ({"loss", "done"} - notes["leaves"].keys())
+    like = {field: tree for field, tree in given.items() if field not in apart}
     saved = {
         name: Kind(dtype, tuple(shape))
         for name, (field, dtype, shape) in notes["leaves"].items()
         if field in like
     }
-    wanted = {name: kind_of(leaf) for name, leaf in named_leaves(dict(like)).items()}
+    wanted = {name: kind_of(leaf) for name, leaf in named_leaves(like).items()}
     if differences := describe_differences(saved, wanted, path):
         numbers = {
             field: tree
@@ -185,7 +181,12 @@ def _restore(path: Path, like: Mapping[str, Any]) -> dict[str, Any]:
             if not saved[field].shape  # []
         }
         raise MismatchError(differences, _read_like(path, notes, numbers))
-    return _read_like(path, notes, like)
+    restored = _read_like(path, notes, like)
+    if "recorded" in given:
+        lines = notes.get("recorded")
+        rows = None if lines is None else [read_json_line(line) for line in lines]
+        restored["recorded"] = rows
+    return restored
 
 
 def _read_like(path: Path, notes: Any, like: Mapping[str, Any]) -> dict[str, Any]:

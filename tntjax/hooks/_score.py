@@ -83,10 +83,10 @@ def put_measured(state: State, name: str, score: Any) -> State:
             f" got {describe(score)}."
         )
     each = [score] if members is None else np.asarray(score)
-    numbers = [as_score(one, subject) for one in each]
+    numbers = np.array([as_score(one, subject) for one in each])  # float64
     with np.errstate(over="ignore"):
-        number = np.float32(numbers[0] if members is None else numbers)
-    state = put(state, "aux", name, number)
+        new = numbers.astype(np.float32)
+    state = put(state, "aux", name, new[0] if members is None else new)
     return put(state, "aux", _epoch_of(name), np.int32(state.epoch))
 
 
