@@ -227,6 +227,16 @@ def test_bad_arguments(problem, mesh, how, error, words):
         tnt.SGDEngine().train(**problem.job(**given))
 
 
+@pytest.mark.devices(4)
+@pytest.mark.parametrize("axis", ["model", "data"])
+def test_a_shard_that_does_not_fit_names_the_parameter(problem, mesh, axis):
+    """No such axis, or 3 classes for 4 devices."""
+    job = problem.job(mesh=mesh, shard=lambda path, leaf: PartitionSpec(axis))
+    with pytest.raises(ValueError) as caught:
+        tnt.SGDEngine().train(**job)
+    assert "This happened in shard, for ['bias'], float32[3]." in caught.value.__notes__
+
+
 SCRIPT = """
 import os, signal, sys
 number, port, count, dies = (int(word) for word in sys.argv[1:])

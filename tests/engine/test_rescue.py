@@ -66,6 +66,17 @@ def test_a_watch_that_fails_keeps_no_other_from_showing(problem):
     assert seen == [*range(1, error.state.t + 1)]
 
 
+def test_an_every_that_fails_keeps_no_watch_of_that_moment_from_showing(problem):
+    """Or a log misses a row: who goes on from the State of the error begins behind."""
+    seen = []
+    look = tnt.watch(2, lambda state: seen.append(state.t))
+    for steps_per_call in (1, "auto"):
+        seen.clear()
+        hooks = tnt.chain(look, tnt.every(4, failing_at(8)), look)
+        error = error_of(hooks, problem.job(), steps_per_call=steps_per_call)
+        assert error.state.t == 8 and seen == [2, 2, 4, 4, 6, 6, 8, 8]
+
+
 def test_what_the_rest_of_the_watches_raises_is_noted(problem):
     def fail(state):
         raise ValueError(f"no {state.t}")

@@ -192,11 +192,11 @@ class Epoch:
     def _act(self) -> None:
         """Runs the hooks that are due, and finds out if the run is to stop.
 
-        After the error of a watch, which is read-only, the others run all the same: who
-        goes on from here finds them done.
+        After an error watches, which are read-only, run all the same: who goes on from
+        here finds them done.
         """
-        errors = []
-        for scheduled in self._due(self._t):
+        errors, due = [], self._due(self._t)
+        for number, scheduled in enumerate(due):
             if scheduled.kind == "every":
                 try:
                     self._queue.settle(0)  # watches come before what changes the State
@@ -205,11 +205,13 @@ class Epoch:
                 try:
                     self._let_change(scheduled)
                 except BaseException as error:
+                    for later in due[number:]:
+                        if later.kind == "watch":
+                            self._watch(later)
                     note_others(error, "A watch before", errors)
                     raise
             else:
-                seen = self._seen(Carry({}, self._carry.light), self._t)
-                self._queue.watch(scheduled.function, _name(scheduled), seen)
+                self._watch(scheduled)
         if errors:
             note_others(errors[0], "A later watch", errors[1:])
             raise errors[0]
@@ -217,6 +219,10 @@ class Epoch:
         self._save(lambda scheduled: scheduled.is_due(t))
         most = self._host.max_steps
         self._stops = self._host.stop or (most is not None and t >= most)
+
+    def _watch(self, scheduled: Scheduled) -> None:
+        seen = self._seen(Carry({}, self._carry.light), self._t)
+        self._queue.watch(scheduled.function, _name(scheduled), seen)
 
     def _save(self, due: Callable[[Scheduled], bool]) -> None:
         """Runs the hooks that are due to save."""

@@ -112,7 +112,13 @@ class Placement:
             raise TypeError(
                 f"shard must return a PartitionSpec, got {describe(spec)} for {name}."
             )
-        return NamedSharding(self.mesh, spec)
+        try:
+            sharding = NamedSharding(self.mesh, spec)
+            sharding.shard_shape(leaf.shape)
+        except ValueError as error:  # no such axis, or too few rows for it
+            error.add_note(f"This happened in shard, for {name}, {describe(leaf)}.")
+            raise
+        return sharding
 
 
 def make_placement(
