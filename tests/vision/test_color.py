@@ -33,28 +33,24 @@ def test_nothing_to_change_changes_nothing():
 def changed(image, **changes):
     names = ("brightness", "contrast", "saturation", "turn")
     defaults = {"turn": 0.0}
-    given = [
-        jnp.float32([changes.get(name, defaults.get(name, 1.0))]) for name in names
-    ]
-    return np.asarray(mix_colors(jnp.float32(image) / 255, 1.0, given))
+    given = [changes.get(name, defaults.get(name, 1.0)) for name in names]
+    return np.asarray(mix_colors(jnp.float32(image) / 255, 1.0, jnp.float32(given)))
 
 
 def test_hue_turns_about_grey_and_comes_back_after_a_circle():
-    image = photos()[:1, ::8, ::8] // 2 + 64  # far from black and white
-    grey = np.asarray(grayscale(np.float32(image) / 255))
+    image = photos()[0, ::8, ::8] // 2 + 64  # far from black and white
+    grey = np.asarray(grayscale(np.float32(image[None]) / 255))
     for turn in (0.1, 0.5, -0.25):
         turned = changed(image, turn=turn)
         assert np.abs(turned - image / 255).max() > 0.02
-        np.testing.assert_allclose(grayscale(turned), grey, atol=2e-3)
-        back = mix_colors(
-            jnp.asarray(turned), 1.0, [*jnp.ones((3, 1)), jnp.float32([-turn])]
-        )
+        np.testing.assert_allclose(grayscale(turned[None]), grey, atol=2e-3)
+        back = mix_colors(jnp.asarray(turned), 1.0, jnp.float32([1, 1, 1, -turn]))
         np.testing.assert_allclose(back, image / 255, atol=1e-3)
     np.testing.assert_allclose(changed(image, turn=1.0), image / 255, atol=1e-4)
 
 
 def test_steps_are_the_same_in_any_order():
-    image = photos()[:1, ::8, ::8] // 2 + 64
+    image = photos()[0, ::8, ::8] // 2 + 64
     first = changed(255 * changed(image, contrast=0.8), brightness=1.1)
     second = changed(255 * changed(image, brightness=1.1), contrast=0.8)
     both = changed(image, brightness=1.1, contrast=0.8)

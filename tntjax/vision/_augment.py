@@ -16,6 +16,7 @@ from tntjax.vision._images import (
     check_within,
     compiled,
     draw_uniform,
+    map_images,
     peak_of,
     widen,
 )
@@ -140,19 +141,10 @@ def apply_operations(
 ) -> jax.Array:
     """Applies operations [B, n], places in `OPERATIONS`, to images [B, H, W, C].
 
-    `strength` [B, n] has a sign, which is left out where there is no direction. A CPU
-    goes image by image, which stays in the cache, and leaves out what is not drawn; an
-    accelerator does all for all.
+    `strength` [B, n] has a sign, which is left out where there is no direction.
     """
-
-    def one(given: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
-        return _apply(*given, fill)
-
-    if not len(images):
-        return images
-    by_one = functools.partial(jax.lax.map, one)
-    given = images, operation, strength
-    return jax.lax.platform_dependent(given, cpu=by_one, default=jax.vmap(one))
+    apply = functools.partial(_apply, fill=fill)
+    return map_images(apply, images, operation, strength)
 
 
 def _apply(
@@ -174,8 +166,8 @@ def _apply(
         return warp(image, functools.reduce(product, maps), fill)
 
     def mix(values: jax.Array) -> jax.Array:
-        factors = [(1 + by_name[name]).prod()[None] for name in COLORS]
-        return mix_colors(values[None], 255.0, [*factors, jnp.zeros(1)])[0]
+        factors = [(1 + by_name[name]).prod() for name in COLORS]
+        return mix_colors(values, 255.0, jnp.array([*factors, 0.0]))
 
     values = if_drawn(MOVES, move, widen(image)) * (255 / peak)
     values = if_drawn(COLORS, mix, values)

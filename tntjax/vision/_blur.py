@@ -1,5 +1,6 @@
 """Blurred images."""
 
+import functools
 import math
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._struct import describe
-from tntjax.vision._images import compiled, draw_uniform, per_example, restore, widen
+from tntjax.vision._images import compiled, draw_uniform, map_images, restore, widen
 
 
 @compiled
@@ -52,12 +53,17 @@ def gaussian_blur(
     kernel = jnp.exp(-0.5 * (place / width) ** 2)  # [B, 2 radius + 1]
     kernel = kernel / kernel.sum(-1, keepdims=True)
     kernel = jnp.where(drawn[:, 1:] < rate, kernel, place == 0)
-    values = widen(images)
-    for axis in (1, 2):
-        length, pads = values.shape[axis], [(0, 0)] * 4
-        pads[axis] = (radius, radius)
-        padded, values = jnp.pad(values, pads, mode="reflect"), jnp.zeros_like(values)
-        for place in range(2 * radius + 1):
-            part = jax.lax.slice_in_dim(padded, place, place + length, axis=axis)
-            values = values + per_example(kernel[:, place]) * part
-    return restore(values, images)
+
+    def blur(image: jax.Array, kernel: jax.Array) -> jax.Array:
+        values = widen(image)
+        for axis, length in enumerate(image.shape[:2]):
+            pads = [(radius, radius) if axis == at else (0, 0) for at in range(3)]
+            padded = jnp.pad(values, pads, mode="reflect")
+            parts = (
+                kernel[at] * jax.lax.slice_in_dim(padded, at, at + length, axis=axis)
+                for at in range(2 * radius + 1)
+            )
+            values = functools.reduce(jnp.add, parts)
+        return restore(values, image)
+
+    return map_images(blur, images, kernel)

@@ -1,5 +1,6 @@
 """Grey images, and random colours by one matrix for each image."""
 
+import functools
 import math
 
 import jax
@@ -9,17 +10,17 @@ from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least
 from tntjax.vision._images import (
-    LUMA,
     check_colors,
     check_within,
     compiled,
     draw_uniform,
-    luma,
     peak_of,
-    per_example,
     restore,
     widen,
 )
+
+LUMA = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in the grey of a colour: ITU-R BT.601, as in Pillow."""
 
 # Rows are the three numbers of YIQ (NTSC, 1953) of a colour: its grey, and two that
 # turn with its hue.
@@ -47,7 +48,7 @@ def grayscale(images: ArrayLike, num_channels: int = 1) -> jax.Array:
     """
     images = check_colors(images, "grayscale")
     num_channels = check_at_least("grayscale: num_channels", num_channels, 1)
-    grey = restore(luma(widen(images)), images)
+    grey = restore(_luma(widen(images)), images)
     return jnp.broadcast_to(grey, (*grey.shape[:3], num_channels))
 
 
@@ -100,46 +101,52 @@ def color_jitter(
         raise ValueError("color_jitter: grey images have no saturation and no hue.")
     drawn = draw_uniform(key, (5,))  # [B, 5]
     swing = jnp.where(drawn[:, 4:] < rate, 2 * drawn[:, :4] - 1, 0)  # [B, 4]
-    factors = [
-        jnp.maximum(1 + number * swing[:, place], max(0.0, 1 - number))
-        for place, number in enumerate(reach.values())
-    ]
-    changes = [*factors, hue * swing[:, 3]]
-    return restore(mix_colors(widen(images), peak_of(images), changes), images)
+    reached = jnp.array([*reach.values(), hue])
+    least = jnp.array([*(max(0.0, 1 - number) for number in reach.values()), -1.0])
+    middle = jnp.array([1.0, 1.0, 1.0, 0.0])  # what changes nothing
+    changes = jnp.maximum(middle + reached * swing, least)  # [B, 4]
+
+    def change(image: jax.Array, changes: jax.Array) -> jax.Array:
+        return restore(mix_colors(widen(image), peak_of(image), changes), image)
+
+    return jax.vmap(change)(images, changes)
 
 
-def mix_colors(values: jax.Array, peak: float, changes: list) -> jax.Array:
-    """Multiplies the colours [B, H, W, C] of each image by one matrix.
+def _luma(values: jax.Array) -> jax.Array:
+    """Computes the grey of colours, [..., C] to [..., 1]; of one channel, itself."""
+    if values.shape[-1] == 1:
+        return values
+    return sum(share * values[..., c : c + 1] for c, share in enumerate(LUMA))  # type: ignore[return-value]  # sum starts with 0
 
-    `changes` are four [B]: factors of brightness, contrast and saturation, and the
-    share of a circle that the hue turns. `peak` is white, where colours are cut off.
+
+def mix_colors(values: jax.Array, peak: float, changes: jax.Array) -> jax.Array:
+    """Multiplies the colours [H, W, C] of an image by one matrix.
+
+    `changes` [4] are factors of brightness, contrast and saturation, and the share of a
+    circle that the hue turns. `peak` is white, where colours are cut off.
     """
     brightness, contrast, saturation, turn = changes
-    channels = values.shape[-1]
-    mean = luma(values.mean((1, 2)))[:, 0] * brightness  # [B]
-    factor = brightness * contrast
+    mean = _luma(values.mean((0, 1))) * brightness  # [1]
+    factor, channels = brightness * contrast, values.shape[-1]
     if channels == 1:
-        mixed = values * per_example(factor)
+        mixed = values * factor
     else:
-        matrix = factor[:, None, None] * _color_matrix(saturation, turn)  # [B, 3, 3]
-        mixed = sum(
-            values[..., c : c + 1] * matrix[:, None, None, :, c]
-            for c in range(channels)
-        )
-    return jnp.clip(mixed + per_example((1 - contrast) * mean), 0, peak)
+        matrix = factor * _color_matrix(saturation, turn)
+        parts = [values[..., c : c + 1] * matrix[:, c] for c in range(channels)]
+        mixed = functools.reduce(jnp.add, parts)
+    return jnp.clip(mixed + (1 - contrast) * mean, 0, peak)
 
 
 def _color_matrix(saturation: jax.Array, turn: jax.Array) -> jax.Array:
-    """Returns the matrices [B, 3, 3] that change saturation and hue, and not the grey.
+    """Returns the matrix [3, 3] that changes saturation and hue, and not the grey.
 
-    They are the identity, exactly, where nothing is to change.
+    It is the identity, exactly, where nothing is to change.
     """
     back = np.linalg.inv(_YIQ)
-    angle = 2 * math.pi * turn[:, None, None]
     # [1] + cos [plane] + sin [quarter turn]: with the projections onto YIQ's axes
     plane = back[:, 1:] @ _YIQ[1:]
     quarter = np.outer(back[:, 2], _YIQ[1]) - np.outer(back[:, 1], _YIQ[2])
-    cosine = saturation[:, None, None] * jnp.cos(angle)
-    sine = saturation[:, None, None] * jnp.sin(angle)
+    cosine = saturation * jnp.cos(2 * math.pi * turn)
+    sine = saturation * jnp.sin(2 * math.pi * turn)
     matrix = jnp.eye(3) + (cosine - 1) * plane.astype(np.float32)
     return matrix + sine * quarter.astype(np.float32)

@@ -18,9 +18,6 @@ from tntjax._numbers import check_at_least, check_integers, check_number, find_o
 from tntjax._struct import describe
 from tntjax.meter.parts._inputs import narrow
 
-LUMA = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue in the grey of a colour: ITU-R BT.601, as in Pillow."""
-
 ARRAYS = frozenset(
     "key images targets mask boxes scores labels flipped width windows first"
     " second".split()
@@ -172,13 +169,6 @@ def check_colors(images: Any, name: str) -> jax.Array:
     return images
 
 
-def luma(values: jax.Array) -> jax.Array:
-    """Computes the grey of colours, [..., C] to [..., 1]; of one channel, itself."""
-    if values.shape[-1] == 1:
-        return values
-    return sum(share * values[..., c : c + 1] for c, share in enumerate(LUMA))  # type: ignore[return-value]  # sum starts with 0
-
-
 def as_size(size: Any, name: str) -> tuple[int, int]:
     """Returns height and width, given both or one number for both."""
     pair = size if isinstance(size, tuple | list) else (size, size)
@@ -274,6 +264,22 @@ def split_key(key: Any, count: int, name: str) -> jax.Array:
 def split_each(keys: jax.Array) -> jax.Array:
     """Splits each of [B] keys in two: [2, B]."""
     return jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
+
+
+def map_images(function: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
+    """Applies a function of an image, and of its numbers, to batches of them.
+
+    A CPU goes image by image, which stays in the cache, and computes one branch of a
+    `jax.lax.cond`; an accelerator does all at once.
+    """
+    if not len(arrays[0]):
+        return arrays[0]
+
+    def one_by_one(*arrays: jax.Array) -> jax.Array:
+        return jax.lax.map(lambda parts: function(*parts), arrays)
+
+    every = jax.vmap(function)
+    return jax.lax.platform_dependent(*arrays, cpu=one_by_one, default=every)
 
 
 def draw_uniform(keys: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
