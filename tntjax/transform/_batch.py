@@ -1,6 +1,5 @@
 """Many samples made one: `make_batch`, and `stack_rows` beneath it."""
 
-import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -9,6 +8,7 @@ from tntjax._check import check_function
 from tntjax._struct import describe
 from tntjax._types import Sample
 from tntjax.transform._column import column_for
+from tntjax.transform._compose import Bound
 from tntjax.transform._table import table_merge_keys
 
 BLOCK = 32
@@ -66,24 +66,19 @@ def make_batch(
     """
     if merge is not None:
         check_function(merge, "make_batch needs a function, but merge")
-    return _MakeBatch(merge)
+    text = f"make_batch({'' if merge is None else describe(merge)})"
+    return Bound(_make_batch, (merge,), text)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
-class _MakeBatch:
-    merge: Callable[[Any], Sample] | None
-
-    def __call__(self, samples: Sequence[Sample]) -> Sample:
-        if len(samples) == 0:
-            raise ValueError("make_batch needs at least one sample, got none.")
-        if self.merge is None:
-            return stack_rows(samples, len(samples))
-        if isinstance(samples[0], Mapping | tuple):
-            return self.merge(table_merge_keys(samples))
-        return self.merge(list(samples))
-
-    def __repr__(self) -> str:
-        return f"make_batch({'' if self.merge is None else describe(self.merge)})"
+def _make_batch(
+    samples: Sequence[Sample], merge: Callable[[Any], Sample] | None
+) -> Sample:
+    if len(samples) == 0:
+        raise ValueError("make_batch needs at least one sample, got none.")
+    if merge is None:
+        return stack_rows(samples, len(samples))
+    fields = isinstance(samples[0], Mapping | tuple)
+    return merge(table_merge_keys(samples) if fields else list(samples))
 
 
 def stack_rows(samples: Iterable[Sample], count: int) -> Sample:

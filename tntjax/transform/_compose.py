@@ -1,7 +1,7 @@
 """Functions made of functions: `identity`, `compose`, `merge`."""
 
 import dataclasses
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from tntjax._check import check_functions
@@ -45,7 +45,9 @@ def compose(
 
     Torchnet: `transform.compose`. There a hole in the table ended the chain silently.
     """
-    return _Compose(check_functions(transforms, "compose"))
+    functions = check_functions(transforms, "compose")
+    text = f"compose({describe(list(functions))})"
+    return Bound(_apply_each, (functions,), text)
 
 
 def merge(
@@ -71,37 +73,38 @@ def merge(
     Torchnet: `transform.merge`, which stacked the results into a tensor and lost
     their keys against its documentation.
     """
-    if not isinstance(transforms, Mapping):
-        return _Merge(type(transforms), check_functions(transforms, "merge"))
-    functions = check_functions(list(transforms.values()), "merge")
-    return _Merge(dict, functions, tuple(transforms))
+    keys = None
+    if isinstance(transforms, Mapping):
+        keys, transforms = tuple(transforms), list(transforms.values())
+    functions = check_functions(transforms, "merge")
+    kind = type(transforms) if keys is None else dict
+    shown = kind(functions if keys is None else zip(keys, functions, strict=True))
+    return Bound(_collect, (functions, kind, keys), f"merge({describe(shown)})")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class _Compose:
-    transforms: tuple[Callable[[Any], Any], ...]
+class Bound:
+    """A function of a sample, equal to any other with the same arguments bound."""
 
-    def __call__(self, sample: Sample) -> Sample:
-        for transform in self.transforms:
-            sample = transform(sample)
-        return sample
-
-    def __repr__(self) -> str:
-        return f"compose({describe(list(self.transforms))})"
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class _Merge:
-    kind: type
-    transforms: tuple[Callable[[Any], Any], ...]
-    keys: tuple[Hashable, ...] = ()
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    text: str = dataclasses.field(compare=False)
 
     def __call__(self, sample: Sample) -> Any:
-        return self._collect(transform(sample) for transform in self.transforms)
-
-    def _collect(self, values: Iterable[Any]) -> Any:
-        made = zip(self.keys, values, strict=True) if self.kind is dict else values
-        return self.kind(made)
+        return self.function(sample, *self.arguments)
 
     def __repr__(self) -> str:
-        return f"merge({describe(self._collect(self.transforms))})"
+        return self.text
+
+
+def _apply_each(sample: Sample, transforms: tuple[Callable[[Any], Any], ...]) -> Sample:
+    for transform in transforms:
+        sample = transform(sample)
+    return sample
+
+
+def _collect(
+    sample: Sample, functions: Sequence[Callable[[Any], Any]], kind: type, keys: Any
+) -> Any:
+    results = [function(sample) for function in functions]
+    return kind(results if keys is None else zip(keys, results, strict=True))

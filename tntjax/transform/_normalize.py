@@ -1,6 +1,5 @@
 """Zero mean and unit deviation."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 
 from tntjax._array import as_array, namespace
 from tntjax._struct import describe
+from tntjax.transform._compose import Bound
 
 
 def normalize(threshold: float = 0) -> Callable[[Any], Any]:
@@ -36,30 +36,22 @@ def normalize(threshold: float = 0) -> Callable[[Any], Any]:
     """
     if not threshold >= 0:
         raise ValueError(f"normalize needs threshold >= 0, got {threshold}.")
-    return _Normalize(threshold)
+    return Bound(_normalize, (threshold,), f"normalize(threshold={threshold})")
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
-class _Normalize:
-    threshold: float
-
-    def __call__(self, array: Any) -> Any:
-        array = as_array(array)
-        xp = namespace(array)
-        if jnp.issubdtype(array.dtype, jnp.floating):
-            dtype = array.dtype
-        elif array.dtype.kind in "biu":
-            dtype = jnp.float32
-        else:
-            raise TypeError(f"normalize needs real numbers, got {describe(array)}.")
-        if array.size == 0:
-            return array.astype(dtype)
-        wide = array.astype(jnp.promote_types(dtype, jnp.float32))
-        centered = wide - wide.mean()
-        variance = (centered * centered).sum() / max(array.size - 1, 1)
-        deviation = xp.sqrt(variance)
-        scale = xp.where(deviation > self.threshold, deviation, xp.ones_like(deviation))
-        return (centered / scale).astype(dtype)
-
-    def __repr__(self) -> str:
-        return f"normalize(threshold={self.threshold})"
+def _normalize(array: Any, threshold: float) -> Any:
+    array = as_array(array)
+    xp = namespace(array)
+    if jnp.issubdtype(array.dtype, jnp.floating):
+        dtype = array.dtype
+    elif array.dtype.kind in "biu":
+        dtype = jnp.float32
+    else:
+        raise TypeError(f"normalize needs real numbers, got {describe(array)}.")
+    if array.size == 0:
+        return array.astype(dtype)
+    wide = array.astype(jnp.promote_types(dtype, jnp.float32))
+    centered = wide - wide.mean()
+    deviation = xp.sqrt((centered * centered).sum() / max(array.size - 1, 1))
+    scale = xp.where(deviation > threshold, deviation, xp.ones_like(deviation))
+    return (centered / scale).astype(dtype)

@@ -1,12 +1,12 @@
 """Functions on tables, that is on dicts, lists and tuples."""
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tntjax._check import check_function
 from tntjax._struct import describe
 from tntjax._types import Sample
+from tntjax.transform._compose import Bound
 from tntjax.utils import foreach
 
 
@@ -31,23 +31,16 @@ def table_apply(transform: Callable[[Any], Any]) -> Callable[[Sample], Sample]:
     Torchnet: `transform.tableapply`.
     """
     check_function(transform, "table_apply needs a function, but its argument")
-    return _TableApply(transform)
+    return Bound(_apply, (transform,), f"table_apply({describe(transform)})")
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
-class _TableApply:
-    transform: Callable[[Any], Any]
-
-    def __call__(self, sample: Sample) -> Sample:
-        if not isinstance(sample, Mapping | list | tuple):
-            raise TypeError(
-                f"table_apply needs a dict, list or tuple, got {describe(sample)}."
-                " Apply the function to it directly."
-            )
-        return foreach(sample, self.transform)
-
-    def __repr__(self) -> str:
-        return f"table_apply({describe(self.transform)})"
+def _apply(sample: Sample, transform: Callable[[Any], Any]) -> Sample:
+    if not isinstance(sample, Mapping | list | tuple):
+        raise TypeError(
+            f"table_apply needs a dict, list or tuple, got {describe(sample)}."
+            " Apply the function to it directly."
+        )
+    return foreach(sample, transform)
 
 
 def table_merge_keys(samples: Sequence[Sample] | Mapping[Any, Sample]) -> Sample:

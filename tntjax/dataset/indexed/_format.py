@@ -227,11 +227,9 @@ def _check_entries(index: Index, name: str) -> None:
             f" {ends[1]}, and {ends[2]} of {len(index.sizes)} sizes are in use."
         )
     for numbers in (index.dims, index.offsets):  # slices below rely on it
-        for at in range(0, len(index), BLOCK):
-            part = numbers[at : at + BLOCK + 1]
-            falls = part[1:] < part[:-1]
-            if falls.any():
-                raise _damaged(name, at + int(falls.argmax()))
+        falls = numbers[1:] < numbers[:-1]
+        if falls.any():
+            raise _damaged(name, int(falls.argmax()))
     for axes, elements, sizes in index.blocks():
         wrong = _find_wrong_items(axes, elements, sizes)
         if wrong.any():

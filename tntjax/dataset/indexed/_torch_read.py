@@ -42,10 +42,6 @@ class Allowance:
     def __init__(self) -> None:
         self.most, self.held = _FREE_BYTES, 0
 
-    def read(self, count: int) -> None:
-        """Allows for so many bytes of data."""
-        self.most += _MOST_TIMES * count
-
     def hold(self, value: Any) -> None:
         """Counts a value that is put somewhere, if it is an array."""
         if isinstance(value, np.ndarray):
@@ -91,7 +87,7 @@ def decode(data: Any, allowance: Allowance | None = None) -> Any:
 class _Stream:
     def __init__(self, data: memoryview, allowance: Allowance) -> None:
         self.data, self.allowance = data, allowance
-        allowance.read(len(data))
+        allowance.most += _MOST_TIMES * len(data)
         self.at = 0
         self.objects: dict[int, Any] = {}
         self.heights: dict[int, int] = {}  # of the tables in objects, by id
