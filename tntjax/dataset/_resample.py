@@ -105,6 +105,7 @@ class ResampleDataset(IndexMap):
         """Returns indices [N] of the wrapped dataset, checked if the host has them."""
         if self.sampler is None:
             return rows
+
         try:
             if self.batched:
                 picked = self.sampler(self.dataset, rows)
@@ -123,17 +124,17 @@ class ResampleDataset(IndexMap):
                 " for indices."
             )
             raise
-        if picked.shape != rows.shape:
-            if not self.batched:
-                raise TypeError(
-                    "ResampleDataset: the sampler must return one integer, got"
-                    f" {describe(picked[0])}."
-                )
+        if picked.shape == rows.shape:
+            return picked
+        if self.batched:
             raise ValueError(
                 f"ResampleDataset(batched=True): the sampler was given {len(rows)}"
                 f" indices and must return as many, got {describe(picked)}."
             )
-        return picked
+        raise TypeError(
+            "ResampleDataset: the sampler must return one integer, got"
+            f" {describe(picked[0])}."
+        )
 
     @property
     def spec(self) -> Spec:

@@ -85,13 +85,15 @@ class IndexedDataset(IndexMap):
             raise ValueError(
                 f"IndexedDataset needs archives of equal lengths, got {lengths}."
             )
-        size = min(next(iter(lengths.values())), self.max_load or 2**63)
         # Tuples, since what JAX caches on must be hashable.
         pairs = tuple((n, (("idx", i), ("bin", b))) for n, (i, b) in files.items())
-        fields = pairs if self.path is None else tuple(files)
-        path = self.path if self.path is None else os.fspath(self.path)
-        derived = {"fields": fields, "path": path, "size": size}
-        for name, value in {**derived, "archives": tuple(archives.items())}.items():
+        derived = {
+            "fields": pairs if self.path is None else tuple(files),
+            "path": self.path if self.path is None else os.fspath(self.path),
+            "size": min(self.max_load or 2**63, *lengths.values()),
+            "archives": tuple(archives.items()),
+        }
+        for name, value in derived.items():
             object.__setattr__(self, name, value)
 
     def __len__(self) -> int:

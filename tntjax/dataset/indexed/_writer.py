@@ -66,22 +66,20 @@ class IndexedDatasetWriter:
         data_filename: str | os.PathLike,
         kind: str | None = None,
     ) -> None:
-        names = (os.fspath(index_filename), os.fspath(data_filename))
+        names = os.fspath(index_filename), os.fspath(data_filename)
         self.index_filename, self.data_filename = names
         if os.path.realpath(names[0]) == os.path.realpath(names[1]):
             raise ValueError(
                 "IndexedDatasetWriter needs two files, one for the index and one for"
                 f" the data, got {names[0]!r} for both."
             )
-        if kind is None:
-            self._entries = Entries.from_index(open_index(*names))
-        elif kind in list(KINDS):  # which may be asked for anything
-            self._entries = Entries(kind)
-        else:
+        kinds = list(KINDS)  # which may be asked for anything
+        if kind is not None and kind not in kinds:
             raise ValueError(
-                f"IndexedDatasetWriter needs a kind of {list(KINDS)}, got"
-                f" {describe(kind)}."
+                f"IndexedDatasetWriter needs a kind of {kinds}, got {describe(kind)}."
             )
+        old = open_index(*names) if kind is None else None
+        self._entries = Entries(kind) if old is None else Entries.from_index(old)
         self.kind = self._entries.kind
         self._lock = threading.Lock()
         self._journal = start_journal(self._entries, self.index_filename)
@@ -167,8 +165,8 @@ class IndexedDatasetWriter:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if error is None:
-            self.close()
-        if error is None or self._data.closed:
+            return self.close()
+        if self._data.closed:
             return
         self._close_files()
         error.add_note(
