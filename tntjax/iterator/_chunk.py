@@ -21,7 +21,7 @@ NUMBERS = (np.number, np.bool_, jax.dtypes.prng_key)
 class StackedChunk:
     """Samples gathered on the host and stacked: one transfer brings K of them."""
 
-    samples: Any
+    samples: Any  # leaves [K, ...]
 
     @property
     def xs(self) -> Any:
@@ -35,7 +35,7 @@ class StackedChunk:
     def part(self, number: int) -> "StackedChunk":
         """Returns the chunk that holds one of the samples alone."""
         rows = slice(number, number + 1)
-        return StackedChunk(jax.tree.map(lambda leaf: leaf[rows], self.samples))
+        return StackedChunk(jax.tree.map(lambda leaf: leaf[rows], self.samples))  # [1]
 
     def padded(self, length: int) -> "StackedChunk":
         """Returns the chunk with other rows behind, `length` samples in all."""
@@ -55,7 +55,7 @@ class IndexedChunk:
     """
 
     dataset: Dataset
-    indices: Any
+    indices: Any  # [K]
     transform: Callable[[Sample], Sample] | None = static(default=None)
     only: int | None = static(default=None)
 
@@ -86,8 +86,9 @@ class IndexedChunk:
 
 def _pad(array: Any, length: int) -> Any:
     if isinstance(array, jax.Array):
-        return array[np.arange(length).clip(None, len(array) - 1)]  # keys have no zero
-    rows = np.zeros((length, *array.shape[1:]), array.dtype)
+        # The last is repeated, as keys have no zero.
+        return array[np.arange(length).clip(None, len(array) - 1)]  # [length, ...]
+    rows = np.zeros((length, *array.shape[1:]), array.dtype)  # [length, ...]
     rows[: len(array)] = array
     return rows
 
@@ -98,6 +99,7 @@ def group(
     """Stacks consecutive samples as long as they are alike and there is room."""
     group: list[Sample] = []
     kind, limit = None, 1
+    # Room depends on the size of a sample, so it is asked for at the first of a group.
     for sample in samples:
         like = _find_signature(sample)
         if like != kind:
@@ -131,6 +133,7 @@ def _find_signature(sample: Sample) -> tuple:
 
 def check_arrays(samples: Sample) -> Sample:
     """Returns stacked samples if compiled code can take them, or raises TypeError."""
+    # A list is a column that could not be stacked.
     columns = jax.tree_util.tree_leaves_with_path(
         samples, is_leaf=lambda node: isinstance(node, list)
     )

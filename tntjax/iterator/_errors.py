@@ -56,10 +56,7 @@ def _is_same(error: BaseException, again: BaseException) -> bool:
 
 
 class _Parts:
-    """Pickles an error without a call of its class, which may want other arguments.
-
-    What of the error cannot be sent, such as an open file, is None.
-    """
+    """Pickles an error without a call of its class, and None for what cannot be sent."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -75,9 +72,10 @@ class _Parts:
 def _rebuild(
     kind: Any, base: Any, args: tuple, state: dict[str, Any] | None = None
 ) -> BaseException:
+    # As its built-in base makes it: the class itself may want other arguments.
     error = base.__new__(kind, *args)
     base.__init__(error, *args)
-    error.__setstate__(state)
+    error.__setstate__(state)  # its attributes, and with them the notes
     return error
 
 

@@ -130,7 +130,7 @@ class ParallelDatasetIterator(Epochs):
     def _count(self) -> int:
         if is_dataset(self.closure):
             return len(self.closure)
-        return self.exec_single("__len__")
+        return self.exec_single("__len__")  # only workers call the function
 
     def exec(self, name: str, *args: Any, epoch: int = 0) -> list[Any]:
         """Calls a method of the dataset in every worker.
@@ -168,6 +168,7 @@ class ParallelDatasetIterator(Epochs):
         self.close()
 
     def __reduce__(self) -> tuple:
+        # Without the workers: a copy starts its own.
         return type(self), tuple(getattr(self, name) for name in _NAMES)
 
     def __repr__(self) -> str:

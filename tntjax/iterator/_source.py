@@ -80,6 +80,7 @@ def _bind_arguments(
     is_partial = isinstance(function, functools.partial)
     fixed = function.keywords if is_partial else {}
     free = {n: p for n, p in signature.parameters.items() if n not in fixed}
+    # By its name only, or `lambda n: ...` could be asking for either number.
     given: dict[str, Any] = {"worker": worker} if "worker" in free else {}
     # `*args` and `**kwargs` may be empty.
     starred = [

@@ -136,7 +136,7 @@ class Pool:
     def submit(self, task: Task, request: tuple[int, int, int]) -> None:
         """Asks for a sample, once a worker has little enough to do."""
         with self._wait_until(lambda: self._least_busy().free_slot() is not None):
-            worker = self._least_busy()
+            worker = self._least_busy()  # with the lock: still the one that was asked
             task.slot = worker.free_slot()
             self._ask(worker, task, "get", request)
 
@@ -161,7 +161,7 @@ class Pool:
         with self._lock:
             for worker in self._workers:
                 for task in worker.tasks.values():
-                    if task.sink is sink:
+                    if task.sink is sink:  # the reply still comes, in its block
                         task.sink = None
 
     @contextlib.contextmanager
@@ -220,9 +220,9 @@ class Pool:
 
     def _ask(self, worker: WorkerProcess, task: Task, method: str, args: tuple) -> None:
         self._tickets += 1
-        if not worker.tasks:
+        if not worker.tasks:  # else it begins when the one before is done
             worker.since = time.monotonic()
-        worker.tasks[self._tickets] = task
+        worker.tasks[self._tickets] = task  # before it is sent, as an error names it
         request = (self._tickets, task.slot, task.what, method, args)
         self._send(worker, pickle.dumps(request, protocol=5))
 

@@ -99,11 +99,12 @@ def start_process(number: int, prefetch: int) -> WorkerProcess:
         _close(blocks)
         raise
     finally:
-        other.close()
+        other.close()  # the worker has it; a second copy would hide that it died
     return WorkerProcess(number, process, pipe, blocks)
 
 
 _SPAWNING = threading.Lock()
+"""Held while the environment, which all threads share, is that of a worker."""
 
 
 @contextlib.contextmanager

@@ -137,6 +137,7 @@ class Block:
         # Either process may have made it longer since this one mapped it.
         if self._map is None or len(self._map) < size:
             if os.fstat(self._descriptor).st_size < size:
+                # A quarter more, or samples that grow a little would map it each time.
                 page = mmap.ALLOCATIONGRANULARITY
                 os.ftruncate(self._descriptor, -(-size * 5 // (4 * page)) * page)
             self._map = mmap.mmap(self._descriptor, 0)

@@ -34,6 +34,7 @@ class Threads:
         """Calls a method on every worker's dataset, or on one worker's."""
         workers = self._replace_stuck() if each else self._replace_stuck()[:1]
         with ExitStack() as stack:
+            # A run for each, or an idle worker would answer for a busy one.
             runs = [ThreadRun([worker], epoch, None) for worker in workers]
             for run in runs:
                 stack.enter_context(closing(run))
@@ -78,7 +79,7 @@ class ThreadRun:
     def length(self) -> int:
         """Counts the samples of the epoch, before any filter."""
         self.ask("length", self._epoch)
-        self._length = self.answer()
+        self._length = self.answer()  # each worker compares its own with it
         return self._length
 
     def submit(self, position: int, index: int) -> None:
@@ -135,7 +136,7 @@ def _end(
     timeout: float | None,
 ) -> None:
     """Ends threads, and waits for what they read, as long as a read may take."""
-    with contextlib.suppress(queue.Empty):
+    with contextlib.suppress(queue.Empty):  # what nobody reads yet is not wanted
         while True:
             asked.get_nowait()
     asked.put(None)

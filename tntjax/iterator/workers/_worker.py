@@ -92,7 +92,7 @@ class Worker:
                 if epoch not in self._epochs:
                     made = make_dataset(self._source, epoch, self.number)
                     if len(self._epochs) == KEPT:
-                        del self._epochs[next(iter(self._epochs))]
+                        del self._epochs[next(iter(self._epochs))]  # the oldest
                     self._epochs[epoch] = made
                 return self._epochs[epoch]
             except BaseException as error:
@@ -105,6 +105,7 @@ class Worker:
     @contextlib.contextmanager
     def _reading(self, what: str) -> Iterator[None]:
         with self._lock:
+            # Since it has the lock: waiting for another run's read is not its own time.
             self.reads = Read(what, time.monotonic())
             try:
                 yield
@@ -113,6 +114,7 @@ class Worker:
 
     def _compare(self, dataset: Dataset, epoch: int, length: int) -> None:
         """Raises a ValueError if the worker that was asked counted otherwise."""
+        # Once for an epoch: `len` may take long, and this is asked at every sample.
         if self._compared == (epoch, length) or is_dataset(self._closure):
             return
         if len(dataset) != length:
