@@ -29,10 +29,9 @@ TRACING_ERRORS = (
 class Spec(NamedTuple):
     """Describes the samples of a dataset without reading them.
 
-    Args:
-      alike: how many leading samples are known to share structure, shapes and dtypes.
-      on_device: whether compiled code can gather samples: their arrays lie on a device.
-      bytes: measures one sample; reads one where nothing else tells.
+    `alike` leading samples are known to share structure, shapes and dtypes; compiled
+    code can gather those that are `on_device`; `bytes()` measures one, and reads one
+    where nothing else tells.
     """
 
     alike: int

@@ -62,16 +62,13 @@ def weighted_sampler(weights: ArrayLike, seed: int) -> "WeightedSampler":
 class WeightedSampler:
     """The sampler of `weighted_sampler`: `(dataset, indices) -> indices`.
 
-    Args:
-      keys: the key of the seed.
-      high, low: [L] uint32, the halves of the borders between samples on a scale of
-        2**64; the last sample that has a weight needs none.
-      length: how many weights there were.
+    `high` and `low` are the halves of the borders between samples on a scale of 2**64;
+    the last sample that has a weight needs none.
     """
 
     keys: Any
-    high: Any
-    low: Any
+    high: Any  # [L] uint32
+    low: Any  # [L] uint32
     length: int = static()
     batched: ClassVar[bool] = True
 

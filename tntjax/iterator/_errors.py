@@ -56,7 +56,7 @@ def _is_same(error: BaseException, again: BaseException) -> bool:
 
 
 class _Parts:
-    """Pickles an error without a call of its class, and None for what cannot be sent."""
+    """Pickles an error without a call of its class; what cannot be sent is None."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error

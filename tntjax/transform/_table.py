@@ -118,13 +118,10 @@ def check_keys(first: Any, sample: Any, where: str, kind: type) -> None:
                 f" {len(sample)} where sample 0 has {len(first)}."
             )
         return
-    odd = [key for key in first if key not in sample]
-    problem = "lacks {!r}, which sample 0 has"
-    if not odd:
-        odd = [key for key in sample if key not in first]
-        problem = "has {!r}, which sample 0 lacks"
-    if odd:
+    problems = [f"lacks {k!r}, which sample 0 has" for k in first if k not in sample]
+    problems += [f"has {k!r}, which sample 0 lacks" for k in sample if k not in first]
+    if problems:
         raise ValueError(
-            f"Samples of one batch need the same keys, but {where}"
-            f" {problem.format(odd[0])}. Give every sample every key."
+            f"Samples of one batch need the same keys, but {where} {problems[0]}. Give"
+            " every sample every key."
         )

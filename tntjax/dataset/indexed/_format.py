@@ -43,16 +43,12 @@ class Index:
     Item `i` has the sizes `dims[i]` to `dims[i + 1]` and the elements `offsets[i]` to
     `offsets[i + 1]`.
 
-    Args:
-      kind: Torchnet's name of the type.
-      dims, offsets: [N + 1] int64.
-      sizes: [S] int64, the shapes one after another.
     """
 
     kind: str
-    dims: Any
-    offsets: Any
-    sizes: Any
+    dims: Any  # [N + 1] int64
+    offsets: Any  # [N + 1] int64
+    sizes: Any  # [S] int64, the shapes one after another
 
     @property
     def num_bytes(self) -> int:
