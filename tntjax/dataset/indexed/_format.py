@@ -42,7 +42,6 @@ class Index:
 
     Item `i` has the sizes `dims[i]` to `dims[i + 1]` and the elements `offsets[i]` to
     `offsets[i + 1]`.
-
     """
 
     kind: str
