@@ -66,8 +66,8 @@ class IndexedChunk:
 
     def read(self, x: Any) -> Sample:
         """Returns sample `x`, gathered where the dataset lies."""
-        alone = self.only is not None
-        sample = self.dataset[self.only] if alone else take(self.dataset, x)
+        one = self.only
+        sample = take(self.dataset, x) if one is None else self.dataset[one]
         return sample if self.transform is None else self.transform(sample)
 
     def part(self, number: int) -> "IndexedChunk":

@@ -77,7 +77,7 @@ def merge(
     if isinstance(transforms, Mapping):
         keys, transforms = tuple(transforms), list(transforms.values())
     functions = check_functions(transforms, "merge")
-    kind = type(transforms) if keys is None else dict
+    kind: Any = type(transforms) if keys is None else dict
     shown = kind(functions if keys is None else zip(keys, functions, strict=True))
     return Bound(_collect, (functions, kind, keys), f"merge({describe(shown)})")
 

@@ -78,8 +78,10 @@ class IndexedDatasetWriter:
             raise ValueError(
                 f"IndexedDatasetWriter needs a kind of {kinds}, got {describe(kind)}."
             )
-        old = open_index(*names) if kind is None else None
-        self._entries = Entries(kind) if old is None else Entries.from_index(old)
+        if kind is None:
+            self._entries = Entries.from_index(open_index(*names))
+        else:
+            self._entries = Entries(kind)
         self.kind = self._entries.kind
         self._lock = threading.Lock()
         self._journal = start_journal(self._entries, self.index_filename)
