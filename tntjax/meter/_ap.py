@@ -41,8 +41,9 @@ class APMeter(MeterOfClasses):
         Raises:
           ValueError: if more examples came than there is capacity.
         """
-        kind = {"convention": self.convention}
-        average = functools.partial(_ranking.average_precision, **kind)
+        average = functools.partial(
+            _ranking.average_precision, convention=self.convention
+        )
         return _ranking.measure(self, average)
 
     def summary(self) -> dict[str, Any]:

@@ -17,8 +17,6 @@ class FScoreMeter(MeterOfHits):
     Example:
       >>> FScoreMeter((0.5, 0.7)).add([[0.9, 0.6], [0.2, 0.8]], [[1, 0], [1, 1]])
       FScoreMeter(at_0.5=66.6667%, at_0.7=80%, n=2)
-      >>> FScoreMeter(None, num_classes=2).add([[0.9, 0.6], [0.3, 0.2]], [0, 1])
-      FScoreMeter(best=33.3333%, n=2)
 
     Torchnet: not there. In percent, as precision and recall are.
     """

@@ -12,8 +12,6 @@ import numpy as np
 from tntjax._array import can_be_read, host_or_device
 from tntjax._plain import as_plain
 from tntjax._struct import describe, pytree, static
-from tntjax.meter.parts._count import Count
-from tntjax.meter.parts._sums import Total
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
@@ -106,7 +104,7 @@ class Meter(abc.ABC):
         check_same(self, other)
 
         def is_part(part: Any) -> bool:
-            return part is not self and _adds_itself(part)
+            return part is not self and hasattr(part, "merge")
 
         return jax.tree.map(_merge_parts, self, other, is_leaf=is_part)
 
@@ -191,14 +189,8 @@ def _zeros_like(leaf: Any) -> np.ndarray:
     return np.zeros(np.shape(leaf), dtype)
 
 
-def _adds_itself(part: Any) -> bool:
-    return isinstance(part, Count | Total) or hasattr(part, "merge")
-
-
 def _merge_parts(mine: Any, others: Any) -> Any:
-    if hasattr(mine, "merge"):
-        return mine.merge(others)
-    return mine + others if isinstance(mine, Count | Total) else _plus(mine, others)
+    return mine.merge(others) if hasattr(mine, "merge") else _plus(mine, others)
 
 
 _plus = host_or_device(lambda xp, mine, others: mine + others)

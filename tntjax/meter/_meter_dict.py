@@ -124,11 +124,8 @@ def _takes_targets(meter: Any) -> bool:
     """True if `add` needs a second argument: labels, of which no `n` is to be made."""
     if isinstance(meter, MeterDict):
         return any(map(_takes_targets, meter.meters.values()))
-    positional = [
-        parameter
-        for parameter in inspect.signature(meter.add).parameters.values()
-        if parameter.kind not in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD)
-    ]
-    if any(parameter.kind == parameter.VAR_POSITIONAL for parameter in positional):
+    parameters = inspect.signature(meter.add).parameters.values()
+    if any(p.kind == p.VAR_POSITIONAL for p in parameters):
         return True
-    return sum(parameter.default is parameter.empty for parameter in positional) > 1
+    positional = (p for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD)
+    return sum(p.default is p.empty for p in positional) > 1

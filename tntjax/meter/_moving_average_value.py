@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._array import host_or_device
+from tntjax._array import host_or_device, namespace
 from tntjax._struct import static
 from tntjax.meter._average_value import MeanStd
 from tntjax.meter._meter import Meter, check_same
@@ -62,19 +62,27 @@ class MovingAverageValueMeter(Meter):
         name = "MovingAverageValueMeter.add"
         values = as_floats(value, np.float32, name)
         valid = as_rows(True if mask is None else mask, values.shape, name)
-        values, n = _push(self.values, self.n, jnp.asarray(values), valid)
-        return dataclasses.replace(self, values=values, n=n)
+        return _push(self, jnp.asarray(values), valid)
 
     def merge(self, other: Self) -> Self:
         """Returns one meter for the values of both, those of `other` being later."""
         check_same(self, other)
-        values, n = _chain(self.values, self.n, other.values, other.n)
-        return dataclasses.replace(self, values=values, n=n)
+        return _chain(self, other)
 
     def value(self) -> MeanStd:
         """Returns floats `(mean, std)`, with n - 1 in the divisor of `std`."""
         few = np.float32(0 if self.convention == "torchnet" else np.nan)
-        return MeanStd(*_mean_std(self.values, self.n, few))
+        xp = namespace(self.values)
+        count = xp.asarray(self.n)
+        valid = _there(xp, self.window_size, count[..., None])  # [..., window_size]
+        center = self.values[..., -1:]  # as in other meters: measured from one of them
+        center = xp.where(xp.isfinite(center), center, 0)  # [..., 1]
+        offset = xp.where(valid, self.values - center, 0)
+        rest = offset.sum(-1) / xp.maximum(count, 1).astype(np.float32)
+        spread = xp.where(valid, (offset - rest[..., None]) ** 2, 0).sum(-1)
+        variance = spread / xp.maximum(count - 1, 1).astype(np.float32)
+        mean = xp.where(count > 0, center[..., 0] + rest, few)
+        return MeanStd(mean, xp.where(count > 1, xp.sqrt(variance), few))
 
 
 def _there(xp: ModuleType, size: int, n: Any) -> Any:
@@ -82,42 +90,28 @@ def _there(xp: ModuleType, size: int, n: Any) -> Any:
     return xp.arange(size, dtype=np.int32) >= size - n
 
 
-def _last(xp: ModuleType, values: Any, valid: Any, size: int) -> tuple[Any, Any]:
-    """Returns the last valid values, [..., size], and how many they are, [...]."""
-    places = xp.argsort(valid, stable=True, axis=-1)[..., -size:]
+def _keep_last(xp: ModuleType, meter: Any, values: Any, valid: Any) -> Any:
+    """Returns the meter of the last valid values."""
+    size = meter.window_size
+    places = xp.argsort(valid, stable=True, axis=-1)[..., -size:]  # [..., size]
     kept, there = (xp.take_along_axis(x, places, -1) for x in (values, valid))
     count = xp.minimum(valid.sum(-1, dtype=np.int32), np.int32(size))
-    kept = xp.where(there, kept, 0).astype(np.float32)
-    return kept, xp.asarray(count, np.int32)
+    kept, n = xp.where(there, kept, 0).astype(np.float32), xp.asarray(count, np.int32)
+    return dataclasses.replace(meter, values=kept, n=n)
 
 
 @host_or_device
-def _push(xp: ModuleType, values: Any, n: Any, new: Any, valid: Any) -> tuple[Any, Any]:
-    values, n, new, valid = gather((values, n, new, valid))
-    size, valid = values.shape[-1], xp.broadcast_to(valid, new.shape).reshape(-1)
-    both = xp.concatenate([values, new.reshape(-1).astype(np.float32)])
-    return _last(xp, both, xp.concatenate([_there(xp, size, n), valid]), size)
+def _push(xp: ModuleType, meter: Any, new: Any, valid: Any) -> Any:
+    meter, new, valid = gather((meter, new, valid))
+    valid = xp.broadcast_to(valid, new.shape).reshape(-1)
+    both = xp.concatenate([meter.values, new.reshape(-1).astype(np.float32)])
+    there = _there(xp, meter.window_size, meter.n)
+    return _keep_last(xp, meter, both, xp.concatenate([there, valid]))
 
 
 @host_or_device
-def _chain(
-    xp: ModuleType, values: Any, n: Any, later: Any, n_later: Any
-) -> tuple[Any, Any]:
-    size = values.shape[-1]
-    counts = (xp.asarray(count)[..., None] for count in (n, n_later))
-    valid = xp.concatenate([_there(xp, size, count) for count in counts], -1)
-    return _last(xp, xp.concatenate([values, later], -1), valid, size)
-
-
-@host_or_device
-def _mean_std(xp: ModuleType, values: Any, n: Any, few: Any) -> tuple[Any, Any]:
-    count = xp.asarray(n)
-    valid = _there(xp, values.shape[-1], count[..., None])
-    center = values[..., -1:]  # as in the other meters: measured from one of them
-    center = xp.where(xp.isfinite(center), center, 0)
-    offset = xp.where(valid, values - center, 0)
-    rest = offset.sum(-1) / xp.maximum(count, 1).astype(np.float32)
-    spread = xp.where(valid, (offset - rest[..., None]) ** 2, 0).sum(-1)
-    variance = spread / xp.maximum(count - 1, 1).astype(np.float32)
-    mean = xp.where(count > 0, center[..., 0] + rest, few)
-    return mean, xp.where(count > 1, xp.sqrt(variance), few)
+def _chain(xp: ModuleType, mine: Any, later: Any) -> Any:
+    counts = (xp.asarray(meter.n)[..., None] for meter in (mine, later))
+    valid = [_there(xp, mine.window_size, count) for count in counts]
+    values = xp.concatenate([mine.values, later.values], -1)
+    return _keep_last(xp, mine, values, xp.concatenate(valid, -1))

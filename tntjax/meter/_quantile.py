@@ -1,14 +1,13 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tntjax._array import host_or_device
+from tntjax._array import namespace
 from tntjax._numbers import check_integer
 from tntjax._struct import static
 from tntjax.meter.parts._arguments import check_levels
@@ -64,8 +63,14 @@ class QuantileMeter(MeterOfValues):
 
     def value(self) -> dict[float, Any]:
         """Returns floats `{q: quantile}` in ascending order; NaN if nothing came."""
-        wanted = np.array(self.quantiles, np.float32)
-        found = _find(self.cells, _middles(self.bits), wanted)  # [..., Q]
+        up_to = self.cells.cumsum().floats()  # [..., cells]
+        xp, total = namespace(up_to), up_to[..., -1:]
+        wanted = (np.array(self.quantiles, np.float32) * total).astype(np.float32)
+        # at least one value: the quantile 0 is the least of them
+        wanted = xp.minimum(xp.maximum(wanted, xp.minimum(total, 1)), total)
+        place = (up_to[..., None, :] < wanted[..., None]).sum(-1, dtype=np.int32)
+        found = xp.asarray(_middles(self.bits))[place]  # [..., Q]
+        found = xp.where(total > 0, found, np.float32(np.nan))
         return {q: found[..., place] for place, q in enumerate(self.quantiles)}
 
     def summary(self) -> dict[str, Any]:
@@ -96,16 +101,3 @@ def _middles(bits: int) -> np.ndarray:
     word[kind >= 255 * 2**bits] = np.float32(np.inf).view(np.uint32)
     positive = word.view(np.float32)
     return np.concatenate([-positive[::-1], positive]) + np.float32(0)
-
-
-@host_or_device
-def _find(xp: ModuleType, cells: Count, middles: Any, quantiles: Any) -> Any:
-    """Finds the first kind up to which there are enough values, for each quantile."""
-    up_to = cells.cumsum().floats()  # [..., cells]
-    total = up_to[..., -1:]
-    # at least one value: the quantile 0 is the least of them
-    wanted = xp.asarray(quantiles * total).astype(np.float32)
-    wanted = xp.minimum(xp.maximum(wanted, xp.minimum(total, 1)), total)
-    place = (up_to[..., None, :] < wanted[..., None]).sum(-1, dtype=np.int32)
-    found = xp.asarray(middles)[place]
-    return xp.where(total > 0, found, np.float32(np.nan))

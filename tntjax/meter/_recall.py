@@ -13,8 +13,6 @@ class RecallMeter(MeterOfHits):
     Example:
       >>> RecallMeter((0.5, 0.7)).add([[0.9, 0.6], [0.2, 0.8]], [[1, 1], [0, 1]])
       RecallMeter(at_0.5=100%, at_0.7=66.6667%, n=2)
-      >>> RecallMeter(None, num_classes=2).add([[0.9, 0.6], [0.3, 0.2]], [0, 1])
-      RecallMeter(best=50%, n=2)
 
     Torchnet: `meter/recallmeter.lua`, which differs as `meter/precisionmeter.lua` does
     from `PrecisionMeter`.

@@ -2,6 +2,4 @@
 
 from tntjax.testing._meter import check_meter
 
-__all__ = [
-    "check_meter",
-]
+__all__ = ["check_meter"]

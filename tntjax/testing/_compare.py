@@ -1,7 +1,7 @@
 import dataclasses
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -23,17 +23,18 @@ class Subject:
     atol: float = 1e-6
     exact: bool = False  # leaves of integers must be equal too
 
-    def fail(self, law: str, found: str, hint: str) -> None:
+    def fail(self, law: str, found: str, hint: str) -> NoReturn:
         """Raises an AssertionError that says what was found, and what to do."""
         name = type(self.meter).__name__
         raise AssertionError(f"{name} breaks the law {law!r}:\n  {found}\n{hint}")
 
     def require_same(self, law: str, hint: str, **found: Any) -> None:
         """Raises unless two meters, given by how they were made, measure the same."""
-        (left, right), meters = found, found.values()
-        values = (jax.tree.leaves(_value(meter)) for meter in meters)
-        if not (self._are_close(*values) and self._counts_agree(*meters)):
-            a, b = (_value(meter) for meter in found.values())
+        left, right = found
+        with np.errstate(all="ignore"):  # a mean of nothing is NaN, and no fault
+            a, b = (jax.device_get(meter.value()) for meter in found.values())
+        leaves = map(jax.tree.leaves, (a, b))
+        if not (self._are_close(*leaves) and self._counts_agree(*found.values())):
             self.fail(law, f"{left} measures {a},\n  {right} measures {b}.", hint)
 
     def _are_close(self, left: list, right: list) -> bool:
@@ -58,16 +59,9 @@ def as_batches(batches: Batches) -> list[tuple]:
         raise ValueError(f"check_meter needs three batches, got {len(batches)}.")
     for batch in batches:
         if any(part.ndim == 0 or len(part) < 2 for part in batch):
-            raise ValueError(
-                "check_meter needs arguments of two rows or more, got"
-                f" {describe(batch)}."
-            )
+            needs = "check_meter needs arguments of two rows or more"
+            raise ValueError(f"{needs}, got {describe(batch)}.")
     return batches
-
-
-def _value(meter: Any) -> Any:
-    with np.errstate(all="ignore"):  # a mean of nothing is NaN, and no fault
-        return jax.device_get(meter.value())
 
 
 def add_all(meter: Any, batches: Sequence[tuple]) -> Any:

@@ -81,11 +81,8 @@ def check_carry(subject: Subject) -> None:
     """Checks that `add`, `merge` and `reset` keep structure, shapes and dtypes."""
     meter = subject.meter
     first = meter.add(*subject.batches[0])
-    acts = {
-        "add(...)": lambda: first,
-        "merge(...)": lambda: first.merge(first),
-        "reset()": lambda: first.reset(),
-    }
+    acts = {"add(...)": lambda: first, "merge(...)": lambda: first.merge(first)}
+    acts["reset()"] = lambda: first.reset()
     hint = (
         "Return a new meter of the same structure, with every leaf made of the shape"
         " and dtype it has in a new meter: jnp.asarray(x, dtype)."
@@ -101,8 +98,7 @@ def check_carry(subject: Subject) -> None:
                 for key in sorted(before.keys() | after.keys())
                 if before.get(key) != after.get(key)
             ]
-            found = "; ".join(changed) or "its static fields changed."
-            subject.fail(law, found, hint)
+            subject.fail(law, "; ".join(changed) or "its static fields changed.", hint)
 
 
 def check_monoid(subject: Subject) -> None:
@@ -241,8 +237,8 @@ def check_unchanged(subject: Subject) -> None:
             "a meter was another one after value, add, merge or reset.",
             "Return a new meter, and don't write into arrays that are held.",
         )
-    law, hint = "a meter survives pickle", "Hold nothing that pickle cannot: no lambda."
-    copy = added
+    law = "a meter survives pickle"
+    hint = "Hold nothing that pickle cannot: no lambda, no open file."
     try:
         copy = pickle.loads(pickle.dumps(added))
     except Exception as error:

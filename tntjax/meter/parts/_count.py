@@ -47,6 +47,8 @@ class Count:
     def __add__(self, other: Any) -> "Count":
         return Count(*_plus(_words(self), _words(other)))
 
+    merge = __add__  # as a part of a meter
+
     def __sub__(self, other: Any) -> "Count":
         """Subtracts counts that are not larger."""
         return Count(*_minus(_words(self), _words(other)))

@@ -34,6 +34,8 @@ class Total:
         other = other if isinstance(other, Total) else Total(other, np.float32(0))
         return Total(*_plus((self.sum, self.rest), (other.sum, other.rest)))
 
+    merge = __add__  # as a part of a meter
+
     def floats(self) -> Any:
         """Returns float32, rounded."""
         return self.sum + self.rest
