@@ -123,9 +123,7 @@ def check_num_classes(num_classes: Any, name: str) -> int:
     return size
 
 
-def _as_predictions(
-    meter: ConfusionMeter, output: Any, target: Any, mask: Any
-) -> tuple[Any, Any, Any]:
+def _as_predictions(meter: Any, output: Any, target: Any, mask: Any) -> tuple:
     """Returns scores [..., K] or class numbers [...], true class numbers, and the mask.
 
     The class number of what is not one-hot is -1.

@@ -79,9 +79,7 @@ class NDCGMeter(MeterOfRankings):
 
 
 @functools.partial(jax.jit, static_argnames=("topk", "convention"), inline=True)
-def _ndcg(
-    scores: Any, relevance: Any, *, topk: tuple[int, ...], convention: str
-) -> Any:
+def _ndcg(scores: Any, relevance: Any, *, topk: tuple, convention: str) -> Any:
     """Returns the gains [B, K] of the queries for each of the K numbers in `topk`."""
     scores, relevance = gather((scores, relevance))
     scores, relevance = scores.astype(jnp.float32), relevance.astype(jnp.float32)
@@ -111,9 +109,7 @@ def _ties(falling: Any) -> tuple[Any, Any]:
     return nearest[0], documents - nearest[1, :, ::-1]  # [B, C] each
 
 
-def _discounts(
-    topk: tuple[int, ...], documents: int, convention: str
-) -> tuple[np.ndarray, jax.Array]:
+def _discounts(topk: tuple, documents: int, convention: str) -> tuple[Any, Any]:
     """Computes what ranks are multiplied by, for each k: [K, 1, C], 0 behind k.
 
     And the sums of the first factors [2, K, C + 1] in two parts, whose own sum is exact

@@ -140,9 +140,7 @@ class PrecisionAtKMeter(Meter):
 
 
 @functools.partial(jax.jit, static_argnames=("dim", "k"), inline=True)
-def _best(
-    scores: Any, relevant: Any, mask: Any, *, dim: int, k: int
-) -> tuple[Any, Any]:
+def _best(scores: Any, relevant: Any, mask: Any, *, dim: int, k: int) -> tuple:
     """Finds the ranks of the k best candidates [B, k], and which are relevant."""
     scores, relevant, mask = gather((scores, relevant, mask))
     scores = scores.astype(jnp.float32)
@@ -175,19 +173,16 @@ def _with_best(meter: Any, best: Any, relevant: Any) -> Any:
             " make a new one."
         )
     if len(meter.best) > 0:
-        arrays = (meter.best, meter.relevant, best, relevant)
-        best, relevant = _best_of_both(*arrays)
+        pairs = [meter.best, best], [meter.relevant, relevant]
+        best, relevant = _best_of_both(*pairs)
     n = Count.of((best[:, 0] != NOTHING).sum(dtype=np.int32))
     return dataclasses.replace(meter, best=best, relevant=relevant, n=n)
 
 
 @host_or_device
-def _best_of_both(
-    xp: ModuleType, mine: Any, hits: Any, others: Any, others_hits: Any
-) -> tuple[Any, Any]:
-    k = mine.shape[1]
-    rank = xp.concatenate([mine, others], 1)  # [B, 2k]
-    relevant = xp.concatenate([hits, others_hits], 1)  # [B, 2k]
+def _best_of_both(xp: ModuleType, ranks: list, relevants: list) -> tuple[Any, Any]:
+    k = ranks[0].shape[1]
+    rank, relevant = (xp.concatenate(parts, 1) for parts in (ranks, relevants))  # 2k
     if xp is jnp:
         return _first(rank, relevant, k)
     place = np.argsort(~rank, axis=1, kind="stable")[:, :k]

@@ -15,8 +15,7 @@ class R2Meter(MeterOfPairs):
     """Measures the coefficient of determination, 1 - squared errors / variance.
 
     Every element of an output is one prediction, so several outputs are one variable
-    together. The variance is taken about the mean by Chan's rule, never as a difference
-    of sums.
+    together. The variance is taken about the mean by Chan's rule.
 
     Example:
       >>> R2Meter().add([2.0, 4.0, 6.0], [1.0, 4.0, 7.0])

@@ -66,9 +66,9 @@ def measure(meter: MeterOfRows, compute: Callable[[ModuleType, Points], Any]) ->
 
 
 def _measure_on_host(
-    compute: Callable, scores: Any, targets: Any, weights: Any, n: Any
+    compute: Any, scores: Any, targets: Any, weights: Any, n: Any
 ) -> Any:
-    if n.ndim:
+    if n.ndim:  # a stack of meters
         stack = zip(scores, targets, weights, n, strict=True)
         return _stack([_measure_on_host(compute, *each) for each in stack])
     if scores.ndim == 2:  # [capacity, K]
@@ -121,7 +121,7 @@ def _sort_falling(scores: Any) -> tuple[Any, Any]:
 
 
 def _measure_traced(
-    compute: Callable, scores: Any, targets: Any, weights: Any, n: Any
+    compute: Any, scores: Any, targets: Any, weights: Any, n: Any
 ) -> Any:
     def one(scores: Any, targets: Any) -> Any:
         return compute(jnp, _points_traced(scores, targets, weights, n))
@@ -182,8 +182,9 @@ def average_precision(
     xp: ModuleType, points: Points, convention: str = "standard"
 ) -> Any:
     """Returns the mean precision at the positive rows, [] float32."""
-    counted = points.true if convention == "standard" else points.hits
-    of = counted[-1] if convention == "standard" else xp.maximum(counted[-1], 1)
+    torchnet = convention == "torchnet"
+    counted = points.hits if torchnet else points.true  # [P]
+    of = xp.maximum(counted[-1], 1) if torchnet else counted[-1]
     parts = (difference(xp, counted) / of) * precision(points)  # [P]
     return sum_in_pairs(xp, parts).astype(np.float32)
 

@@ -86,9 +86,7 @@ class MeterOfRankings(Meter):
 
 
 @functools.partial(jax.jit, static_argnames=("topk", "measure"), inline=True)
-def _rank(
-    scores: Any, relevant: Any, mask: Any, *, topk: tuple[int, ...], measure: Any
-) -> tuple[Any, Any]:
+def _rank(scores: Any, relevant: Any, mask: Any, *, topk: tuple, measure: Any) -> tuple:
     """Measures the queries, [B, K], and tells which of them have candidates, [B]."""
     scores, relevant, mask = gather((scores, relevant, mask))
     there = jnp.ones(scores.shape, bool) if mask is None else mask
