@@ -13,7 +13,6 @@ class HitRateMeter(MeterOfRankings):
 
     Args:
       topk: one or more integers >= 1, for which k to measure, in percent.
-      mean: the means over queries.
 
     Raises:
       TypeError, ValueError: if an argument is something else.

@@ -13,7 +13,6 @@ class MeanReciprocalRankMeter(MeterOfRankings):
 
     Args:
       topk: up to which ranks to look, as in `HitRateMeter`; a fraction for each k.
-      mean: the means over queries.
 
     Example:
       >>> MeanReciprocalRankMeter((1, 3)).add([[0.9, 0.5, 0.1]], [[0, 1, 1]])

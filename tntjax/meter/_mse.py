@@ -22,8 +22,6 @@ class MSEMeter(MeterOfPairs):
     Example:
       >>> MSEMeter().add([1.0, 2.0], [1.0, 4.0])
       MSEMeter(mse=2, n=2)
-      >>> MSEMeter(root=True).add([1.0, 3.0], [4.0, 0.0]).value()
-      3.0
 
     Torchnet: `meter/msemeter.lua`, which was 0 when empty and asked for two tensors of
     one type.

@@ -13,7 +13,6 @@ class RecallAtKMeter(MeterOfRankings):
 
     Args:
       topk: for which k to measure, as in `HitRateMeter`; in percent.
-      mean: the means over queries.
 
     Example:
       >>> RecallAtKMeter((1, 2)).add([[0.9, 0.5, 0.1]], [[1, 0, 1]])

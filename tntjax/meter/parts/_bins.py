@@ -18,20 +18,12 @@ from tntjax.meter.parts._mesh import gather
 
 
 class MeterOfBins(Meter):
-    """The base of meters that count positive and negative examples in bins of scores.
-
-    Args:
-      bins: the number of equal parts from `low` to `high`.
-      low: scores below it count in the first bin.
-      high: scores above it count in the last bin.
-      counts: [bins + 1, 2], negative and positive examples; NaN comes last.
-      n: [] how many examples came.
-    """
+    """The base of meters that count examples of both kinds in bins of scores."""
 
     bins: int = static(default=1024)
     low: float = static(default=0.0)
     high: float = static(default=1.0)
-    counts: Any = None
+    counts: Any = None  # [bins + 1, 2], negative and positive; NaN comes last
     n: Count = Count()
 
     def __post_init__(self) -> None:

@@ -12,12 +12,7 @@ from tntjax.meter.parts._inputs import Mask, is_integer
 
 
 class MeterOfConfusion(Meter):
-    """The base of meters that read a number off a confusion matrix.
-
-    Args:
-      num_classes: how many classes there are, from 1 to 46340.
-      confusion: the matrix, and what had no place in it.
-    """
+    """The base of meters that read a number off a confusion matrix."""
 
     num_classes: int = static()
     confusion: Any = None

@@ -18,13 +18,7 @@ class MeterOfScores(MeterOfRows):
 
 
 class MeterOfClasses(MeterOfRows):
-    """The base of meters that keep every score of several classes.
-
-    Args:
-      capacity: how many examples there is room for, or None.
-      num_classes: K, or None.
-      convention: what weights and classes without positive examples mean.
-    """
+    """The base of meters that keep every score of several classes, [capacity, K]."""
 
     num_classes: int | None = static(default=None)
     convention: str = static(default="standard")
