@@ -69,11 +69,10 @@ def rand_augment(
       >>> rand_augment(jax.random.key(0), jnp.zeros((4, 32, 32, 3), jnp.uint8)).shape
       (4, 32, 32, 3)
 
-    "RandAugment" (2019), with the operations and magnitudes of torchvision's
-    `RandAugment`. There each operation is a pass over the image, in the order in which
-    they are drawn. Here those that move pixels are one map, those that mix colours one
-    matrix, those of levels one table, and are applied in this order; shears are about
-    the middle, and pixels are interpolated linearly.
+    "RandAugment" (2019), with the operations and magnitudes of torchvision's, where
+    each is a pass over the image, in the order in which they are drawn. Here those that
+    move pixels are one map, those that mix colours one matrix, those of levels one
+    table, in this order; shears are about the middle, and pixels are interpolated.
     """
     images = check_colors(images, "rand_augment")
     number = check_at_least("rand_augment: num_operations", num_operations, 1)

@@ -46,10 +46,9 @@ def match_image(output: Mapping, target: Mapping, kind: str) -> list[Match]:
     for label in np.union1d(found, known):
         some, there = np.flatnonzero(found == label), np.flatnonzero(known == label)
         some = some[np.argsort(-scores[some], kind="stable")][:MOST]  # best first
-        pair = [mine[at] for at in some], [others[at] for at in there]
-        shares = _overlaps(*pair, crowd[there], kind)
-        areas = _areas(pair[0], kind), area[there]
-        rest = match_regions(shares, crowd[there], *areas)
+        own, crowds = [mine[at] for at in some], crowd[there]
+        shares = _overlaps(own, [others[at] for at in there], crowds, kind)
+        rest = match_regions(shares, crowds, _areas(own, kind), area[there])
         matches.append(Match(np.int64(label), scores[some], *rest))
     return matches
 

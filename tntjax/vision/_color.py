@@ -83,14 +83,12 @@ def color_jitter(
       ValueError: if a number is out of range, or grey images are to have other colours.
 
     Example:
-      >>> images = jnp.full((4, 8, 8, 3), 0.5)
-      >>> color_jitter(jax.random.key(0), images, brightness=0.4, hue=0.1).shape
+      >>> color_jitter(jax.random.key(0), jnp.ones((4, 8, 8, 3)), hue=0.1).shape
       (4, 8, 8, 3)
 
-    The factors are those of torchvision's `ColorJitter`. There the four steps are taken
-    in random order, each cut off at black and white; here they are one matrix, which
-    is the same in any order, and cut off once. Hue is turned in YIQ, where it is linear
-    and grey stays what it was, and not in HSV.
+    The factors are those of torchvision's `ColorJitter`, whose four steps are taken in
+    random order and cut off one by one; here they are one matrix, which is the same in
+    any order. Hue is turned in YIQ, where it is linear and grey stays, not in HSV.
     """
     images = check_colors(images, "color_jitter")
     reach = {"brightness": brightness, "contrast": contrast, "saturation": saturation}

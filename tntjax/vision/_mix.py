@@ -37,8 +37,7 @@ def mixup(
       images: [B, H, W, C] uint8 or floats.
       targets: [B, K] floats: shares of the classes, such as `jax.nn.one_hot(y, K)`.
       alpha: the share of the image itself is drawn from Beta(alpha, alpha).
-      mask: [B] bool; False for examples that only fill up the batch, which mix with
-        nothing.
+      mask: [B] bool; examples that are False only fill up, and mix with nothing.
 
     Returns:
       [B, H, W, C] of the same dtype, and [B, K] of that of the targets.
@@ -48,8 +47,7 @@ def mixup(
       ValueError: if targets are class numbers, or `alpha` is not above 0 and finite.
 
     Example:
-      >>> images, targets = jnp.ones((2, 4, 4, 1)), jnp.eye(2)
-      >>> images, targets = mixup(jax.random.key(0), images, targets)
+      >>> _, targets = mixup(jax.random.key(0), jnp.ones((2, 4, 4, 1)), jnp.eye(2))
       >>> targets.sum(-1).tolist()
       [1.0, 1.0]
 
@@ -81,8 +79,7 @@ def cutmix(
       images: [B, H, W, C] uint8 or floats.
       targets: [B, K] floats: shares of the classes, such as `jax.nn.one_hot(y, K)`.
       alpha: the share of the area that stays is drawn from Beta(alpha, alpha).
-      mask: [B] bool; False for examples that only fill up the batch, which mix with
-        nothing.
+      mask: [B] bool; examples that are False only fill up, and mix with nothing.
 
     Returns:
       [B, H, W, C] of the same dtype, and [B, K] of that of the targets, mixed by the
@@ -93,8 +90,7 @@ def cutmix(
       ValueError: if targets are class numbers, or `alpha` is not above 0 and finite.
 
     Example:
-      >>> images, targets = jnp.ones((2, 4, 4, 1)), jnp.eye(2)
-      >>> images, targets = cutmix(jax.random.key(0), images, targets)
+      >>> _, targets = cutmix(jax.random.key(0), jnp.ones((2, 4, 4, 1)), jnp.eye(2))
       >>> targets.sum(-1).tolist()
       [1.0, 1.0]
 

@@ -1,7 +1,5 @@
 """pad_boxes: as many boxes in each sample."""
 
-from typing import Any
-
 import numpy as np
 
 from tntjax._numbers import check_at_least
@@ -46,18 +44,16 @@ def pad_boxes(sample: Sample, max_boxes: int) -> Sample:
             f"pad_boxes: a sample has {count} boxes, more than max_boxes={max_boxes}."
             " COCO has up to 93 in an image: raise it, or choose some boxes before."
         )
-    padded = dict(sample)
+    padded = {**sample, "valid": np.arange(max_boxes) < count}
     for name in set(FIELDS) & set(sample):
-        padded[name] = _pad(name, sample[name], count, max_boxes)
-    return padded | {"valid": np.arange(max_boxes) < count}
-
-
-def _pad(name: str, rows: Any, count: int, length: int) -> np.ndarray:
-    if not isinstance(rows, np.ndarray):
-        raise TypeError(
-            f"pad_boxes needs arrays, got {name} = {describe(rows)}. Read masks as"
-            ' arrays, CocoDetection(..., masks="array"), or leave them out.'
-        )
-    if len(rows) != count:
-        raise ValueError(f"pad_boxes: {len(rows)} rows of {name} for {count} boxes.")
-    return np.pad(rows, [(0, length - count)] + [(0, 0)] * (rows.ndim - 1))
+        rows = sample[name]
+        if not isinstance(rows, np.ndarray):
+            raise TypeError(
+                f"pad_boxes needs arrays, got {name} = {describe(rows)}. Read masks as"
+                ' arrays, CocoDetection(..., masks="array"), or leave them out.'
+            )
+        if len(rows) != count:
+            raise ValueError(f"pad_boxes: {len(rows)} rows of {name}, {count} boxes.")
+        pads = [(0, max_boxes - count)] + [(0, 0)] * (rows.ndim - 1)
+        padded[name] = np.pad(rows, pads)
+    return padded

@@ -120,7 +120,6 @@ def random_resized_crop(
     return _crop_resize(images, windows, size)
 
 
-@functools.partial(jax.jit, static_argnums=2, inline=True)
 def _crop_resize(
     images: jax.Array, boxes: jax.Array, size: tuple[int, int]
 ) -> jax.Array:
