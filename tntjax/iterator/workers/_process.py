@@ -197,26 +197,23 @@ def end_processes(workers: Sequence[WorkerProcess], owner: int, lock: Any) -> No
     """Ends processes, those that are idle at once, and gives back what they used."""
     if os.getpid() != owner:  # a copy of the process that started them
         return
-    # With the lock of their pool: a daemon thread may still look at them as the
-    # interpreter ends, and of two that ask how a process ended only one is told. But
-    # not for ever, as a thread that has it may be stuck.
-    held = lock.acquire(timeout=GRACE)
-    try:
-        with _ctrl_c_later():
-            for worker in workers:
-                worker.pipe.close()  # which a worker that waits for a request notices
-            deadline = time.monotonic() + GRACE
-            for worker in workers:
-                worker.process.join(max(0.0, deadline - time.monotonic()))
-            for worker in workers:
-                if worker.process.is_alive():
-                    worker.process.kill()
-                worker.process.join()
-                worker.process.close()
-                _close(worker.blocks)
-    finally:
-        if held:
-            lock.release()
+    with _ctrl_c_later(), contextlib.ExitStack() as stack:
+        # With the lock of their pool: a daemon thread may still look at them as the
+        # interpreter ends, and of two that ask how a process ended only one is told.
+        # But not for ever, as a thread that has it may be stuck.
+        if lock.acquire(timeout=GRACE):
+            stack.callback(lock.release)
+        for worker in workers:
+            worker.pipe.close()  # which a worker that waits for a request notices
+        deadline = time.monotonic() + GRACE
+        for worker in workers:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+        for worker in workers:
+            if worker.process.is_alive():
+                worker.process.kill()
+            worker.process.join()
+            worker.process.close()
+            _close(worker.blocks)
 
 
 def _close(blocks: Sequence[Block | None]) -> None:
