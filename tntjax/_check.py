@@ -1,5 +1,6 @@
 """Checks of what a user passed, with errors that say what to do."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tntjax._struct import describe
@@ -40,3 +41,10 @@ def check_optional_functions(name: str, **functions: Any) -> None:
     for argument, function in functions.items():
         if function is not None:
             check_function(function, f"{name} needs a function or None, but {argument}")
+
+
+def check_choice(name: str, argument: str, value: Any, choices: Sequence[str]) -> None:
+    """Raises a ValueError unless an argument is one of several names."""
+    if not isinstance(value, str) or value not in choices:
+        named = f"{', '.join(map(repr, choices[:-1]))} or {choices[-1]!r}"
+        raise ValueError(f"{name} needs {argument} {named}, got {describe(value)}.")

@@ -57,7 +57,7 @@ def test_forms_are_converted_there_and_back(source, target):
 
 
 def test_unknown_forms_and_shapes_are_refused():
-    with pytest.raises(ValueError, match="forms among xyxy, xywh, cxcywh, got 'xyx'"):
+    with pytest.raises(ValueError, match="'xyxy', 'xywh' or 'cxcywh', got 'xyx'"):
         convert_boxes([0, 0, 1, 1], "xyx", "xywh")
     with pytest.raises(ValueError, match=r"box_iou needs boxes \[..., N, 4\]"):
         box_iou(np.zeros((2, 5)), np.zeros((2, 4)))

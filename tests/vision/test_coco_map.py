@@ -201,7 +201,7 @@ def test_parts_are_merged_and_a_meter_is_a_value():
 
 def test_what_does_not_fit_is_refused():
     outputs, targets = draw(2)
-    with pytest.raises(ValueError, match="kind to be 'boxes' or 'masks', got 'bbox'"):
+    with pytest.raises(ValueError, match="kind 'boxes' or 'masks', got 'bbox'"):
         CocoMAPMeter("bbox")
     with pytest.raises(ValueError, match="as many images in output and target"):
         CocoMAPMeter().add(outputs[:1], targets)

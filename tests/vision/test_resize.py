@@ -131,7 +131,7 @@ def test_the_middle_is_taken_where_no_window_fits():
     [
         (lambda x: resized(x, 0), "size must be at least 1, got 0"),
         (lambda x: resized(x, (1, 2, 3)), r"size \(height, width\)"),
-        (lambda x: resized(x, 2, "bilinear"), "linear, nearest.*got 'bilinear'"),
+        (lambda x: resized(x, 2, "bilinear"), "'linear', 'nearest'.*got 'bilinear'"),
         (lambda x: resized(x[0], 2), r"\[B, H, W, C\].*image\[None\]"),
         (lambda x: crop_resize(x, [[0, 0, 1, 1]] * 2, 2), r"boxes \[1, 4\]"),
         (lambda x: draw_windows(jax.random.key(0), 1, 8, (0, 2)), "<= 1"),

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from tntjax._check import check_choice
 from tntjax._optional import import_optional
 from tntjax._struct import flag, static
 from tntjax.meter.parts._count import Count
-from tntjax.text._ids import check_choice
 from tntjax.text._texts import MeterOfTexts
 
 ORDERS = 4

@@ -1,6 +1,6 @@
 """Checks of ids and texts, of which all tokenizers are asked."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -31,13 +31,6 @@ def check_text(text: Any, subject: str) -> str:
     if not isinstance(text, str):
         raise TypeError(f"{subject} needs a text, a str, got {describe(text)}.")
     return text
-
-
-def check_choice(name: str, argument: str, value: Any, choices: Sequence[str]) -> None:
-    """Raises a ValueError unless an argument is one of several names."""
-    if value not in tuple(choices):
-        named = f"{', '.join(map(repr, choices[:-1]))} or {choices[-1]!r}"
-        raise ValueError(f"{name} needs {argument} {named}, got {value!r}.")
 
 
 def read_ids(ids: Any, size: int, subject: str) -> list[int]:

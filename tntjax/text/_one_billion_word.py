@@ -3,8 +3,9 @@
 import os
 from collections.abc import Sequence
 
+from tntjax._check import check_choice
 from tntjax._numbers import check_integers
-from tntjax.text._ids import check_choice, require
+from tntjax.text._ids import require
 from tntjax.text._line import LineDataset
 from tntjax.text._line_file import as_path
 

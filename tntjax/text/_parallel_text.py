@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from tntjax._check import check_choice
 from tntjax._struct import Opaque, child, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
-from tntjax.text._ids import check_choice
 from tntjax.text._line import LineDataset
 
 NEAR = 2  # lines that are shown before and after the place where two texts part

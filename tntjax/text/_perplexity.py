@@ -10,12 +10,12 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._array import namespace
+from tntjax._check import check_choice
 from tntjax._struct import describe, static
 from tntjax.meter import Meter
 from tntjax.meter.parts._count import Count, check_single
 from tntjax.meter.parts._inputs import as_counts, as_floats, as_rows
 from tntjax.meter.parts._sums import Mean, Total
-from tntjax.text._ids import check_choice
 
 
 class PerplexityMeter(Meter):

@@ -5,12 +5,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tntjax._check import check_choice
 from tntjax._struct import Opaque, child, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._concat import ConcatDataset
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._transform import TransformDataset
-from tntjax.text._ids import check_choice
 from tntjax.text._line_file import as_path
 from tntjax.text._parallel_text import ParallelText
 from tntjax.text._sgm import read_sgm

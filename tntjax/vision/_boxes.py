@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from tntjax._check import check_choice
 from tntjax._struct import describe
 from tntjax.vision._images import compiled
 
@@ -32,12 +33,8 @@ def convert_boxes(boxes: ArrayLike, source: str, target: str) -> jax.Array:
       >>> convert_boxes([1, 2, 3, 4], "xywh", "xyxy").tolist()
       [1.0, 2.0, 4.0, 6.0]
     """
-    for form in (source, target):
-        if form not in FORMATS:
-            raise ValueError(
-                f"convert_boxes needs forms among {', '.join(FORMATS)}, got"
-                f" {describe(form)}."
-            )
+    check_choice("convert_boxes", "source", source, FORMATS)
+    check_choice("convert_boxes", "target", target, FORMATS)
     boxes = as_boxes(boxes, "convert_boxes")
     if source == target:
         return boxes

@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from tntjax._array import as_mask
-from tntjax._struct import describe, static
+from tntjax._check import check_choice
+from tntjax._struct import static
 from tntjax.meter import Meter
 from tntjax.meter._meter import check_same, is_traced
 from tntjax.vision._coco_match import MOST, THRESHOLDS, Match, match_image
@@ -65,11 +66,7 @@ class CocoMAPMeter(Meter):
     n: Any = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in ("boxes", "masks"):
-            raise ValueError(
-                "CocoMAPMeter needs kind to be 'boxes' or 'masks', got"
-                f" {describe(self.kind)}."
-            )
+        check_choice("CocoMAPMeter", "kind", self.kind, ("boxes", "masks"))
 
     def add(self, output: Any, target: Any, *, mask: Any = None) -> Self:
         """Matches the detections of images with what is there.

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from tntjax._check import check_choice
 from tntjax._struct import describe
 from tntjax.vision._images import as_size, compiled, restore, widen
 from tntjax.vision._window import find_windows
@@ -37,11 +38,7 @@ def resize(
       (2, 224, 224, 3)
     """
     images, size = jnp.asarray(images), as_size(size, "resize")
-    if method not in METHODS:
-        raise ValueError(
-            f"resize needs method to be one of {', '.join(METHODS)}, got"
-            f" {describe(method)}."
-        )
+    check_choice("resize", "method", method, METHODS)
     batch, height, width, channels = images.shape
     if method == "linear":
         whole = jnp.asarray([0, 0, width, height], jnp.float32)

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tntjax._struct import describe, static
+from tntjax._check import check_choice
+from tntjax._struct import static
 from tntjax.vision._quality import MeterOfImages
 
 
@@ -37,11 +38,7 @@ class SSIMMeter(MeterOfImages):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.window not in ("gaussian", "uniform"):
-            raise ValueError(
-                "SSIMMeter needs window to be 'gaussian' or 'uniform', got"
-                f" {describe(self.window)}."
-            )
+        check_choice("SSIMMeter", "window", self.window, ("gaussian", "uniform"))
 
     def _measure(self, output: jax.Array, target: jax.Array) -> jax.Array:
         weights, scale = np.ones(7), 49 / 48
