@@ -1,5 +1,6 @@
 """pad_batch and bptt: arrays out of ragged samples, and out of one long sequence."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -45,6 +46,8 @@ def test_bare_arrays_are_the_field_input():
         ([np.ones(1, np.uint8)], {"fill": -1}, ValueError, "fill=-1 is not .* uint8"),
         ([np.ones(1, np.float16)], {"fill": 1e9}, ValueError, "is not .* float16"),
         ([["a"]], {"length": 2}, ValueError, "fill=0 is not a value"),
+        ([[1]], {"fill": []}, ValueError, r"fill=\[\] is not a value"),
+        ([[1]], {"fill": np.zeros(2)}, ValueError, r"is not a value .* int64"),
         ([np.ma.array([1], mask=[1])], {}, TypeError, "is a masked array"),
     ],
 )
@@ -58,6 +61,11 @@ def test_floats_are_padded_with_a_rounded_value_and_bools_with_false():
     assert batch["x"].tolist() == [[1, np.float16(0.1)]]
     assert batch["y"].tolist() == [[True, False]]
     assert np.isnan(tnt.pad_batch([[1.5]], 2, fill=np.nan)["input"][0, 1])
+
+
+@pytest.mark.parametrize("fill", [np.array(7), jnp.int32(7), np.float32(7)])
+def test_a_fill_may_be_a_number_of_numpy_or_jax(fill):
+    assert tnt.pad_batch([[1]], 2, fill=fill)["input"].tolist() == [[1, 7]]
 
 
 def test_lists_of_unequal_lengths_are_no_axis():

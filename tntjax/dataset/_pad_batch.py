@@ -1,6 +1,6 @@
 """pad_batch: samples of several lengths as one batch, and how long each is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -157,8 +157,12 @@ def join(
 ) -> np.ndarray:
     """Writes arrays [n, ...] into one array [length, ...], each from its start on."""
     dtype = reduce(common_dtype, [array.dtype for array in arrays])
-    fill = False if dtype.kind == "b" else fill
-    if not _fits(fill, dtype):
+    if dtype.kind == "b":
+        fill = False
+    elif getattr(fill, "shape", None) == ():
+        fill = np.asarray(fill)[()]  # one of JAX has no hash
+    is_one = isinstance(fill, Hashable) and not isinstance(fill, tuple)
+    if not (is_one and _fits(fill, dtype)):
         raise ValueError(
             f"fill={fill!r} is not a value of the field {name!r}, which is {dtype}."
         )
