@@ -60,7 +60,7 @@ class Mean:
         ValueError.
         """
         check_single(self.n, 0)
-        return _add(self, values, weight, mask)
+        return Mean(*_add(self.total, self.n, values, weight, mask))
 
     def value(self) -> Any:
         """Computes the mean, float64 on the host and else float32; NaN of nothing."""
@@ -102,15 +102,15 @@ def _plus(xp: ModuleType, mine: tuple, others: tuple) -> tuple[Any, Any]:
 
 
 @functools.partial(jax.jit, inline=True)
-def _add(mean: Mean, values: Any, weight: Any, mask: Any) -> Mean:
-    means = np.ndim(mean.total.sum)  # axes of the mean; those before are rows
+def _add(total: Total, n: Count, values: Any, weight: Any, mask: Any) -> tuple:
+    means = np.ndim(total.sum)  # axes of the mean; those before are rows
     rows = values.shape[: values.ndim - means]
     weight = spread_counts(weight, mask, rows)  # [*rows]
     seen = weight.reshape(rows + (1,) * means)
     # a row that counts zero times may be anything, and NaN * 0 would be NaN
     values = jnp.where(seen > 0, values, 0) * seen.astype(jnp.float32)
     batch = values.sum(tuple(range(len(rows))))  # [...], the shape of the mean
-    return Mean(mean.total + batch, mean.n + weight.sum(dtype=jnp.int32))
+    return total + batch, n + weight.sum(dtype=jnp.int32)
 
 
 @host_or_device
