@@ -26,8 +26,7 @@ class AUCMeter(MeterOfScores):
     Scores are compared as float32. A NaN has no rank: the value is NaN then.
 
     Args:
-      capacity: for how many examples there is room, at least 1, such as
-        `len(dataset)`; or None.
+      capacity: room for how many examples, at least 1: `len(dataset)`, say; or None.
 
     Raises:
       TypeError, ValueError: if an argument is something else.

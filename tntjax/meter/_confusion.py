@@ -93,9 +93,7 @@ class ConfusionMeter(Meter):
         return {"accuracy": in_percent(accuracy), "left_out": int(self.left_out)}
 
     def plot(self, ax: Any = None) -> Any:
-        """Draws the matrix on `ax` or a new figure, and returns matplotlib's Axes.
-
-        Each row is scaled to its sum.
+        """Draws each row as shares on `ax` or a new figure; returns matplotlib's Axes.
 
         Raises:
           ImportError: if `ax` is None and matplotlib isn't installed.

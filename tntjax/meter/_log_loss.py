@@ -22,8 +22,7 @@ class LogLossMeter(Meter):
     leave it out with `mask=target >= 0`.
 
     Args:
-      logits: what is added are logits, as criteria take them, and not probabilities;
-        `CalibrationErrorMeter` has the same argument.
+      logits: what is added are logits, as criteria take them, and not probabilities.
 
     Example:
       >>> LogLossMeter().add([[0.5, 0.5], [0.25, 0.75]], [0, 1])

@@ -55,8 +55,7 @@ class MovingAverageValueMeter(Meter):
         """Counts values in; see `Meter.add`.
 
         Args:
-          value: [] or any shape, real; each element is one value, the first ones came
-            first.
+          value: [...] real; each element is one value, the first ones came first.
           mask: bool, the leading axes of `value`; False leaves the values out.
         """
         name = "MovingAverageValueMeter.add"

@@ -40,8 +40,6 @@ class MultiLabelConfusionMeter(Meter):
 
     Example:
       >>> meter = MultiLabelConfusionMeter(3).add([0.9, 0.8, 0.1], [1, 0, 1])
-      >>> meter
-      MultiLabelConfusionMeter(found=50%, n=1)
       >>> meter.value().tolist()
       [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
 

@@ -27,8 +27,6 @@ class PrecisionMeter(MeterOfHits):
     Example:
       >>> PrecisionMeter((0.5, 0.7)).add([[0.9, 0.6], [0.2, 0.8]], [[1, 0], [0, 1]])
       PrecisionMeter(at_0.5=66.6667%, at_0.7=100%, n=2)
-      >>> PrecisionMeter(None, num_classes=2).add([[0.9, 0.6], [0.3, 0.2]], [0, 1])
-      PrecisionMeter(best=25%, n=2)
 
     Torchnet: `meter/precisionmeter.lua`, where `perclass=true` found the number of
     classes in the first batch, a precision of no prediction was 100, and

@@ -48,13 +48,13 @@ class QuantileMeter(MeterOfValues):
 
     def __post_init__(self) -> None:
         limits = ("QuantileMeter", "quantiles", 0.0, 1.0)
-        vars(self).update(quantiles=check_levels(self.quantiles, *limits))
+        quantiles = check_levels(self.quantiles, *limits)
         bits = check_integer(self.bits, "QuantileMeter needs integer bits")
         if not 1 <= bits <= 16:
             raise ValueError(f"QuantileMeter needs 1 <= bits <= 16, got {bits}.")
-        vars(self).update(bits=bits)
+        vars(self).update(quantiles=quantiles, bits=bits)
         if self.cells is None:
-            vars(self).update(cells=Count.zeros((2 ** (self.bits + 9),)))
+            vars(self).update(cells=Count.zeros((2 ** (bits + 9),)))
 
     n = count_in("cells")
 

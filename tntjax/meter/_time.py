@@ -80,9 +80,7 @@ class TimeMeter:
         return dataclasses.replace(self, start=now, stopped=stopped, n=0)
 
     def merge(self, other: "TimeMeter") -> "TimeMeter":
-        """Adds the time up to now and the units of another, as of two workers.
-
-        The merged meter runs if this one does.
+        """Adds another's time up to now and units; the result runs if this one does.
 
         Raises:
           TypeError: if `other` is not a TimeMeter.
