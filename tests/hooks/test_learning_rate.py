@@ -135,6 +135,7 @@ def test_no_rate_that_can_be_changed_is_an_error(problem, hooks, optimizer, word
     [
         ((HALVING, "batch"), ValueError, 'by must be "step" or "epoch", got \'batch\''),
         ((0.1,), TypeError, "needs a schedule, such as .* got 0.1"),
+        (({},), ValueError, "a table needs a rate, such as"),
         (({0.5: 0.1},), TypeError, r"a table is \{number: rate\}, got 0.5"),
     ],
 )

@@ -81,6 +81,8 @@ def learning_rate(schedule: Schedule, by: Literal["step", "epoch"] = "step") -> 
 
 
 def _table(schedule: Mapping[Any, Any]) -> tuple[tuple[int, float], ...]:
+    if not schedule:
+        raise ValueError("learning_rate: a table needs a rate, such as {0: 0.1}.")
     rates = {}
     for number, rate in schedule.items():
         start = check_integer(number, "learning_rate: a table is {number: rate}")
