@@ -13,7 +13,7 @@ from tntjax._array import as_array
 from tntjax._numbers import check_number
 from tntjax._struct import static
 from tntjax.meter import Meter
-from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._count import count_of
 from tntjax.meter.parts._inputs import as_pair, as_rows, is_integer
 from tntjax.meter.parts._sums import Mean
 
@@ -39,10 +39,7 @@ class MeterOfImages(Meter):
             raise ValueError(f"{name} needs 0 < peak < infinity, got {peak}.")
         vars(self).update(peak=peak)
 
-    @property
-    def n(self) -> Count:
-        """The number of images; `int(meter.n)` is exact."""
-        return self.mean.n
+    n = count_of("mean")
 
     @abc.abstractmethod
     def _measure(self, output: jax.Array, target: jax.Array) -> jax.Array:
@@ -51,21 +48,13 @@ class MeterOfImages(Meter):
     def add(
         self, output: ArrayLike, target: ArrayLike, *, mask: ArrayLike | None = None
     ) -> Self:
-        """Counts images in.
+        """Counts images in; see `Meter.add`.
 
         Args:
           output: [B, H, W, C] real, from 0 to `peak`, or one image [H, W, C] of up to
-            four channels.
+            four channels. Integers are levels: `peak` is not 1 then.
           target: the originals, of the same shape.
           mask: [B] bool; False leaves an image out.
-
-        Returns:
-          The new meter, of the same structure, shapes and dtypes.
-
-        Raises:
-          TypeError: if images aren't real, or `mask` not bool.
-          ValueError: if the shapes differ or don't have three or four axes, or if
-            `peak` is 1 and levels are integers.
         """
         name = f"{type(self).__name__}.add"
         if self.peak == 1 and any(is_integer(as_array(x)) for x in (output, target)):
