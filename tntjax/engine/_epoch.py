@@ -254,12 +254,10 @@ class Epoch:
         """Sees to it that no buffer is donated that somebody else holds."""
         self._is_shown = False
         if self._calls.donates:
-            light, (heavy, tree) = (
-                self._carry.light,
-                jax.tree.flatten(self._carry.heavy),
-            )
+            leaves, tree = jax.tree.flatten(self._carry.heavy)
+            light = self._carry.light
             del self._carry  # or its dicts would hold them
-            self._carry = Carry(tree.unflatten(claim_buffers(heavy)), light)
+            self._carry = Carry(tree.unflatten(claim_buffers(leaves)), light)
 
     def _seen(self, carry: Carry, t: int) -> State:
         """Returns the State as hooks of the host see it after `t` updates."""

@@ -153,9 +153,8 @@ class Training:
         fields = (*LIGHT, *COUNTERS)
         self._before = {name: getattr(self._state, name) for name in fields}
         self._fire("on_start_epoch")
-        if saved and int(
-            saved["position"]
-        ):  # it was done before, so its work is undone
+        # In the middle of an epoch the hooks were through with its start: undo it.
+        if saved and int(saved["position"]):
             self._state = _fill_state(self._state, saved)
             self._tell("memory" if self._run.goes_on else "disk")
         self._run.clock.lap("hooks")  # those since the last epoch's end

@@ -159,11 +159,9 @@ class Judging:
 
     def judge(self, state: State) -> tuple[State, bool]:
         """Counts the score of an epoch; returns True if it is the best so far."""
-        record, read = (
-            state.aux[self.plugin],
-            read_score(self.plugin, self.score, state),
-        )
-        new, best = as_score(read, f"{self.plugin}: score"), None
+        record, best = state.aux[self.plugin], None
+        read = read_score(self.plugin, self.score, state)
+        new = as_score(read, f"{self.plugin}: score")
         if int(record["epoch"]):
             best = float(np.array(record["words"], np.uint32).view(np.float64)[0])
         better = is_better(new, best, self.maximize, self.min_delta)
