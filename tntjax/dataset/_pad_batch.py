@@ -153,7 +153,7 @@ def _pad(
 
 
 def join(
-    arrays: list[np.ndarray], starts: np.ndarray, length: int, fill: float, name: str
+    arrays: list[np.ndarray], starts: np.ndarray, length: int, fill: Any, name: str
 ) -> np.ndarray:
     """Writes arrays [n, ...] into one array [length, ...], each from its start on."""
     dtype = reduce(common_dtype, [array.dtype for array in arrays])
