@@ -199,9 +199,7 @@ def _move_state(mesh: Mesh, state: State) -> State:
         sharding = getattr(leaf, "sharding", None)
         if not isinstance(sharding, NamedSharding) or sharding.mesh == mesh:
             return leaf
-        parts = sharding.spec[
-            : leaf.ndim
-        ]  # that of a key may have more than it has axes
+        parts = sharding.spec[: leaf.ndim]  # of a key there may be more than axes
         there = set(jax.tree.leaves(tuple(parts))) <= set(mesh.axis_names)
         spec = PartitionSpec(*parts) if there else PartitionSpec()
         return jax.device_put(leaf, NamedSharding(mesh, spec))

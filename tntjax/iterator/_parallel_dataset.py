@@ -179,14 +179,11 @@ class ParallelDatasetIterator(Epochs):
         skipped = self._skip(start)
         # `closing`: what leaves the loop early gives up what was read ahead for it.
         with quiet_at_exit(), closing(self._workers.start(epoch)) as run:
-            positions = range(
-                run.length()
-            )  # stands for the dataset, which workers have
+            # The positions stand for the dataset, which workers have.
+            positions = range(run.length())
             index_of = partial(self._find_index, positions)
-            wanted, ahead = (
-                positions[start - skipped :],
-                self.prefetch * self.num_workers,
-            )
+            wanted = positions[start - skipped :]
+            ahead = self.prefetch * self.num_workers
             samples = read_ahead(run, wanted, index_of, ahead, self.ordered)
             yield from islice(self._finish(samples), skipped, None)
 
@@ -246,10 +243,7 @@ def read_ahead(
             except Exception as error:
                 if not ordered:
                     raise
-                done[number] = (
-                    False,
-                    error,
-                )  # of `perm`: raised where its sample was due
+                done[number] = False, error  # of `perm`, to be raised in its turn
             else:
                 run.submit(number, index)
             pending += 1

@@ -118,8 +118,6 @@ def _add(meter: Any, output: Any, target: Any, seen: Any) -> Any:
     mistaken = (predicted & ~labels).astype(jnp.float32)
     share = missed / jnp.maximum(missed.sum(-1, keepdims=True), 1)  # [B, K]
     pairs = jnp.matmul(share.T, mistaken, precision=jax.lax.Precision.HIGHEST)
-    cells, n = (
-        meter.cells + (pairs + jnp.diag(found)),
-        meter.n + seen.sum(dtype="int32"),
-    )
+    cells = meter.cells + (pairs + jnp.diag(found))
+    n = meter.n + seen.sum(dtype="int32")
     return dataclasses.replace(meter, cells=cells, n=n)
