@@ -123,10 +123,17 @@ def test_what_cannot_be_written_ends_no_training(problem):
         def write(self, text):
             raise BrokenPipeError("nobody reads")
 
-    with pytest.warns(RuntimeWarning, match="progress misses rows, as nobody reads"):
+    with pytest.warns(RuntimeWarning, match="progress misses rows, .* nobody reads"):
         hooks = tnt.hooks.progress(Broken())
         state = tnt.SGDEngine(hooks).train(**problem.job())
     assert int(state.epoch) == 2
+
+
+def test_a_file_needs_nothing_but_write(problem):
+    lines = []
+    hooks = tnt.hooks.progress(SimpleNamespace(write=lines.append))
+    tnt.SGDEngine(hooks).train(**problem.job())
+    assert re.match(r"epoch 2 of 2  7 updates  .*\n", lines[-1])
 
 
 def test_an_error_at_the_end_of_an_epoch_comes_after_its_line(problem):
@@ -169,17 +176,17 @@ def test_many_members(problem, members, shown):
     assert ["error" in line for line in looks] == [shown] * len(looks)
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
 @pytest.mark.parametrize("rich", [True, False])
 def test_a_terminal(problem, rich, monkeypatch):
     if rich:
         pytest.importorskip("rich")
     else:
         monkeypatch.setattr(_bars.importlib.util, "find_spec", lambda name: None)
-
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
     monkeypatch.setenv("TERM", "xterm")
     validate = tnt.hooks.validate(problem.iterator())
     file = Terminal()
@@ -195,14 +202,44 @@ def test_a_bar_starts_no_thread(problem, monkeypatch):
     """It would have to get a core, which the steps keep busy."""
     pytest.importorskip("rich")
     monkeypatch.setenv("TERM", "xterm")
-    file = io.StringIO()
-    file.isatty = lambda: True
+    file = Terminal()
     started, start = [], threading.Thread.start
     monkeypatch.setattr(
         threading.Thread, "start", lambda self: (started.append(self), start(self))
     )
     run(problem, file=file, interval=0, max_epoch=1)
     assert "\x1b[" in file.getvalue() and not started
+
+
+@pytest.mark.parametrize(("interval", "drawn"), [(3600, False), (0, True)])
+def test_what_is_shorter_than_a_look_has_no_bar(problem, interval, drawn, monkeypatch):
+    pytest.importorskip("rich")
+    monkeypatch.setenv("TERM", "xterm")
+    engine = tnt.SGDEngine(tnt.hooks.progress(file := Terminal(), interval))
+    engine.train(**problem.job())  # where a bar may say that it compiles
+    file.truncate(file.seek(0))
+    engine.train(**problem.job())
+    assert ("\x1b[" in file.getvalue()) is drawn
+    assert file.getvalue().count("epoch 2 of 2  7 updates") == 1
+
+
+def test_bars_of_one_inside_the_other_end_with_it(monkeypatch):
+    pytest.importorskip("rich")
+    monkeypatch.setenv("TERM", "xterm")
+    bars = _bars.make_bars(file := Terminal(), 0)
+    bars.begin("outer")
+    bars.begin("inner")
+    bars.show("inner", 1, 2, "half")
+    bars.write("above :smile:")
+    bars.end()
+    bars.show("outer", 3, 4, "most")
+    bars.end()
+    text = file.getvalue()
+    assert all(part in text for part in ("outer", "half", "most", "above :smile:"))
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
+    file.truncate(file.seek(0))
+    bars.write("after [red]")
+    assert file.getvalue() == "after [red]\n"
 
 
 def test_it_waits_for_nothing_and_transfers_when_it_looks(problem, monkeypatch):

@@ -26,6 +26,17 @@ def test_a_full_disk_is_told_of_once(name):
     log.set(a=2).flush()
 
 
+@pytest.mark.parametrize("name", ["json", "text"])
+def test_a_file_that_was_closed_is_told_of_once(name, tmp_path):
+    with open(tmp_path / "log", "w") as file:
+        log = Log(["a"], on_flush=[VIEWS[name](["a"], file=file)])
+        log.set(a=1).flush()
+    with pytest.warns(RuntimeWarning, match="its file misses rows, .*closed file"):
+        log.set(a=2).flush()
+    log.set(a=3).flush()
+    assert len((tmp_path / "log").read_text().splitlines()) == 1
+
+
 def test_a_message_that_cannot_be_written_is_told_of():
     with pytest.warns(RuntimeWarning, match="status: its file misses rows"):
         Log([], on_set=[status(Full())]).status("training")

@@ -2,10 +2,11 @@
 
 import importlib.util
 import sys
+import time
 from typing import Any, TextIO
 
 from tntjax._optional import import_optional
-from tntjax.log._file import Lost
+from tntjax.log._file import Lost, Output
 
 
 def make_bars(file: TextIO | None, interval: float | None) -> "Bars":
@@ -22,8 +23,8 @@ class _Lines:
     """Bars as lines, now and then: for logs, and where rich is not installed."""
 
     def __init__(self, file: TextIO, interval: float) -> None:
-        self._file, self.interval = file, interval
-        self._lost = Lost("progress")
+        self.interval = interval
+        self.write = Output(file, None, Lost("progress")).write
 
     def begin(self, what: str) -> None:
         del what
@@ -35,22 +36,54 @@ class _Lines:
     def end(self) -> None:
         pass
 
-    def write(self, line: str) -> None:
-        try:
-            self._file.write(line + "\n")
-            self._file.flush()
-        except (OSError, ValueError) as error:  # nobody reads it, or it is closed
-            self._lost.tell(str(error))
-
 
 class _RichBars:
-    """Bars of rich, which vanish when they end."""
+    """Bars of rich, which vanish when they end.
+
+    Drawing one costs a millisecond: what follows on something shorter than `interval`
+    has none until there is something to show.
+    """
 
     def __init__(self, console: Any, interval: float) -> None:
         self._console, self.interval = console, interval
+        self._lines = _Lines(console.file, interval)
+        self._names: list[str] = []
         self._progress: Any = None
+        self._began = time.perf_counter()
 
     def begin(self, what: str) -> None:
+        self._names.append(what)
+        before, self._began = self._began, time.perf_counter()
+        if self._began - before >= self.interval:
+            self._draw()
+
+    def show(self, what: str, done: int, total: int | None, text: str) -> None:
+        self._draw()
+        task = self._progress.task_ids[-1]
+        changes = {"completed": done, "total": total, "text": text}
+        self._progress.update(task, description=what, refresh=True, **changes)
+
+    def end(self) -> None:
+        self._names.pop()
+        if self._progress is None:
+            return
+        for task in self._progress.task_ids[len(self._names) :]:
+            self._progress.remove_task(task)
+        if self._names:
+            self._progress.refresh()
+        else:
+            self._progress.stop()
+            self._progress = None
+
+    def write(self, line: str) -> None:
+        if self._progress is None and not self._console.is_jupyter:
+            self._lines.write(line)
+        else:  # above the bars, or into the cell
+            plain = {"markup": False, "emoji": False, "highlight": False}
+            self._console.print(line, **plain, soft_wrap=True)
+
+    def _draw(self) -> None:
+        """Draws a bar for each name that has none."""
         rich = import_optional("rich.progress", "progress", "progress")
         if self._progress is None:
             columns = (
@@ -66,24 +99,9 @@ class _RichBars:
                 transient=True,
                 expand=True,
             )
-        self._progress.add_task(what, total=None, text="")
+        for what in self._names[len(self._progress.task_ids) :]:
+            self._progress.add_task(what, total=None, text="")
         self._progress.start()  # does nothing if it has
-
-    def show(self, what: str, done: int, total: int | None, text: str) -> None:
-        task = self._progress.task_ids[-1]
-        changes = {"completed": done, "total": total, "text": text}
-        self._progress.update(task, description=what, refresh=True, **changes)
-
-    def end(self) -> None:
-        self._progress.remove_task(self._progress.task_ids[-1])
-        if self._progress.task_ids:
-            self._progress.refresh()
-        else:
-            self._progress.stop()
-            self._progress = None
-
-    def write(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 Bars = _Lines | _RichBars

@@ -51,7 +51,7 @@ class Output:
     def write(self, line: str) -> None:
         """Writes a line, and leaves nothing of it in a buffer.
 
-        A disk that is full, or a file that is gone, is told of once in a warning.
+        A full disk, and a file that is gone or closed, are told of in one warning.
         """
         try:
             if self.filename is None:
@@ -65,7 +65,7 @@ class Output:
             how: Any = {"encoding": "utf-8", "errors": "backslashreplace"}
             with open(self.filename, "a", **how) as file:
                 file.write(line + "\n")
-        except OSError as error:
+        except (OSError, ValueError) as error:  # as of a file that was closed
             self.lost.tell(f"it could not be written to: {error}")
 
 
