@@ -106,8 +106,11 @@ def compare(name, functions, repeats, bar):
     """Runs two functions turn by turn, and prints how the second compares."""
     for function in functions.values():
         function()  # compiles, and warms up
-    turns = [{k: f() for k, f in functions.items()} for _ in range(repeats)]
     first, second = functions
+    turns = []
+    for turn in range(repeats):  # either goes first as often
+        keys = (first, second) if turn % 2 else (second, first)
+        turns.append({key: functions[key]() for key in keys})
     for key in functions:
         print(f"{name}, {key:22} {statistics.median(t[key] for t in turns):7.3f} s")
     ratio = statistics.median(turn[second] / turn[first] for turn in turns)

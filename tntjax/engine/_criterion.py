@@ -55,7 +55,7 @@ def _asks_for_params(criterion: Any) -> bool:
 
 
 def weigh_losses(loss: Any, mask: Any, piece: Sample, whole: Sample) -> jax.Array:
-    """Computes how much each entry of a loss weighs in what is minimised.
+    """Computes how much each entry of a loss weighs in what is minimised, [] or [B].
 
     Raises:
       ValueError: if the loss has more axes, or a mask cannot be applied to it.
@@ -72,7 +72,7 @@ def weigh_losses(loss: Any, mask: Any, piece: Sample, whole: Sample) -> jax.Arra
     if mask is None:
         # A piece of a batch has a share of it, so that the pieces sum to the mean.
         share = count_rows(piece) / max(count_rows(whole), 1)
-        return jnp.full(loss.shape, share / max(loss.size, 1), dtype)
+        return jnp.asarray(share / max(loss.size, 1), dtype)  # [], the same for all
     # [B]: one over the number of rows that count, 0 for those hidden.
     return mask / jnp.maximum(count_examples(whole), 1).astype(dtype)
 
@@ -81,7 +81,10 @@ def add_weighted(loss: jax.Array, weight: jax.Array) -> jax.Array:
     """Adds up losses times weights; a loss that weighs nothing may be anything."""
     # Not loss * weight alone: a hidden row may be NaN, and NaN * 0 is NaN.
     counted = jnp.where(weight > 0, loss.astype(weight.dtype), 0)
-    return jnp.sum(counted * weight).astype(loss.dtype)
+    if weight.ndim:
+        return jnp.sum(counted * weight).astype(loss.dtype)
+    # The sum is then that of a meter of the loss as well, and is computed once.
+    return (jnp.sum(counted) * weight).astype(loss.dtype)
 
 
 @contextmanager

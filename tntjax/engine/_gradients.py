@@ -62,11 +62,13 @@ def differentiate_batch(
     (measure, asked), output = run_criterion(program.criterion, after), after.output
     check_mask(state.sample, after.sample)
     loss, pull_criterion = jax.vjp(measure, after.criterion_params, output, asked)
-    # loss, weight: [] or [B]. Pulled back, the weights give the gradient of the mean.
+    # Pulled back, the weights give the gradient of the mean.
     weight = weigh_losses(loss, after.sample.get("mask"), state.sample, whole)
     state = fire_compiled(hooks, "on_forward_criterion", after.replace(loss=loss))
 
-    criterion_grads, grad_output, direct = pull_criterion(weight.astype(loss.dtype))
+    criterion_grads, grad_output, direct = pull_criterion(
+        jnp.broadcast_to(weight, loss.shape).astype(loss.dtype)  # [] or [B]
+    )
     state = state.replace(
         grad_output=jax.tree.map(_replace_float0, grad_output),
         criterion_grads=jax.tree.map(conjugate, criterion_grads),

@@ -31,8 +31,9 @@ class Total:
         return Total(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
 
     def __add__(self, other: Any) -> "Total":
-        other = other if isinstance(other, Total) else Total(other, np.float32(0))
-        return Total(*_plus((self.sum, self.rest), (other.sum, other.rest)))
+        if isinstance(other, Total):
+            return Total(*_plus((self.sum, self.rest), (other.sum, other.rest)))
+        return Total(*_plus_one((self.sum, self.rest), other))
 
     merge = __add__  # as a part of a meter
 
@@ -99,6 +100,13 @@ def sum_in_pairs(xp: ModuleType, values: Any, few: int = 1) -> Any:
 def _plus(xp: ModuleType, mine: tuple, others: tuple) -> tuple[Any, Any]:
     total, lost = add_pairs(xp, mine, others)
     return xp.asarray(total), xp.asarray(lost).astype(np.float32)
+
+
+@host_or_device
+def _plus_one(xp: ModuleType, mine: tuple, other: Any) -> tuple[Any, Any]:
+    # Half of the work of `_plus`: what rounding took off is put by, and stays there.
+    total, lost = two_sum(xp, mine[0], other)
+    return xp.asarray(total), xp.asarray(mine[1] + lost).astype(np.float32)
 
 
 @functools.partial(jax.jit, inline=True)
