@@ -1,6 +1,5 @@
 """The view for MLflow with a server of MLflow, which keeps runs in SQLite."""
 
-import importlib.util
 import math
 import os
 import socket
@@ -13,13 +12,12 @@ import numpy as np
 import pytest
 
 import tntjax as tnt
-
-IS_WHOLE = importlib.util.find_spec("sqlalchemy") and importlib.util.find_spec("flask")
+from tests.required import needs
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore"),
-    pytest.mark.skipif(not IS_WHOLE, reason="a server needs the whole: mlflow"),
+    *map(needs, ("sqlalchemy", "flask")),  # of the whole of MLflow, not its skinny part
 ]
 
 
