@@ -8,7 +8,7 @@ import pytest
 
 from tests.architecture._source import MODULES, PARTS, Module, require_none
 
-VALUES = {"_types", "_struct", "_array", "_plain", "_json", "_optional"}
+VALUES = {"_types", "_struct", "_array", "_plain", "_json", "_optional", "_files"}
 CHECKS = {"_check", "_key", "_numbers", "_dtype", "_score"}
 GROUND = VALUES | CHECKS | {"utils"}
 LEAVES = {"transform", "meter", "log"}
@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "_plain": set(),
     "_json": {"_struct"},  # to describe what it refuses
     "_optional": set(),
+    "_files": {"_struct"},  # to describe what it refuses
     "_check": VALUES,
     "_key": VALUES,
     "_numbers": VALUES,

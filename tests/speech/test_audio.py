@@ -236,3 +236,13 @@ def test_what_is_no_audio_is_refused(tmp_path):
         speech.read_audio(path, sample_rate=0)
     with pytest.raises(TypeError, match="sample_rate must be an integer"):
         speech.read_audio(path, sample_rate=8000.0)
+
+
+@pytest.mark.parametrize("name", ["read_audio", "read_audio_header", "read_sphere"])
+def test_paths_are_of_any_kind(tmp_path, wave, monkeypatch, name):
+    read = getattr(speech, name)
+    path = sphere(tmp_path / "a.sph", wave)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert repr(read(bytes(path))) == repr(read("~/a.sph")) == repr(read(path))
+    with pytest.raises(TypeError, match=f"{name}: path must be a path, got 5"):
+        read(5)

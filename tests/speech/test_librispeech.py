@@ -153,6 +153,7 @@ def test_files_of_a_macintosh_are_left_out(root):
         ("60-7-0000\tA", "trans.txt:1 needs a new id 60-7-NNNN"),
         ("61-7-0000 A", "trans.txt:1 needs a new id 60-7-NNNN"),
         ("words", "trans.txt:1 needs a new id 60-7-NNNN"),
+        ("60-7-x A", "trans.txt:1 needs a new id 60-7-NNNN, of numbers"),
         ("60-7-0000 A\xff", "trans.txt:1 needs a new id .* and UTF-8"),
     ],
 )
@@ -187,3 +188,22 @@ def test_a_list_of_speakers_may_be_of_another_encoding(root):
     path = root / "LibriSpeech" / "SPEAKERS.TXT"
     path.write_text("60 | F | dev-clean | 1 | Zoë\n", "latin-1")
     assert tnt.speech.LibriSpeech(root, "dev-clean")[4]["sex"] == "F"
+
+
+@pytest.mark.parametrize("reader", ["anna", "6(0"])
+def test_readers_are_known_by_numbers(root, reader):
+    folder = root / "LibriSpeech" / "dev-clean" / reader / "7"
+    folder.mkdir(parents=True)
+    (folder / f"{reader}-7.trans.txt").write_text(f"{reader}-7-0000 A\n")
+    with pytest.raises(ValueError, match="a new id .*-7-NNNN, of numbers"):
+        LibriSpeech(root, "dev-clean")
+
+
+def test_the_root_is_a_path_of_any_kind(root, monkeypatch):
+    monkeypatch.setenv("HOME", str(root))
+    for where in (bytes(root), "~"):
+        assert len(LibriSpeech(where, "dev-clean")) == len(
+            LibriSpeech(root, "dev-clean")
+        )
+    with pytest.raises(TypeError, match="LibriSpeech: root must be a path, got 5"):
+        LibriSpeech(5, "dev-clean")

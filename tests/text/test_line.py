@@ -2,6 +2,7 @@ r"""Lines end at `\n` alone, wherever they lie, and are read in any order."""
 
 import dataclasses
 import gzip
+import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -125,7 +126,7 @@ def test_bytes_that_are_not_text_are_told_with_their_place(tmp_path):
 
 
 def test_missing_files_are_told(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no file .*nowhere"):
+    with pytest.raises(FileNotFoundError, match="nowhere is not there"):
         LineDataset(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="one file or more"):
         LineDataset([])
@@ -134,8 +135,10 @@ def test_missing_files_are_told(tmp_path):
 def test_paths_may_be_bytes_and_must_be_paths_in_order(tmp_path, english):
     assert texts(LineDataset([bytes(english)])) == list(ENGLISH)
     for wrong in (None, 3, [3], {english}, {english: 1}):
-        with pytest.raises(TypeError, match="a path or a list of paths, got"):
+        with pytest.raises(TypeError, match="a path.*, got"):
             LineDataset(wrong)
+    with pytest.raises(ValueError, match="cache must be a path, got ''"):
+        LineDataset(english, "")
     with pytest.raises(FileNotFoundError, match="is not a file"):
         LineDataset(tmp_path)
 
@@ -166,8 +169,36 @@ def test_what_is_cached_is_as_readable_as_other_files(tmp_path, english):
     LineDataset(english, tmp_path / "cache")
     (index,) = (tmp_path / "cache").iterdir()
     assert index.stat().st_mode == english.stat().st_mode
-    with pytest.raises(ValueError, match="cache must be a folder, got the file"):
+    with pytest.raises(OSError, match="the cache .*x.en.* can't be written: .* Name"):
         LineDataset(english, english)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_packed_file_without_a_byte_is_not_an_empty_text(tmp_path, cached):
+    (tmp_path / "x.gz").touch()
+    with pytest.raises(ValueError, match="not a whole gzip file: it is empty"):
+        LineDataset(tmp_path / "x.gz", tmp_path / "cache" if cached else None)
+
+
+def test_parts_of_those_who_were_killed_are_swept(tmp_path, english):
+    cache = tmp_path / "cache"
+    LineDataset(english, cache)
+    (index,) = cache.iterdir()
+    content = index.read_bytes()
+    index.unlink()
+    old, new = (Path(f"{index}.{n}.part") for n in range(2))
+    for part in (old, new):
+        part.write_bytes(content[:50])
+    os.utime(old, (0, 0))
+    assert texts(LineDataset(english, cache)) == list(ENGLISH)
+    assert sorted(cache.iterdir()) == [index, new]  # which may still be written
+
+
+def test_paths_hold_wherever_the_program_goes(tmp_path, english, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    dataset = LineDataset(english.name, "cache")
+    monkeypatch.chdir("/")
+    assert texts(pickle.loads(pickle.dumps(dataset))) == list(ENGLISH)
 
 
 def test_bytes_are_read_at_indices_in_range(tmp_path, english):

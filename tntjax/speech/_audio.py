@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tntjax._files import as_place
 from tntjax._numbers import check_at_least
 from tntjax._optional import import_optional
 from tntjax.speech._sphere import MAGIC, parse_sphere_header, read_sphere
@@ -52,7 +53,7 @@ def read_audio(
       ImportError: if the extra `speech` is not installed and needed.
       ValueError: if it cannot be decoded, is truncated, or an argument is wrong.
     """
-    where = os.fspath(path)
+    where = as_place(path, "read_audio: path")
     if dtype not in ("float32", "int16"):
         raise ValueError(f"read_audio needs dtype 'float32' or 'int16', got {dtype!r}.")
     start = check_at_least("read_audio: start", start, 0)
@@ -110,7 +111,7 @@ def read_audio_header(path: str | os.PathLike[str]) -> AudioHeader:
       FileNotFoundError: if there is no such file.
       ValueError: if it is not an audio file, or a truncated WAV.
     """
-    where = os.fspath(path)
+    where = as_place(path, "read_audio_header: path")
     head = _read_head(where)
     if head.startswith(MAGIC):
         header, _ = parse_sphere_header(head, where)

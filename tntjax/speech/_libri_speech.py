@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tntjax._check import check_optional_functions
+from tntjax._files import as_place
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
@@ -18,6 +19,10 @@ from tntjax.speech._audio import read_audio, read_audio_header
 MISSING = """LibriSpeech has no subset {subset!r} in {root}. It is CC BY 4.0: get \
 {subset}.tar.gz from https://www.openslr.org/12 and unpack it, so that \
 {root}/LibriSpeech/{subset}/<speaker>/<chapter>/*.flac is there."""
+
+
+ID = re.compile(r"(\d+)-(\d+)-(\d+)", re.ASCII)
+"""Speaker, chapter and utterance."""
 
 
 @pytree
@@ -59,8 +64,8 @@ class LibriSpeech(IndexMap):
                 f" ones, got {describe(self.subsets)}."
             )
         check_optional_functions("LibriSpeech", decode=self.decode)
-        object.__setattr__(self, "subsets", tuple(subsets))  # hashable
-        object.__setattr__(self, "root", os.fspath(self.root))
+        root = as_place(self.root, "LibriSpeech: root")
+        vars(self).update(root=root, subsets=tuple(subsets))  # hashable
         _ = self._utterances
 
     @property
@@ -125,11 +130,11 @@ def _read_chapter(folder: Path) -> list[tuple[str, str, str]]:
         name, _, text = line.strip().partition(" ")
         if not name:
             continue
-        known = re.fullmatch(rf"{stem}-\d+", name, re.ASCII)
+        known = name.startswith(f"{stem}-") and ID.fullmatch(name)
         if not known or name in texts or "\ufffd" in text:
             raise ValueError(
-                f"{transcript}:{number} needs a new id {stem}-NNNN and UTF-8, got"
-                f" {line!r}. Unpack the archive again."
+                f"{transcript}:{number} needs a new id {stem}-NNNN, of numbers, and"
+                f" UTF-8, got {line!r}. Unpack the archive again."
             )
         texts[name] = text
     if missing := sorted(set(texts) - files):

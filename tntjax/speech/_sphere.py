@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tntjax._files import as_place
+
 MAGIC = b"NIST_1A\n"
 
 SIZES = ("channel_count", "sample_count", "sample_n_bytes", "sample_rate")
@@ -46,7 +48,8 @@ def read_sphere(path: str | os.PathLike[str]) -> Sphere:
 
     NIST's SPHERE 2.6; mu-law of ITU-T G.711.
     """
-    where, content = os.fspath(path), Path(path).read_bytes()
+    where = as_place(path, "read_sphere: path")
+    content = Path(where).read_bytes()
     header, start = parse_sphere_header(content, where)
     coding, size = header.get("sample_coding", "pcm").lower(), header["sample_n_bytes"]
     order = header.get("sample_byte_format")

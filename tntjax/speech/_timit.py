@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tntjax._files import as_place
 from tntjax._struct import flag, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
@@ -66,13 +67,14 @@ def read_segments(path: str | os.PathLike[str]) -> Segments:
       ValueError: if a line is otherwise; the text names it.
     """
     labels, spans = [], []
-    lines = Path(path).read_text("latin-1").split("\n")
+    where = as_place(path, "read_segments: path")
+    lines = Path(where).read_text("latin-1").split("\n")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         if not (found := SPAN.fullmatch(line)) or int(found[1]) > int(found[2]):
             raise ValueError(
-                f"{os.fspath(path)}:{number} needs 'start end label' with start <= end,"
+                f"{where}:{number} needs 'start end label' with start <= end,"
                 f" got {line!r}."
             )
         labels.append(found[3])
@@ -132,7 +134,7 @@ class TIMIT(IndexMap):
                 f"TIMIT needs split {', '.join(map(repr, SPLITS))}, got {self.split!r}."
             )
         check_fold("TIMIT: phones", self.phones)
-        object.__setattr__(self, "root", os.fspath(self.root))
+        vars(self).update(root=as_place(self.root, "TIMIT: root"))
         _ = self._sentences
 
     @cached_property

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from tntjax._files import as_place
 from tntjax._struct import describe
 from tntjax.text._ids import check_text, read_ids
 
@@ -104,7 +105,8 @@ class BPE:
           ValueError: if the file is something else.
         """
         ranks = {}
-        for number, line in enumerate(Path(path).read_bytes().splitlines(), start=1):
+        content = Path(as_place(path, "BPE.from_tiktoken: path")).read_bytes()
+        for number, line in enumerate(content.splitlines(), start=1):
             if not line:
                 continue
             try:

@@ -9,13 +9,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from tntjax._files import as_place
 from tntjax._struct import Opaque, child, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._columns import with_flat
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._protocol import check_index, host_only
 from tntjax.text._ids import is_ordered, require
-from tntjax.text._line_file import LineFile, as_path
+from tntjax.text._line_file import LineFile
 
 
 @pytree
@@ -24,7 +25,7 @@ class LineDataset(IndexMap):
 
     A line ends at `\n` and nowhere else: `\r`, U+0085 and U+2028 are part of it. Memory
     takes 4 bytes a line (8 in a file of 4 GiB or more), and none with `cache`. Another
-    process scans the files again, or shares the cache. No file may be cut meanwhile.
+    process scans the files again, or shares the cache. Files must not change meanwhile.
 
     Args:
       paths: a file or several, one after the other. Those that gzip has packed are
@@ -57,12 +58,12 @@ class LineDataset(IndexMap):
     files: Any = child(Opaque, init=False)
 
     def __post_init__(self) -> None:
-        needs = "LineDataset needs a path or a list of paths"
         paths, cache = self.paths, self.cache
         if isinstance(paths, str | bytes | os.PathLike):
             paths = (paths,)
+        needs = "LineDataset needs a path or a list of paths"
         require(is_ordered(paths), needs, paths, error=TypeError)
-        paths = [as_path(path, needs) for path in paths]
+        paths = tuple(as_place(path, "LineDataset: a path") for path in paths)
         require(paths, "LineDataset needs one file or more", paths)
         try:
             b"\xff".decode("utf-8", self.errors)
@@ -72,9 +73,9 @@ class LineDataset(IndexMap):
             ways = "LineDataset needs errors of bytes.decode, such as 'strict'"
             raise ValueError(f"{ways} or 'replace', got {self.errors!r}.") from error
         if cache is not None:
-            cache = as_path(cache, "LineDataset needs a folder as cache, or None")
+            cache = as_place(cache, "LineDataset: cache")
         files = _Files(LineFile(path, cache) for path in paths)
-        vars(self).update(paths=tuple(map(str, paths)), files=files)
+        vars(self).update(paths=paths, cache=cache, files=files)
 
     def __len__(self) -> int:
         return self.files.count

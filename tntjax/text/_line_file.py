@@ -4,16 +4,14 @@ import gzip
 import hashlib
 import mmap
 import os
-import secrets
 import shutil
 import tempfile
 import zlib
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from tntjax._struct import describe
+from tntjax._files import write_cache
 
 PIECE = 1 << 22  # bytes that are scanned at once: memory does not grow with the file
 PACKED = b"\x1f\x8b"  # begins a file of gzip, and no text in UTF-8
@@ -27,20 +25,22 @@ class LineFile:
     in memory, and what gzip had packed, where nobody can jump, in a temporary file.
     """
 
-    def __init__(self, path: Path, cache: Path | None, stamp: Any = None) -> None:
+    def __init__(self, path: str, cache: str | None, stamp: Any = None) -> None:
         self.path, self.cache = path, cache
-        if not path.is_file():
-            told = "{} is not a file." if path.exists() else "There is no file {}."
-            raise FileNotFoundError(told.format(path))
-        found = os.stat(path)
-        self.stamp = found.st_size, found.st_mtime_ns
-        if stamp not in (None, self.stamp):
-            raise ValueError(f"{path} has changed since its lines were counted.")
-        with self._open_plain() as file:
-            self.starts: Any = self._load_starts(file)
-            content: Any = b""  # an empty file cannot be mapped
-            if os.fstat(file.fileno()).st_size:
-                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if not os.path.isfile(path):
+            told = "is not a file" if os.path.exists(path) else "is not there"
+            raise FileNotFoundError(f"{path} {told}.")
+        with open(path, "rb") as source:
+            found = os.fstat(source.fileno())
+            self.stamp = found.st_size, found.st_mtime_ns
+            if stamp not in (None, self.stamp):
+                raise ValueError(f"{path} has changed since its lines were counted.")
+            packed = path.endswith(".gz") or source.read(2) == PACKED
+            with self._unpack(source) if packed else source as file:
+                self.starts: Any = self._load_starts(file)
+                content: Any = b""  # an empty file cannot be mapped
+                if os.fstat(file.fileno()).st_size:
+                    content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         # Entries of a memoryview are read faster than those of an array, and names of
         # a closure faster than attributes.
         places = memoryview(self.starts)
@@ -56,7 +56,7 @@ class LineFile:
         """Returns the size of each line in bytes, int64 [lines]."""
         return np.diff(self.starts.astype(np.int64)) - 1
 
-    def _load_starts(self, file: Any) -> Any:
+    def _load_starts(self, file: BinaryIO) -> Any:
         if self.cache is None:
             return _find_starts(file)
         index = self._place("npy")
@@ -66,44 +66,41 @@ class LineFile:
                 return starts
         except (ValueError, EOFError, OSError, IndexError):
             pass  # not there, or damaged, as by a full disk
-        _write_whole(index, lambda out: np.save(out, _find_starts(file)))
+        starts = _find_starts(file)
+        write_cache(index, lambda out: np.save(out, starts), "LineDataset")
         return np.asarray(np.load(index, mmap_mode="r"))
 
-    def _open_plain(self) -> Any:
-        file = open(self.path, "rb")
-        if self.path.suffix != ".gz" and file.read(2) != PACKED:
-            return file
-        file.close()
+    def _unpack(self, source: BinaryIO) -> Any:
+        """Returns a file, to be closed, of what gzip packed into another."""
+
+        def write(plain: Any) -> None:
+            source.seek(0)
+            try:
+                with gzip.open(source) as content:
+                    shutil.copyfileobj(content, plain, PIECE)
+            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                told = f"{self.path} is not a whole gzip file: {error}"
+                raise ValueError(told) from None
+
+        if not self.stamp[0]:
+            raise ValueError(f"{self.path} is not a whole gzip file: it is empty.")
         if self.cache is None:
-            file = tempfile.TemporaryFile()  # on the disk, and nowhere in a folder
-            self._unpack(file)
-            file.flush()
-            return file
-        plain = self._place("txt")
-        if not plain.exists():
-            _write_whole(plain, self._unpack)
-        return open(plain, "rb")
+            with tempfile.TemporaryFile() as plain:  # on the disk, and in no folder
+                write(plain)
+                plain.flush()
+                return os.fdopen(os.dup(plain.fileno()), "rb")
+        place = self._place("txt")
+        if not os.path.exists(place):
+            write_cache(place, write, "LineDataset")
+        return open(place, "rb")
 
-    def _unpack(self, file: Any) -> None:
-        try:
-            with gzip.open(self.path) as packed:
-                shutil.copyfileobj(packed, file, PIECE)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"{self.path} is not a whole gzip file: {error}") from None
-
-    def _place(self, kind: str) -> Path:
+    def _place(self, kind: str) -> str:
         """Returns the file of the cache that is for the file as it is now."""
         assert self.cache is not None
-        known = os.fsencode(f"{self.path.resolve()} {self.stamp}")
+        known = os.fsencode(f"{os.path.realpath(self.path)} {self.stamp}")
         number = hashlib.sha256(known).hexdigest()[:16]
-        return self.cache / f"{self.path.name}-{number}.{kind}"
-
-
-def as_path(path: Any, subject: str) -> Path:
-    """Makes a path of what names a file, or raises a TypeError."""
-    if not isinstance(path, str | bytes | os.PathLike):
-        raise TypeError(f"{subject}, got {describe(path)}.")
-    return Path(os.fsdecode(path)).expanduser()
+        name = f"{os.path.basename(self.path)}-{number}.{kind}"
+        return os.path.join(self.cache, name)
 
 
 def _find_starts(file: BinaryIO) -> np.ndarray:
@@ -124,20 +121,3 @@ def _find_starts(file: BinaryIO) -> np.ndarray:
     if starts[-1] != size:  # a last line without an end
         starts = np.append(starts, dtype(size + 1))
     return starts
-
-
-def _write_whole(path: Path, write: Any) -> None:
-    """Writes a file under another name first: two processes may do so at once."""
-    folder = path.parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise ValueError(f"cache must be a folder, got the file {folder}.") from None
-    part = path.with_name(f".{secrets.token_hex(8)}-{path.name}")
-    try:
-        with open(part, "xb") as file:
-            write(file)
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from tntjax._check import check_choice
+from tntjax._files import as_place
 from tntjax._numbers import check_integers
 from tntjax.text._ids import require
 from tntjax.text._line import LineDataset
-from tntjax.text._line_file import as_path
 
 NAME = "1-billion-word-language-modeling-benchmark-r13output"
 FOLDER = "{}-monolingual.tokenized.shuffled"
@@ -72,7 +73,7 @@ def OneBillionWord(  # noqa: N802  # the name of the benchmark
                 f" {split!r}, got {shard!r}."
             )
     require(0 < len(chosen) == len(set(chosen)), f"{needs}, each once", shards)
-    base = as_path(root, "OneBillionWord needs a folder as root")
+    base = Path(as_place(root, "OneBillionWord: root"))
     roots = base / NAME, base
     place = next((r for r in roots if (r / folder).is_dir()), base) / folder
     paths = [place / pattern.format(shard) for shard in chosen]

@@ -2,9 +2,10 @@
 
 import os
 import re
+from pathlib import Path
 from typing import NamedTuple
 
-from tntjax.text._line_file import as_path
+from tntjax._files import as_place
 
 TAG = re.compile(rb"<(?P<kind>/?(?:doc|seg))\b(?P<fields>[^>]*)>", re.IGNORECASE)
 FIELD = re.compile(rb"""([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
@@ -41,7 +42,7 @@ def read_sgm(path: str | os.PathLike) -> list[Segment]:
       [Segment(document='d', id='1', text='A & B')]
     """
     document, segments = None, []
-    lines = as_path(path, "read_sgm needs a path").read_bytes().split(b"\n")
+    lines = Path(as_place(path, "read_sgm: path")).read_bytes().split(b"\n")
     for number, line in enumerate(lines, start=1):
         try:
             document = _read_line(line, document, segments)

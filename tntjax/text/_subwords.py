@@ -4,14 +4,15 @@ import dataclasses
 import io
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tntjax._files import as_place
 from tntjax._numbers import check_at_least
 from tntjax._optional import import_optional
 from tntjax.text._ids import check_text, is_ordered, read_ids, require
-from tntjax.text._line_file import as_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +89,7 @@ def train_sentence_piece(
     needs = "train_sentence_piece needs sentences, not one text"
     require(is_ordered(texts), needs, texts, error=TypeError)
     check_at_least("train_sentence_piece: size", size, 1)
-    path = as_path(model, "train_sentence_piece needs a path")
+    path = Path(as_place(model, "train_sentence_piece: model"))
     module = import_optional("sentencepiece", "train_sentence_piece", "text")
     ids = {"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3}
     content = io.BytesIO()
@@ -159,4 +160,4 @@ class HuggingFaceTokenizer:
 def _read_content(file: Any, name: str) -> bytes:
     if isinstance(file, bytes):
         return file
-    return as_path(file, f"{name} needs a path").read_bytes()
+    return Path(as_place(file, f"{name}: a path")).read_bytes()

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from tntjax._files import as_place
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
 from tntjax.text._ids import check_text, is_ordered, read_ids, require
@@ -145,14 +146,15 @@ class Vocab:
     def save(self, path: str | os.PathLike) -> None:
         """Writes a file of JSON, so that any token may be in it, a line end too."""
         text = json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=0)
-        Path(path).write_bytes(text.encode("utf-8", "surrogatepass"))
+        data = text.encode("utf-8", "surrogatepass")
+        Path(as_place(path, "Vocab.save: path")).write_bytes(data)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
         """Reads what `save` wrote; raises a ValueError for another file."""
+        data = Path(as_place(path, "Vocab.load: path")).read_bytes()
         try:
-            data = Path(path).read_bytes().decode("utf-8", "surrogatepass")
-            return cls(**json.loads(data))
+            return cls(**json.loads(data.decode("utf-8", "surrogatepass")))
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path} is not a vocabulary: {error}") from error
 

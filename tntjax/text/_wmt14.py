@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from tntjax._check import check_choice
+from tntjax._files import as_place
 from tntjax._struct import Opaque, child, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._concat import ConcatDataset
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._transform import TransformDataset
-from tntjax.text._line_file import as_path
+from tntjax.text._ids import is_ordered, require
 from tntjax.text._parallel_text import ParallelText
 from tntjax.text._sgm import read_sgm
 
@@ -92,7 +93,7 @@ They are different segments: see what you compare with.
         if not trains and (self.corpora is not None or self.empty != "keep"):
             told = "WMT14: corpora and empty are of train"
             raise ValueError(f"{told}, not {self.split}.")
-        root = as_path(self.root, "WMT14 needs a folder as root")
+        root = Path(as_place(self.root, "WMT14: root"))
         dataset = (_open_training if trains else _open_test)(self, root)
         vars(self).update(root=str(root), dataset=dataset)
 
@@ -112,12 +113,14 @@ def _open_training(data: WMT14, root: Path) -> Any:
     languages = data.pair.split("-")
     other = data.pair.replace("en", "").strip("-")
     known = list(CORPORA)[: 3 if other == "de" else 5]
-    chosen, texts = known if data.corpora is None else data.corpora, []
-    if isinstance(chosen, str) or not chosen or len(set(chosen)) < len(chosen):
-        raise ValueError(f"WMT14 needs a list of corpora, each once, got {chosen!r}.")
-    for name in chosen:
-        if name not in known:
-            raise ValueError(f"WMT14 has the corpora {known} of {other}, got {name!r}.")
+    if data.corpora is not None:
+        needs = f"WMT14 needs a list of corpora, each once, of {known}"
+        require(is_ordered(data.corpora), needs, data.corpora)
+        vars(data)["corpora"] = chosen = tuple(data.corpora)  # hashable
+        named = all(isinstance(name, str) and name in known for name in chosen)
+        require(named and 0 < len(chosen) == len(set(chosen)), needs, chosen)
+    texts = []
+    for name in data.corpora or known:
         archive, file = CORPORA[name]
         names = [file.format(other, language) for language in languages]
         paths = _find(root, (".", "training", "un"), names, archive)

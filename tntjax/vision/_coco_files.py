@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tntjax._files import as_place
 from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax.dataset._index_map import IndexMap
 from tntjax.vision._decode import decode_image
 from tntjax.vision._image_files import FolderFiles
-from tntjax.vision._missing import Source, as_place, missing
+from tntjax.vision._missing import Source, missing
 from tntjax.vision._names import Names
 
 SITE = "http://images.cocodataset.org"

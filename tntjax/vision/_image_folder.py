@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tntjax._files import as_place
 from tntjax._struct import describe, pytree, static
 from tntjax.vision._image_files import (
     LabelledImages,
@@ -13,7 +14,6 @@ from tntjax.vision._image_files import (
     label,
     open_files,
 )
-from tntjax.vision._missing import as_place
 
 
 @pytree

@@ -1,9 +1,9 @@
 """ImageNet: the 1,000 classes of ILSVRC2012, as the files lie."""
 
+from tntjax._files import as_place
 from tntjax._struct import describe, pytree, static
 from tntjax.vision._image_files import LabelledImages, check_decode
 from tntjax.vision._imagenet_files import SPLITS, find_files, label_files, read_synsets
-from tntjax.vision._missing import as_place
 
 
 @pytree

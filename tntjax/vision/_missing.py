@@ -4,7 +4,9 @@ import os
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from tntjax._files import as_place
 
 Place = str | os.PathLike[str] | None
 """A folder that a user named, or None for the usual ones."""
@@ -27,17 +29,6 @@ def missing(source: Source, what: str, looked: Iterable[object]) -> FileNotFound
         + f"\nGet it: {source.get}\nLicence: {source.licence}\nLayout, any of:\n"
         + textwrap.indent(source.layout, "  ")
     )
-
-
-def as_place(path: Any, subject: str) -> str:
-    """Returns a path in full, or raises an error if it is none or empty."""
-    if not isinstance(path, str | bytes | os.PathLike):
-        raise TypeError(f"{subject} must be a path, got {path!r}.")
-    if not (text := os.fsdecode(path)):
-        raise ValueError(
-            f"{subject} must be a path, got ''. Write '.' for the working directory."
-        )
-    return os.path.abspath(os.path.expanduser(text))
 
 
 def list_roots(data_dir: Place, name: str) -> list[Path]:

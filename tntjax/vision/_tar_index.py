@@ -1,16 +1,16 @@
 """TarIndex: the files of a tar, read at random."""
 
 import contextlib
+import functools
 import os
-import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from tntjax._files import as_place, write_cache
 from tntjax._numbers import check_boolean, check_integer
 from tntjax.vision._archive import DAMAGED
-from tntjax.vision._missing import as_place
 from tntjax.vision._names import Names
 from tntjax.vision._tar_members import list_members
 
@@ -87,7 +87,9 @@ class TarIndex:
                 "sizes": np.array([member.size for member in members], np.int64),
             }
             if self.cache:
-                _save(self.cache, arrays | {"stamp": stamp})
+                arrays["stamp"] = stamp
+                write = functools.partial(np.savez, **arrays)
+                write_cache(self.cache, write, "TarIndex")
         names = Names(arrays["text"].tobytes(), arrays["ends"])
         vars(self).update(names=names, offsets=arrays["offsets"], sizes=arrays["sizes"])
         vars(self).update(stamp=(found.st_size, found.st_mtime_ns))
@@ -152,21 +154,3 @@ def _load(cache: str, stamp: np.ndarray) -> dict[str, np.ndarray] | None:
                 names = ("text", "ends", "offsets", "sizes")
                 return {name: archive[name] for name in names}
     return None
-
-
-def _save(cache: str, arrays: Any) -> None:
-    """Writes a cache that has its name once it is whole, whoever else writes it."""
-    part = f"{cache}.{secrets.token_hex(8)}.part"
-    try:
-        os.makedirs(os.path.dirname(cache), exist_ok=True)
-        with open(part, "xb") as file:
-            np.savez(file, **arrays)
-        os.replace(part, cache)
-    except OSError as error:
-        raise OSError(
-            f"TarIndex: the cache {cache} can't be written: {error}. Name a file in a"
-            " folder that you may write to, or leave cache out."
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
