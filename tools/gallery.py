@@ -104,8 +104,8 @@ def page(name: str, wanted: str) -> str:
         command = " ".join([f"python examples/{name}.py", *SHORT[name]])
         machine = f"{os.cpu_count()} CPU cores"
         shown = (
-            f"On what comes with the package or with Python it took {seconds:.0f} s on"
-            f" {machine}, start and compilation included:\n\n"
+            f"On data of packages it took {seconds:.0f} s on {machine}, start and"
+            " compilation included:\n\n"
             f"```sh\n{command}\n```\n\n```text\n{printed}```\n"
         )
     text = ast.get_docstring(ast.parse(code)) or ""

@@ -50,6 +50,17 @@ def test_the_programs_of_a_page_print_what_stands_below(page, tmp_path):
     check_output(run_in(tmp_path, program(page)), "".join(fences(page, "text")))
 
 
+def test_the_page_beside_keras_counts_its_lines():
+    text = (ROOT / "docs" / "keras.md").read_text(encoding="utf-8")
+    for code, said in (
+        ("python", r"program of (\d+) lines"),
+        ("text", r"in (\d+) lines"),
+    ):
+        lines = list(filter(str.strip, fences("docs/keras.md", code)[0].splitlines()))
+        assert len(lines) == int(re.search(said, text.replace("\n", " "))[1]) <= 20
+        assert max(map(len, lines)) <= 88
+
+
 @pytest.mark.slow
 def test_the_program_of_the_readme_prints_what_stands_below(tmp_path):
     seen = run_and_see(tmp_path, fences("README.md", "python")[0])
