@@ -62,8 +62,8 @@ def as_array(value: Any) -> Any:
     """Makes an array of an array, a number, or a list of these, which may be tracers.
 
     Returns:
-      A JAX array if it was one or has one inside, else a NumPy array, float64 for
-      integers of more than 64 bits.
+      A JAX array if it was one or has one inside, else a NumPy array of native bytes,
+      float64 for integers of more than 64 bits.
 
     Raises:
       TypeError: if it is a masked array of NumPy.
@@ -71,6 +71,8 @@ def as_array(value: Any) -> Any:
       OverflowError: if an integer is too large for a float.
     """
     check_unmasked(value, "An argument")
+    if isinstance(value, np.ndarray) and not value.dtype.isnative:
+        return value.astype(value.dtype.newbyteorder("="))  # as JAX takes no others
     if isinstance(value, jax.Array | np.ndarray):
         return value
     parts = jax.tree.leaves(value) if isinstance(value, list | tuple) else ()

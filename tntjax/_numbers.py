@@ -24,7 +24,7 @@ def check_integer(value: Any, subject: str) -> int:
     try:
         if not _is_bool(value):
             return operator.index(value)
-    except TypeError:
+    except (TypeError, ValueError):  # or lists of unequal lengths
         pass
     raise TypeError(f"{subject}, got {describe(value)}.")
 
@@ -109,7 +109,8 @@ def check_integers(values: Any, subject: str) -> Any:
         return array
     if not array.size and kind != "b":  # an empty list
         return array.astype(np.intp)
-    if plain and kind in ("f", "O"):  # too large, or signed and unsigned of 64 bits
+    # Too large, or signed and unsigned of 64 bits.
+    if plain and kind in ("f", "O") and array.size == len(parts):
         return np.array(list(map(int, parts)), object).reshape(array.shape)
     raise TypeError(f"{subject}, got {describe(array)}.")
 

@@ -68,6 +68,14 @@ def test_a_fill_may_be_a_number_of_numpy_or_jax(fill):
     assert tnt.pad_batch([[1]], 2, fill=fill)["input"].tolist() == [[1, 7]]
 
 
+def test_an_empty_list_makes_no_floats_of_ids():
+    batch = tnt.pad_batch([{"input": [1, 2]}, {"input": []}])
+    assert batch["input"].tolist() == [[1, 2], [0, 0]]
+    assert batch["input"].dtype.kind == "i"
+    vectors = tnt.pad_batch([np.zeros((0, 2), np.int8), np.ones((1, 2), np.int8)])
+    assert vectors["input"].dtype == np.int8
+
+
 def test_lists_of_unequal_lengths_are_no_axis():
     batch = tnt.pad_batch([{"x": [1], "tree": [[1], [1, 2]]}], 2)
     assert batch["tree"] == [[[1], [1, 2]]] and batch["x"].tolist() == [[1, 0]]

@@ -213,6 +213,14 @@ def test_bad_arguments_are_refused(call, text):
         call()
 
 
+@pytest.mark.parametrize("impossible", [None, "x", [1.0], np.zeros(2), 1j])
+def test_what_stands_for_the_impossible_is_a_number(impossible):
+    with pytest.raises(TypeError, match="impossible must be a number, got"):
+        speech.ctc_loss(scores(1, 3, 4), None, [[1]], impossible=impossible)
+    loss = speech.ctc_loss(scores(1, 1, 4), None, [[1, 1]], impossible=2**31)
+    assert loss.tolist() == [2**31] and loss.dtype == np.float32
+
+
 @pytest.mark.parametrize("labels", [[[1.0]], [[True]], [["one"]]])
 def test_labels_are_integers(labels):
     with pytest.raises(TypeError, match="needs integers as labels"):

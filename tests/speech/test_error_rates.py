@@ -150,6 +150,7 @@ def test_they_are_meters_of_the_package():
         (b"a b", b"a b", None, TypeError, "two strings or two lists"),
         ([["a", "b"]], ["a b"], None, TypeError, r"got \['a', 'b'\] among them"),
         ([None], ["a"], None, TypeError, "got None among them"),
+        (np.array("a"), np.array("a"), None, TypeError, "two strings or two lists"),
     ],
 )
 def test_bad_arguments_are_refused(output, target, mask, error, text):

@@ -196,6 +196,26 @@ def test_int16_and_floats_are_one_signal(signal):
     np.testing.assert_array_equal(left, right)
 
 
+def test_either_order_of_bytes_is_read():
+    wave = np.sin(np.arange(800.0)).astype(np.float32)
+    short, labels = (wave * 9999).astype(np.int16), np.array([[1, 2]])
+    for call, *arrays in (
+        (speech.log_mel, wave),
+        (speech.log_mel, short),
+        (speech.resample, short),
+        (speech.cmvn, wave.reshape(1, 80, 10), np.array([50])),
+        (speech.ctc_loss, wave.reshape(1, 80, 10), np.array([50]), labels),
+    ):
+        rates = {"source_rate": 2, "target_rate": 3} if call is speech.resample else {}
+        swapped = [array.astype(array.dtype.newbyteorder()) for array in arrays]
+        for one, other in zip(
+            jax.tree.leaves(call(*arrays, **rates)),
+            jax.tree.leaves(call(*swapped, **rates)),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
@@ -252,6 +272,44 @@ def test_int16_and_floats_are_one_signal(signal):
         ),
         (lambda: speech.deltas(np.zeros(9)), ValueError, "features"),
         (lambda: speech.deltas(np.zeros((3, 9)), width=0), ValueError, "at least 1"),
+        (lambda: speech.deltas(np.zeros((3, 9)), width=[[1], 2]), TypeError, "integer"),
+        (lambda: speech.stft(np.zeros(9), pad=np.zeros(2)), ValueError, "'reflect'"),
+        (
+            lambda: speech.mel_filters(8, 64, 800, scale=np.zeros(2)),
+            ValueError,
+            "'htk'",
+        ),
+        (lambda: speech.mel_filters(8, 64, np.inf), ValueError, "high <= inf Hz"),
+        (lambda: speech.mel_filters(8, 64, 9, normalized="no"), TypeError, "or False"),
+        (lambda: speech.cmvn(np.zeros((3, 9)), variance="no"), TypeError, "or False"),
+        (lambda: speech.cmvn(np.zeros((3, 9)), moments=5), TypeError, "moments must"),
+        (
+            lambda: speech.cmvn(
+                np.zeros((3, 9)), moments=speech.feature_moments(np.zeros((3, 8)))
+            ),
+            TypeError,
+            r"of features \[..., 9\], got .*float32\[8\]",
+        ),
+        (
+            lambda: speech.feature_moments(np.zeros((3, 9)), before=(1, 0, 0)),
+            TypeError,
+            "before must be of feature_moments",
+        ),
+        (
+            lambda: speech.pre_emphasis(np.zeros(9), coefficient=[0.9]),
+            TypeError,
+            "coefficient must be a number, got",
+        ),
+        (
+            lambda: speech.spec_augment(KEYS[0], np.zeros((3, 9)), fill=True),
+            TypeError,
+            "fill must be a number, got True",
+        ),
+        (
+            lambda: speech.dither(KEYS[0], np.zeros(9), scale=[1.0]),
+            TypeError,
+            "scale must be a number, got",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(call, error, text):

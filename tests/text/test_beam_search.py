@@ -85,12 +85,13 @@ def test_the_same_without_jit_and_a_narrow_beam_is_never_better(tables):
         ({"start": [1.0]}, TypeError, "integers as start"),
         ({"width": 0}, ValueError, "width must be at least 1"),
         ({"length": 0}, ValueError, "length must be at least 1"),
+        ({"step": None}, TypeError, "a function as step, but it is None"),
     ],
 )
 def test_bad_settings_are_told(changes, error, words):
-    job = {"start": [1], "width": 2, "length": 2, "end": 0, **changes}
+    job = {"start": [1], "width": 2, "length": 2, "end": 0, "step": step, **changes}
     with pytest.raises(error, match=words):
-        beam_search(step, (), **job)
+        beam_search(state=(), **job)
 
 
 SMALL = jnp.log(jnp.array([[0.2, 0.5, 0.3], [0.1, 0.2, 0.7], [0.6, 0.3, 0.1]]))

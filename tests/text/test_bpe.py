@@ -128,6 +128,7 @@ def test_other_files_are_refused(tmp_path):
         ({"ranks": BYTES | {b"th": 255}}, "each of one token, got 255"),
         ({"specials": {"<s>": 97}}, "each of one token, got 97"),
         ({"specials": {"<s>": -1}}, "each of one token, got -1"),
+        ({"ranks": BYTES | {b"th": 2**31}}, "fit int32, .* got 2147483648"),
         ({"pattern": "("}, "can't part text by the pattern"),
         ({"pattern": r"\P{L}+"}, "can't part text by the pattern"),
         ({"pattern": r"\p{Han}+"}, "no category Han"),
@@ -137,6 +138,16 @@ def test_other_files_are_refused(tmp_path):
 def test_wrong_ids_and_patterns_are_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         BPE(**{"ranks": BYTES, **changes})
+
+
+@pytest.mark.parametrize("id", [256.5, "x", None, True])
+def test_ids_of_tokens_are_integers(id):
+    with pytest.raises(TypeError, match="BPE needs integers as ids, got"):
+        BPE(BYTES | {b"th": id})
+    with pytest.raises(TypeError, match="BPE: specials: a token needs a text"):
+        BPE(BYTES, specials={b"<s>": 256})
+    with pytest.raises(ValueError, match="halves of surrogate pairs"):
+        BPE(BYTES).encode("a\ud800")
 
 
 def test_a_pattern_with_groups_loses_nothing_and_one_with_gaps_is_told():

@@ -77,11 +77,12 @@ def test_of_equal_ones_the_lower_ids_are_kept():
         ({"temperature": -1}, "temperature >= 0, finite, got -1"),
         ({"top_k": 0}, "top_k must be at least 1"),
         ({"top_p": 0}, "0 < top_p <= 1, got 0"),
+        ({"logits": np.ma.zeros(3)}, "masked array"),
         ({"logits": jnp.zeros(3, int)}, r"float logits \[..., V\], got int32"),
     ],
 )
 def test_bad_settings_are_told(options, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises((ValueError, TypeError), match=words):
         text.sample(KEY, **{"logits": jnp.zeros(3), **options})
     with pytest.raises(ValueError, match=r"rate in \[0, 1\], got 2"):
         text.mask_tokens(KEY, [1], 0, 3, rate=2)

@@ -156,7 +156,9 @@ def join(
     arrays: list[np.ndarray], starts: np.ndarray, length: int, fill: Any, name: str
 ) -> np.ndarray:
     """Writes arrays [n, ...] into one array [length, ...], each from its start on."""
-    dtype = reduce(common_dtype, [array.dtype for array in arrays])
+    # An empty list, which NumPy takes for floats, makes no floats of ids.
+    known = [array for array in arrays if array.size] or arrays
+    dtype = reduce(common_dtype, [array.dtype for array in known])
     if dtype.kind == "b":
         fill = False
     elif getattr(fill, "shape", None) == ():

@@ -11,7 +11,14 @@ from jax.typing import ArrayLike
 from tntjax._array import as_array
 from tntjax._numbers import check_at_least, is_number
 from tntjax._struct import describe
-from tntjax.speech._lengths import Lengths, as_features, as_wave, cut, map_keys
+from tntjax.speech._lengths import (
+    Lengths,
+    as_features,
+    as_wave,
+    check_scalar,
+    cut,
+    map_keys,
+)
 
 
 def spec_augment(
@@ -59,6 +66,7 @@ def spec_augment(
         raise ValueError(
             f"spec_augment needs time_rate from 0 to 1, got {describe(time_rate)}."
         )
+    check_scalar("spec_augment: fill", fill)
     features, lengths = as_features(features, lengths, "spec_augment")
     size, bands = features.shape[-2:]
     widest = min(frequency_width, bands)
@@ -127,7 +135,9 @@ def add_noise(
             f"add_noise needs a noise for each signal, got signals {describe(wave)} and"
             f" noises {describe(noise)}."
         )
-    if decibels.shape not in ((), lengths.shape) or decibels.dtype.kind not in "iuf":
+    if decibels.shape not in ((), lengths.shape) or not (
+        jnp.issubdtype(decibels.dtype, jnp.number) and not jnp.iscomplexobj(decibels)
+    ):
         raise ValueError(
             f"add_noise needs snr of shape [] or {list(lengths.shape)}, decibels, got"
             f" {describe(snr)}."
@@ -206,6 +216,7 @@ def dither(
       >>> dither(jax.random.key(0), [[0.0, 0.0, 0.0]], [2])[0, 2].tolist()
       0.0
     """
+    check_scalar("dither: scale", scale)
     wave, lengths = as_wave(wave, lengths, "dither")
     normal = partial(jax.random.normal, shape=wave.shape[-1:], dtype=wave.dtype)
     noise = map_keys(normal, key, lengths.shape)

@@ -15,6 +15,7 @@ from tntjax.speech._lengths import (
     as_features,
     as_integers,
     as_lengths,
+    check_scalar,
     cut,
     map_rows,
 )
@@ -110,13 +111,15 @@ def ctc_loss(
 
     Graves et al. (2006), by optax, whose loss may be below 0 by rounding.
     """
+    check_scalar("ctc_loss: impossible", impossible)
+    never = jnp.asarray(impossible, jnp.float32)
     logits, lengths = _as_logits(logits, lengths, blank, "ctc_loss")
     labels, sizes = _as_labels(labels, label_lengths, lengths.shape, "ctc_loss")
     *batch, frames, classes = logits.shape
     most = labels.shape[-1]
     if not lengths.size or not frames:
         valid = ctc_valid(lengths, labels, sizes)
-        return jnp.where(valid, jnp.float32(0), impossible).astype(jnp.float32)
+        return jnp.where(valid, jnp.float32(0), never)
     if not most:  # optax needs room for one
         labels, most = jnp.zeros((*batch, 1), jnp.int32), 1
     scores = jax.nn.log_softmax(logits.astype(jnp.float32))
@@ -132,7 +135,7 @@ def ctc_loss(
     named = (labels >= 0) & (labels < classes) & (labels != blank)
     valid = ctc_valid(lengths, labels, sizes) & (named | ~is_label).all(-1)
     valid &= ~(loss > -NEVER / 2)
-    return jnp.where(valid, jnp.maximum(loss, 0), impossible).astype(jnp.float32)
+    return jnp.where(valid, jnp.maximum(loss, 0), never)
 
 
 def ctc_greedy(logits: ArrayLike, lengths: Lengths = None, *, blank: int = 0) -> Padded:

@@ -14,6 +14,7 @@ from tntjax._struct import describe
 from tntjax.meter import Meter
 from tntjax.meter._meter import in_percent
 from tntjax.meter.parts._count import Count
+from tntjax.text._ids import is_ordered
 from tntjax.text._texts import as_texts
 
 
@@ -56,7 +57,7 @@ class MeterOfErrors(Meter):
         name = f"{type(self).__name__}.add"
         if isinstance(output, str) and isinstance(target, str):
             output, target = [output], [target]
-        if not all(isinstance(v, list | tuple | np.ndarray) for v in (output, target)):
+        if not all(map(is_ordered, (output, target))):
             raise TypeError(
                 f"{name} needs two strings or two lists, got {describe(output)} and"
                 f" {describe(target)}."

@@ -1,12 +1,13 @@
 """Changes of features over time: slopes, and mean 0 and variance 1."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least
+from tntjax._numbers import check_at_least, check_boolean
+from tntjax._struct import describe
 from tntjax.speech._lengths import Lengths, as_features, cut
 from tntjax.text import length_mask
 
@@ -83,6 +84,7 @@ def feature_moments(
     squares = jnp.sum((values - mean) ** 2, axes, where=real)
     if before is None:
         return FeatureMoments(n, mean, squares)
+    _check_moments(before, mean, "feature_moments: before")
     total = jnp.maximum(before.n + n, 1)
     step = mean - before.mean
     return FeatureMoments(
@@ -90,6 +92,16 @@ def feature_moments(
         before.mean + step * (n / total),
         before.squares + squares + step**2 * (before.n * n / total),
     )
+
+
+def _check_moments(moments: Any, like: jax.Array, subject: str) -> None:
+    bands = like.shape[-1:]
+    known = isinstance(moments, FeatureMoments)
+    if not known or jnp.shape(moments.mean) not in ((), bands):
+        raise TypeError(
+            f"{subject} must be of feature_moments, of features [..., {bands[0]}], got"
+            f" {describe(moments)}."
+        )
 
 
 def cmvn(
@@ -124,8 +136,9 @@ def cmvn(
         mean = jnp.sum(values, -2, keepdims=True) / n
         squares = jnp.sum((values - mean) ** 2, -2, keepdims=True, where=real) / n
     else:
+        _check_moments(moments, values, "cmvn: moments")
         mean, squares = moments.mean, moments.squares / jnp.maximum(moments.n, 1)
     values = values - mean
-    if variance:
+    if check_boolean("cmvn: variance", variance):
         values *= jax.lax.rsqrt(jnp.maximum(squares, 1e-10))
     return cut(values.astype(features.dtype), lengths)

@@ -10,7 +10,12 @@ from jax.typing import ArrayLike
 
 from tntjax._array import as_array
 from tntjax._key import check_key
-from tntjax._numbers import check_at_least, check_boolean, check_integers
+from tntjax._numbers import (
+    check_at_least,
+    check_boolean,
+    check_integers,
+    is_number,
+)
 from tntjax._struct import describe
 from tntjax.text import length_mask
 
@@ -60,6 +65,12 @@ def frame_lengths(
 def check_sizes(name: str, least: int, **sizes: Any) -> list[int]:
     """Returns the arguments of a function as ints that are at least so large."""
     return [check_at_least(f"{name}: {k}", size, least) for k, size in sizes.items()]
+
+
+def check_scalar(subject: str, value: Any) -> None:
+    """Raises a TypeError if something is not one real number, which may be traced."""
+    if not is_number(value):
+        raise TypeError(f"{subject} must be a number, got {describe(value)}.")
 
 
 def as_wave(

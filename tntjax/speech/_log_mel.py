@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._check import check_choice
 from tntjax._numbers import check_at_least, check_boolean, check_number
 from tntjax._struct import describe
 from tntjax.speech._lengths import Lengths, Padded, as_wave, check_sizes, cut
@@ -69,11 +70,7 @@ class MelSettings:
             check_number(f"MelSettings: {name}", getattr(self, name))
         check_number("MelSettings: span", self.span or 0)
         check_boolean("MelSettings: last_frame", self.last_frame)
-        if self.logarithm not in tuple(LOGARITHMS):
-            raise ValueError(
-                "MelSettings needs logarithm 'whisper', 'decibel' or 'natural', got"
-                f" {self.logarithm!r}."
-            )
+        check_choice("MelSettings", "logarithm", self.logarithm, tuple(LOGARITHMS))
         _ = self._filters  # which checks the others
         make_window(self.window, self.size)
         find_ends(self.pad, self.size, "MelSettings")

@@ -1,8 +1,11 @@
 """Mel filters: triangles that sum up a spectrum as the ear does."""
 
+import math
+
 import numpy as np
 
-from tntjax._numbers import check_at_least, check_number
+from tntjax._check import check_choice
+from tntjax._numbers import check_at_least, check_boolean, check_number
 
 
 def mel_filters(
@@ -45,15 +48,14 @@ def mel_filters(
     most = check_number("mel_filters: sample_rate", sample_rate) / 2
     low = check_number("mel_filters: low", low)
     high = most if high is None else check_number("mel_filters: high", high)
-    if not 0 <= low < high <= most:
+    if not 0 <= low < high <= most < math.inf:
         raise ValueError(
             f"mel_filters needs 0 <= low < high <= {most:g} Hz, half the sample rate,"
             f" got low={low:g} and high={high:g}."
         )
-    if scale not in tuple(SCALES):
-        raise ValueError(
-            f"mel_filters needs scale 'slaney', 'htk' or 'kaldi', got {scale!r}."
-        )
+    check_choice("mel_filters", "scale", scale, tuple(SCALES))
+    if normalized is None:
+        normalized = scale == "slaney"
     to_mel, to_hertz = SCALES[scale]
     bins = np.arange(size // 2 + 1) * sample_rate / size  # Hz
     mels = np.linspace(to_mel(np.array(low)), to_mel(np.array(high)), num_mels + 2)
@@ -65,7 +67,7 @@ def mel_filters(
     weights = np.maximum(0, np.minimum(rise, fall))  # [bins, M]
     if is_kaldi:
         weights[bins >= most] = 0
-    if normalized or (normalized is None and scale == "slaney"):
+    if check_boolean("mel_filters: normalized", normalized):
         weights *= 2 / (edges[2:] - edges[:-2])
     return weights.astype(np.float32)
 

@@ -5,6 +5,7 @@ from typing import Any
 from tntjax._struct import static
 from tntjax.speech._errors import MeterOfErrors
 from tntjax.speech._phones import check_fold, fold_phones
+from tntjax.text._ids import is_ordered
 
 
 class PERMeter(MeterOfErrors):
@@ -27,7 +28,7 @@ class PERMeter(MeterOfErrors):
         check_fold("PERMeter: fold", self.fold)
 
     def _join(self, text: Any) -> Any:
-        return " ".join(map(str, text)) if isinstance(text, list | tuple) else text
+        return " ".join(map(str, text)) if is_ordered(text) else text
 
     def _split(self, text: str) -> list[str]:
         return fold_phones(text.split(), self.fold)

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least, check_integers
+from tntjax._numbers import check_at_least, check_boolean, check_integers
 from tntjax._struct import describe
 from tntjax.speech._lengths import check_sizes
+from tntjax.text._ids import is_ordered
 
 PHONES_61 = tuple(
     "aa ae ah ao aw ax ax-h axr ay b bcl ch d dcl dh dx eh el em en eng epi er ey f g"
@@ -59,17 +60,22 @@ def fold_phones(phones: Sequence[str], to: int = 39) -> list[str]:
     (1989), with Kaldi's map.
     """
     check_fold("fold_phones: to", to)
-    if isinstance(phones, str):
-        raise TypeError(f"fold_phones needs a list, got {phones!r}: pass its split().")
+    if not is_ordered(phones):
+        raise TypeError(
+            f"fold_phones needs a list of phones, got {describe(phones)}. Of text pass"
+            " its split()."
+        )
+    phones = list(phones)
     for phone in phones:
-        if phone not in FOLDS[to]:
-            raise ValueError(f"{phone!r} is not one of the {to} phones of TIMIT.")
+        if not isinstance(phone, str) or phone not in FOLDS[to]:
+            told = f"{describe(phone)} is not one of the {to} phones of TIMIT."
+            raise ValueError(told)
     return [folded for phone in phones if (folded := FOLDS[to][phone])]
 
 
 def check_fold(subject: str, to: int) -> None:
     """Raises a ValueError if there is no set of so many phones."""
-    if isinstance(to, bool) or to not in tuple(FOLDS):
+    if isinstance(to, bool) or not isinstance(to, int | np.integer) or to not in FOLDS:
         raise ValueError(f"{subject} must be 61, 48 or 39, got {to!r}.")
 
 
@@ -106,6 +112,7 @@ def frame_labels(
     """
     size, hop = check_sizes("frame_labels", 1, size=size, hop=hop)
     count = check_at_least("frame_labels: count", count, 0)
+    centered = check_boolean("frame_labels: center", center)
     spans, labels = (
         np.asarray(check_integers(values, f"frame_labels needs integer {name}"))
         for name, values in {"spans": spans, "labels": labels}.items()
@@ -116,7 +123,7 @@ def frame_labels(
             f"frame_labels needs spans [N, 2] and labels [N], got {describe(spans)} and"
             f" {describe(labels)}."
         )
-    middles = np.arange(count) * hop + (0 if center else size // 2)  # [F]
+    middles = np.arange(count) * hop + (0 if centered else size // 2)  # [F]
     found = np.full(count, -1, np.int32)
     for row in np.argsort(spans[:, 0], kind="stable"):
         start, end = spans[row]

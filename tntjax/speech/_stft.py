@@ -5,12 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._check import check_choice
 from tntjax._struct import describe
 from tntjax.speech._lengths import (
     Lengths,
     Padded,
     as_features,
     as_wave,
+    check_scalar,
     check_sizes,
     cut,
     frame_lengths,
@@ -60,8 +62,7 @@ def make_frames(
 
 def find_ends(pad: str, size: int, name: str) -> int:
     """Returns how many samples are put at each end of a signal."""
-    if pad not in ("none", "reflect", "zero"):
-        raise ValueError(f"{name} needs pad 'none', 'reflect' or 'zero', got {pad!r}.")
+    check_choice(name, "pad", pad, ("none", "reflect", "zero"))
     return 0 if pad == "none" else size // 2
 
 
@@ -130,6 +131,7 @@ def pre_emphasis(
       [1.0, 0.5, 1.5]
     """
     wave, lengths = as_wave(wave, lengths, "pre_emphasis")
+    check_scalar("pre_emphasis: coefficient", coefficient)
     before = jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(1, 0)])[..., :-1]
     share = jnp.asarray(coefficient, wave.dtype)
     return cut(wave - share * before, lengths)
@@ -241,9 +243,5 @@ def make_window(name: str, size: int) -> np.ndarray:
         "povey": (0.5 - 0.5 * np.cos(turns / max(1, size - 1))) ** 0.85,
         "ones": np.ones(size),
     }
-    if not isinstance(name, str) or name not in windows:
-        raise ValueError(
-            "The window must be 'hann', 'hamming', 'povey' or 'ones', got"
-            f" {describe(name)}."
-        )
+    check_choice("stft", "window", name, tuple(windows))
     return windows[name]

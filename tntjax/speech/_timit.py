@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tntjax._check import check_choice
 from tntjax._files import as_place
 from tntjax._struct import flag, pytree, static
 from tntjax._types import Sample
@@ -129,10 +130,7 @@ class TIMIT(IndexMap):
     sa: bool = flag(default=False)
 
     def __post_init__(self) -> None:
-        if self.split not in tuple(SPLITS):
-            raise ValueError(
-                f"TIMIT needs split {', '.join(map(repr, SPLITS))}, got {self.split!r}."
-            )
+        check_choice("TIMIT", "split", self.split, tuple(SPLITS))
         check_fold("TIMIT: phones", self.phones)
         vars(self).update(root=as_place(self.root, "TIMIT: root"))
         _ = self._sentences

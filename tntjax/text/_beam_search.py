@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from tntjax._check import check_function
 from tntjax._numbers import check_at_least, check_number
 from tntjax._struct import describe
 from tntjax.text._ids import as_id, as_int32, require
@@ -82,6 +83,7 @@ def beam_search(
 
     The penalty is that of Wu et al., "Google's Neural Machine Translation System".
     """
+    check_function(step, "beam_search needs a function as step, but it")
     first = as_int32(start, "beam_search needs integers as start")
     require(first.ndim == 1, "beam_search needs start of shape [B]", first)
     rows = len(first)
@@ -154,8 +156,9 @@ def _take_step(step: Step, search: _Search) -> tuple[jax.Array, Any]:
     needs = "beam_search needs a step that returns (logits, state)"
     require(pair, needs, returned, error=TypeError)
     logits, state = jnp.asarray(returned[0]), jax.tree.map(jnp.asarray, returned[1])
-    needs = f"beam_search needs logits [B * W, V], B * W = {len(ids)}"
-    require(logits.ndim == 2 and len(logits) == len(ids), needs, logits)
+    needs = f"beam_search needs logits [B * W, V], V > 0, B * W = {len(ids)}"
+    fits = logits.ndim == 2 and len(logits) == len(ids) and logits.shape[1]
+    require(fits, needs, logits)
     (mine, form), (others, form_before) = map(jax.tree.flatten, (state, search.state))
     kinds = [[(leaf.shape, leaf.dtype) for leaf in leaves] for leaves in (mine, others)]
     if form != form_before or kinds[0] != kinds[1]:

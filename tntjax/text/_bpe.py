@@ -16,8 +16,9 @@ from typing import Any, Self
 import numpy as np
 
 from tntjax._files import as_place
+from tntjax._numbers import check_integers
 from tntjax._struct import describe
-from tntjax.text._ids import check_text, read_ids
+from tntjax.text._ids import as_bytes, as_tokens, read_ids
 
 GPT2 = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
 """How GPT-2, and Whisper, part text before merging."""
@@ -70,11 +71,14 @@ class BPE:
                 f"BPE needs an id for each of the 256 bytes, and has none for {missing}"
                 " of them. Is the file whole?"
             )
-        tokens = [*self.ranks, *map(str.encode, self.specials)]
+        names = as_tokens([*self.specials], "BPE: specials")
+        tokens = [*self.ranks, *(as_bytes(name, "BPE: specials") for name in names)]
         ids = [*self.ranks.values(), *self.specials.values()]
+        ids = check_integers(ids, "BPE needs integers as ids").tolist()
         for id, count in Counter(ids).items():
-            if count > 1 or id < 0:
-                raise ValueError(f"BPE needs ids >= 0, each of one token, got {id}.")
+            if count > 1 or not 0 <= id < 2**31:
+                needs = "BPE needs ids >= 0 that fit int32, each of one token"
+                raise ValueError(f"{needs}, got {id}.")
         try:
             parts = re.compile(translate_pattern(self.pattern))
         except (re.error, TypeError) as error:
@@ -129,7 +133,8 @@ class BPE:
     def encode(self, text: str) -> np.ndarray:
         """Makes ids of text, int32 [T]; a ValueError if the pattern leaves some out."""
         merge, ids, end = self._merge, [], 0
-        for match in self._parts.finditer(check_text(text, "BPE.encode")):
+        as_bytes(text, "BPE.encode")
+        for match in self._parts.finditer(text):
             if match.start() > end:
                 break
             end = match.end()

@@ -33,6 +33,24 @@ def check_text(text: Any, subject: str) -> str:
     return text
 
 
+def as_tokens(tokens: Any, subject: str) -> list[str]:
+    """Returns tokens of Python's own str, or raises a TypeError."""
+    needs = f"{subject} needs a list of tokens"
+    require(is_ordered(tokens), needs, tokens, error=TypeError)
+    return [str(check_text(token, f"{subject}: a token")) for token in tokens]
+
+
+def as_bytes(text: Any, subject: str) -> bytes:
+    """Returns a text in UTF-8, or raises an error if it is none or can't be so."""
+    try:
+        return check_text(text, subject).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{subject} needs text that UTF-8 has, without halves of surrogate pairs:"
+            f" {error}. Write text.encode('utf-8', 'replace').decode()."
+        ) from None
+
+
 def read_ids(ids: Any, size: int, subject: str) -> list[int]:
     """Returns ids [T] below `size`, which are not traced, as Python's integers."""
     needs = f"{subject} needs a list of integers"

@@ -62,8 +62,8 @@ def mask_tokens(
     check_key(key, "mask_tokens: key")
     tokens = jnp.asarray(check_integers(ids, "mask_tokens needs integers as ids"))
     most = check_at_least("mask_tokens: vocabulary", vocabulary, 1)
-    for dtype in (tokens.dtype, jnp.int32):  # in which they are drawn
-        as_id(most - 1, dtype, "mask_tokens: vocabulary - 1")
+    as_id(most - 1, tokens.dtype, "mask_tokens: vocabulary - 1")
+    as_id(most, jnp.int32, "mask_tokens: vocabulary")  # in which they are drawn
     stands_in = as_id(hidden, tokens.dtype, "mask_tokens: hidden")
     share = check_number("mask_tokens: rate", rate)
     require(0 <= share <= 1, "mask_tokens needs rate in [0, 1]", share)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tntjax._optional import import_optional
-from tntjax.text._ids import check_text
+from tntjax.text._ids import as_tokens, check_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +50,8 @@ class MosesTokenizer:
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         """Joins tokens, as `tokenize` makes them, to text as people write it."""
-        if isinstance(tokens, str):
-            raise TypeError(f"MosesTokenizer needs a list of tokens, got {tokens!r}.")
-        return self._joiner.detokenize(list(tokens), unescape=False)
+        found = as_tokens(tokens, "MosesTokenizer")
+        return self._joiner.detokenize(found, unescape=False)
 
     def __reduce__(self) -> tuple:
         return MosesTokenizer, (self.language, self.split_hyphens)

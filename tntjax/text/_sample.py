@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from tntjax._array import as_array
 from tntjax._key import check_key
 from tntjax._numbers import check_at_least, check_number
 from tntjax.text._ids import require
@@ -46,7 +47,7 @@ def sample(
     Nucleus sampling: Holtzman et al., "The Curious Case of Neural Text Degeneration".
     """
     check_key(key, "sample: key")
-    scores = jnp.asarray(logits)
+    scores = jnp.asarray(as_array(logits))
     floats = jnp.issubdtype(scores.dtype, jnp.floating)
     some = floats and scores.ndim and scores.shape[-1]
     require(some, "sample needs float logits [..., V]", scores)
@@ -63,7 +64,7 @@ def sample(
     scores = (scores - jnp.where(jnp.isfinite(best), best, 0)) / warmth
     order = jnp.argsort(-scores, axis=-1, stable=True)  # [..., V] best first
     scores = jnp.take_along_axis(scores, order, axis=-1)
-    scores = jnp.where(jnp.arange(size) < most, scores, -jnp.inf)
+    scores = jnp.where(jnp.arange(size) < min(most, size), scores, -jnp.inf)
     if share < 1:  # else rounding of the sum would leave out the last
         likely = jax.nn.softmax(scores)
         before = jnp.cumsum(likely, axis=-1) - likely

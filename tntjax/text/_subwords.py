@@ -12,7 +12,7 @@ import numpy as np
 from tntjax._files import as_place
 from tntjax._numbers import check_at_least
 from tntjax._optional import import_optional
-from tntjax.text._ids import check_text, is_ordered, read_ids, require
+from tntjax.text._ids import as_bytes, check_text, is_ordered, read_ids, require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class SentencePiece:
 
     def encode(self, text: str) -> np.ndarray:
         """Makes ids of text, int32 [T], without those of its begin and end."""
-        data = check_text(text, "SentencePiece.encode").encode()
+        data = as_bytes(text, "SentencePiece.encode")
         return np.array(self._processor.encode(data), np.int32)
 
     def decode(self, ids: Iterable[int]) -> str:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._array import as_mask
+from tntjax._array import as_array, as_mask
 from tntjax._numbers import check_integers, check_number
 from tntjax.meter.parts._labels import as_class_numbers
 from tntjax.text._ids import require
@@ -41,7 +41,7 @@ def token_losses(
 
     Label smoothing: Szegedy et al., "Rethinking the Inception Architecture", 2016.
     """
-    scores = jnp.asarray(logits)
+    scores = jnp.asarray(as_array(logits))
     floats = jnp.issubdtype(scores.dtype, jnp.floating)
     require(floats, "token_losses needs float logits", scores, error=TypeError)
     wanted = check_integers(target, "token_losses needs integers as target")

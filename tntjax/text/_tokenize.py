@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tntjax.text._ids import check_text, read_ids
+from tntjax.text._ids import as_bytes, check_text, read_ids
 
 WORD = re.compile(r"[^ \t\n\r\f\v]+")
 
@@ -55,8 +55,7 @@ def tokenize_bytes(text: str) -> np.ndarray:
       >>> tokenize_bytes("sí")
       array([115, 195, 173], dtype=int32)
     """
-    data = check_text(text, "tokenize_bytes").encode()
-    return np.frombuffer(data, np.uint8).astype(np.int32)
+    return np.frombuffer(as_bytes(text, "tokenize_bytes"), np.uint8).astype(np.int32)
 
 
 def join_bytes(ids: Iterable[int]) -> str:

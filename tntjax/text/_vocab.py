@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +14,7 @@ import numpy as np
 from tntjax._files import as_place
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
-from tntjax.text._ids import check_text, is_ordered, read_ids, require
+from tntjax.text._ids import as_tokens, check_text, is_ordered, read_ids, require
 
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
 
@@ -47,7 +47,7 @@ class Vocab:
     specials: int = 0
 
     def __post_init__(self) -> None:
-        vars(self)["tokens"] = tuple(_as_tokens(self.tokens, "Vocab"))
+        vars(self)["tokens"] = tuple(as_tokens(self.tokens, "Vocab"))
         specials = check_at_least("Vocab: specials", self.specials, 0)
         if specials > len(self.tokens):
             raise ValueError(f"Vocab has {len(self)} tokens, not {specials} specials.")
@@ -85,18 +85,20 @@ class Vocab:
           ValueError: if `size` is too small for the specials.
         """
         counts: Counter[str] = Counter()
+        needs = "Vocab.build needs a list of texts"
+        require(isinstance(texts, Iterable), needs, texts, error=TypeError)
         for text in texts:
-            if isinstance(text, str | bytes):
+            if not is_ordered(text) and not isinstance(text, Set):
                 raise TypeError(
-                    f"Vocab.build needs texts that are lists of tokens, got {text!r}."
-                    " Pass map(tokenize_words, texts), say."
+                    "Vocab.build needs texts that are lists of tokens, got"
+                    f" {describe(text)}. Pass map(tokenize_words, texts), say."
                 )
             counts.update(text)
-        first = _as_tokens(specials, "Vocab.build: specials")
+        first = as_tokens(specials, "Vocab.build: specials")
         least, room = check_at_least("Vocab.build: min_count", min_count, 0), None
         if size is not None:
             room = check_at_least("Vocab.build: size", size, len(first)) - len(first)
-        found = set(_as_tokens([*counts], "Vocab.build")).difference(first)
+        found = set(as_tokens([*counts], "Vocab.build")).difference(first)
         found = [token for token in found if counts[token] >= least]
         found.sort(key=lambda token: (-counts[token], token))
         return cls((*first, *found[:room]), unknown, len(first))
@@ -160,10 +162,3 @@ class Vocab:
 
     def __repr__(self) -> str:
         return f"Vocab({len(self)} tokens: {describe(self.tokens)})"
-
-
-def _as_tokens(tokens: Any, subject: str) -> list[str]:
-    """Returns tokens of Python's own str, or raises a TypeError."""
-    needs = f"{subject} needs a list of tokens"
-    require(is_ordered(tokens), needs, tokens, error=TypeError)
-    return [str(check_text(token, f"{subject}: a token")) for token in tokens]
