@@ -167,3 +167,51 @@ def test_a_target_that_is_there_is_passed(problem):
 
     state = tnt.SGDEngine().train(**problem.job(criterion=optional))
     same(state.params, tnt.SGDEngine().train(**problem.job()).params)
+
+
+# ---- [B, 1] beside [B], which would be compared each with all -----------------------
+
+
+def column(params, input):
+    return input @ params["weight"][:, :1]  # [B, 1]
+
+
+def squares(output, target):
+    return (output - target) ** 2
+
+
+REPEATS = r"output float32\[8,1\] and target int32\[8\] differ in shape, .*\[8, 8\]"
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_rows_that_a_criterion_repeats_are_an_error(problem, jit):
+    job = problem.job(network=column, criterion=squares, jit=jit)
+    with pytest.raises(ValueError, match=rf"got float32\[8,8\]: {REPEATS}"):
+        tnt.SGDEngine().train(**job)
+
+
+@pytest.mark.parametrize(
+    "mean",
+    [
+        lambda output, target: squares(output, target).mean(),
+        jax.jit(lambda output, target: squares(output, target).mean()),
+    ],
+)
+def test_rows_whose_repeats_are_averaged_are_warned_of(problem, mean):
+    job = problem.job(network=column, criterion=mean, max_steps=1)
+    with pytest.warns(UserWarning, match=REPEATS):
+        tnt.SGDEngine().train(**job)
+
+
+def test_rows_that_a_criterion_aligns_are_fine(problem):
+    def aligned(output, target):
+        return squares(output[:, 0], target).mean()
+
+    def ravelled(output, target):  # which would take the output [B] as well
+        return squares(output.ravel(), target).mean()
+
+    states = [
+        tnt.SGDEngine().train(**problem.job(network=column, criterion=criterion))
+        for criterion in (aligned, ravelled)
+    ]
+    assert (states[0].params["weight"] == states[1].params["weight"]).all()

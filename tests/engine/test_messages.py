@@ -10,6 +10,7 @@ import optax
 import pytest
 
 import tntjax as tnt
+from tests.engine.conftest import criterion, network
 from tntjax.engine._hooks import STEP_EVENTS
 from tntjax.network._check import takes
 
@@ -24,7 +25,7 @@ def module(package, name="Module"):
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"lr": "0.1"}, TypeError, r"lr must be a number, got '0.1'.*lr=float\(text\)"),
+        ({"lr": "0.1"}, TypeError, r"lr must be a number, got '0.1'. .*float\(text\)"),
         ({"lr": [0.1, 0.2]}, TypeError, r"got \[0.1, 0.2\].*optax.partition"),
         ({"lr": jnp.ones(2)}, TypeError, r"lr must be a number, got float32\[2\]"),
         ({"lr": None}, TypeError, "lr must be a number, got None.*goes to OptimEngine"),
@@ -96,6 +97,8 @@ def test_arguments(problem, change, error, words):
         (tnt.SGDEngine, "max_epochs", "Did you mean 'max_epoch'. Its arguments are"),
         (tnt.SGDEngine, "zzz", "'zzz'. Its arguments are network, criterion"),
         (tnt.SGDEngine, "callbacks", "The engine has the hooks"),
+        (tnt.SGDEngine, "validation_data", r"tnt.hooks.validate\(iterator\)"),
+        (tnt.SGDEngine, "device", r"jax.device_put\(params, device\)"),
     ],
 )
 def test_keywords(engine, name, words):
@@ -110,6 +113,45 @@ def test_test_has_keywords_too():
         tnt.SGDEngine().train(max)  # pyright: ignore
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("state", "Pass params=state.params, and model_state=state.model_state"),
+        ("lr", "reads all samples once and changes no parameters: leave it out"),
+        ("optimizer", "leave it out"),
+        ("epochs", "leave it out"),
+    ],
+)
+def test_what_a_test_does_not_take(name, words):
+    with pytest.raises(TypeError, match=f"SGDEngine.test has no argument .* {words}"):
+        tnt.SGDEngine().test(**{name: 1})
+
+
+def test_a_step_has_its_own_optimizer():
+    with pytest.raises(TypeError, match=r"opt_state=optimizer.init\(params\)"):
+        tnt.StepEngine(max).train(optimizer=optax.sgd(0.1))  # pyright: ignore
+
+
+def test_a_state_in_the_place_of_parameters(problem):
+    state = tnt.SGDEngine().train(**problem.job(max_epoch=1))
+    with pytest.raises(TypeError, match="got a State. Write params=state.params"):
+        tnt.SGDEngine().train(**problem.job(params=state))
+    job = {"network": network, "criterion": criterion, "iterator": problem.iterator()}
+    with pytest.raises(TypeError, match="got a State. Write params=state.params"):
+        tnt.SGDEngine().test(**job, params=state)
+
+
+def test_an_engine_takes_one_hooks():
+    words = r"SGDEngine takes hooks, got 2 arguments.* tnt.chain\(\*hooks\)"
+    with pytest.raises(TypeError, match=words):
+        tnt.SGDEngine(tnt.Hooks(), tnt.Hooks())  # pyright: ignore
+    with pytest.raises(TypeError, match="StepEngine takes step and hooks, got 3"):
+        tnt.StepEngine(max, tnt.Hooks(), tnt.Hooks())  # pyright: ignore
+    with pytest.raises(TypeError, match="OptimEngine has no argument 'callbacks'"):
+        tnt.OptimEngine(callbacks=[])  # pyright: ignore
+    assert str(inspect.signature(tnt.SGDEngine)).startswith("(hooks:")
+
+
 @pytest.mark.parametrize(("name", "own"), [("fit", "train"), ("evaluate", "test")])
 def test_methods(name, own):
     with pytest.raises(AttributeError, match=f"It is called '{own}' here"):
@@ -121,12 +163,46 @@ def test_hooks_that_are_something_else():
     for given, words in (
         ([tnt.Hooks()], r"tnt.chain\(\*hooks\)"),
         ({"on_end": max}, r"tnt.Hooks\(\*\*hooks\)"),
-        (max, r"tnt.Hooks\(on_update=function\)"),
+        (max, r"tnt.Hooks\(on_update=f\)"),
+        (tnt.hooks.record, r"Call it: record\("),
+        (tnt.Hooks, r"Call it: Hooks\("),
     ):
         with pytest.raises(TypeError, match=f"SGDEngine needs Hooks, got .*{words}"):
             tnt.SGDEngine(given)  # pyright: ignore
-    with pytest.raises(TypeError, match=r"Take the list apart: chain\(\*hooks\)"):
+    with pytest.raises(TypeError, match=r"chain takes Hooks, got .*chain\(\*hooks\)"):
         tnt.chain([tnt.Hooks()])  # pyright: ignore
+    with pytest.raises(TypeError, match=r"chain takes Hooks, got progress. Call it"):
+        tnt.chain(tnt.hooks.progress)  # pyright: ignore
+
+
+def test_functions_without_an_event():
+    with pytest.raises(TypeError, match=r"by event, got max. .*Hooks\(on_update="):
+        tnt.Hooks(max)  # pyright: ignore
+    with pytest.raises(TypeError, match=r"Of several chain each: tnt.chain\("):
+        tnt.Hooks(on_end=[max, min])  # pyright: ignore
+
+
+def test_a_field_that_a_state_does_not_have():
+    with pytest.raises(AttributeError, match="no field 'metrics'.* mean 'meters'"):
+        _ = tnt.State().metrics
+    with pytest.raises(AttributeError, match="no field 'step'.* mean 't'"):
+        _ = tnt.State().step
+    assert not hasattr(tnt.State(), "unheard_of")
+
+
+def test_errors_of_jax_say_what_to_write(problem):
+    mixed = {**problem.params, 0: jnp.zeros(())}
+    with pytest.raises(ValueError) as caught:
+        tnt.SGDEngine().train(**problem.job(params=mixed))
+    assert "Write all as strings: str(key)" in "".join(caught.value.__notes__)
+
+
+def test_keys_of_several_types_in_a_sample():
+    job = {"network": max, "criterion": max, "params": (), "lr": 0.1}
+    with pytest.raises((KeyError, ValueError)) as caught:
+        iterator = tnt.DatasetIterator([{0: np.ones(2), "inputs": np.ones(2)}])
+        tnt.SGDEngine().train(**job, iterator=iterator)
+    assert "Write all as strings: str(key)" in "".join(caught.value.__notes__)
 
 
 def test_a_state_is_frozen():
@@ -291,3 +367,14 @@ def test_a_signature_lists_all_arguments(engine):
 )
 def test_how_many_arguments_a_function_takes(function, expected):
     assert takes(function, 2) == expected
+
+
+def test_arrays_on_several_devices(problem):
+    one, other = jax.devices()[:2]
+    places = {"weight": one, "bias": other}
+    params = {
+        name: jax.device_put(problem.params[name], places[name]) for name in places
+    }
+    with pytest.raises(ValueError) as caught:
+        tnt.SGDEngine().train(**problem.job(params=params))
+    assert "jax.device_put(params, device)" in "".join(caught.value.__notes__)

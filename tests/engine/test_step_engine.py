@@ -363,7 +363,7 @@ def test_an_error_in_the_step_tells_the_shapes():
             max_epoch=1,
         )
     notes = "\n".join(caught.value.__notes__)
-    assert "step(params, sample) with params = float32[2,2] and sample = " in notes
+    assert "step(state, sample) with state.params = float32[2,2] and sample = " in notes
 
 
 def test_arguments_are_checked(problem):

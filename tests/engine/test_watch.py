@@ -175,3 +175,16 @@ def test_it_is_shown_before_many_more_calls_are_made(problem):
     tnt.SGDEngine(hooks).train(**problem.job(iterator=iterator, max_epoch=1))
     assert seen == list(range(2, 53, 2))
     assert max(lags) <= (AHEAD + 1) * 8
+
+
+def test_a_watch_that_changes_the_state_is_an_error(problem):
+    def slower(state):
+        return state.replace(lr=0.5)
+
+    def look(state):
+        return state
+
+    words = r"slower of watch returned a changed State.*tnt.every\(n, hook\)"
+    with pytest.raises(TypeError, match=words):
+        tnt.SGDEngine(tnt.watch(2, slower)).train(**problem.job())
+    tnt.SGDEngine(tnt.watch(2, look)).train(**problem.job())

@@ -210,3 +210,16 @@ def test_a_meter_that_takes_all_keywords_is_given_the_mask(problem):
     hooks = metering(rows=(MaskedRows(), lambda s: s.loss))
     job = problem.job(iterator=problem.iterator(policy="pad-last"))
     assert tnt.SGDEngine(hooks).train(**job).meters["rows"].value() == 53
+
+
+def test_an_error_of_what_has_no_classes_says_what_to_read(problem):
+    def named(params, input):
+        return {"logits": input @ params["weight"]}
+
+    def loss(output, target):
+        return output["logits"].sum(-1) - target
+
+    job = problem.job(network=named, criterion=loss, max_steps=1)
+    words = r"from state.output and .* got \{'logits': .*metering\(error="
+    with pytest.raises(TypeError, match=words):
+        tnt.SGDEngine(metering("error")).train(**job)

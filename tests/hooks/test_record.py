@@ -8,6 +8,7 @@ import os
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import tntjax as tnt
@@ -50,6 +51,23 @@ def test_the_loss_is_the_mean_of_the_epoch_of_rows_that_count(problem):
     iterator = problem.iterator(policy="pad-last")
     tnt.SGDEngine(hooks).train(**job(problem, iterator=iterator))
     assert [row["loss"] for row in rows] == pytest.approx(seen)
+
+
+def test_the_rate_is_that_of_the_epoch_whatever_is_chained_before(problem):
+    def halve(state):
+        return state.replace(lr=state.lr / 2)
+
+    hooks = tnt.chain(tnt.Hooks(on_end_epoch=halve), tnt.hooks.record())
+    state = tnt.SGDEngine(hooks).train(**job(problem, max_epoch=3))
+    assert state.history["lr"] == [0.1, 0.05, 0.025]
+
+    plateau = tnt.hooks.plateau(lambda state: 1.0, factor=0.5, patience=1)
+    optimizer = optax.inject_hyperparams(optax.sgd)(0.1)
+    own = {n: value for n, value in job(problem, max_epoch=4).items() if n != "lr"}
+    state = tnt.OptimEngine(tnt.chain(plateau, tnt.hooks.record())).train(
+        **own, optimizer=optimizer
+    )
+    assert state.history["lr"] == [0.1, 0.1, 0.05, 0.025]
 
 
 def test_a_row_for_updates_too(problem):

@@ -100,7 +100,7 @@ def analyse_forward(
     """Analyses what a test does with a batch; returns the output's shapes, too."""
 
     def run(params: Any, model_state: Any, input: Any, key: Any) -> Any:
-        with explain_call("network", params=params, input=input):
+        with explain_call("network(params, input)", params=params, input=input):
             return forward(network, params, model_state, input, key, False)[0]
 
     return analyse(run, params, model_state, input, _key_shape())

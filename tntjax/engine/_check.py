@@ -14,7 +14,7 @@ from tntjax._numbers import check_at_least, check_boolean, is_number
 from tntjax._struct import describe, is_unchanged
 from tntjax._types import SampleIterator
 from tntjax.engine._carry import RATES
-from tntjax.engine._hooks import Hooks
+from tntjax.engine._state import State
 from tntjax.network._check import explain_adapting, find_adapter
 
 WIDE = {"int64": np.int32, "uint64": np.uint32}
@@ -36,18 +36,6 @@ tnt.hooks.learning_rate(schedule), of optax.inject_hyperparams(optax.sgd)(0.1)."
 CHECKED = ("params", "criterion_params", "lr", "lr_criterion", "key")
 CHECKED += ("max_epoch", "max_steps", "stop")
 """Fields of a State that a user may set, and that have to be of some kind."""
-
-
-def check_hooks(engine: str, hooks: Any) -> None:
-    """Raises a TypeError if an engine was given something else than Hooks."""
-    if isinstance(hooks, Hooks):
-        return
-    advice = "Say when a function is to run: tnt.Hooks(on_update=function)."
-    if isinstance(hooks, list | tuple):
-        advice = "Put several together: tnt.chain(*hooks)."
-    if isinstance(hooks, dict):
-        advice = "Make one of a dict of functions: tnt.Hooks(**hooks)."
-    raise TypeError(f"{engine} needs Hooks, got {describe(hooks)}. {advice}")
 
 
 def check_function(name: str, function: Any) -> None:
@@ -75,10 +63,21 @@ def check_iterator(iterator: Any) -> None:
     )
 
 
+def refuse_state(params: Any) -> None:
+    """Raises a TypeError for a whole State in the place of parameters."""
+    if isinstance(params, State):
+        raise TypeError(
+            "params must be a pytree of arrays, got a State. Write params=state.params,"
+            " and model_state=state.model_state if there is one; to go on training as"
+            " if it had not ended pass state=state instead."
+        )
+
+
 def check_params(name: str, params: Any) -> None:
     """Raises a TypeError if something in there has no gradient."""
     if params is None:
         return
+    refuse_state(params)
     adapter = find_adapter(params)
     # A module of equinox is a tree: its adapter and users pass one of arrays alone.
     whole = adapter == "equinox" and all(map(_is_array, jax.tree.leaves(params)))
@@ -125,7 +124,7 @@ def check_rate(name: str, rate: Any, members: int | None = None) -> Any:
             "For one rate a group of parameters use OptimEngine and optax.partition."
         )
         if isinstance(rate, str):
-            advice = f"Write {name}=float(text)."
+            advice = "Make a number of the text: float(text)."
         if members is not None:
             advice = f"For one rate a member pass an array of floats [{members}]."
         if rate is None:

@@ -1,6 +1,7 @@
 """The loss of a batch: the criterion on a sample, and how much each row weighs."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,12 +11,17 @@ import jax.numpy as jnp
 
 from tntjax._struct import describe
 from tntjax._types import Sample
-from tntjax.engine._rows import check_loss, count_examples, count_rows, read_field
+from tntjax.engine._primitives import has_shape
+from tntjax.engine._rows import count_examples, count_rows, read_field
 from tntjax.engine._state import State
 from tntjax.network._check import takes
 
 Measure = Callable[[Any, Any, dict[str, Any]], jax.Array]
 """`(criterion_params, output, asked) -> loss`."""
+
+REPEATED = """output {output} and target {target} differ in shape, so that the \
+criterion repeats them to [{rows}, {rows}], each row beside all others. Give them one \
+shape, as output[:, 0] or target[:, None] does."""
 
 
 def run_criterion(criterion: Any, state: State) -> tuple[Measure, dict[str, Any]]:
@@ -23,7 +29,7 @@ def run_criterion(criterion: Any, state: State) -> tuple[Measure, dict[str, Any]
 
     That is `{"params": params}`, if it has a keyword-only argument of this name, as one
     that weighs the parameters has. A sample without a target is for a criterion that
-    takes the output alone.
+    takes the output alone. The loss is checked where it comes back.
     """
     names = [] if state.criterion_params is None else ["criterion_params"]
     asked = {"params": state.params} if _asks_for_params(criterion) else {}
@@ -35,10 +41,57 @@ def run_criterion(criterion: Any, state: State) -> tuple[Measure, dict[str, Any]
     def run(params: Any, output: Any, asked: dict[str, Any]) -> jax.Array:
         given = [params] * len(names) + [output, *target]
         shown = dict(zip((*names, "output", "target"), given, strict=False))
-        with explain_call("criterion", **shown, **asked):
-            return criterion(*given, **asked)
+        shown |= asked
+        with explain_call(f"criterion({', '.join(shown)})", **shown):
+            loss = criterion(*given, **asked)
+        _check_loss(loss, state.sample.get("mask"), output, *target)
+        if _may_repeat(output, *target):
+            _warn_of_repeats(lambda: criterion(*given, **asked), output, *target)
+        return loss
 
     return run, asked
+
+
+def _check_loss(loss: Any, mask: Any, output: Any, *target: Any) -> None:
+    """Raises a ValueError if a loss has more axes, or a mask does not fit it."""
+    if not hasattr(loss, "shape") or loss.ndim > 1:
+        advice = ". Take the mean over the other axes."
+        if loss is None:
+            advice = ". Return what it computes."
+        elif _may_repeat(output, *target):
+            advice = f": {REPEATED.format(**_words(output, *target))}"
+        raise ValueError(
+            "The criterion must return a loss of shape [] or [B],"
+            f" got {describe(loss)}{advice}"
+        )
+    if mask is not None and loss.shape != mask.shape:
+        raise ValueError(
+            f"The sample has a mask {describe(mask)}, so the criterion must return one"
+            f" loss for each row, got {describe(loss)}. Leave out its mean."
+        )
+
+
+def _may_repeat(output: Any, target: Any = None) -> bool:
+    """True for [B, 1] beside [B], which NumPy's rules make a [B, B] of, in silence."""
+    one, other = (getattr(value, "shape", ()) for value in (output, target))
+    short, long = sorted((one, other), key=len)
+    return len(short) == 1 and short[0] > 1 and long == (*short, 1)
+
+
+def _words(output: Any, target: Any) -> dict[str, Any]:
+    shown = {"output": describe(output), "target": describe(target)}
+    return {**shown, "rows": len(output)}
+
+
+def _warn_of_repeats(run: Callable[[], Any], output: Any, target: Any) -> None:
+    """Warns if a criterion makes a [B, B] of an output and a target."""
+    try:
+        jaxpr = jax.make_jaxpr(run)().jaxpr
+    except Exception:  # run step by step a criterion may look at numbers
+        return
+    if has_shape(jaxpr, (len(output), len(output))):
+        text = REPEATED.format(**_words(output, target))
+        warnings.warn(f"tntjax: {text}", stacklevel=2)
 
 
 def _asks_for_params(criterion: Any) -> bool:
@@ -58,10 +111,8 @@ def weigh_losses(loss: Any, mask: Any, piece: Sample, whole: Sample) -> jax.Arra
     """Computes how much each entry of a loss weighs in what is minimised, [] or [B].
 
     Raises:
-      ValueError: if the loss has more axes, or a mask cannot be applied to it.
       TypeError: if it has no gradient.
     """
-    check_loss(loss, mask)
     if not jnp.issubdtype(loss.dtype, jnp.floating):
         raise TypeError(
             "The criterion must return real floats, or there is no gradient; got"
@@ -94,5 +145,5 @@ def explain_call(what: str, **arguments: Any) -> Iterator[None]:
         yield
     except Exception as error:
         shown = " and ".join(f"{k} = {describe(v)}" for k, v in arguments.items())
-        error.add_note(f"This happened in {what}({', '.join(arguments)}) with {shown}.")
+        error.add_note(f"This happened in {what} with {shown}.")
         raise

@@ -18,6 +18,7 @@ from tntjax.engine._check import (
     check_function,
     check_iterator,
     check_key,
+    refuse_state,
 )
 from tntjax.engine._history import History, rows_until
 from tntjax.engine._hooks import Hooks
@@ -26,7 +27,7 @@ from tntjax.engine._mesh import Placement, Shard, make_placement
 from tntjax.engine._names import check_names
 from tntjax.engine._plan import StepsPerCall, check_steps_per_call, make_plan
 from tntjax.engine._program import OwnStep
-from tntjax.engine._rescue import explain_transfers
+from tntjax.engine._rescue import explain_jax
 from tntjax.engine._run import Load, Run
 from tntjax.engine._start import (
     Start,
@@ -200,7 +201,7 @@ def run_method(describe: Callable[Given, Training | Testing]) -> Callable[Given,
             signature.bind(self, **kwargs)
         except TypeError as error:
             raise TypeError(f"{what}: {error}") from None
-        with explain_transfers():
+        with explain_jax():
             described = describe(self, **kwargs)  # pyright: ignore
             kwargs.clear()  # the frame of this function lives as long as the run
             return described.finish()
@@ -263,6 +264,7 @@ def test(
     if criterion is not None:
         check_function("criterion", criterion)
     check_iterator(iterator)
+    refuse_state(params)
     fields = {"params": params, "model_state": model_state, "key": key}
     fields["criterion_params"] = criterion_params
     check_concrete(**fields)

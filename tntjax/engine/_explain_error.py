@@ -24,7 +24,12 @@ jnp.where(condition, a, b), look at numbers on the host with tnt.watch(n, functi
 tnt.every(n, hook), or train(jit=False) to run step by step in Python."""
 
 IS_OUTSIDE = """ Outside a step sample, output and grads are None: keep what \
-you need of them in state.aux or a meter, in a hook of on_forward_criterion, say."""
+you need of them in state.aux or a meter, in a hook of on_forward_criterion, say. In a \
+watch params, opt_state, model_state and large are None too: tnt.every sees them."""
+
+IS_EARLY = """ What a later event makes is None: output is there from on_forward, loss \
+from on_forward_criterion, grad_output from on_backward_criterion, grads from \
+on_backward."""
 
 
 @contextlib.contextmanager
@@ -42,8 +47,8 @@ def _way_out(error: Exception, event: str, state: State) -> str:
     if event in STEP_EVENTS and isinstance(error, TRACER_ERRORS):
         return IS_COMPILED
     # state.output[0] of a field that is None, and the like.
-    if event not in STEP_EVENTS and "NoneType" in str(error):
-        return IS_OUTSIDE
+    if "NoneType" in str(error):
+        return IS_EARLY if event in STEP_EVENTS else IS_OUTSIDE
     if isinstance(error, KeyError):
         return f" {_list_entries(error.args[:1], state)}"
     return ""

@@ -250,7 +250,7 @@ def run_network(
     input, model_state = read_field(state.sample, "input"), state.model_state
 
     def run(params: Any) -> tuple[Any, Any]:
-        with explain_call("network", params=params, input=input):
+        with explain_call("network(params, input)", params=params, input=input):
             return forward(network, params, model_state, input, key, training)
 
     return run

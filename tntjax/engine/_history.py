@@ -26,6 +26,8 @@ class History:
         """The plugin that writes a file."""
         self.epoch_ended = 0.0
         """When the last step of the epoch was over, by `time.perf_counter`."""
+        self.ended: Row = {}
+        """Fields of the State of that time, which hooks change for the next epoch."""
         self.is_read = False
         """True if a plugin reads at the end of an epoch what others have noted."""
         self._noted: tuple[int, Row] = (0, {})

@@ -115,7 +115,11 @@ class Hooks:
 
     def __new__(cls, *args: Any, **hooks: Any) -> "Hooks":
         """Makes the object, after a look at the names that came."""
-        del args
+        if args:  # which would be those of on_start
+            raise TypeError(
+                f"Hooks takes functions by event, got {describe(args[0])}. Say when it"
+                " is to run: tnt.Hooks(on_update=function)."
+            )
         for name in hooks:
             if name not in cls.__dataclass_fields__:
                 close = find_close(name, EVENTS)
@@ -130,9 +134,11 @@ class Hooks:
         for event in EVENTS:
             hook = getattr(self, event)
             if hook is not None and not callable(hook):
+                several = isinstance(hook, list | tuple)
+                each = f" Of several chain each: tnt.chain(tnt.Hooks({event}=f), ...)."
                 raise TypeError(
                     f"Hooks({event}=...) needs a function State -> State,"
-                    f" got {describe(hook)}."
+                    f" got {describe(hook)}.{each * several}"
                 )
 
     def __repr__(self) -> str:
@@ -161,6 +167,21 @@ class Hooks:
         return hook.hooks if isinstance(hook, Chained) else (hook,)
 
 
+def check_hooks(who: str, hooks: Any) -> None:
+    """Raises a TypeError, `"{who} Hooks, got ..."`, for what is not Hooks."""
+    if isinstance(hooks, Hooks):
+        return
+    advice = "Say when a function is to run: tnt.Hooks(on_update=f), tnt.every(n, f)."
+    makes = getattr(hooks, "__annotations__", {}).get("return")
+    if isinstance(hooks, list | tuple):
+        advice = "Put several together: tnt.chain(*hooks)."
+    if isinstance(hooks, dict):
+        advice = "Make one of a dict of functions: tnt.Hooks(**hooks)."
+    if hooks is Hooks or makes in (Hooks, "Hooks", "tnt.Hooks"):  # a plugin
+        advice = f"Call it: {describe(hooks)}(...)."
+    raise TypeError(f"{who} Hooks, got {describe(hooks)}. {advice}")
+
+
 def chain(*hooks: Hooks) -> Hooks:
     """Puts plugins together, event by event, in the order given.
 
@@ -184,12 +205,7 @@ def chain(*hooks: Hooks) -> Hooks:
     Torchnet has one function an event; this is ours.
     """
     for part in hooks:
-        if isinstance(part, Hooks):
-            continue
-        advice = "Say when a function is to run: Hooks(on_update=f), every(n, f)."
-        if isinstance(part, list | tuple):
-            advice = "Take the list apart: chain(*hooks)."
-        raise TypeError(f"chain takes Hooks, got {describe(part)}. {advice}")
+        check_hooks("chain takes", part)
 
     def joined(event: str) -> Hook | None:
         functions = sum((part.functions(event) for part in hooks), ())
@@ -245,7 +261,8 @@ def watch(n: int, function: Callable[[Any], None]) -> Hooks:
     The function runs once the call is done that made the update, while the device is
     busy with the next ones. It gets the State as it was after exactly the declared
     update, its arrays as NumPy, without `params`, `opt_state`, `model_state` and `key`;
-    what it returns is ignored. A call may hold several such updates, which are then
+    what it returns is ignored, but for a changed State: for that there is `every`. A
+    call may hold several such updates, which are then
     shown together; `steps_per_call=n` ends a call at each.
 
     Args:
@@ -271,5 +288,7 @@ def _scheduled(kind: Literal["every", "watch"], n: int, function: Any) -> Hooks:
     if n < 1:
         raise ValueError(f"{kind}(n, function) needs n >= 1, got {n}.")
     if not callable(function):
-        raise TypeError(f"{kind}({n}, function) needs a function, got {function!r}.")
+        raise TypeError(
+            f"{kind}({n}, function) needs a function, got {describe(function)}."
+        )
     return Hooks(scheduled=(Scheduled(kind, n, function),))

@@ -168,6 +168,7 @@ class Training:
             state = self._state
             state = state.replace(epoch=state.epoch + 1, position=0)
             state.recorded.epoch_ended = time.perf_counter()
+            state.recorded.ended = {"lr": state.lr, "aux": state.aux}
             with run.signals.heard_in_hook():
                 state = fire_on_host(run.hooks, "on_end_epoch", state)
             # As it would be restored, so that going on makes no difference.

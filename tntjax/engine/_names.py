@@ -1,6 +1,8 @@
 """Names that an engine does not have, and what to write instead."""
 
+import dataclasses
 import difflib
+import functools
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -28,9 +30,27 @@ ELSEWHERE = {
     "callbacks": "The engine has the hooks: tnt.SGDEngine(hooks).train(...).",
     "batch_size": "The dataset has the batches: tnt.BatchDataset(dataset, batch_size).",
     "shuffle": "The dataset has the order: tnt.ShuffleDataset(dataset, seed=epoch).",
-    "validation_data": "Chain a hook: tnt.hooks.validate(engine, iterator).",
+    "validation_data": "Chain a hook: tnt.hooks.validate(iterator).",
+    "validation": "Chain a hook: tnt.hooks.validate(iterator).",
+    "device": "Put params there: jax.device_put(params, device), or pass mesh=.",
 }
 """For each argument that a method does not take where it belongs."""
+
+IN_A_TEST = {
+    "state": "Pass params=state.params, and model_state=state.model_state if there is"
+    " one.",
+    **dict.fromkeys(
+        ("lr", "optimizer", "max_epoch", "max_steps"),
+        "A test reads all samples once and changes no parameters: leave it out.",
+    ),
+}
+"""The same for `test`."""
+
+IN_A_STEP = {
+    "optimizer": "A step has its own: pass opt_state=optimizer.init(params), and call"
+    " optimizer.update in the step.",
+}
+"""The same for `train` of a StepEngine."""
 
 METHODS = {
     "train": ("fit", "learn", "optimize", "run", "step"),
@@ -47,11 +67,13 @@ def check_names(what: str, given: Iterable[str], names: list[str]) -> None:
 
 
 def _instead(name: str, names: list[str]) -> str:
+    elsewhere = ELSEWHERE | (IN_A_STEP if "opt_state" in names else {})
+    elsewhere |= {} if "max_epoch" in names else IN_A_TEST
     known = next((own for own, others in ARGUMENTS.items() if name in others), name)
     if known in names:
         return f"It is called {known!r} here."
-    if known in ELSEWHERE:
-        return ELSEWHERE[known]
+    if known in elsewhere:
+        return elsewhere[known]
     close = find_close(name, names)
     meant = f"Did you mean {close!r}? " if close else ""
     return f"{meant}Its arguments are {', '.join(names)}."
@@ -63,7 +85,22 @@ def find_close(name: str, names: Iterable[str]) -> str | None:
 
 
 def explain_methods(cls: Class) -> Class:
-    """Makes a class explain a method that it does not have, such as `fit`."""
+    """Makes an engine explain a method that it does not have, such as `fit`.
+
+    And that it takes one Hooks, where it is given several.
+    """
+    init: Any = cls.__init__
+    fields = [field.name for field in dataclasses.fields(cls)]
+
+    @functools.wraps(init)
+    def explained(self: Any, *args: Any, **named: Any) -> None:
+        check_names(cls.__name__, named, fields)
+        if len(args) > len(fields):
+            raise TypeError(
+                f"{cls.__name__} takes {' and '.join(fields)}, got {len(args)}"
+                " arguments. Put several hooks together: tnt.chain(*hooks)."
+            )
+        init(self, *args, **named)
 
     def missing(self: Any, name: str) -> Any:
         own = next((own for own, others in METHODS.items() if name in others), None)
@@ -74,5 +111,6 @@ def explain_methods(cls: Class) -> Class:
             obj=self,
         )
 
+    type.__setattr__(cls, "__init__", explained)
     type.__setattr__(cls, "__getattr__", missing)
     return cls

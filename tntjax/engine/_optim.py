@@ -6,10 +6,10 @@ from typing import Any, Unpack
 import optax
 
 from tntjax.engine._arguments import Arguments
-from tntjax.engine._check import check_hooks, check_optimizer
+from tntjax.engine._check import check_optimizer
 from tntjax.engine._engine import make_training, run_method, test
 from tntjax.engine._explain import explain
-from tntjax.engine._hooks import Hooks
+from tntjax.engine._hooks import Hooks, check_hooks
 from tntjax.engine._loop import Training
 from tntjax.engine._names import explain_methods
 from tntjax.engine._update import OptaxUpdate
@@ -45,7 +45,7 @@ class OptimEngine:
     hooks: Hooks = dataclasses.field(default_factory=Hooks)
 
     def __post_init__(self) -> None:
-        check_hooks("OptimEngine", self.hooks)
+        check_hooks("OptimEngine needs", self.hooks)
 
     @run_method
     def train(

@@ -107,7 +107,8 @@ def run_own(step: Callable[[State, Sample], State], given: State) -> State:
         event was not fired that has a hook.
     """
     name, events = describe(step), given.events
-    with explain_call("step", params=given.params, sample=given.sample):
+    shown = {"state.params": given.params, "sample": given.sample}
+    with explain_call("step(state, sample)", **shown):
         new = step(copy_containers(given), given.sample)
     if not isinstance(new, State):
         raise TypeError(NOT_A_STEP.format(step=name, came=describe(new)))

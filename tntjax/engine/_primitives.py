@@ -1,4 +1,4 @@
-"""Primitives of JAX in what was traced."""
+"""Searches programs that JAX has traced."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -6,12 +6,21 @@ from typing import Any
 
 def has_primitive(jaxpr: Any, name: str) -> bool:
     """True if a primitive of the name is in a jaxpr, or in one inside it."""
-    jaxpr = getattr(jaxpr, "jaxpr", jaxpr)  # of a closed one
-    return any(
-        equation.primitive.name == name
-        or any(has_primitive(inner, name) for inner in _inner(equation.params.values()))
-        for equation in jaxpr.eqns
-    )
+    return any(equation.primitive.name == name for equation in _walk(jaxpr))
+
+
+def has_shape(jaxpr: Any, shape: tuple[int, ...]) -> bool:
+    """True if a jaxpr, or one inside it, computes an array of the shape."""
+    results = (result for equation in _walk(jaxpr) for result in equation.outvars)
+    return any(getattr(result.aval, "shape", None) == shape for result in results)
+
+
+def _walk(jaxpr: Any) -> Iterator[Any]:
+    """Yields the equations of a jaxpr, and of those inside them."""
+    for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:  # of a closed one
+        yield equation
+        for inner in _inner(equation.params.values()):
+            yield from _walk(inner)
 
 
 def _inner(values: Iterable[Any]) -> Iterator[Any]:

@@ -24,7 +24,6 @@ from tntjax.engine._members import step_of_members
 from tntjax.engine._own_step import Events, count_any, find_mean_loss, run_own
 from tntjax.engine._rows import (
     check_batch,
-    check_loss,
     check_mask,
     count_examples,
     fill_hidden,
@@ -188,7 +187,6 @@ def test_step(program: Program, state: State, sample: Sample) -> State:
     if program.criterion is not None:
         measure, asked = run_criterion(program.criterion, state)
         loss = measure(state.criterion_params, state.output, asked)
-        check_loss(loss, state.sample.get("mask"))
         state = fire_compiled(hooks, "on_forward_criterion", state.replace(loss=loss))
     return drop_step_fields(state)
 

@@ -1,6 +1,7 @@
 """Runs that end early: errors carry the State, and hooks save it."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 import jax
@@ -41,14 +42,30 @@ def attach_state(now: Callable[[], State | None]) -> Iterator[None]:
         raise
 
 
+ADVICE = {
+    r"Disallowed.* transfer": GUARDED,
+    r"Comparator raised exception while sorting": (
+        "A dict in the parameters, the sample or the State has keys of several types,"
+        " such as 0 and 'a', which JAX cannot sort. Write all as strings: str(key)."
+    ),
+    r"incompatible devices": (
+        "Parameters, samples, or parts of them were put on several devices. Put all on"
+        " one, jax.device_put(params, device), and the dataset too if it is on a"
+        " device; or divide batches over devices: train(mesh=...)."
+    ),
+}
+"""For what an error of JAX says, as a pattern, what to do about it."""
+
+
 @contextlib.contextmanager
-def explain_transfers() -> Iterator[None]:
-    """Adds to the error of a transfer guard that engines transfer."""
+def explain_jax() -> Iterator[None]:
+    """Adds to errors of JAX that do not say it what to write instead."""
     try:
         yield
     except Exception as error:
-        if "Disallowed" in str(error) and "transfer" in str(error):
-            add_note(error, GUARDED)
+        for pattern, advice in ADVICE.items():
+            if re.search(pattern, str(error), re.DOTALL):
+                add_note(error, advice)
         raise
 
 

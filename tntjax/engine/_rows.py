@@ -23,11 +23,13 @@ def read_field(sample: Sample, name: str) -> Any:
     """Returns a field of a sample, or raises a KeyError that lists its fields."""
     if isinstance(sample, dict) and name in sample:
         return sample[name]
-    came = sorted(sample) if isinstance(sample, dict) else describe(sample)
+    # Keys of several types cannot be sorted.
+    came = list(sample) if isinstance(sample, dict) else describe(sample)
+    alone = " A criterion may also take the output alone." if name == "target" else ""
     raise KeyError(
         f"The engine reads sample[{name!r}], but the sample is {came}. Name the fields"
         " 'input' and 'target', in the dataset or in on_sample:"
-        " state.replace(sample={'input': ..., 'target': ...})."
+        f" state.replace(sample={{'input': ..., 'target': ...}}).{alone}"
     )
 
 
@@ -92,20 +94,6 @@ def check_batch(sample: Sample, warned: set[str]) -> None:
         warned.add(UNBATCHED)
         shown = {name: describe(sample[name]) for name in ("input", "target")}
         warnings.warn(f"tntjax: {UNBATCHED.format(**shown)}", stacklevel=2)
-
-
-def check_loss(loss: Any, mask: Any) -> None:
-    """Raises a ValueError if a loss has more axes, or a mask does not fit it."""
-    if not hasattr(loss, "shape") or loss.ndim > 1:
-        raise ValueError(
-            "The criterion must return a loss of shape [] or [B],"
-            f" got {describe(loss)}. Take the mean over the other axes."
-        )
-    if mask is not None and loss.shape != mask.shape:
-        raise ValueError(
-            f"The sample has a mask {describe(mask)}, so the criterion must return one"
-            f" loss for each row, got {describe(loss)}. Leave out its mean."
-        )
 
 
 def fill_hidden(sample: Sample) -> Sample:

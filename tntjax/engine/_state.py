@@ -1,6 +1,7 @@
 """State: everything a training run knows, in one frozen pytree."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from tntjax._struct import Opaque, child, pytree, static
@@ -37,6 +38,16 @@ HOST_ONLY = (
     "compiled",
     "events",
 )
+
+
+ELSEWHERE = {
+    "t": ("step", "steps", "global_step", "iteration", "updates"),
+    "network": ("model", "module", "apply_fn"),
+    "meters": ("metrics",),
+    "grads": ("gradients",),
+    "key": ("rng", "seed"),
+}
+"""For each field what other libraries call it."""
 
 
 class Seconds(NamedTuple):
@@ -147,14 +158,12 @@ class State:
         fields = self.__dataclass_fields__
         for name in changes:
             if name not in fields:
-                close = find_close(name, fields)
-                raise TypeError(
-                    f"State has no field {name!r}. Keep your own values in state.aux,"
-                    " and meters in state.meters."
-                    f"{f' Did you mean {close!r}?' if close else ''} Its fields are"
-                    f" {', '.join(fields)}."
-                )
+                raise TypeError(_explain_field(name, fields))
         return dataclasses.replace(self, **changes)
+
+    def __getattr__(self, name: str) -> Any:
+        """Raises an AttributeError that says what the field is called."""
+        raise AttributeError(_explain_field(name, self.__dataclass_fields__))
 
     @property
     def history(self) -> dict[str, list[Any]]:
@@ -169,6 +178,17 @@ class State:
 
     def __repr__(self) -> str:
         return show_state(self)
+
+
+def _explain_field(name: str, fields: Iterable[str]) -> str:
+    """Returns what to write for a field that there is not."""
+    own = (own for own, others in ELSEWHERE.items() if name in others)
+    close = next(own, find_close(name, fields))
+    return (
+        f"State has no field {name!r}. Keep your own values in state.aux, and meters in"
+        f" state.meters.{f' Did you mean {close!r}?' if close else ''} Its fields are"
+        f" {', '.join(fields)}."
+    )
 
 
 class Carry(NamedTuple):

@@ -9,10 +9,10 @@ from jax.typing import ArrayLike
 
 from tntjax._types import Criterion, Network, Sample
 from tntjax.engine._arguments import RunArguments
-from tntjax.engine._check import check_function, check_hooks, check_rate
+from tntjax.engine._check import check_function, check_rate
 from tntjax.engine._engine import make_training, run_method, test
 from tntjax.engine._explain import explain
-from tntjax.engine._hooks import Hooks
+from tntjax.engine._hooks import Hooks, check_hooks
 from tntjax.engine._loop import Training
 from tntjax.engine._names import explain_methods
 from tntjax.engine._program import OwnStep
@@ -61,7 +61,7 @@ class StepEngine:
 
     def __post_init__(self) -> None:
         check_function("StepEngine: step", self.step)
-        check_hooks("StepEngine", self.hooks)
+        check_hooks("StepEngine needs", self.hooks)
 
     @run_method
     def train(

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from tntjax._struct import describe
 from tntjax.engine._carry import read_on_host
 from tntjax.engine._explain_error import explain_error
 from tntjax.engine._signals import Signals
@@ -14,6 +15,10 @@ from tntjax.engine._state import LIGHT, Seconds, State
 
 SEEN = (*LIGHT, "samples", "loss")
 """What hooks of the host see as compiled code left it; the rest the host knows."""
+
+
+RETURNED = """the function {hook} of watch returned a changed State, which a watch \
+throws away: it looks only. To change the State write tnt.every(n, hook)."""
 
 
 class Clock:
@@ -65,7 +70,9 @@ class WatchQueue:
         def show() -> None:
             seen = state.replace(**read_on_host(light, place))
             with explain_error(function, name, seen):
-                function(seen)
+                returned = function(seen)
+                if isinstance(returned, State) and returned is not seen:
+                    raise TypeError(RETURNED.format(hook=describe(function)))
 
         if not self._calls:  # all was waited for, and a hook has changed the State
             self.add(light["samples"])

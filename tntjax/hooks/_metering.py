@@ -90,7 +90,16 @@ def _read(some: Any) -> Mapping[str, Metered]:
 
 
 def _read_scores(state: State) -> Any:
-    return state.output, state.sample["target"]
+    output, sample = state.output, state.sample
+    target = sample.get("target") if isinstance(sample, dict) else None
+    if not (hasattr(output, "shape") and hasattr(target, "shape")):
+        raise TypeError(
+            'metering: "error" and "accuracy" read class scores [B, K] from'
+            " state.output and class numbers from state.sample['target'], got"
+            f" {describe(output)} and {describe(target)}. Say what to read:"
+            " metering(error=(tnt.ClassErrorMeter(), lambda state: (scores, classes)))."
+        )
+    return output, target
 
 
 USUAL: dict[str, Metered] = {

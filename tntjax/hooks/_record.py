@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+
 from tntjax._json import as_json_line, read_json_line
 from tntjax._numbers import check_at_least
 from tntjax._plain import as_plain
 from tntjax._struct import describe
 from tntjax.engine import Hooks, State, chain, watch
 from tntjax.engine._around import Session, Source
+from tntjax.engine._carry import read_on_host
 from tntjax.engine._history import Row
 from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
 from tntjax.hooks._score import measured_now
@@ -27,7 +30,8 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
 
     A row has `epoch`, `t` and `samples`, how many are done; `loss`, the mean of the
     epoch so far, whether it is metered or not (of a criterion that returns one number
-    a batch each batch counts alike); the rate, if the State has it; what each
+    a batch each batch counts alike); the rate of the last update, if the State has it,
+    as `lr`; what each
     meter shows, under its name, or `name.part` if it shows several things. That of an
     epoch also has its `seconds`, without hooks at its end, and what a `validate`,
     chained before, has measured there: the score as `validate`, the rest as
@@ -114,7 +118,9 @@ class _Recorder:
         spent = None if self._is_part else state.recorded.epoch_ended - self._began
         self._is_part = False
         measured = {**measured_now(state), **state.recorded.noted(state.epoch)}
-        self._add(state, {**_make_row(state), "seconds": spent, **measured})
+        # Not the rate of the next epoch, which a hook chained before may have set.
+        row = _make_row(state) | _read_rate(state.replace(**state.recorded.ended))
+        self._add(state, {**row, "seconds": spent, **measured})
         return state
 
     def end(self, state: State) -> State:
@@ -132,17 +138,23 @@ class _Recorder:
 def _make_row(state: State) -> Row:
     row = {name: getattr(state, name) for name in ("epoch", "t", "samples")}
     row["loss"] = None  # its place among the columns
-    if state.lr is not None:
-        row["lr"] = state.lr
-    elif "learning_rate" in state.aux:  # of a plugin that changes that of an optimizer
-        row["lr"] = state.aux["learning_rate"]
-    return {**as_plain(row), **show_meters(state)}
+    return {**as_plain(row), **_read_rate(state), **show_meters(state)}
+
+
+def _read_rate(state: State) -> Row:
+    """Returns the learning rate as `lr`, nothing if the State has none."""
+    rate = state.lr
+    if rate is None:  # a plugin that changes that of an optimizer keeps it there
+        rate = state.aux.get("learning_rate") if isinstance(state.aux, dict) else None
+    if isinstance(rate, jax.Array):
+        rate = read_on_host(rate)  # as a watch reads it: 0.1, not 0.10000000149
+    return {} if rate is None else {"lr": as_plain(rate)}
 
 
 def _open(where: Any) -> tuple[Callable[[Row], Any], tuple[Session, ...]]:
     """Returns what takes rows, and what is to be done around a run."""
     if where is None:
-        return lambda row: None, ()
+        return _drop, ()
     if isinstance(where, str | os.PathLike):
         file = _File(where)
         return file.write, (Session(load=file.load),)
@@ -154,6 +166,10 @@ def _open(where: Any) -> tuple[Callable[[Row], Any], tuple[Session, ...]]:
         "record takes a file's name, a Log or a function of a row, such as rows.append;"
         f" got {describe(where)}."
     )
+
+
+def _drop(row: Row) -> None:
+    """Writes a row nowhere."""
 
 
 def _tell(places: Sequence[Any]) -> Session:
