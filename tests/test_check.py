@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tntjax._check import check_dataset, check_function, check_functions
-from tntjax._numbers import check_max_load
+from tntjax._numbers import check_at_least, check_max_load
 
 
 def test_functions_become_a_tuple():
@@ -41,6 +41,12 @@ def test_what_is_no_dataset_is_described(value, came):
     message = rf"x needs a dataset \(anything with len and \[index\]\), got {came}\. "
     with pytest.raises(TypeError, match=message):
         check_dataset(value, "x")
+
+
+@pytest.mark.parametrize("value", [[[1], [1, 2]], [np.zeros(2), 3], "1"], ids=str)
+def test_what_is_no_integer_is_described(value):
+    with pytest.raises(TypeError, match="epoch must be an integer, got "):
+        check_at_least("epoch", value, 0)
 
 
 @pytest.mark.parametrize("value", [None, 1, np.int64(3)], ids=str)

@@ -269,6 +269,23 @@ def test_an_error_leaves_a_function_behind_that_blocks(within, reads):
 
 
 @pytest.mark.slow
+def test_an_error_leaves_a_coroutine_behind_that_stays(within, reads):
+    start = time.monotonic()
+    with pytest.raises(OSError, match="gone"):
+        within(batch(reads.stay(), reads.fail(OSError("gone"))))
+    assert time.monotonic() - start < SOON
+
+
+def test_a_coroutine_that_would_wait_for_its_own_loop_is_told():
+    async def read():
+        return dataset[0]
+
+    dataset = CoroutineBatchDataset(ListDataset(range(1), lambda _: read()), 1)
+    with pytest.raises(RuntimeError, match="cannot wait for a batch.*a function"):
+        dataset[0]
+
+
+@pytest.mark.slow
 def test_an_error_waits_a_little_for_functions_that_run(within, reads, monkeypatch):
     monkeypatch.setattr(_deferred, "GRACE", SOON)
     log = []

@@ -37,6 +37,15 @@ def test_without_a_seed_it_is_the_order_of_the_epoch(table):
     assert numbers(tnt.shuffle_and_batch(table, 4)(5)) == numbers(by_hand)
 
 
+def test_an_epoch_is_a_number_of_any_kind_that_is_not_negative(table):
+    batches = tnt.shuffle_and_batch(table, 4, seed=1)
+    assert numbers(batches(np.int8(3))) == numbers(batches(3))
+    with pytest.raises(ValueError, match="epoch must be at least 0, got -1"):
+        batches(-1)  # or it would be an epoch of seed 0
+    with pytest.raises(TypeError, match="epoch must be an integer, got None"):
+        batches(None)
+
+
 def test_policy_and_merge_are_those_of_the_batches(table):
     padded = tnt.shuffle_and_batch(table, 4, policy="pad-last")(0)
     assert padded[2]["mask"].tolist() == [True, True, False, False]

@@ -132,6 +132,16 @@ def test_no_indices_give_arrays_like_sample_0():
     assert batch["x"].dtype == np.uint8
 
 
+def test_no_batches_are_like_the_only_one_which_is_shorter():
+    assert take(BatchDataset(np.zeros((3, 2)), 4), []).shape == (0, 3, 2)
+
+
+@pytest.mark.parametrize("value", [3, None, {"a": 1}, iter([1])], ids=str)
+def test_what_is_no_dataset_is_named(value):
+    with pytest.raises(TypeError, match="take needs a dataset"):
+        take(value, [0])
+
+
 def test_a_sample_of_an_array_is_no_view():
     array = np.zeros((3, 2))
     take(array, 0)[:] = 1

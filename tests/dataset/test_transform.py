@@ -296,6 +296,11 @@ def test_refuses(options, error, message):
         TransformDataset(SAMPLES, **options)
 
 
+def test_a_list_of_fields_is_no_field():
+    with pytest.raises(KeyError, match=r"no field \['input', 'target'\], only"):
+        TransformDataset(SAMPLES, double, key=["input", "target"])[0]
+
+
 @pytest.mark.parametrize("options", [{"key": "x"}, {"batched": True, "key": "x"}])
 def test_names_the_fields_when_one_is_missing(options):
     with pytest.raises(KeyError, match=r"no field 'x', only \['input', 'target'\]"):

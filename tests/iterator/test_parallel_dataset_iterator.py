@@ -407,6 +407,15 @@ def test_an_engine_cannot_take_strings():
         list(iterator.chunks(0, 0, lambda position, size: 4))
 
 
+def test_an_engine_cannot_take_a_field_that_becomes_strings():
+    samples = [{"x": value} for value in [1.0] * 4 + ["s"] * 4]
+    iterator = tnt.DatasetIterator(tnt.BatchDataset(samples, 2))
+    chunks = iterator.chunks(0, 0, lambda position, size, length: 2)
+    assert next(chunks).samples["x"].shape == (2, 2)
+    with pytest.raises(TypeError, match=r"takes arrays of numbers, but sample\['x'\]"):
+        next(chunks)
+
+
 def test_a_run_gives_back_what_is_handed_in():
     marker = object()
     iterator = tnt.ParallelDatasetIterator([marker, None], 2)

@@ -1,6 +1,8 @@
 """How far workers read ahead, and how long their consumer waits for a read."""
 
+import gc
 import threading
+import time
 from functools import partial
 
 import numpy as np
@@ -90,11 +92,31 @@ def test_a_run_that_is_left_waits_no_longer_than_a_read_may_take():
             thread.join()
 
 
-def test_a_run_may_be_collected_in_one_of_its_threads():
-    run = _threads.ThreadRun([Worker(0, [1], None)], 0, None)
-    asked = run._asked
-    _threads._end([(run._workers[0], threading.current_thread())], asked, None)
-    run.close()
+def test_a_run_may_end_in_a_thread_that_reads_for_another():
+    seen = []
+
+    def load(number):
+        seen.append(number)
+        if number == 9:  # this thread has the worker, which the other run waits for
+            assert next(left) == 1
+            while not left_run._asked.empty():
+                time.sleep(0.001)
+            left.close()  # as collecting garbage does
+        return number
+
+    iterator = tnt.ParallelDatasetIterator(tnt.ListDataset(range(10), load), 1)
+    left = iterator.run()
+    assert next(left) == 0
+    while len(seen) < 3:
+        time.sleep(0.001)
+    (left_run,) = [o for o in gc.get_objects() if type(o) is _threads.ThreadRun]
+    rest = []
+    thread = threading.Thread(
+        target=lambda: rest.extend(iterator.run(0, 9)), daemon=True
+    )
+    thread.start()
+    thread.join(60)
+    assert rest == [9]
 
 
 def test_how_long_a_read_may_still_take(monkeypatch):

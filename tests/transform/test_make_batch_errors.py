@@ -21,6 +21,7 @@ LONG = 2 * BLOCK + 3  # more than one block
         (np.zeros((2, 6)), np.zeros((2, 4)), "float64[2,6]|float64[2,4]"),
         (np.zeros(3), np.zeros(1), "float64[3]|float64[1]"),
         (np.zeros(3), 1.5, "float64[3]|float64[]"),
+        (np.zeros(3), np.zeros(()), "float64[3]|float64[]"),
         (1, np.zeros(2), "1|float64[2]"),
         (jnp.zeros(3), jnp.zeros(2), "float32[3]|float32[2]"),
     ],

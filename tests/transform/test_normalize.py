@@ -78,6 +78,12 @@ def test_half_precision_is_computed_in_single():
     assert np.isfinite(normalize()(array)).all()
 
 
+@pytest.mark.parametrize("start", [1_700_000_000, 2**40])
+def test_integers_that_single_precision_would_round_stay_apart(start):
+    result = normalize()(start + np.arange(3))
+    assert result.tolist() == [-1.0, 0.0, 1.0]
+
+
 def test_refuses_what_is_not_real():
     with pytest.raises(TypeError, match=r"needs real numbers, got complex128\[2\]"):
         normalize()(np.zeros(2, complex))
@@ -87,3 +93,5 @@ def test_refuses_what_is_not_real():
 def test_refuses_a_negative_threshold(threshold):
     with pytest.raises(ValueError, match="threshold >= 0"):
         normalize(threshold)
+    with pytest.raises(TypeError, match="threshold must be a number, got '0'"):
+        normalize("0")

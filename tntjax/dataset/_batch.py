@@ -128,7 +128,7 @@ class BatchDataset(IndexMap):
         seen = type(rows) is np.ndarray or can_be_read(rows)
         if length % size and not pads and seen:
             last = np.asarray(rows) == length // size
-            if last.any():
+            if last.any() or length < size:  # of no rows the only batch tells
                 if not last.all():
                     raise ValueError(SHORTER)
                 size = length % size

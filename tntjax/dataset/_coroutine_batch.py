@@ -22,9 +22,9 @@ class CoroutineBatchDataset(BatchDataset):
     innermost dataset does: a session opened in one batch serves the next ones, in later
     epochs too. In another process, such as a worker's, there is another loop.
 
-    An error or Ctrl-C cancels the other reads, and nothing new begins. A function that
-    runs cannot be cancelled: it has a second, and is then left to end by itself, in a
-    thread for which the interpreter does not wait.
+    An error or Ctrl-C cancels the other reads, and nothing new begins. What cannot be
+    cancelled, such as a function that runs, has a second, and is then left to end by
+    itself, in a thread for which the interpreter does not wait.
 
     Args:
       dataset: what to batch, `n` samples or promises of them.

@@ -21,6 +21,9 @@ Right: the coroutine itself, or a future of a thread pool,
     return fetch(index)
     return threads.submit(load, index)"""
 
+IN_ITS_LOOP = """A coroutine cannot wait for a batch that is read in the loop that it \
+runs in. Return a function that reads the batch: it is called in a thread."""
+
 
 def read_all(batches: Any, indices: Sequence[int], concurrency: int) -> list[Any]:
     """Returns samples of what `batches` wraps, in order; they may be promises.
@@ -103,7 +106,8 @@ class _Reads:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # Not for ever, as a coroutine may catch the cancelling and go on.
+            await asyncio.wait(tasks, timeout=GRACE)
 
     async def _resolve(self, value: Any, index: int) -> Any:
         try:
@@ -228,11 +232,14 @@ class ReadingLoop:
         self.threads = DaemonThreads()
         self._loop, self._closing = asyncio.new_event_loop(), threading.Event()
         args = self._loop, self._closing
-        thread = _start(_run, *args)
-        self.close = weakref.finalize(self, _close, thread, *args, self.threads)
+        self._thread = _start(_run, *args)
+        self.close = weakref.finalize(self, _close, self._thread, *args, self.threads)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Waits for a coroutine; what breaks the waiting off cancels it."""
+        if threading.current_thread() is self._thread:  # which would wait for itself
+            coroutine.close()
+            raise RuntimeError(IN_ITS_LOOP)
         ended = threading.Event()
 
         async def run() -> Any:

@@ -67,6 +67,7 @@ class BatchesOfEpochs:
 
     def _make(self, epoch: int) -> BatchDataset:
         dataset, batch_size, seed, policy, merge = self._arguments
+        epoch = check_at_least("shuffle_and_batch: epoch", epoch, 0)
         # Words of 32 bits are what NumPy makes an order of, so that no two are alike.
         shuffled = ShuffleDataset(dataset, (seed << 32) + epoch)
         return BatchDataset(shuffled, batch_size, merge=merge, policy=policy)

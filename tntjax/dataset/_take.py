@@ -51,13 +51,15 @@ def take(dataset: Dataset, indices: ArrayLike) -> Sample:
 
     Torchnet has no counterpart: there every sample is got on its own.
     """
-    kind, rows = type(dataset), check_indices(dataset, indices)
+    kind = type(dataset)
+    if not is_unchecked(kind):
+        check_dataset(dataset, "take")
+    rows = check_indices(dataset, indices)
     if is_unchecked(kind):
         return dataset._take(rows)  # pyright: ignore[reportAttributeAccessIssue]  # ours
     if isinstance(dataset, np.ndarray | jax.Array):
         check_unmasked(dataset, "An array")
         return gather(dataset, rows, "An array")
-    check_dataset(dataset, "take")
     if has_take(kind):
         return dataset.take(rows)  # pyright: ignore[reportAttributeAccessIssue]  # optional member
     return take_one_by_one(dataset, rows)

@@ -148,7 +148,7 @@ class TransformDataset(IndexMap):
             )
         changed, extra = dict(sample), (index,) if self.with_index else ()
         for field, function in _by_field(self):
-            if field not in changed:
+            if field not in list(changed):  # which may be asked for anything
                 raise KeyError(
                     f"TransformDataset: the sample has no field {field!r},"
                     f" only {list(changed)}."

@@ -155,7 +155,6 @@ class DatasetIterator(Epochs):
     def _take_chunks(
         self, dataset: Dataset, run: Iterator[int], room: Room, position: int
     ) -> Iterator[Chunk]:
-        checked = False  # one chunk tells of all: they are alike
         for indices in _split_run(run, room, position, find_spec(dataset).bytes()):
             try:
                 samples = take(dataset, indices)
@@ -164,8 +163,8 @@ class DatasetIterator(Epochs):
                 rest = self._read(dataset, chain(indices.tolist(), run))
                 yield from group(rest, room, position)
                 return
-            yield StackedChunk(samples if checked else check_arrays(samples))
-            position, checked = position + len(indices), True
+            yield StackedChunk(check_arrays(samples))
+            position += len(indices)
 
 
 def _split_run(

@@ -136,12 +136,12 @@ class _HostArrays:
         """Copies rows in one call, and returns True, if that takes no conversion."""
         if not self.fast or set(map(type, values)) != {self.type}:
             return False
-        if set(map(len, values)) != {self.shape[0]}:
-            return False
         rows = self.rows[start : start + len(values)]
         try:
+            if set(map(len, values)) != {self.shape[0]}:
+                return False
             np.concatenate(values, out=rows.reshape(-1, *self.shape[1:]), casting="no")
-        except (TypeError, ValueError):  # another dtype, another shape
+        except (TypeError, ValueError):  # another dtype or shape, no axes
             return False
         return True
 

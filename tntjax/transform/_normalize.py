@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from tntjax._array import as_array, namespace
+from tntjax._numbers import check_number
 from tntjax._struct import describe
 from tntjax.transform._compose import Bound
 
@@ -34,7 +35,7 @@ def normalize(threshold: float = 0) -> Callable[[Any], Any]:
 
     Torchnet: `transform.normalize`, which overwrote its argument.
     """
-    if not threshold >= 0:
+    if not check_number("normalize: threshold", threshold) >= 0:
         raise ValueError(f"normalize needs threshold >= 0, got {threshold}.")
     return Bound(_normalize, (threshold,), f"normalize(threshold={threshold})")
 
@@ -50,7 +51,8 @@ def _normalize(array: Any, threshold: float) -> Any:
         raise TypeError(f"normalize needs real numbers, got {describe(array)}.")
     if array.size == 0:
         return array.astype(dtype)
-    wide = array.astype(jnp.promote_types(dtype, jnp.float32))
+    # NumPy has float64 for integers that float32 would round to each other.
+    wide = array.astype(xp.promote_types(array.dtype, jnp.float32))
     centered = wide - wide.mean()
     deviation = xp.sqrt((centered * centered).sum() / max(array.size - 1, 1))
     scale = xp.where(deviation > threshold, deviation, xp.ones_like(deviation))

@@ -11,6 +11,9 @@ from typing import Any
 
 from tntjax.iterator.workers._worker import Worker, seconds_left
 
+NAME = "tntjax-"
+"""What the names of threads that read begin with."""
+
 
 class Threads:
     """Starts threads for a run, and keeps the workers' datasets over runs."""
@@ -70,7 +73,7 @@ class ThreadRun:
         self._end = weakref.finalize(self, _end, threads, self._asked, timeout)
         for worker in workers:
             args = worker, self._asked, self._done
-            name = f"tntjax-{worker.number}"
+            name = f"{NAME}{worker.number}"
             # A daemon: one that is stuck in a read must keep no program alive.
             thread = threading.Thread(target=_work, args=args, name=name, daemon=True)
             thread.start()
@@ -140,10 +143,13 @@ def _end(
         while True:
             asked.get_nowait()
     asked.put(None)
+    # The last reference to a run may go in a thread that reads, for it or another run:
+    # what that waited for could be waiting for the worker that it reads with.
+    if threading.current_thread().name.startswith(NAME):
+        return
     deadline = None if timeout is None else time.monotonic() + timeout
     for worker, thread in threads:
-        # The last reference to a run may go in one of its own threads.
-        if worker.is_stuck or thread is threading.current_thread():
+        if worker.is_stuck:
             continue
         thread.join(None if deadline is None else max(0, deadline - time.monotonic()))
         worker.is_stuck = thread.is_alive()
