@@ -212,6 +212,11 @@ def test_what_is_missing_is_told_with_place_licence_and_layout(files, tmp_path, 
         assert "{train,val}2017/000000NNNNNN.jpg" in text
 
 
+def changed(**entries):
+    notes = coco.annotations()
+    return {"annotations": [notes[0] | entries, *notes[1:]]}
+
+
 TWICE = [{"id": 7, "file_name": "a", "height": 1, "width": 1}] * 2
 
 
@@ -223,6 +228,14 @@ TWICE = [{"id": 7, "file_name": "a", "height": 1, "width": 1}] * 2
         ({"images": TWICE[:1]}, r"annotates images it lacks: \[9, 12\]"),
         ({"categories": coco.CATEGORIES[:1]}, r"does not list: \[1, 13\]"),
         ({"annotations": [{"id": 1, "image_id": 7}]}, "For captions: CocoCaptions"),
+        (
+            changed(category_id=2**31),
+            r"\[0\] has a wrong 'category_id'.*iscrowd': 0}.$",
+        ),
+        ({"categories": [{"id": 2**31, "name": "x"}]}, r"categories\[0\] .* 'id'"),
+        (changed(bbox=[0, 0, 1e300, 1]), r"annotations\[0\] has a wrong 'bbox'"),
+        (changed(bbox=[10**400, 0, 1, 1]), r"annotations\[0\] has a wrong 'bbox'"),
+        (changed(area=10**400), r"annotations\[0\] has a wrong 'area'"),
     ],
 )
 def test_files_that_are_not_whole_are_refused(tmp_path, changes, message):
@@ -232,12 +245,24 @@ def test_files_that_are_not_whole_are_refused(tmp_path, changes, message):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [('{"images": [', "is no JSON, or cut short"), ("[1]", "no file of annotations")],
+    [
+        ('{"images": [', "is no JSON, or cut short"),
+        ("[1]", "no file of annotations"),
+        ("[" * 100_000, "is no JSON, or cut short"),
+    ],
 )
 def test_other_files_are_refused(files, tmp_path, text, message):
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(ValueError, match=message):
         CocoDetection(files[0], tmp_path / "x.json")
+
+
+def test_a_byte_order_mark_and_half_a_character_are_read(files, tmp_path):
+    content = json.loads(files[2].read_text())
+    content["annotations"][0]["caption"] = "half \ud83d"
+    path = tmp_path / "x.json"
+    path.write_text("\ufeff" + json.dumps(content), encoding="utf-8")
+    assert CocoCaptions(files[0], path)[0]["target"][0] == "half \ud83d"
 
 
 def test_captions_and_objects_are_not_taken_for_each_other(files):

@@ -171,9 +171,10 @@ def test_a_damaged_devkit_is_named(tmp_path):
         vision.ImageNet(root)
     (root / "ILSVRC2012_devkit_t12.tar.gz").unlink()
     (root / "data").mkdir()
-    (root / "data" / "meta.mat").write_bytes(b"junk" * 200)
-    with pytest.raises(ValueError, match=r"meta.mat is damaged or another"):
-        vision.ImageNet(root)
+    for content in (b"junk" * 200, b"junk", b""):
+        (root / "data" / "meta.mat").write_bytes(content)
+        with pytest.raises(ValueError, match=r"meta.mat is damaged or another"):
+            vision.ImageNet(root)
 
 
 def change(path, value):

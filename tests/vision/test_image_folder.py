@@ -141,7 +141,7 @@ def test_names_that_are_not_utf_8_are_kept(tmp_path):
         file.write(photo("china"))
     dataset = ImageFolder(tmp_path)
     assert dataset[0]["input"].shape == (427, 640, 3)
-    assert list(Names.pack(["", "Blüte", "x"])) == ["", "Blüte", "x"]
+    assert list(Names.pack(["", "Blüte", "\udcff"])) == ["", "Blüte", "\udcff"]
 
 
 @pytest.mark.parametrize(

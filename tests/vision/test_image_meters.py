@@ -101,3 +101,14 @@ def test_masks_are_of_images_or_of_pixels():
         first.value().mean
     )
     assert int(masked.n) == 70
+
+
+@pytest.mark.parametrize("kind", [MeanIoUMeter, DiceMeter])
+def test_errors_name_the_meter_that_was_added_to(kind):
+    name, maps = kind.__name__, np.zeros((2, 4, 5), np.int32)
+    with pytest.raises(ValueError, match=rf"^{name}.add needs output \[B, K\]"):
+        kind(3).add(maps[:, :3], maps)
+    with pytest.raises(ValueError, match=rf"^{name}\(num_classes=3\) needs a score"):
+        kind(3).add(np.zeros((2, 4, 5, 7)), maps)
+    with pytest.raises(ValueError, match=rf"^{name}.add: mask has shape \[3\]"):
+        kind(3).add(np.zeros((2, 4, 5, 3)), maps, mask=np.ones(3, bool))

@@ -154,6 +154,23 @@ def test_without_a_list_of_names_a_class_is_called_by_its_synset(tmp_path):
     assert dataset.names[0] == ("n02012849",)
 
 
+def test_the_files_of_kaggle_may_begin_with_a_byte_order_mark(tmp_path):
+    files = LAYOUTS["kaggle"]()
+    for name in ("LOC_synset_mapping.txt", "LOC_val_solution.csv"):
+        files[name] = b"\xef\xbb\xbf" + files[name].replace(b"\n", b"\r\n")
+    dataset = ImageNet(write(tmp_path, files), "val")
+    assert dataset.targets.tolist() == [0, 0, 1, 2, 3]
+    assert dataset.wnids == tuple(WORDS) and dataset.names[0] == ("crane",)
+
+
+@pytest.mark.parametrize("name", ["LOC_synset_mapping.txt", "LOC_val_solution.csv"])
+def test_a_file_of_kaggle_that_is_no_text_is_named(tmp_path, name):
+    files = LAYOUTS["kaggle"]()
+    write(tmp_path, files | {name: files[name] + b"\xe9"})
+    with pytest.raises(ValueError, match=f"{name} is damaged or no text: 'utf-8'"):
+        ImageNet(tmp_path, "val")
+
+
 def test_the_target_is_the_rank_among_all_synsets_though_folders_are_missing(tmp_path):
     files = LAYOUTS["folders and devkit"]()
     write(tmp_path, {k: v for k, v in files.items() if "n02105855" not in k})
@@ -220,6 +237,11 @@ def test_missing_labels_are_told(tmp_path):
             lambda f: f.update({"val/ILSVRC2012_val_00000009.JPEG": IMAGES[0]}),
             r"6 images and 5 labels .*\['ILSVRC2012_val_00000009'\] are in one alone",
         ),
+        (
+            lambda f: f.update({f"val/again/{STEMS[0]}.JPEG": IMAGES[3]}),
+            rf"val/{STEMS[0]}.JPEG and .*again/{STEMS[0]}.JPEG are for one label",
+        ),
+        (lambda f: f.update({f"val/{STEMS[0]}.png": IMAGES[3]}), "are for one label"),
     ],
 )
 def test_images_and_labels_that_do_not_match_are_an_error(tmp_path, change, message):

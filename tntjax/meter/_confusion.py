@@ -74,8 +74,8 @@ class ConfusionMeter(Meter):
             one-hot: give a single example the shape [1, K].
           mask: [B] bool; False leaves the example out.
         """
-        predicted, labels, mask = _as_predictions(self, output, target, mask)
-        return _add(self, predicted, labels, mask)
+        name = type(self).__name__
+        return add_predictions(self, *as_predictions(self, output, target, mask, name))
 
     def value(self) -> Any:
         """Returns the matrix [num_classes, num_classes].
@@ -121,12 +121,14 @@ def check_num_classes(num_classes: Any, name: str) -> int:
     return size
 
 
-def _as_predictions(meter: Any, output: Any, target: Any, mask: Any) -> tuple:
+def as_predictions(
+    meter: ConfusionMeter, output: Any, target: Any, mask: Any, caller: str
+) -> tuple:
     """Returns scores [..., K] or class numbers [...], true class numbers, and the mask.
 
-    The class number of what is not one-hot is -1.
+    The class number of what is not one-hot is -1. Errors name the `caller`.
     """
-    name, output, target = "ConfusionMeter.add", as_array(output), as_array(target)
+    name, output, target = f"{caller}.add", as_array(output), as_array(target)
     if numbers := as_predicted(output, target, meter.num_classes):
         return *numbers, as_rows(mask, numbers[1].shape, name)
     one_hot = output.shape == target.shape != (*output.shape[:-1], 1) and output.ndim
@@ -137,7 +139,7 @@ def _as_predictions(meter: Any, output: Any, target: Any, mask: Any) -> tuple:
         output, target = as_classes(output, target, name)
     if output.shape[-1] != meter.num_classes:
         raise ValueError(
-            f"ConfusionMeter(num_classes={meter.num_classes}) needs a score for each"
+            f"{caller}(num_classes={meter.num_classes}) needs a score for each"
             f" class, but output has {output.shape[-1]}: {describe(output)}. Predicted"
             " class numbers, such as (p > 0.5).astype('int32') of a probability, must"
             " be integers [B], as target is."
@@ -158,7 +160,10 @@ def _which(target: jax.Array) -> jax.Array:
 
 
 @functools.partial(jax.jit, inline=True)
-def _add(meter: ConfusionMeter, output: Any, target: Any, mask: Any) -> ConfusionMeter:
+def add_predictions(
+    meter: ConfusionMeter, output: Any, target: Any, mask: Any
+) -> ConfusionMeter:
+    """Counts what `as_predictions` returned."""
     classes = meter.num_classes
     seen = jnp.broadcast_to(True if mask is None else mask, target.shape)  # [...]
     best = output if output.ndim == target.ndim else best_class(output)  # [...]

@@ -1,7 +1,6 @@
 """CocoDetection: images with boxes and masks of objects."""
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from tntjax._struct import pytree, static
 from tntjax._types import Sample
-from tntjax.vision._coco_files import Annotated, CocoImages, is_id, read_annotations
+from tntjax.vision._coco_files import Annotated, CocoImages, is_class, read_annotations
 from tntjax.vision._image_files import check_decode, read_image
 from tntjax.vision._names import Names
 from tntjax.vision._rle import polygons_to_rle, rle_decode, rle_encode
@@ -155,7 +154,7 @@ def _to_rle(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) < 1e18  # squared, a float32
 
 
 def _is_box(value: Any) -> bool:
@@ -165,7 +164,7 @@ def _is_box(value: Any) -> bool:
 
 NEEDED = {
     "bbox": _is_box,
-    "category_id": is_id,
+    "category_id": is_class,
     "area": lambda value: value is None or _is_number(value),
     "iscrowd": lambda value: value in (None, 0, 1),
 }

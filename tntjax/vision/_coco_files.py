@@ -91,9 +91,9 @@ def read_annotations(
 def _load(path: str, where: str, needed: Needed, hint: str) -> dict[str, Any]:
     """Reads a file; images and categories are sorted by their ids."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             content = json.load(file)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{where} is no JSON, or cut short: {error}") from error
     if not isinstance(content, dict) or "images" not in content:
         raise ValueError(
@@ -110,9 +110,10 @@ def _load(path: str, where: str, needed: Needed, hint: str) -> dict[str, Any]:
         for place, row in enumerate(rows):
             for entry, is_right in checks.items():
                 if not isinstance(row, dict) or not is_right(row.get(entry)):
+                    other = entry in needed and entry not in row
                     raise ValueError(
                         f"{where}: {group}[{place}] has a wrong {entry!r}, or none:"
-                        f" {describe(row)}." + f" {hint}" * (entry in needed)
+                        f" {describe(row)}." + f" {hint}" * other
                     )
         if group != "annotations":
             rows.sort(key=lambda row: row["id"])
@@ -124,6 +125,11 @@ def _load(path: str, where: str, needed: Needed, hint: str) -> dict[str, Any]:
 def is_id(value: Any) -> bool:
     """True for an integer of 64 bits."""
     return type(value) is int and abs(value) < 2**63
+
+
+def is_class(value: Any) -> bool:
+    """True for an integer of 32 bits, as samples have it."""
+    return type(value) is int and abs(value) < 2**31
 
 
 def is_text(value: Any) -> bool:
@@ -143,5 +149,5 @@ NEEDED: dict[str, Needed] = {
         "width": _is_side,
     },
     "annotations": {"image_id": is_id},
-    "categories": {"id": is_id, "name": is_text},
+    "categories": {"id": is_class, "name": is_text},
 }

@@ -44,8 +44,7 @@ def read_synsets(root: str) -> Synsets:
     path = os.path.join(root, "LOC_synset_mapping.txt")
     names, numbers, where = {}, {}, path
     if os.path.isfile(path):
-        with open(path, encoding="utf-8") as file:
-            lines = [line.strip().partition(" ") for line in file if line.strip()]
+        lines = [line.strip().partition(" ") for line in _read_lines(path)]
         names = {wnid: tuple((words or wnid).split(", ")) for wnid, _, words in lines}
     if (meta := _read_devkit(root, "meta.mat")) is not None:
         import scipy.io  # JAX needs it as well; slow to import
@@ -55,12 +54,21 @@ def read_synsets(root: str) -> Synsets:
             rows = [row for row in table if int(row["num_children"]) == 0]  # no groups
             listed = {str(r["WNID"]): tuple(str(r["words"]).split(", ")) for r in rows}
             numbers = {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in rows}
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+        except Exception as error:  # SciPy has its own
             text = f"ImageNet: the devkit's meta.mat is damaged or another: {error}"
             raise ValueError(text) from error
         if not names:
             names, where = listed, "the devkit's meta.mat"
     return Synsets(names, numbers, where)
+
+
+def _read_lines(path: str) -> list[str]:
+    """Reads the lines of a file that Kaggle has, without those that are empty."""
+    try:
+        lines = Path(path).read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"ImageNet: {path} is damaged or no text: {error}") from error
+    return [line for line in lines if line.strip()]
 
 
 def _read_devkit(root: str, name: str) -> bytes | None:
@@ -109,7 +117,12 @@ def label_files(root: str, split: str, files: Files, synsets: Synsets) -> Labell
 def _match(files: Files, wnids: dict[str, str], where: str) -> list[images.Found]:
     """Finds the synsets of images that lie in no folders, by a list."""
     found = [(name, row) for row, name in enumerate(files.names) if is_image(name)]
-    rows = {os.path.splitext(os.path.basename(name))[0]: row for name, row in found}
+    rows: dict[str, int] = {}
+    for name, row in found:
+        stem = os.path.splitext(os.path.basename(name))[0]
+        if rows.setdefault(stem, row) != row:
+            one, other = files.where(rows[stem]), files.where(row)
+            raise ValueError(f"ImageNet: {one} and {other} are for one label.")
     if odd := sorted(set(rows) ^ set(wnids)):
         raise ValueError(
             f"ImageNet: there are {len(rows):,} images and {len(wnids):,} labels in"
@@ -123,16 +136,15 @@ def _read_list(root: str, synsets: Synsets) -> tuple[dict[str, str], str]:
     path = os.path.join(root, "LOC_val_solution.csv")
     if os.path.isfile(path):
         found = {}
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            for row in filter(None, list(csv.reader(file))[1:]):
-                # The synset, then boxes of which each has one before it.
-                wnid = row[1].split(" ")[0] if len(row) > 1 else ""
-                if not re.fullmatch(WNID, wnid) or row[0] in found:
-                    raise ValueError(
-                        f"ImageNet: {path} should have the name of an image and its"
-                        f" synset in each line, and each once, but has {row}."
-                    )
-                found[row[0]] = wnid
+        for row in list(csv.reader(_read_lines(path)))[1:]:
+            # The synset, then boxes of which each has one before it.
+            wnid = row[1].split(" ")[0] if len(row) > 1 else ""
+            if not re.fullmatch(WNID, wnid) or row[0] in found:
+                raise ValueError(
+                    f"ImageNet: {path} should have the name of an image and its"
+                    f" synset in each line, and each once, but has {row}."
+                )
+            found[row[0]] = wnid
         return found, path
     truth = _read_devkit(root, "ILSVRC2012_validation_ground_truth.txt")
     if truth is None or not synsets.numbers:

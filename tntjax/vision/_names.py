@@ -20,8 +20,8 @@ class Names:
 
     @classmethod
     def pack(cls, names: Iterable[str]) -> "Names":
-        """Packs strings; what is no UTF-8 in the name of a file is kept."""
-        encoded = [name.encode("utf-8", "surrogateescape") for name in names]
+        """Packs strings, also those that are no Unicode, as names of files may be."""
+        encoded = [name.encode("utf-8", "surrogatepass") for name in names]
         ends = np.cumsum([len(name) for name in encoded], dtype=np.int64)
         return cls(b"".join(encoded), ends)
 
@@ -30,7 +30,7 @@ class Names:
 
     def __getitem__(self, index: int) -> str:
         start = self.ends[index - 1] if index else 0
-        return self.text[start : self.ends[index]].decode("utf-8", "surrogateescape")
+        return self.text[start : self.ends[index]].decode("utf-8", "surrogatepass")
 
     def __iter__(self) -> Iterator[str]:
         return map(self.__getitem__, range(len(self)))

@@ -14,7 +14,7 @@ from tntjax.vision._archive import DAMAGED
 from tntjax.vision._names import Names
 from tntjax.vision._tar_members import list_members
 
-FORMAT = 1  # of the cache; another one is not read
+FORMAT = 2  # of the cache; another one is not read
 
 
 @dataclass(frozen=True, eq=False, repr=False)

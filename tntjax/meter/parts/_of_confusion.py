@@ -5,7 +5,12 @@ from jax.typing import ArrayLike
 
 from tntjax._array import as_array, as_mask, namespace
 from tntjax._struct import describe, static
-from tntjax.meter._confusion import ConfusionMeter, check_num_classes
+from tntjax.meter._confusion import (
+    ConfusionMeter,
+    add_predictions,
+    as_predictions,
+    check_num_classes,
+)
 from tntjax.meter._meter import Meter
 from tntjax.meter.parts._count import count_of
 from tntjax.meter.parts._inputs import Mask, is_integer
@@ -46,8 +51,9 @@ class MeterOfConfusion(Meter):
                 kept = as_mask(mask, shape, f"{name}: mask")
                 kept = namespace(kept).broadcast_to(kept, shape).reshape(-1)
             predicted, known = predicted.reshape(-1), known.reshape(-1)
-        confusion = self.confusion.add(predicted, known, mask=kept)
-        return dataclasses.replace(self, confusion=confusion)
+        inner, caller = self.confusion, type(self).__name__
+        counted = as_predictions(inner, predicted, known, kept, caller)
+        return dataclasses.replace(self, confusion=add_predictions(inner, *counted))
 
     def cells(self) -> tuple[Any, Any, Any]:
         """Returns the diagonal, the targets and the predictions of each class, [K].
