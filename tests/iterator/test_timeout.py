@@ -1,9 +1,9 @@
 """How far workers read ahead, and how long their consumer waits for a read."""
 
-import gc
 import threading
 import time
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,17 +99,18 @@ def test_a_run_may_end_in_a_thread_that_reads_for_another():
         seen.append(number)
         if number == 9:  # this thread has the worker, which the other run waits for
             assert next(left) == 1
-            while not left_run._asked.empty():
+            while not runs[0]._asked.empty():
                 time.sleep(0.001)
             left.close()  # as collecting garbage does
         return number
 
     iterator = tnt.ParallelDatasetIterator(tnt.ListDataset(range(10), load), 1)
-    left = iterator.run()
+    runs, start = [], iterator._workers.start
+    iterator._workers.start = lambda epoch: runs.append(start(epoch)) or runs[-1]
+    left: Any = iterator.run()
     assert next(left) == 0
     while len(seen) < 3:
         time.sleep(0.001)
-    (left_run,) = [o for o in gc.get_objects() if type(o) is _threads.ThreadRun]
     rest = []
     thread = threading.Thread(
         target=lambda: rest.extend(iterator.run(0, 9)), daemon=True
