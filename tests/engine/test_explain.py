@@ -82,3 +82,10 @@ def test_an_epoch_whose_length_is_not_known(capsys):
     assert "is not known before it ends." in capsys.readouterr().out
     tnt.SGDEngine().explain(iterator=tnt.DatasetIterator([]))
     assert capsys.readouterr().out.endswith("An epoch has no samples.\n")
+
+
+def test_hooks_of_plugins_are_shown_with_the_name_of_the_plugin(capsys):
+    tnt.SGDEngine(tnt.chain(tnt.hooks.nan_guard(), tnt.hooks.ema(0.5))).explain()
+    said = capsys.readouterr().out
+    assert "on_backward            compiled  nan_guard.guard()" in said
+    assert "ema.start(" in said

@@ -22,6 +22,15 @@ def module(package, name="Module"):
     return cls()
 
 
+class Loader:
+    """What looks like a DataLoader of torch: an iterable that is no dataset."""
+
+    dataset, batch_size = (), 16
+
+    def __iter__(self):
+        return iter(self.dataset)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
@@ -72,6 +81,7 @@ def module(package, name="Module"):
         ({"iterator": iter([1])}, TypeError, "A generator can be read once"),
         ({"iterator": (k for k in [1])}, TypeError, "got <generator object .*list"),
         ({"iterator": tnt.DatasetIterator}, TypeError, "Pass an instance"),
+        ({"iterator": Loader()}, TypeError, r"BatchDataset\(loader.dataset, 64\)"),
         ({"iterator": [{"input": 1}]}, TypeError, "tnt.DatasetIterator.dataset"),
     ],
 )

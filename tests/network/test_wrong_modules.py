@@ -17,6 +17,14 @@ ONES = jnp.ones((2, 3))
 DENSE = linen.Dense(2)
 VARIABLES = DENSE.init(KEY, ONES)
 LINEAR = eqx.nn.Linear(3, 2, key=KEY)
+NORM = eqx.nn.BatchNorm(3, "batch", mode="batch")
+
+
+class Stateful(eqx.Module):
+    norm: eqx.Module
+
+    def __call__(self, x, state):
+        return self.norm(x, state)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +45,8 @@ LINEAR = eqx.nn.Linear(3, 2, key=KEY)
         ("equinox", (max,), "equinox needs an instance of equinox's Module, got max"),
         ("equinox", (eqx.nn.Linear,), "Pass an instance and not its class"),
         ("equinox", (DENSE,), "That is for tnt.network.linen"),
+        ("equinox", (Stateful(NORM),), r"make_with_state\(Stateful\)\(...\): tnt.netw"),
+        ("equinox", ((LINEAR, None),), r"apart: tnt.network.equinox\(\*pair\)"),
         ("haiku", (max, {}), "of haiku's Transformed or TransformedWithState, got max"),
         (
             "haiku",

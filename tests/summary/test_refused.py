@@ -35,6 +35,7 @@ def criterion(output, target):
         ),
         ({"input": ["text"]}, r"input\[0\] is 'text', but must be an array or its sha"),
         ({"model_state": {"a": max}}, r"model_state\['a'\] is max, but must be"),
+        ({"input": (64, 784)}, r"input is \(64, 784\), but .* jax.ShapeDtypeStruct"),
         ({"target": "text"}, "target is 'text', but must be an array or its shape"),
         ({"target": ONES}, "target= is for the train step, which needs criterion= as"),
         (

@@ -66,6 +66,8 @@ def _stand_in(leaf: Any) -> Any:
 
 
 def _check_arrays(name: str, tree: Any) -> None:
+    if isinstance(tree, tuple | list) and tree and {*map(type, tree)} == {int}:
+        raise TypeError(NOT_AN_ARRAY.format(where=name, what=describe(tree)))
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         is_array = hasattr(leaf, "shape") and hasattr(leaf, "dtype")
         if not is_array and not isinstance(leaf, bool | int | float | complex):

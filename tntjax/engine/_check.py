@@ -55,6 +55,11 @@ def check_iterator(iterator: Any) -> None:
             " a list, tnt.DatasetIterator(list(generator)), or write a class with"
             " __len__ and __getitem__ that makes sample number `index`."
         )
+    if hasattr(iterator, "dataset") and not hasattr(iterator, "__getitem__"):
+        advice = (  # a DataLoader of torch, say
+            "Of a loader take the dataset:"
+            " tnt.DatasetIterator(tnt.BatchDataset(loader.dataset, 64))."
+        )
     if isinstance(iterator, type):
         advice = "Pass an instance of the class."
     raise TypeError(

@@ -32,7 +32,9 @@ class Bound:
         return self.function(state, *self.arguments)
 
     def __repr__(self) -> str:
-        name = describe(self.function).removeprefix("_")
+        # _guard in hooks/_nan_guard.py is nan_guard.guard: which part of which plugin
+        names = self.function.__module__.rpartition(".")[2], describe(self.function)
+        name = ".".join(part.removeprefix("_") for part in names)
         return f"{name}({', '.join(map(describe, self.arguments))})"
 
 

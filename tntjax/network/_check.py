@@ -78,6 +78,8 @@ def check_module(adapter: str, module: Any, *classes: type) -> None:
     advice = f" That is for {ADAPT[other]}." if other not in (None, adapter) else ""
     if isinstance(module, type):
         advice = " Pass an instance and not its class."
+    if isinstance(module, tuple) and isinstance(next(iter(module), None), classes):
+        advice = f" Take the tuple apart: tnt.network.{adapter}(*pair)."
     raise TypeError(
         f"tnt.network.{adapter} needs an instance of {package}'s {needed},"
         f" got {describe(module)}.{advice}"

@@ -13,6 +13,9 @@ from tntjax.network._check import check_module
 from tntjax.network._flags import flag_values, training_flags
 from tntjax.network._stateful import Stateful
 
+NO_STATE = """tnt.network.equinox: {model} is called with a state, so pass both parts \
+of eqx.nn.make_with_state({model})(...): tnt.network.equinox(model, state)."""
+
 
 def equinox(
     model: Any, state: Any = None, *, training: str | Sequence[str] | None = None
@@ -51,6 +54,9 @@ def equinox(
     """
     eqx = import_optional("equinox", "tnt.network.equinox", "equinox")
     check_module("equinox", model, eqx.Module)
+    own = inspect.signature(type(model).__call__).parameters.get("state")
+    if state is None and own is not None and own.default is own.empty:
+        raise TypeError(NO_STATE.format(model=type(model).__name__))
 
     def is_array(leaf: Any) -> bool:
         # The shapes are of a module that `eqx.filter_eval_shape` made.
