@@ -156,8 +156,10 @@ def test_a_relative_file_stays_the_same(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_is_not_there_is_an_error_at_once(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*os.makedirs\("):
         text(["a"], filename=tmp_path / "none" / "log")
+    with pytest.raises(IsADirectoryError, match="is a folder. Name a file in it"):
+        text(["a"], filename=tmp_path)
 
 
 def test_views_get_their_values_so_on_get_is_told():

@@ -2,6 +2,7 @@
 
 import inspect
 import operator
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ from tntjax.engine._names import find_close
 from tntjax.hooks._bind import Bound, bind, claim
 from tntjax.meter import AverageValueMeter, ClassErrorMeter
 
+UNMASKED = """the meter {name!r} takes no mask, so it counts rows that only fill up a \
+batch as well. Give its method add a keyword, mask=None: a bool [B], False for these."""
+
 Metered = tuple[Meter, Callable[[State], Any]]
 
 
@@ -24,7 +28,8 @@ def metering(*meters: str | Mapping[str, Metered] | None, **named: Metered) -> H
     epoch. It adds what its function reads in `on_forward_criterion`, or in
     `on_forward` of a test without criterion. There a function that reads
     `state.loss` gets None, and a meter that is given None adds nothing. If the sample
-    has a `mask` and the meter takes one, it is passed on, but for single numbers.
+    has a `mask` and the meter takes one, it is passed on, but for single numbers; of
+    one that takes none a warning tells.
     Other meters in the State are left alone, so several of these can be chained.
 
     Args:
@@ -140,14 +145,14 @@ def _measure(state: State, reads: tuple) -> State:
     meters = dict(state.meters)
     for name, read in reads:
         try:
-            meters[name] = _added(meters[name], read(state), state.sample)
+            meters[name] = _added(name, meters[name], read(state), state.sample)
         except Exception as error:
             error.add_note(f"This happened in metering, for the meter {name!r}.")
             raise
     return state.replace(meters=meters)
 
 
-def _added(meter: Any, read: Any, sample: Any) -> Any:
+def _added(name: str, meter: Any, read: Any, sample: Any) -> Any:
     arguments = read if isinstance(read, tuple) else (read,)
     if any(argument is None for argument in arguments):
         return meter
@@ -156,4 +161,6 @@ def _added(meter: Any, read: Any, sample: Any) -> Any:
         parameters = inspect.signature(meter.add).parameters.values()
         if any(p.name == "mask" or p.kind is p.VAR_KEYWORD for p in parameters):
             return meter.add(*arguments, mask=mask)
+        if jnp.shape(arguments[0])[0] == len(mask):
+            warnings.warn(f"tntjax: {UNMASKED.format(name=name)}", stacklevel=2)
     return meter.add(*arguments)

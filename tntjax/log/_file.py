@@ -97,6 +97,14 @@ def open_output(
             raise ValueError(f"{view} needs a filename to append to, got none.")
         return Output(file, None, Lost(f"{view}: its file"))
     filename = os.path.abspath(os.fspath(filename))
+    folder = os.path.dirname(filename)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            f"{view}: there is no folder {folder} to write to. Make it first,"
+            f" os.makedirs({folder!r}), or name another."
+        )
+    if os.path.isdir(filename):
+        raise IsADirectoryError(f"{view}: {filename} is a folder. Name a file in it.")
     with open(filename, "ab+" if append else "wb") as opened:
         if opened.tell():
             opened.seek(-1, os.SEEK_END)
