@@ -165,6 +165,10 @@ def test_a_wave_that_was_written_to_a_pipe_has_no_length(tmp_path, wave):
     content[4:8] = content[40:44] = b"\xff" * 4
     path.write_bytes(content)
     np.testing.assert_array_equal(speech.read_audio(path, dtype="int16").wave, wave)
+    content[4:8] = (3 << 29).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="promises 1610612744 bytes, it has"):
+        speech.read_audio(path)
 
 
 @pytest.mark.parametrize("size", [0, 4, 20])

@@ -32,6 +32,15 @@ def test_the_word_error_rate_is_jiwers(pairs):
 
 
 @needs("jiwer")
+def test_a_no_break_space_is_part_of_a_word():
+    import jiwer
+
+    pair = ["10\xa0km to go"], ["10 km to\u2028go"]
+    expected = 100 * jiwer.wer(pair[1], pair[0])
+    assert WERMeter().add(*pair).value() == pytest.approx(expected) == 100
+
+
+@needs("jiwer")
 def test_the_character_error_rate_is_jiwers():
     import jiwer
 

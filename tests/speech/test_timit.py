@@ -299,14 +299,14 @@ def test_labels_of_frames_check_their_arguments(arguments, options, error, text)
 
 @pytest.mark.parametrize("phones", [None, 3, {"aa"}, b"aa", np.array("aa")])
 def test_phones_are_a_list(phones):
-    with pytest.raises(TypeError, match="a list of phones, got"):
+    with pytest.raises(TypeError, match="a list of phones, such as .*, got"):
         tnt.speech.fold_phones(phones)
     with pytest.raises(ValueError, match="is not one of the 39 phones"):
         tnt.speech.fold_phones([["aa"]])
 
 
 def test_a_string_of_phones_is_not_a_list_of_letters():
-    with pytest.raises(TypeError, match="pass its split"):
+    with pytest.raises(TypeError, match="such as text.split"):
         tnt.speech.fold_phones("h# ix")
 
 

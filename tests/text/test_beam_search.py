@@ -109,6 +109,8 @@ def test_a_continuation_without_a_next_token_is_given_up_and_spoils_no_other():
 
     beams = small(dead_end, width=4)
     assert beams.ids[0, 0].tolist() == [0, 0, 0]
+    assert np.isinf(beams.score[0, 1:]).all()
+    assert beams.length[0].tolist() == [1, 0, 0, 0] and not beams.ids[0, 1:].any()
     np.testing.assert_allclose(beams.score[0, 0], np.log(0.2), rtol=1e-6)
     assert np.isneginf(beams.score[0, 1:]).all()
 

@@ -138,7 +138,7 @@ def _read_head(where: str) -> bytes:
         if head.startswith(b"RIFF"):
             # libsndfile trusts the file's length; writers to a pipe know none.
             promised, found = int.from_bytes(head[4:8], "little") + 8, file.seek(0, 2)
-            if found + 1 < promised < 1 << 30:
+            if found + 1 < promised < 0x7FFF0000:
                 raise ValueError(
                     f"{where} is truncated: its header promises {promised} bytes, it"
                     f" has {found}. Copy it again."

@@ -10,7 +10,6 @@ from jax.typing import ArrayLike
 
 from tntjax._array import as_array
 from tntjax._numbers import check_at_least, is_number
-from tntjax._struct import describe
 from tntjax.speech._lengths import (
     Lengths,
     as_features,
@@ -19,6 +18,7 @@ from tntjax.speech._lengths import (
     cut,
     map_keys,
 )
+from tntjax.text._ids import require
 
 
 def spec_augment(
@@ -62,10 +62,8 @@ def spec_augment(
     for size in (num_frequency_masks, frequency_width, num_time_masks, time_width):
         check_at_least("spec_augment: a number or width of masks", size, 0)
     traced = isinstance(time_rate, Tracer)
-    if not is_number(time_rate) or not (traced or 0 <= time_rate <= 1):
-        raise ValueError(
-            f"spec_augment needs time_rate from 0 to 1, got {describe(time_rate)}."
-        )
+    fits = is_number(time_rate) and (traced or 0 <= time_rate <= 1)
+    require(fits, "spec_augment needs time_rate from 0 to 1", time_rate)
     check_scalar("spec_augment: fill", fill)
     features, lengths = as_features(features, lengths, "spec_augment")
     size, bands = features.shape[-2:]
@@ -130,18 +128,13 @@ def add_noise(
     wave, lengths = as_wave(wave, lengths, "add_noise")
     noise, sizes = as_wave(noise, noise_lengths, "add_noise", "noise_lengths")
     decibels: Any = as_array(snr)
-    if wave.shape[:-1] != noise.shape[:-1]:
-        raise ValueError(
-            f"add_noise needs a noise for each signal, got signals {describe(wave)} and"
-            f" noises {describe(noise)}."
-        )
-    if decibels.shape not in ((), lengths.shape) or not (
-        jnp.issubdtype(decibels.dtype, jnp.number) and not jnp.iscomplexobj(decibels)
-    ):
-        raise ValueError(
-            f"add_noise needs snr of shape [] or {list(lengths.shape)}, decibels, got"
-            f" {describe(snr)}."
-        )
+    same = wave.shape[:-1] == noise.shape[:-1]
+    require(same, "add_noise needs a noise for each signal", wave, noise)
+    fits = decibels.shape in ((), lengths.shape)
+    kinds = (jnp.integer, jnp.floating)
+    fits &= any(jnp.issubdtype(decibels.dtype, kind) for kind in kinds)
+    needs = f"add_noise needs snr of shape [] or {list(lengths.shape)}, decibels"
+    require(fits, needs, snr)
     level = 10 ** (-jnp.asarray(decibels, wave.dtype) / 20)
     level = jnp.broadcast_to(level, lengths.shape)[..., None]
     noise = jnp.pad(noise, [(0, 0)] * lengths.ndim + [(0, not noise.shape[-1])])

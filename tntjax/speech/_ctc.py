@@ -8,7 +8,6 @@ import optax
 from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least, check_integers
-from tntjax._struct import describe
 from tntjax.speech._lengths import (
     Lengths,
     Padded,
@@ -20,6 +19,7 @@ from tntjax.speech._lengths import (
     map_rows,
 )
 from tntjax.text import length_mask
+from tntjax.text._ids import require
 
 NEVER = -1e30
 """Stands for the logarithm of 0, and can be multiplied by 0."""
@@ -57,10 +57,8 @@ def _as_labels(
     labels: Any, label_lengths: Any, batch: tuple[int, ...], name: str
 ) -> tuple[jax.Array, jax.Array]:
     labels = check_integers(labels, f"{name} needs integers as labels")
-    if not labels.ndim or labels.shape[:-1] != batch:
-        raise ValueError(
-            f"{name} needs labels of shape {[*batch, 'L']}, got {describe(labels)}."
-        )
+    fits = labels.ndim and labels.shape[:-1] == batch
+    require(fits, f"{name} needs labels of shape {[*batch, 'L']}", labels)
     sizes = as_lengths(label_lengths, labels.shape, name, "label_lengths")
     return jnp.asarray(labels, jnp.int32), sizes
 
@@ -69,11 +67,9 @@ def _as_logits(
     logits: Any, lengths: Any, blank: Any, name: str
 ) -> tuple[jax.Array, jax.Array]:
     logits, lengths = as_features(logits, lengths, name)
-    if check_at_least(f"{name}: blank", blank, 0) >= logits.shape[-1]:
-        raise ValueError(
-            f"{name} needs a blank below {logits.shape[-1]}, the number of classes of"
-            f" logits {describe(logits)}, got {blank}."
-        )
+    fits = check_at_least(f"{name}: blank", blank, 0) < logits.shape[-1]
+    needs = f"{name} needs a blank below {logits.shape[-1]}, the number of classes"
+    require(fits, needs, blank)
     return logits, lengths
 
 

@@ -10,11 +10,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe
 from tntjax.meter import Meter
 from tntjax.meter._meter import in_percent
 from tntjax.meter.parts._count import Count
-from tntjax.text._ids import is_ordered
+from tntjax.text._ids import is_ordered, require
 from tntjax.text._texts import as_texts
 
 
@@ -57,11 +56,8 @@ class MeterOfErrors(Meter):
         name = f"{type(self).__name__}.add"
         if isinstance(output, str) and isinstance(target, str):
             output, target = [output], [target]
-        if not all(map(is_ordered, (output, target))):
-            raise TypeError(
-                f"{name} needs two strings or two lists, got {describe(output)} and"
-                f" {describe(target)}."
-            )
+        lists, needs = map(is_ordered, (output, target)), "two strings or two lists"
+        require(all(lists), f"{name} needs {needs}", output, target, error=TypeError)
         output, target = ([self._join(text) for text in v] for v in (output, target))
         outputs, targets = as_texts(output, target, mask, 1, name)
         said = [self._split(text) for text in outputs]
@@ -91,8 +87,8 @@ class MeterOfErrors(Meter):
 def apply_normalizer(normalize: Callable[[str], str] | None, text: str) -> str:
     """Normalizes a text, and checks that it is one afterwards."""
     found = text if normalize is None else normalize(text)
-    if not isinstance(found, str):
-        raise TypeError(f"normalize must return text, got {describe(found)}.")
+    is_text = isinstance(found, str)
+    require(is_text, "normalize must return text", found, error=TypeError)
     return found
 
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least, check_boolean
-from tntjax._struct import describe
 from tntjax.speech._lengths import Lengths, as_features, cut
 from tntjax.text import length_mask
+from tntjax.text._ids import require
 
 
 def deltas(
@@ -97,11 +97,9 @@ def feature_moments(
 def _check_moments(moments: Any, like: jax.Array, subject: str) -> None:
     bands = like.shape[-1:]
     known = isinstance(moments, FeatureMoments)
-    if not known or jnp.shape(moments.mean) not in ((), bands):
-        raise TypeError(
-            f"{subject} must be of feature_moments, of features [..., {bands[0]}], got"
-            f" {describe(moments)}."
-        )
+    known = known and jnp.shape(moments.mean) in ((), bands)
+    needs = f"{subject} must be of feature_moments, of features [..., {bands[0]}]"
+    require(known, needs, moments, error=TypeError)
 
 
 def cmvn(

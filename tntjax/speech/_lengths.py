@@ -18,6 +18,7 @@ from tntjax._numbers import (
 )
 from tntjax._struct import describe
 from tntjax.text import length_mask
+from tntjax.text._ids import require
 
 Lengths = ArrayLike | None
 """How many entries of each row are real, [...] integers; None for all."""
@@ -69,8 +70,7 @@ def check_sizes(name: str, least: int, **sizes: Any) -> list[int]:
 
 def check_scalar(subject: str, value: Any) -> None:
     """Raises a TypeError if something is not one real number, which may be traced."""
-    if not is_number(value):
-        raise TypeError(f"{subject} must be a number, got {describe(value)}.")
+    require(is_number(value), f"{subject} must be a number", value, error=TypeError)
 
 
 def as_wave(
@@ -95,11 +95,10 @@ def as_features(
 ) -> tuple[jax.Array, jax.Array]:
     """Checks features [..., F, D], and puts zeros past the lengths of their rows."""
     features = as_array(features)
-    if not (known := jnp.issubdtype(features.dtype, kind)) or features.ndim < 2:
-        raise (ValueError if known else TypeError)(
-            f"{name} needs {kind.__name__} features [..., F, D], got"
-            f" {describe(features)}."
-        )
+    needs = f"{name} needs {kind.__name__} features [..., F, D]"
+    known = jnp.issubdtype(features.dtype, kind)
+    require(known, needs, features, error=TypeError)
+    require(features.ndim >= 2, needs, features)
     lengths = as_lengths(lengths, features.shape[:-1], name)
     return cut(jnp.asarray(features), lengths), lengths
 
@@ -112,11 +111,8 @@ def as_lengths(
     if lengths is None:
         return jnp.full(batch, size, jnp.int32)
     lengths = as_integers(lengths, f"{name}: {given}")
-    if lengths.shape != batch:
-        raise ValueError(
-            f"{name} needs {given} of shape {list(batch)}, one for each row, got"
-            f" {describe(lengths)}."
-        )
+    needs = f"{name} needs {given} of shape {list(batch)}, one for each row"
+    require(lengths.shape == batch, needs, lengths)
     return jnp.asarray(lengths.clip(0, size), jnp.int32)
 
 

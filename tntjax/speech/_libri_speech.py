@@ -11,10 +11,11 @@ import numpy as np
 
 from tntjax._check import check_optional_functions
 from tntjax._files import as_place
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.speech._audio import read_audio, read_audio_header
+from tntjax.text._ids import require
 
 MISSING = """LibriSpeech has no subset {subset!r} in {root}. It is CC BY 4.0: get \
 {subset}.tar.gz from https://www.openslr.org/12 and unpack it, so that \
@@ -58,11 +59,9 @@ class LibriSpeech(IndexMap):
         named = isinstance(subsets, list | tuple) and all(
             isinstance(name, str) and name.strip("./") for name in subsets
         )
-        if not named or not subsets or len(set(subsets)) < len(subsets):
-            raise ValueError(
-                "LibriSpeech needs a name such as 'dev-clean', or a list of different"
-                f" ones, got {describe(self.subsets)}."
-            )
+        fits = named and 0 < len(subsets) == len(set(subsets))
+        needs = "LibriSpeech needs a name, 'dev-clean', or a list of different ones"
+        require(fits, needs, self.subsets)
         check_optional_functions("LibriSpeech", decode=self.decode)
         root = as_place(self.root, "LibriSpeech: root")
         vars(self).update(root=root, subsets=tuple(subsets))  # hashable

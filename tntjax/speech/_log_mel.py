@@ -12,11 +12,11 @@ from jax.typing import ArrayLike
 
 from tntjax._check import check_choice
 from tntjax._numbers import check_at_least, check_boolean, check_number
-from tntjax._struct import describe
 from tntjax.speech._lengths import Lengths, Padded, as_wave, check_sizes, cut
 from tntjax.speech._mel import mel_filters
 from tntjax.speech._stft import find_ends, make_frames, make_window
 from tntjax.text import length_mask
+from tntjax.text._ids import require
 
 LOGARITHMS = {
     "whisper": (1e-10, 1 / 4, 1.0),
@@ -136,11 +136,8 @@ def log_mel(
 
 def _map_log_mel(wave: Any, lengths: Any, preset: Any, name: str) -> Padded:
     settings = MEL_PRESETS.get(preset) if isinstance(preset, str) else preset
-    if not isinstance(settings, MelSettings):
-        raise ValueError(
-            f"{name} needs preset 'whisper', 'kaldi' or 'librosa', or MelSettings, got"
-            f" {describe(preset)}."
-        )
+    needs = f"{name} needs preset 'whisper', 'kaldi' or 'librosa', or MelSettings"
+    require(isinstance(settings, MelSettings), needs, preset)
     return _map_rows(*as_wave(wave, lengths, name), settings)
 
 
@@ -219,10 +216,9 @@ def mfcc(
     count = check_at_least("mfcc: num_coefficients", num_coefficients, 1)
     lifter = check_number("mfcc: lifter", lifter)
     features, counts = _map_log_mel(wave, lengths, preset, "mfcc")
-    if count > (bands := features.shape[-1]):
-        raise ValueError(
-            f"mfcc needs num_coefficients of {bands} bands at most, got {count}."
-        )
+    bands = features.shape[-1]
+    needs = f"mfcc needs num_coefficients of {bands} bands at most"
+    require(count <= bands, needs, count)
     order = np.arange(count)
     # the orthonormal DCT-II, [M, C]
     angles = np.pi / bands * (np.arange(bands)[:, None] + 0.5) * order

@@ -6,6 +6,7 @@ import numpy as np
 
 from tntjax._check import check_choice
 from tntjax._numbers import check_at_least, check_boolean, check_number
+from tntjax.text._ids import require
 
 
 def mel_filters(
@@ -48,11 +49,8 @@ def mel_filters(
     most = check_number("mel_filters: sample_rate", sample_rate) / 2
     low = check_number("mel_filters: low", low)
     high = most if high is None else check_number("mel_filters: high", high)
-    if not 0 <= low < high <= most < math.inf:
-        raise ValueError(
-            f"mel_filters needs 0 <= low < high <= {most:g} Hz, half the sample rate,"
-            f" got low={low:g} and high={high:g}."
-        )
+    needs = f"mel_filters needs 0 <= low < high <= {most:g} Hz, half the sample rate"
+    require(0 <= low < high <= most < math.inf, needs, low, high)
     check_choice("mel_filters", "scale", scale, tuple(SCALES))
     if normalized is None:
         normalized = scale == "slaney"

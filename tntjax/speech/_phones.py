@@ -6,9 +6,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._numbers import check_at_least, check_boolean, check_integers
-from tntjax._struct import describe
 from tntjax.speech._lengths import check_sizes
-from tntjax.text._ids import is_ordered
+from tntjax.text._ids import is_ordered, require
 
 PHONES_61 = tuple(
     "aa ae ah ao aw ax ax-h axr ay b bcl ch d dcl dh dx eh el em en eng epi er ey f g"
@@ -60,23 +59,19 @@ def fold_phones(phones: Sequence[str], to: int = 39) -> list[str]:
     (1989), with Kaldi's map.
     """
     check_fold("fold_phones: to", to)
-    if not is_ordered(phones):
-        raise TypeError(
-            f"fold_phones needs a list of phones, got {describe(phones)}. Of text pass"
-            " its split()."
-        )
+    needs = "fold_phones needs a list of phones, such as text.split()"
+    require(is_ordered(phones), needs, phones, error=TypeError)
     phones = list(phones)
     for phone in phones:
         if not isinstance(phone, str) or phone not in FOLDS[to]:
-            told = f"{describe(phone)} is not one of the {to} phones of TIMIT."
-            raise ValueError(told)
+            raise ValueError(f"{phone!r} is not one of the {to} phones of TIMIT.")
     return [folded for phone in phones if (folded := FOLDS[to][phone])]
 
 
 def check_fold(subject: str, to: int) -> None:
     """Raises a ValueError if there is no set of so many phones."""
-    if isinstance(to, bool) or not isinstance(to, int | np.integer) or to not in FOLDS:
-        raise ValueError(f"{subject} must be 61, 48 or 39, got {to!r}.")
+    known = not isinstance(to, bool) and isinstance(to, int | np.integer)
+    require(known and to in FOLDS, f"{subject} must be 61, 48 or 39", to)
 
 
 def frame_labels(
@@ -118,11 +113,8 @@ def frame_labels(
         for name, values in {"spans": spans, "labels": labels}.items()
     )
     spans = spans if spans.size else spans.reshape(0, 2)
-    if labels.ndim != 1 or spans.shape != (len(labels), 2):
-        raise ValueError(
-            f"frame_labels needs spans [N, 2] and labels [N], got {describe(spans)} and"
-            f" {describe(labels)}."
-        )
+    fits = labels.ndim == 1 and spans.shape == (len(labels), 2)
+    require(fits, "frame_labels needs spans [N, 2] and labels [N]", spans, labels)
     middles = np.arange(count) * hop + (0 if centered else size // 2)  # [F]
     found = np.full(count, -1, np.int32)
     for row in np.argsort(spans[:, 0], kind="stable"):

@@ -6,7 +6,6 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._check import check_choice
-from tntjax._struct import describe
 from tntjax.speech._lengths import (
     Lengths,
     Padded,
@@ -18,6 +17,7 @@ from tntjax.speech._lengths import (
     frame_lengths,
     map_rows,
 )
+from tntjax.text._ids import require
 
 
 def frames(
@@ -211,11 +211,9 @@ def istft(
     size, hop = check_sizes("istft", 1, size=size, hop=hop)
     ends = find_ends(pad, size, "istft")
     spectrum, lengths = as_features(spectrum, lengths, "istft", jnp.complexfloating)
-    if spectrum.shape[-1] != size // 2 + 1:
-        raise ValueError(
-            f"istft needs a spectrum [..., F, {size // 2 + 1}] of frames of {size},"
-            f" got {describe(spectrum)}."
-        )
+    bins = size // 2 + 1
+    needs = f"istft needs a spectrum [..., F, {bins}] of frames of {size}"
+    require(spectrum.shape[-1] == bins, needs, spectrum)
     shape = make_window(window, size)
     if np.pad(shape**2, (0, -size % hop)).reshape(-1, hop).sum(0).min() < 1e-11:
         raise ValueError(

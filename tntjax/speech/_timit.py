@@ -74,10 +74,8 @@ def read_segments(path: str | os.PathLike[str]) -> Segments:
         if not line.strip():
             continue
         if not (found := SPAN.fullmatch(line)) or int(found[1]) > int(found[2]):
-            raise ValueError(
-                f"{where}:{number} needs 'start end label' with start <= end,"
-                f" got {line!r}."
-            )
+            needs = f"{where}:{number} needs 'start end label' with start <= end"
+            raise ValueError(f"{needs}, got {line!r}.")
         labels.append(found[3])
         spans.append((int(found[1]), int(found[2])))
     return Segments(labels, np.array(spans, np.int32).reshape(-1, 2))

@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from tntjax._check import check_optional_functions
 from tntjax._struct import static
 from tntjax.speech._errors import MeterOfErrors, apply_normalizer
+from tntjax.text import tokenize_words
 
 
 class WERMeter(MeterOfErrors):
     """Measures the word error rate: edits of words by words of the targets, in percent.
 
-    Words stand between blanks. Edits are summed over all that was added, so that long
-    utterances count more than short ones.
+    Words stand between blanks of ASCII. Edits are summed over all that was added, so
+    that long utterances count more than short ones.
 
     Args:
       normalize: `text -> text`, applied to outputs and targets, such as `str.lower`;
@@ -29,4 +30,4 @@ class WERMeter(MeterOfErrors):
         check_optional_functions("WERMeter", normalize=self.normalize)
 
     def _split(self, text: str) -> Sequence[str]:
-        return apply_normalizer(self.normalize, text).split()
+        return tokenize_words(apply_normalizer(self.normalize, text))

@@ -22,7 +22,7 @@ class Beams(NamedTuple):
     Args:
       ids: [B, W, L] int32, the `end` repeated behind the first.
       score: [B, W] float32, the sum of log probabilities by the penalty, best first;
-        -inf where there are fewer continuations than W.
+        -inf where there are fewer continuations than W, which are empty.
       length: [B, W] int32, how many tokens, the first `end` included.
     """
 
@@ -109,11 +109,14 @@ def beam_search(
         ended=jnp.zeros((rows, width), bool),
         state=jax.tree.map(lambda leaf: jnp.repeat(leaf, width, axis=0), state),
     )
-    return jax.lax.while_loop(
+    beams = jax.lax.while_loop(
         lambda search: (search.number < length) & ~search.ended.all(),
         lambda search: _add_token(search, step, last, penalty),
         search,
     ).beams
+    there = beams.score > -jnp.inf
+    ids = jnp.where(there[..., None], beams.ids, last)
+    return Beams(ids, beams.score, jnp.where(there, beams.length, 0))
 
 
 def _add_token(search: _Search, step: Step, end: jax.Array, penalty: float) -> _Search:
