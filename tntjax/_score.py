@@ -12,6 +12,7 @@ def as_score(value: Any, name: str) -> float:
 
     Raises:
       TypeError: `"{name} must return one number, got ..."`.
+      ValueError: if it is too large for a float.
     """
     kind = getattr(getattr(value, "dtype", None), "kind", "f")
     number = isinstance(value, numbers.Real) or getattr(value, "shape", None) == ()
@@ -20,6 +21,11 @@ def as_score(value: Any, name: str) -> float:
             return float(value)
         except (TypeError, ValueError):  # such as a PRNG key
             pass
+        except OverflowError:  # whose text may be too long to be shown
+            raise ValueError(
+                f"{name} must return a number that a float can hold, got an integer"
+                " beyond 10**308. Scale it, or take its logarithm."
+            ) from None
     came = describe(value)
     advice = 'Return a number, such as state.meters["loss"].value().mean.'
     if fields := getattr(value, "_fields", ()):

@@ -318,3 +318,43 @@ def test_a_copy_of_aux_has_no_score_of_another_epoch(problem, score):
         tnt.SGDEngine(hooks).train(**problem.job(max_epoch=4))
     both = tnt.chain(every_other, early_stopping(score, 5, every=2))
     assert tnt.SGDEngine(both).train(**problem.job(max_epoch=4)).epoch == 4
+
+
+@pytest.mark.parametrize(
+    ("score", "maximize", "words"),
+    [
+        ("accuracy", False, "'accuracy' to be better the lower it is.*maximize=True"),
+        ("error", True, "'error' to be better the higher it is.*maximize=False"),
+    ],
+)
+@pytest.mark.parametrize("judge", [early_stopping, plateau])
+def test_a_score_that_is_better_the_other_way_round_is_warned_of(
+    problem, judge, score, maximize, words
+):
+    hooks = (
+        tnt.hooks.metering("error", "accuracy"),
+        validate(problem.iterator(), score=score),
+        judge("validate", patience=3, maximize=maximize),
+    )
+    with pytest.warns(UserWarning, match=f"{judge.__name__} takes {words}"):
+        train(problem, *hooks, max_epoch=1)
+
+
+@pytest.mark.parametrize(("score", "maximize"), [("accuracy", True), ("error", False)])
+def test_a_score_that_is_better_as_it_is_told_is_not_warned_of(
+    problem, tmp_path, score, maximize
+):
+    hooks = (
+        tnt.hooks.metering("error", "accuracy"),
+        validate(problem.iterator(), score=score),
+        early_stopping("validate", 3, maximize=maximize),
+    )
+    train(problem, *hooks, max_epoch=1)
+    wrong = tnt.hooks.checkpoint(tmp_path, best="validate", maximize=not maximize)
+    with pytest.warns(UserWarning, match="checkpoint takes .* better the"):
+        train(problem, *hooks, wrong, max_epoch=1)
+
+
+def test_an_integer_beyond_floats():
+    with pytest.raises(ValueError, match="beyond 10\\*\\*308. Scale it"):
+        as_score(10**5000, "validate: score")

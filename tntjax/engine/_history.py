@@ -30,6 +30,8 @@ class History:
         """Fields of the State of that time, which hooks change for the next epoch."""
         self.is_read = False
         """True if a plugin reads at the end of an epoch what others have noted."""
+        self.scores: dict[str, str] = {}
+        """What the scores in `aux` are of by name, such as the error for "validate"."""
         self._noted: tuple[int, Row] = (0, {})
 
     def add(self, row: Row) -> None:

@@ -23,6 +23,7 @@ from tntjax.hooks._score import (
     check_named,
     check_score,
     read_score,
+    warn_of_direction,
 )
 
 NOT_EMPTY = """{directory} has checkpoints already, after {steps} updates, but this \
@@ -128,6 +129,7 @@ class _Checkpoint:
     def load(self, state: State, source: Source) -> None:
         """Cuts files to what they were, and refuses a folder of another run."""
         check_named("checkpoint", self._best, state)
+        warn_of_direction("checkpoint", self._best, self._maximize, state)
         saver, t = self._saver, int(state.t)
         if source == "memory":  # files and older checkpoints are of the same program
             if steps := [step for step in saver.steps() if step > t]:

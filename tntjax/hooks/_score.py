@@ -1,6 +1,8 @@
 """Scores: put into the State, read by name or function, and judged."""
 
 import dataclasses
+import re
+import warnings
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -27,6 +29,14 @@ STALE = """{plugin}: score reads state.aux[{name!r}] after epoch {epoch}, but it
 
     tnt.chain(tnt.hooks.validate(..., score=...), tnt.hooks.{plugin}(...))
 """
+
+
+HIGHER = frozenset(
+    "accuracy acc auc area map f1 precision recall iou dice bleu chrf psnr ssim".split()
+)
+"""Words of names of what is the better the higher it is; of `LOWER` the lower."""
+
+LOWER = frozenset("loss error mse wer cer perplexity".split())
 
 
 class StaleError(ValueError):
@@ -66,6 +76,24 @@ def check_named(plugin: str, score: Judged | None, state: State) -> None:
     """Raises a KeyError at the start, not after an epoch, if no score has the name."""
     if isinstance(score, str) and score not in state.aux:
         read_score(plugin, score, state)
+
+
+def warn_of_direction(
+    plugin: str, score: Judged | None, maximize: bool, state: State
+) -> None:
+    """Warns if a score is known to be better the other way round."""
+    if not isinstance(score, str) or state.recorded is None:
+        return
+    judged = state.recorded.scores.get(score, "")
+    words = set(re.split(r"[._ ]", judged.lower()))
+    this, other = (HIGHER, LOWER) if maximize else (LOWER, HIGHER)
+    if words & other and not words & this:
+        warnings.warn(
+            f"tntjax: {plugin} takes {judged!r} to be better the"
+            f" {'higher' if maximize else 'lower'} it is. If that is wrong write"
+            f" {plugin}(..., maximize={not maximize}).",
+            stacklevel=2,
+        )
 
 
 def claim_measured(state: State, name: str) -> State:
@@ -153,6 +181,7 @@ class Judging:
     def claim(self, state: State) -> State:
         """Makes the record in `aux`, with no score yet: `epoch` is 0."""
         check_named(self.plugin, self.score, state)
+        warn_of_direction(self.plugin, self.score, self.maximize, state)
         best = float(-NOTHING_YET if self.maximize else NOTHING_YET)
         record = {**_exactly(best), "epoch": np.int32(0), "count": np.int32(0)}
         return claim(state, "aux", self.plugin, record)

@@ -15,6 +15,7 @@ from tntjax.engine._fire import copy_containers
 from tntjax.engine._names import check_names, find_close
 from tntjax.hooks._bind import bind
 from tntjax.hooks._mean_loss import COLUMNS, MEAN_LOSS, show_meters
+from tntjax.hooks._metering import USUAL
 from tntjax.hooks._score import claim_measured, put_measured
 
 PASSED_ON = ("key", "mesh", "shard", "data_axis", "jit", "steps_per_call")
@@ -92,11 +93,12 @@ def validate(
     if iterator is None:
         engine, iterator = None, cast(SampleIterator, engine)
     _check(engine, iterator, name, arguments)
-    judged = None if isinstance(score, str) else score
-    check_optional_functions("validate", score=judged, report=report, params=params)
+    function = None if isinstance(score, str) else score
+    check_optional_functions("validate", score=function, report=report, params=params)
     every = check_at_least("validate: every", every, 1)
     if engine is None and score is None:
         score = "loss"
+    judged = score if isinstance(score, str) else None
     own_engine = _make_tester()
 
     def test(state: State) -> State:
@@ -124,7 +126,7 @@ def validate(
             report(copy_containers(state), result)
         return state
 
-    start = bind(_start, None if score is None else name, engine is None)
+    start = bind(_start, None if score is None else name, engine is None, judged)
     return Hooks(on_start=start, on_end_epoch=test)
 
 
@@ -165,7 +167,7 @@ def _make_tester() -> Callable[[Any], Any]:
     return add_loss
 
 
-def _start(state: State, name: str | None, is_own: bool) -> State:
+def _start(state: State, name: str | None, is_own: bool, judged: str | None) -> State:
     if state.training and is_own and state.network is None:
         raise ValueError(
             "validate(iterator) tests the network, but this run has none. Pass network="
@@ -173,6 +175,8 @@ def _start(state: State, name: str | None, is_own: bool) -> State:
         )
     if state.recorded is not None and state.recorded.is_read:
         raise ValueError(LATE)
+    if state.recorded is not None and name is not None and judged is not None:
+        state.recorded.scores[name] = judged
     return state if name is None else claim_measured(state, name)
 
 
@@ -183,6 +187,6 @@ def _find(measured: dict[str, Any], score: str) -> Any:
     raise ValueError(
         f"validate: score={score!r} is the name of something that the test measures,"
         f" and it measures {', '.join(map(repr, measured)) or 'nothing'}"
-        f"{f'; did you mean {close!r}?' if close else '.'} Chain"
-        ' tnt.hooks.metering("error") or another meter.'
+        f"{f'; did you mean {close!r}?' if close else '.'} Chain tnt.hooks.metering"
+        f"({score if score in USUAL else 'error'!r}) or another meter."
     )
