@@ -12,7 +12,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from tests.vision import coco
-from tntjax.vision import CocoDetection, CocoMAPMeter, rle_encode
+from tntjax.vision import CocoDetection, CocoMAPMeter, pad_boxes, rle_encode
 
 SIDE = 160
 
@@ -206,7 +206,9 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="as many images in output and target"):
         CocoMAPMeter().add(outputs[:1], targets)
     short = {**outputs[0], "boxes": outputs[0]["boxes"][1:]}
-    with pytest.raises(ValueError, match="as many labels as boxes"):
+    with pytest.raises(
+        ValueError, match=r"labels \[2\] of 2 regions, .* got int64\[3\]"
+    ):
         CocoMAPMeter().add([short], targets[:1])
     with pytest.raises(TypeError, match="works on the host"):
         jax.jit(lambda o: CocoMAPMeter().add(o, o).n)({"labels": np.zeros(1)})
@@ -215,6 +217,58 @@ def test_what_does_not_fit_is_refused():
     odd = {"boxes": [1, 2, 3], "labels": [1, 1, 1], "scores": [1, 1, 1]}
     with pytest.raises(ValueError, match=r"needs boxes \[N, 4\]"):
         CocoMAPMeter().add([odd], [odd])
+
+
+CORNERS = np.array([[0, 0, 10, 10], [5, 5, 20, 20], [30, 30, 40, 45]], float)
+OUTPUT = {"boxes": CORNERS, "labels": [1, 2, 1], "scores": [0.9, 0.8, 0.7]}
+TARGET = {"boxes": CORNERS + 1, "target": np.array([1, 2, 1])}
+
+
+@pytest.mark.parametrize("wrap", [lambda image: image, lambda image: [image]])
+def test_rows_of_one_image_that_only_fill_up_are_left_out(wrap):
+    target = pad_boxes(TARGET, 6)
+    target["boxes"][3:] = np.nan
+    output = {name: np.append(OUTPUT[name], [np.nan]) for name in ("labels", "scores")}
+    output |= {"boxes": np.append(CORNERS, [[0.0] * 4], 0), "valid": np.arange(4) < 3}
+    found = CocoMAPMeter().add(wrap(output), wrap(target))
+    expected = CocoMAPMeter().add([OUTPUT], [TARGET])
+    assert have_same_bits(found.value(), expected.value()) and found.n == 1
+    assert expected.value().ap_50 == 1
+
+
+@pytest.mark.parametrize(
+    ("output", "target", "error", "message"),
+    [
+        ({"scores": [0.9] * 5}, {}, ValueError, r"scores \[3\] of 3 regions"),
+        ({"scores": [0.9, np.nan, 0]}, {}, ValueError, "none of them NaN"),
+        ({"scores": None}, {}, TypeError, r"scores \[3\] of 3 regions, numbers, got"),
+        ({"labels": [[1], [2], [1]]}, {}, ValueError, r"labels \[3\] of 3 regions"),
+        ({"labels": [1, 1.5, 2]}, {}, ValueError, "labels that are integers"),
+        ({"labels": ["a", "b", "c"]}, {}, TypeError, "numbers, got <U1"),
+        ({"boxes": CORNERS * np.nan}, {}, ValueError, "boxes that are numbers"),
+        ({"boxes": "a"}, {}, TypeError, r"boxes \[N, 4\] of an image, numbers"),
+        ({"valid": [1, 1, 0]}, {}, TypeError, "valid must be bool"),
+        ({}, {"iscrowd": [0, 1, 0, 1]}, ValueError, r"iscrowd \[3\] of 3"),
+        ({}, {"iscrowd": ["0"] * 3}, TypeError, "numbers, got <U1"),
+        ({}, {"area": [1.0] * 5}, ValueError, r"area \[3\] of 3 regions"),
+        ({}, {"area": [np.nan] * 3}, ValueError, "none of them NaN"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(output, target, error, message):
+    with pytest.raises(error, match=f"CocoMAPMeter.*{message}"):
+        CocoMAPMeter().add([{**OUTPUT, **output}], [{**TARGET, **target}])
+
+
+def test_images_that_are_no_dicts_or_lack_a_column_are_refused():
+    with pytest.raises(TypeError, match="a list of dicts, one for each image, got 3"):
+        CocoMAPMeter().add(3, [])
+    with pytest.raises(ValueError, match=r"dict with \['boxes', 'labels', 'scores'\]"):
+        CocoMAPMeter().add([None], [TARGET])
+    with pytest.raises(ValueError, match=r"dict with \['masks', 'labels', 'scores'\]"):
+        CocoMAPMeter("masks").add(OUTPUT, TARGET)
+    batch = {name: np.stack([column] * 2) for name, column in OUTPUT.items()}
+    with pytest.raises(ValueError, match="as many images in each column"):
+        CocoMAPMeter().add(batch | {"scores": np.ones((1, 3))}, batch)
 
 
 @pytest.mark.parametrize("kind", ["boxes", "masks"])

@@ -56,9 +56,20 @@ REFUSED = {
     ),
     "images None": (
         lambda: vision.to_float(None),
-        "images must be an array of numbers",
+        "images must be an array of real numbers",
     ),
-    "images text": (lambda: vision.to_float("a"), "images must be an array of numbers"),
+    "images text": (
+        lambda: vision.to_float("a"),
+        "images must be an array of real numbers",
+    ),
+    "complex": (
+        lambda: vision.to_float(IMAGES.astype(complex)),
+        "must be an array of real numbers, got complex128",
+    ),
+    "boxes to fit": (
+        lambda: vision.fit_boxes([["a"] * 4], (8, 8), 4),
+        "fit_boxes needs boxes of real numbers, got <U1",
+    ),
     "images ragged": (
         lambda: vision.to_float([[1], [1, 2]]),
         "to_float: images: Can't",
@@ -98,7 +109,7 @@ REFUSED = {
     ),
     "compose": (
         lambda: vision.compose(vision.random_flip)(KEY, {"input": IMAGES}),
-        "compose: images must be an array of numbers",
+        "compose: images must be an array of real numbers",
     ),
     "box": (lambda: vision.box_iou([0, 0, 1, 1], BOXES), r"needs boxes \[..., N, 4\]"),
     "batches": (

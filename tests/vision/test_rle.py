@@ -129,6 +129,11 @@ GOOD = rle_encode(blobs(3)[1])
             "damaged counts",
         ),
         (lambda: rle_decode({"size": [1, 1], "counts": b""}), ValueError, "make 0"),
+        (  # in 64 bits these make 1, and NumPy would write beyond its memory
+            lambda: rle_decode({"size": [1, 1], "counts": [2**62] * 4 + [1]}),
+            ValueError,
+            f"make {2**64 + 1}: it",
+        ),
         (
             lambda: rle_encode(np.zeros((2, 2, 2))),
             ValueError,

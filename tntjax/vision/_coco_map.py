@@ -2,7 +2,7 @@
 
 import collections
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 import jax
@@ -10,7 +10,7 @@ import numpy as np
 
 from tntjax._array import as_mask
 from tntjax._check import check_choice
-from tntjax._struct import static
+from tntjax._struct import describe, static
 from tntjax.meter import Meter
 from tntjax.meter._meter import check_same, is_traced
 from tntjax.vision._coco_match import MOST, THRESHOLDS, Match, match_image
@@ -74,16 +74,18 @@ class CocoMAPMeter(Meter):
         Args:
           output: a list of dicts, one for each image: `boxes` [N, 4] left, top, right,
             bottom, or `masks`, [N, H, W] bool or N RLE; `labels` [N] integers; `scores`
-            [N]. Or one dict of arrays [B, N, ...] with `valid` [B, N] bool, as of
-            `pad_boxes`.
+            [N]. With `valid` [N] bool, as of `pad_boxes`, rows that are False are left
+            out. Or one dict of arrays [B, N, ...].
           target: the same without scores, and perhaps `iscrowd` [N] bool, and `area`
             [N], by default that of the region: a sample of `CocoDetection` is such a
             dict, with its labels in `target`.
           mask: [B] bool; False leaves an image out.
 
         Raises:
-          TypeError: in compiled code, as images have more or fewer objects.
-          ValueError: if there are not as many images, or regions and labels.
+          TypeError: in compiled code, as images have more or fewer objects; or if a
+            column does not hold numbers.
+          ValueError: if there are not as many images, or regions and labels, or a
+            number is NaN.
         """
         if is_traced((output, target, mask)):
             raise TypeError(
@@ -136,20 +138,27 @@ class CocoMAPMeter(Meter):
         return dict(list(self.value()._asdict().items())[:3])
 
 
-def _split_images(side: Any, kind: str) -> list[Mapping]:
-    """Returns a dict for each image, without what only fills up."""
+def _split_images(side: Any, kind: str) -> list:
+    """Returns a dict for each image."""
+    if not isinstance(side, Iterable):
+        raise TypeError(
+            "CocoMAPMeter.add needs a list of dicts, one for each image, got"
+            f" {describe(side)}."
+        )
     if not isinstance(side, Mapping):
         return list(side)
     names = {kind, "labels", "target", "scores", "iscrowd", "area", "valid"}
     side = jax.device_get({name: side[name] for name in names & set(side)})
-    shape = np.shape(side["target" if "target" in side else "labels"])
-    if len(shape) == 1:
+    labels = side.get("target", side.get("labels"))
+    if np.ndim(labels) < 2:
         return [side]
-    there = np.asarray(side.pop("valid", np.ones(shape, bool)))
-    return [
-        {name: np.asarray(column[image])[rows] for name, column in side.items()}
-        for image, rows in enumerate(there)
-    ]
+    if len({len(column) for column in side.values()}) > 1:
+        raise ValueError(
+            "CocoMAPMeter.add needs as many images in each column, got"
+            f" {describe(side)}."
+        )
+    columns = zip(*side.values(), strict=True)
+    return [dict(zip(side, image, strict=True)) for image in columns]
 
 
 def _curve(

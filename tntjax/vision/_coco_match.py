@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tntjax._array import as_mask
 from tntjax._struct import describe
+from tntjax.meter.parts._inputs import as_real
 from tntjax.vision._rle import rle_area, rle_encode, rle_iou
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -28,29 +30,63 @@ class Match(NamedTuple):
     positives: Any
 
 
-def match_image(output: Mapping, target: Mapping, kind: str) -> list[Match]:
+def match_image(output: Any, target: Any, kind: str) -> list[Match]:
     """Matches the detections of an image, class by class."""
-    scores = np.asarray(output["scores"], np.float64)
-    known = target["target" if "target" in target else "labels"]
-    found, known = np.asarray(output["labels"]), np.asarray(known)
-    crowd = np.asarray(target.get("iscrowd", np.zeros(len(known))), bool)
-    mine, others = (_as_regions(side[kind], kind) for side in (output, target))
-    if (len(mine), len(others)) != (len(found), len(known)):
-        raise ValueError(
-            f"CocoMAPMeter needs as many labels as {kind}, got {len(found)} and"
-            f" {len(mine)} in output, {len(known)} and {len(others)} in target."
-        )
-    area = target.get("area")
-    area = _areas(others, kind) if area is None else np.asarray(area, np.float64)
+    mine, found, columns = _read(output, kind, ("labels", "scores"), ())
+    scores = columns["scores"]
+    label = "target" if "target" in target else "labels"
+    others, known, columns = _read(target, kind, (label,), ("iscrowd", "area"))
+    crowd = columns.get("iscrowd", np.zeros(len(others))) > 0
+    area = columns.get("area", _areas(others, kind))
     matches = []
-    for label in np.union1d(found, known):
-        some, there = np.flatnonzero(found == label), np.flatnonzero(known == label)
+    for number in np.union1d(found, known):
+        some, there = np.flatnonzero(found == number), np.flatnonzero(known == number)
         some = some[np.argsort(-scores[some], kind="stable")][:MOST]  # best first
         own, crowds = [mine[at] for at in some], crowd[there]
         shares = _overlaps(own, [others[at] for at in there], crowds, kind)
         rest = match_regions(shares, crowds, _areas(own, kind), area[there])
-        matches.append(Match(np.int64(label), scores[some], *rest))
+        matches.append(Match(np.int64(number), scores[some], *rest))
     return matches
+
+
+def _read(
+    image: Any, kind: str, needed: tuple[str, ...], known: tuple[str, ...]
+) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
+    """Returns the regions of an image that are there, their labels, and what is known.
+
+    The labels are the first column that is `needed`.
+    """
+    if not isinstance(image, Mapping) or not {kind, *needed} <= set(image):
+        raise ValueError(
+            f"CocoMAPMeter needs a dict with {[kind, *needed]} of each image, got"
+            f" {describe(image)}."
+        )
+    regions = _as_regions(image[kind], kind)
+    valid = np.ones(len(regions), bool)
+    if "valid" in image:
+        valid &= as_mask(image["valid"], valid.shape, "CocoMAPMeter.add: valid")
+    rows = np.flatnonzero(valid)
+    there = [name for name in known if image.get(name) is not None]
+    columns = {
+        name: _as_column(image[name], name, rows, len(regions))
+        for name in (*needed, *there)
+    }
+    if kind == "masks":
+        regions = [regions[row] for row in rows]
+    elif np.isnan(regions := regions[rows]).any():
+        raise ValueError("CocoMAPMeter needs boxes that are numbers, got NaN.")
+    labels = columns[needed[0]]
+    if (labels != np.floor(labels)).any():
+        raise ValueError(f"CocoMAPMeter needs labels that are integers, got {labels}.")
+    return regions, labels.astype(np.int64), columns
+
+
+def _as_column(values: Any, name: str, rows: np.ndarray, count: int) -> np.ndarray:
+    needs = f"CocoMAPMeter needs {name} [{count}] of {count} regions, numbers"
+    column = np.asarray(as_real(values, needs)).astype(np.float64)
+    if column.shape != (count,) or np.isnan(column[rows]).any():
+        raise ValueError(f"{needs} and none of them NaN, got {describe(values)}.")
+    return column[rows]
 
 
 def match_regions(
@@ -91,11 +127,10 @@ def _as_regions(regions: Any, kind: str) -> Any:
     """Returns a list of RLE, or boxes float64 [N, 4]."""
     if kind == "masks":
         return [r if isinstance(r, Mapping) else rle_encode(r) for r in regions]
-    boxes = np.asarray(regions, np.float64)
+    needs = "CocoMAPMeter needs boxes [N, 4] of an image, numbers"
+    boxes = np.asarray(as_real(regions, needs)).astype(np.float64)
     if boxes.size and (boxes.ndim != 2 or boxes.shape[1] != 4):
-        raise ValueError(
-            f"CocoMAPMeter needs boxes [N, 4] of an image, got {describe(regions)}."
-        )
+        raise ValueError(f"{needs}, got {describe(regions)}.")
     return boxes.reshape(-1, 4)
 
 

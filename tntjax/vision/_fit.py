@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 from tntjax._numbers import check_integer
 from tntjax._optional import import_optional
 from tntjax._struct import describe
+from tntjax.meter.parts._inputs import as_real
 from tntjax.vision._images import as_size
 
 MODES = ("crop", "pad", "squash")
@@ -85,7 +86,7 @@ def fit_boxes(
       >>> fit_boxes([[30, 10, 50, 30]], (40, 80, 3), 20).tolist()
       [[5.0, 5.0, 15.0, 15.0]]
     """
-    boxes = np.asarray(boxes, np.float64)
+    boxes = np.asarray(as_real(boxes, "fit_boxes needs boxes of real numbers"))
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"fit_boxes needs boxes [n, 4], got {describe(boxes)}.")
     size = as_size(size, "fit_boxes")
@@ -95,7 +96,9 @@ def fit_boxes(
     _, origin, scale = _plan("fit_boxes", sides, size, mode)
     # [4], of horizontal and vertical places in turn
     scales, origins, most = (np.tile(pair[::-1], 2) for pair in (scale, origin, size))
-    return np.clip(boxes * scales + origins, 0, most).astype(np.float32)
+    return np.clip(boxes.astype(np.float64) * scales + origins, 0, most).astype(
+        np.float32
+    )
 
 
 Pair = tuple[float, float]

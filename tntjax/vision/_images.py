@@ -120,9 +120,10 @@ def as_operand(value: Any, subject: str) -> jax.Array | np.ndarray:
         raise type(error)(f"{subject}: {error}") from error
     if isinstance(array, jax.Array):
         return array
-    if array.dtype != bool and not jnp.issubdtype(array.dtype, jnp.number):
+    real = jnp.issubdtype(array.dtype, jnp.number) and array.dtype.kind != "c"
+    if array.dtype != bool and not real:
         raise TypeError(
-            f"{subject} must be an array of numbers, got {describe(value)}."
+            f"{subject} must be an array of real numbers, got {describe(value)}."
         )
     return narrow(array)
 

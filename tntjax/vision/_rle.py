@@ -214,10 +214,13 @@ def _read(rle: Any) -> tuple[tuple[int, int], np.ndarray]:
     else:
         needs = "Expected RLE with counts in bytes, or a list of integers"
         runs = np.asarray(check_integers(counts, needs)).astype(np.int64)
-    if runs.ndim != 1 or (runs < 0).any() or runs.sum() != height * width:
+    pixels = height * width
+    # Each run too: a sum of large ones may wrap around to the right number.
+    whole = runs.ndim == 1 and (runs >= 0).all() and (runs <= pixels).all()
+    if not whole or runs.sum() != pixels:
         raise ValueError(
-            f"RLE of a mask of {height} x {width} = {height * width} pixels has runs"
-            f" that make {int(runs.sum())}: it is damaged, or its size is swapped."
+            f"RLE of a mask of {height} x {width} = {pixels} pixels has runs that make"
+            f" {sum(map(int, runs.flat))}: it is damaged, or its size is swapped."
         )
     return (height, width), runs
 
