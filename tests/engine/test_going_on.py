@@ -268,3 +268,14 @@ def test_resume_may_return_some_fields(problem):
     later = {"epoch": np.int64(1), "t": 7, "lr": 0.5}
     state = tnt.SGDEngine().train(**problem.job(resume=lambda like: later))
     assert (state.epoch, state.t, state.lr) == (2, 14, 0.5)
+
+
+def test_a_state_that_has_done_all_is_warned_of(problem):
+    state = tnt.SGDEngine().train(**problem.job(max_epoch=2))
+    job = {
+        n: v for n, v in problem.job(max_epoch=2).items() if n not in ("params", "lr")
+    }
+    words = "has done 2 epochs and 14 updates, and max_epoch=2 .*count from the very"
+    with pytest.warns(UserWarning, match=words):
+        again = tnt.SGDEngine().train(**job, state=state)
+    assert again.t == 14

@@ -388,3 +388,24 @@ def test_arrays_on_several_devices(problem):
     with pytest.raises(ValueError) as caught:
         tnt.SGDEngine().train(**problem.job(params=params))
     assert "jax.device_put(params, device)" in "".join(caught.value.__notes__)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"network": lambda params, input: np.asarray(input) @ params["weight"]},
+        {"network": lambda p, x: x @ p["weight"] if x.sum() > 0 else x @ p["weight"]},
+        {"criterion": lambda output, target: float(output.sum())},
+    ],
+)
+def test_numbers_in_compiled_functions_have_a_way_out(problem, wrong):
+    with pytest.raises(Exception) as caught:
+        tnt.SGDEngine().train(**problem.job(**wrong))
+    assert "use jnp in the place of np, jnp.where" in "".join(caught.value.__notes__)
+
+
+def test_a_mask_of_tokens(problem):
+    batch = {"input": np.ones((4, 5)), "target": np.zeros(4, int)}
+    masked = tnt.DatasetIterator([batch | {"mask": np.ones((4, 5), bool)}])
+    with pytest.raises(TypeError, match="such as tokens, needs another name"):
+        tnt.SGDEngine().train(**problem.job(iterator=masked))

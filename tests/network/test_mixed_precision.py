@@ -52,3 +52,5 @@ def test_the_same_network_twice_is_equal():
 def test_an_integer_is_no_type_to_compute_in():
     with pytest.raises(TypeError, match="compute must be a floating-point dtype"):
         tnt.network.mixed_precision(max, jnp.int8)
+    with pytest.raises(TypeError, match="such as jnp.bfloat16, got 'bf16'"):
+        tnt.network.mixed_precision(max, "bf16")

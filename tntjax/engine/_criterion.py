@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from tntjax._struct import describe
 from tntjax._types import Sample
+from tntjax.engine._explain_error import TRACER_ERRORS
 from tntjax.engine._primitives import has_shape
 from tntjax.engine._rows import count_examples, count_rows, read_field
 from tntjax.engine._state import State
@@ -18,6 +19,9 @@ from tntjax.network._check import takes
 
 Measure = Callable[[Any, Any, dict[str, Any]], jax.Array]
 """`(criterion_params, output, asked) -> loss`."""
+
+IN_CODE = """ It is compiled, so it sees tracers and no numbers: use jnp in the place \
+of np, jnp.where in that of if, and no float(); or train(jit=False), in Python."""
 
 REPEATED = """output {output} and target {target} differ in shape, so that the \
 criterion repeats them to [{rows}, {rows}], each row beside all others. Give them one \
@@ -145,5 +149,6 @@ def explain_call(what: str, **arguments: Any) -> Iterator[None]:
         yield
     except Exception as error:
         shown = " and ".join(f"{k} = {describe(v)}" for k, v in arguments.items())
-        error.add_note(f"This happened in {what} with {shown}.")
+        way_out = IN_CODE if isinstance(error, TRACER_ERRORS) else ""
+        error.add_note(f"This happened in {what} with {shown}.{way_out}")
         raise

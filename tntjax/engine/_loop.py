@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,10 @@ from tntjax.engine._nothing import has_sample
 from tntjax.engine._rescue import attach_state, note_others, read_whole
 from tntjax.engine._run import Load, Run
 from tntjax.engine._state import COUNTERS, LIGHT, State
+
+NOTHING_LEFT = """tntjax: nothing was left to train: the State that state= goes on \
+from has done {epoch} epochs and {t} updates, and max_epoch={max_epoch} and \
+max_steps={max_steps} count from the very start. Make them larger."""
 
 
 class Testing:
@@ -81,6 +86,9 @@ class Training:
             self._state = enter(self._state)
             with run.signals, self._rescuing():
                 saved = self._start()
+                if run.goes_on and not (self._goes_on() or self._has_to_count()):
+                    words = vars(self._state)
+                    warnings.warn(NOTHING_LEFT.format_map(words), stacklevel=2)
                 while self._goes_on() or self._has_to_count():
                     self._start_epoch(saved)
                     saved = None  # the epochs after it begin as usual

@@ -52,9 +52,13 @@ def count_rows(sample: Sample) -> int:
     """
     input, mask = read_field(sample, "input"), sample.get("mask")
     if mask is not None and (jnp.ndim(mask) != 1 or jnp.result_type(mask) != jnp.bool_):
+        advice = (
+            "For numbers write mask != 0; weights of rows belong into the criterion."
+        )
+        if jnp.ndim(mask) > 1 and jnp.shape(mask)[1:] != (1,):
+            advice = "A mask of parts of a row, such as tokens, needs another name."
         raise TypeError(
-            f"sample['mask'] must be a bool [B], got {describe(mask)}. For numbers"
-            " write mask != 0; weights of rows belong into the criterion."
+            f"sample['mask'] must be a bool [B], got {describe(mask)}. {advice}"
         )
     if is_unbatched(sample):
         return 1

@@ -55,8 +55,15 @@ def mixed_precision(
         inner = mixed_precision(network.network, compute)
         return network._replace(network=inner)
     check_network(network)
-    if compute is None or not jnp.issubdtype(compute, jnp.floating):
-        raise TypeError(f"compute must be a floating-point dtype, got {compute!r}.")
+    try:
+        floating = compute is not None and jnp.issubdtype(compute, jnp.floating)
+    except TypeError:  # a name that NumPy does not know
+        floating = False
+    if not floating:
+        raise TypeError(
+            "compute must be a floating-point dtype, such as jnp.bfloat16, got"
+            f" {compute!r}."
+        )
     return Stateful(MixedPrecision(network, jnp.dtype(compute)))
 
 
