@@ -68,6 +68,12 @@ def test_mel_filters_are_those_of_others(golden, name, arguments):
     np.testing.assert_allclose(pick(found, entry), entry["values"], atol=1e-7)
 
 
+def test_a_band_without_a_bin_is_told():
+    with pytest.warns(UserWarning, match="32 of 80 mel bands have no bin .* of 64 s"):
+        filters = speech.mel_filters(80, 64, 16000)
+    assert (filters.max(0) == 0).sum() == 32
+
+
 def test_mel_filters_are_normalized_if_asked():
     plain, same_area = (
         speech.mel_filters(20, 512, 16000, normalized=choice)

@@ -1,6 +1,7 @@
 """Mel filters: triangles that sum up a spectrum as the ear does."""
 
 import math
+import warnings
 
 import numpy as np
 
@@ -38,6 +39,9 @@ def mel_filters(
     Raises:
       ValueError: if the scale is unknown, or not 0 <= low < high <= sample_rate / 2.
 
+    Warns:
+      UserWarning: if no bin lies in a band, which would always be silent.
+
     Example:
       >>> mel_filters(80, 400, 16000).shape
       (201, 80)
@@ -65,6 +69,10 @@ def mel_filters(
     weights = np.maximum(0, np.minimum(rise, fall))  # [bins, M]
     if is_kaldi:
         weights[bins >= most] = 0
+    if empty := int((weights.max(0) == 0).sum()):
+        told = f"{empty} of {num_mels} mel bands have no bin of a transform of {size}"
+        told += " samples. Take fewer bands, or more samples."
+        warnings.warn(told, stacklevel=2)
     if check_boolean("mel_filters: normalized", normalized):
         weights *= 2 / (edges[2:] - edges[:-2])
     return weights.astype(np.float32)
