@@ -7,6 +7,12 @@ from tntjax._struct import describe
 from tntjax._types import is_dataset
 
 
+def require(holds: Any, needs: str, *got: Any, error: type = ValueError) -> None:
+    """Raises an error "`needs`, got `got` and `got`." unless something holds."""
+    if not holds:
+        raise error(f"{needs}, got {' and '.join(map(describe, got))}.")
+
+
 def check_dataset(value: Any, name: str) -> None:
     """Raises a TypeError if a value lacks `len` or `[index]`, or is a class."""
     if not is_dataset(value):

@@ -29,7 +29,7 @@ def test_bare_arrays_are_the_field_input():
 @pytest.mark.parametrize(
     ("samples", "options", "error", "words"),
     [
-        ([], {}, ValueError, "at least one sample, got none"),
+        ([], {}, ValueError, r"at least one sample, got \["),
         ([[1], [2]], {"rows": 1}, ValueError, "rows for 1 samples, got 2"),
         ([[1, 2]], {"length": 1}, ValueError, "'input' to length 1: a sample has 2"),
         ([[1, 2]], {"length": 1.5}, TypeError, "length must be an integer"),

@@ -72,7 +72,7 @@ def test_it_works_compiled():
 @pytest.mark.parametrize(
     ("unit", "arguments", "told"),
     [
-        ("token", ([1.0], [1]), "else none"),
+        ("token", ([1.0], [1]), "unless these are tokens"),
         ("word", ([1.0],), "how many words"),
         ("byte", ([[1.0, 2.0]], [1, 2]), "leading axes"),
         ("byte", ([1.0], [-1]), "0 <= n"),

@@ -4,8 +4,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._array import as_array
+from tntjax._check import require
 from tntjax._numbers import check_at_least
-from tntjax._struct import describe
 from tntjax.dataset._table import TableDataset
 
 
@@ -38,11 +38,8 @@ def bptt(ids: ArrayLike, batch_size: int, length: int) -> TableDataset:
     length = check_at_least("bptt: length", length, 1)
     array = np.asarray(as_array(ids))
     steps = (len(array) - 1) // rows if array.ndim else 0
-    if steps < length:
-        raise ValueError(
-            f"bptt needs more than batch_size * length = {rows * length} ids, got"
-            f" {describe(array)}."
-        )
+    needs = f"bptt needs more than batch_size * length = {rows * length} ids"
+    require(steps >= length, needs, array)
 
     def cut(first: int) -> np.ndarray:
         streams = array[first : first + steps * rows].reshape(rows, steps, *entry)

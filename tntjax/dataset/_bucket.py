@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from tntjax._check import require
 from tntjax._numbers import check_at_least, check_integers
-from tntjax._struct import Opaque, child, describe, pytree, static
+from tntjax._struct import Opaque, child, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._lengths import at_epoch, check_planned, order_of, read_lengths
@@ -125,10 +126,8 @@ class BucketDataset(IndexMap):
 def _check_boundaries(boundaries: Any, name: str) -> tuple[int, ...]:
     needs = f"{name} needs integers as boundaries"
     given = np.asarray(check_integers(boundaries, needs)).astype(np.int64)
-    if given.ndim != 1 or not len(given) or (np.diff(given, prepend=-1) <= 0).any():
-        raise ValueError(
-            f"{name} needs boundaries >= 0 that increase, got {describe(boundaries)}."
-        )
+    fits = given.ndim == 1 and len(given) and (np.diff(given, prepend=-1) > 0).all()
+    require(fits, f"{name} needs boundaries >= 0 that increase", boundaries)
     return tuple(given.tolist())
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tntjax._check import require
 from tntjax._numbers import check_at_least, find_outside
 from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Dataset, Sample
@@ -85,11 +86,9 @@ class BudgetDataset(IndexMap):
             for count, budget in self.budgets.items()
         }
         used = {*self.fields.values(), *self.offsets.values()}
-        if not budgets or not used <= budgets.keys():
-            raise ValueError(
-                f"{name}: fields and offsets go by budgets {list(budgets)}, got"
-                f" {sorted(used)}."
-            )
+        fits = budgets and used <= budgets.keys()
+        needs = f"{name} needs fields and offsets that go by budgets {list(budgets)}"
+        require(fits, needs, sorted(used))
         if own := {"mask", "segment"} & self.fields.keys():
             raise ValueError(f"{name} makes fields {sorted(own)}. Rename the samples'.")
         if unknown := self.offsets.keys() - self.fields.keys():
@@ -156,10 +155,9 @@ class BudgetDataset(IndexMap):
         own, before = f"BudgetDataset: field {field!r} has", 0
         for place, size in enumerate(sizes[counted].tolist()):
             array = arrays[place]
-            if array.size and array.dtype.kind not in "iu":
-                raise TypeError(
-                    f"{own} offsets, so it needs integers, got {describe(array)}."
-                )
+            integer = not array.size or array.dtype.kind in "iu"
+            needs = f"{own} offsets, so it needs integers"
+            require(integer, needs, array, error=TypeError)
             wrong = find_outside(array, size)
             if wrong is not None:
                 raise ValueError(
@@ -172,8 +170,7 @@ class BudgetDataset(IndexMap):
 
 
 def _check_dict(subject: str, value: Any) -> None:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{subject}, a dict, got {describe(value)}.")
+    require(isinstance(value, Mapping), f"{subject}, a dict", value, error=TypeError)
 
 
 def _read_columns(
@@ -185,11 +182,8 @@ def _read_columns(
         told: list[Any] = [size_of(s) for s in read_samples(dataset, rows)]
         for one in told:
             _check_dict(f"{name} must return the sizes of a sample", one)
-            if one.keys() != told[0].keys():
-                raise ValueError(
-                    f"{name} must return the same counts for each sample, got"
-                    f" {list(told[0])} and {list(one)}."
-                )
+            needs = f"{name} must return the same counts for each sample"
+            require(one.keys() == told[0].keys(), needs, list(told[0]), list(one))
         size_of = {k: [one[k] for one in told] for k in (told[0] if told else ())}
     _check_dict(f"{name} must be a function, or columns", size_of)
     if unknown := size_of.keys() - budgets.keys():

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tntjax._check import check_dataset
+from tntjax._check import check_dataset, require
 from tntjax._numbers import check_at_least, check_integers
 from tntjax._struct import describe
 from tntjax._types import Dataset, Sample
@@ -49,11 +49,9 @@ def read_lengths(
         measure = length if callable(length) else lambda s: _measure(s, length, name)
         length = [measure(s) for s in read_samples(dataset, list(range(len(dataset))))]
     array = np.asarray(check_integers(length, f"{name} needs integers as lengths"))
-    if array.shape != (len(dataset),) or not array.size:
-        raise ValueError(
-            f"{name} needs the length of each of {len(dataset)} samples, at least one,"
-            f" got {describe(array)}."
-        )
+    fits = array.size and array.shape == (len(dataset),)
+    needs = f"{name} needs the length of each of {len(dataset)} samples, at least one"
+    require(fits, needs, array)
     for number in (int(array.min()), int(array.max())):
         if not 0 <= number < 2**31:
             raise ValueError(f"{name} needs lengths >= 0, below 2**31, got {number}.")
@@ -69,11 +67,8 @@ def read_lengths(
 def _measure(sample: Sample, field: str | None, name: str) -> int:
     fields = as_fields(sample)
     ragged = find_ragged(fields)
-    if field is not None and field not in ragged:
-        raise ValueError(
-            f"{name} needs as length the name of a field that is an array with an axis,"
-            f" got {field!r}, and samples like {describe(fields)}."
-        )
+    needs = f"{name} needs as length the name of a field that is an array with an axis"
+    require(field is None or field in ragged, needs, field, fields)
     return len(fields[ragged[0] if field is None else field])
 
 

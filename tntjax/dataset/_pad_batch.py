@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tntjax._array import check_unmasked
+from tntjax._check import require
 from tntjax._dtype import common_dtype
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
@@ -57,10 +58,9 @@ def pad_batch(
       >>> batch["length"].tolist(), batch["mask"].tolist()
       ([2, 1], [True, True])
     """
-    if not hasattr(samples, "__len__"):
-        raise TypeError(f"pad_batch needs a list of samples, got {describe(samples)}.")
-    if not len(samples):
-        raise ValueError("pad_batch needs at least one sample, got none.")
+    is_list = hasattr(samples, "__len__")
+    require(is_list, "pad_batch needs a list of samples", samples, error=TypeError)
+    require(len(samples), "pad_batch needs at least one sample", samples)
     tables = [as_fields(sample) for sample in samples]
     count = len(tables) if rows is None else check_at_least("pad_batch: rows", rows, 1)
     if len(tables) > count:
@@ -86,15 +86,12 @@ def as_padded_fields(fields: Fields, sample: Mapping) -> dict[str, int | None]:
     """Returns the fields to pad, with the length of each that has one of its own."""
     if fields is None:
         return dict.fromkeys(find_ragged(sample))
-    if isinstance(fields, str) or not hasattr(fields, "__iter__"):
-        raise TypeError(
-            f"The fields to pad must be a list of names, got {describe(fields)}."
-        )
+    is_list = hasattr(fields, "__iter__") and not isinstance(fields, str)
+    needs = "The fields to pad must be a list of names"
+    require(is_list, needs, fields, error=TypeError)
     found = dict(fields) if isinstance(fields, Mapping) else dict.fromkeys(fields)
-    if not found or not found.keys() <= sample.keys():
-        raise ValueError(
-            f"The fields to pad must be some of {list(sample)}, got {list(found)}."
-        )
+    fits = found and found.keys() <= sample.keys()
+    require(fits, f"The fields to pad must be some of {list(sample)}", list(found))
     return found
 
 

@@ -9,6 +9,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from tntjax._array import as_array
+from tntjax._check import require
 from tntjax._numbers import check_at_least, is_number
 from tntjax.speech._lengths import (
     Lengths,
@@ -18,7 +19,6 @@ from tntjax.speech._lengths import (
     cut,
     map_keys,
 )
-from tntjax.text._ids import require
 
 
 def spec_augment(

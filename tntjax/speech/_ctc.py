@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
+from tntjax._check import require
 from tntjax._numbers import check_at_least, check_integers
 from tntjax.speech._lengths import (
     Lengths,
@@ -19,7 +20,6 @@ from tntjax.speech._lengths import (
     map_rows,
 )
 from tntjax.text import length_mask
-from tntjax.text._ids import require
 
 NEVER = -1e30
 """Stands for the logarithm of 0, and can be multiplied by 0."""

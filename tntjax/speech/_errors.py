@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._check import require
 from tntjax.meter import Meter
 from tntjax.meter._meter import in_percent
 from tntjax.meter.parts._count import Count
-from tntjax.text._ids import is_ordered, require
+from tntjax.text._ids import is_ordered
 from tntjax.text._texts import as_texts
 
 

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from tntjax._check import require
 from tntjax._numbers import check_at_least, check_boolean
 from tntjax.speech._lengths import Lengths, as_features, cut
 from tntjax.text import length_mask
-from tntjax.text._ids import require
 
 
 def deltas(

@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._array import as_array
+from tntjax._check import require
 from tntjax._key import check_key
 from tntjax._numbers import (
     check_at_least,
@@ -18,7 +19,6 @@ from tntjax._numbers import (
 )
 from tntjax._struct import describe
 from tntjax.text import length_mask
-from tntjax.text._ids import require
 
 Lengths = ArrayLike | None
 """How many entries of each row are real, [...] integers; None for all."""

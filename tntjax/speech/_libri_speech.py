@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from tntjax._check import check_optional_functions
+from tntjax._check import check_optional_functions, require
 from tntjax._files import as_place
 from tntjax._struct import pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.speech._audio import read_audio, read_audio_header
-from tntjax.text._ids import require
 
 MISSING = """LibriSpeech has no subset {subset!r} in {root}. It is CC BY 4.0: get \
 {subset}.tar.gz from https://www.openslr.org/12 and unpack it, so that \

@@ -10,13 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._check import check_choice
+from tntjax._check import check_choice, require
 from tntjax._numbers import check_at_least, check_boolean, check_number
 from tntjax.speech._lengths import Lengths, Padded, as_wave, check_sizes, cut
 from tntjax.speech._mel import mel_filters
 from tntjax.speech._stft import find_ends, make_frames, make_window
 from tntjax.text import length_mask
-from tntjax.text._ids import require
 
 LOGARITHMS = {
     "whisper": (1e-10, 1 / 4, 1.0),

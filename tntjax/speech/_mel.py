@@ -5,9 +5,8 @@ import warnings
 
 import numpy as np
 
-from tntjax._check import check_choice
+from tntjax._check import check_choice, require
 from tntjax._numbers import check_at_least, check_boolean, check_number
-from tntjax.text._ids import require
 
 
 def mel_filters(

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._check import require
 from tntjax._numbers import check_at_least, check_boolean, check_integers
 from tntjax.speech._lengths import check_sizes
-from tntjax.text._ids import is_ordered, require
+from tntjax.text._ids import is_ordered
 
 PHONES_61 = tuple(
     "aa ae ah ao aw ax ax-h axr ay b bcl ch d dcl dh dx eh el em en eng epi er ey f g"

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._check import check_choice
+from tntjax._check import check_choice, require
 from tntjax.speech._lengths import (
     Lengths,
     Padded,
@@ -17,7 +17,6 @@ from tntjax.speech._lengths import (
     frame_lengths,
     map_rows,
 )
-from tntjax.text._ids import require
 
 
 def frames(

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._check import check_function
+from tntjax._check import check_function, require
 from tntjax._numbers import check_at_least, check_number
 from tntjax._struct import describe
-from tntjax.text._ids import as_id, as_int32, require
+from tntjax.text._ids import as_id, as_int32
 
 Step = Callable[[Any, jax.Array], tuple[jax.Array, Any]]
 

@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from tntjax._check import require
 from tntjax._numbers import check_at_least, check_integers
-from tntjax.text._ids import as_id, as_int32, require
+from tntjax.text._ids import as_id, as_int32
 
 
 def length_mask(length: ArrayLike, size: int) -> jax.Array:

@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from tntjax._check import require
 from tntjax._numbers import check_integers
-from tntjax.text._ids import as_int32, require
+from tntjax.text._ids import as_int32
 
 
 def edit_distance(

@@ -9,14 +9,9 @@ import numpy as np
 from jax.core import Tracer
 
 from tntjax._array import can_be_read
+from tntjax._check import require
 from tntjax._numbers import check_integers, find_outside
 from tntjax._struct import describe
-
-
-def require(holds: Any, needs: str, *got: Any, error: type = ValueError) -> None:
-    """Raises an error "`needs`, got `got` and `got`." unless something holds."""
-    if not holds:
-        raise error(f"{needs}, got {' and '.join(map(describe, got))}.")
 
 
 def is_ordered(values: Any) -> bool:

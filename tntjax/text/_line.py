@@ -9,13 +9,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from tntjax._check import require
 from tntjax._files import as_place
 from tntjax._struct import Opaque, child, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._columns import with_flat
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._protocol import check_index, host_only
-from tntjax.text._ids import is_ordered, require
+from tntjax.text._ids import is_ordered
 from tntjax.text._line_file import LineFile
 
 

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._array import as_mask
+from tntjax._check import require
 from tntjax._key import check_key
 from tntjax._numbers import check_at_least, check_integers, check_number
-from tntjax.text._ids import as_id, require
+from tntjax.text._ids import as_id
 
 
 class MaskedTokens(NamedTuple):

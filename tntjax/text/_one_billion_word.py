@@ -4,10 +4,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tntjax._check import check_choice
+from tntjax._check import check_choice, require
 from tntjax._files import as_place
 from tntjax._numbers import check_integers
-from tntjax.text._ids import require
 from tntjax.text._line import LineDataset
 
 NAME = "1-billion-word-language-modeling-benchmark-r13output"

@@ -10,8 +10,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._array import namespace
-from tntjax._check import check_choice
-from tntjax._struct import describe, static
+from tntjax._check import check_choice, require
+from tntjax._struct import static
 from tntjax.meter import Meter
 from tntjax.meter.parts._count import Count, check_single
 from tntjax.meter.parts._inputs import as_counts, as_floats, as_rows
@@ -71,17 +71,13 @@ class PerplexityMeter(Meter):
         name = "PerplexityMeter.add"
         losses = as_floats(loss, np.float32, name, "losses")
         kept = as_rows(mask, losses.shape, name)
-        if (units is None) != (self.unit == "token"):
-            raise ValueError(
-                f"{name} needs units, how many {self.unit}s there are, if unit is"
-                f" 'word' or 'byte', and else none; got {describe(units)}."
-            )
+        fits = (units is None) == (self.unit == "token")
+        needs = f"{name} needs units, how many {self.unit}s, unless these are tokens"
+        require(fits, needs, units)
         shape = losses.shape if units is None else np.shape(units)
-        if losses.shape[: len(shape)] != shape:
-            raise ValueError(
-                f"{name} needs units of the leading axes of loss {describe(losses)}, or"
-                f" [], got {describe(units)}."
-            )
+        fits = losses.shape[: len(shape)] == shape
+        needs = f"{name} needs units of the leading axes of loss {list(losses.shape)}"
+        require(fits, f"{needs}, or []", units)
         counts = as_counts(1 if units is None else units, shape, name)
         check_single(self.n, 0)
         total, added = _sum(losses, counts, kept, axes=len(shape))

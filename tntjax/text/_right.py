@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._array import as_array
-from tntjax._struct import describe
+from tntjax._check import require
 from tntjax.meter import Meter
 from tntjax.meter._meter import in_percent
 from tntjax.meter.parts._count import Count, check_single
@@ -43,20 +43,13 @@ class MeterOfIds(Meter):
         scores, ids = as_array(output), as_array(target)
         if scores.ndim == ids.ndim + 1:
             scores, ids = as_classes(scores, ids, name)
-        elif not (is_integer(scores) and is_integer(ids)):
-            raise TypeError(
-                f"{name} needs integer ids, got output {describe(scores)} and target"
-                f" {describe(ids)}. Scores have one more axis: [B, T, V]."
-            )
-        elif scores.shape != ids.shape:
-            raise ValueError(
-                f"{name} needs output [B, T, V] scores or [B, T] ids, and target"
-                f" [B, T]; got output {describe(scores)} and target {describe(ids)}."
-            )
         else:
+            integer = is_integer(scores) and is_integer(ids)
+            needs = f"{name} needs integer ids [B, T], or of output scores [B, T, V]"
+            require(integer, needs, scores, ids, error=TypeError)
+            require(scores.shape == ids.shape, needs, scores, ids)
             scores, ids = as_class_numbers(scores), as_class_numbers(ids)
-        if not ids.ndim:
-            raise ValueError(f"{name} needs ids [B, T], got {describe(target)}.")
+        require(ids.ndim, f"{name} needs ids [B, T]", target)
         kept = as_rows(mask, ids.shape, name)
         check_single(self.n, 0)
         right, n = _count(scores, ids, kept, select=type(self)._select)

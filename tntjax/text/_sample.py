@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._array import as_array
+from tntjax._check import require
 from tntjax._key import check_key
 from tntjax._numbers import check_at_least, check_number
-from tntjax.text._ids import require
 
 
 def sample(

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from tntjax._check import require
 from tntjax._files import as_place
 from tntjax._numbers import check_at_least
 from tntjax._optional import import_optional
-from tntjax.text._ids import as_bytes, check_text, is_ordered, read_ids, require
+from tntjax.text._ids import as_bytes, check_text, is_ordered, read_ids
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,11 +8,12 @@ from typing import Any, Self
 import numpy as np
 
 from tntjax._array import as_mask
+from tntjax._check import require
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
 from tntjax.meter import Meter
 from tntjax.meter.parts._count import Count
-from tntjax.text._ids import is_ordered, require
+from tntjax.text._ids import is_ordered
 
 Texts = Sequence[str]
 References = Sequence[str] | Sequence[Sequence[str]]

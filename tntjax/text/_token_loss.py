@@ -5,9 +5,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._array import as_array, as_mask
+from tntjax._check import require
 from tntjax._numbers import check_integers, check_number
 from tntjax.meter.parts._labels import as_class_numbers
-from tntjax.text._ids import require
 
 
 def token_losses(

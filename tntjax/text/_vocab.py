@@ -11,10 +11,11 @@ from typing import Any, Self
 
 import numpy as np
 
+from tntjax._check import require
 from tntjax._files import as_place
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
-from tntjax.text._ids import as_tokens, check_text, is_ordered, read_ids, require
+from tntjax.text._ids import as_tokens, check_text, is_ordered, read_ids
 
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
 

@@ -5,14 +5,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tntjax._check import check_choice
+from tntjax._check import check_choice, require
 from tntjax._files import as_place
 from tntjax._struct import Opaque, child, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._concat import ConcatDataset
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._transform import TransformDataset
-from tntjax.text._ids import is_ordered, require
+from tntjax.text._ids import is_ordered
 from tntjax.text._parallel_text import ParallelText
 from tntjax.text._sgm import read_sgm
 
