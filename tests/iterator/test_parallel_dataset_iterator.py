@@ -260,6 +260,33 @@ def test_exec_asks_the_dataset_of_an_epoch(backend):
     assert iterator.exec_single("__len__", epoch=4) == 6
 
 
+def test_exec_single_asks_a_worker_that_is_idle():
+    begun, go = threading.Event(), threading.Event()
+
+    class Named(list):
+        def name(self):
+            return "done"
+
+        def __getitem__(self, index):
+            begun.set()
+            return go.wait(600)
+
+    iterator = tnt.ParallelDatasetIterator(lambda: Named(range(1)), 2)
+    run = iterator.run()
+    reader = threading.Thread(target=next, args=(run,), daemon=True)
+    reader.start()
+    assert begun.wait(600)
+    answers = []
+    ask = threading.Thread(
+        target=lambda: answers.append(iterator.exec_single("name")), daemon=True
+    )
+    ask.start()
+    ask.join(60)
+    assert answers == ["done"]
+    go.set()
+    reader.join()
+
+
 @each_backend
 def test_exec_within_a_run(backend):
     iterator = over_compositions(backend, 2)

@@ -106,6 +106,21 @@ def test_a_sample_that_cannot_be_sent():
 
 
 @pytest.mark.slow
+def test_what_a_method_is_given_must_be_picklable():
+    with parallel(cases.loaded_closure, backend="process") as iterator:
+        with pytest.raises(TypeError, match=r"sends arguments to its workers, but \("):
+            iterator.exec("__getitem__", lambda: 0)
+        assert iterator.exec("__len__") == [len(cases.loaded())]  # and workers go on
+
+
+def test_a_worker_has_no_processes_of_its_own(monkeypatch):
+    worker = SimpleNamespace(daemon=True)
+    monkeypatch.setattr(multiprocessing, "current_process", lambda: worker)
+    with pytest.raises(RuntimeError, match="Use backend='thread'"):
+        next(parallel(cases.loaded_closure, backend="process").run())
+
+
+@pytest.mark.slow
 def test_a_result_that_cannot_be_sent():
     with parallel(cases.generating, backend="process") as iterator:
         with pytest.raises(TypeError) as caught:

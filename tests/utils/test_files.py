@@ -38,6 +38,13 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path):
     assert load_list(path) == ["cat", "\ufeffdog"]
 
 
+def test_a_file_in_another_code_is_named(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_bytes(b"caf\xe9\n")
+    with pytest.raises(ValueError, match=r"list\.txt is not text in UTF-8.*iconv"):
+        load_list(path)
+
+
 @pytest.fixture
 def folder(tmp_path):
     for name in (

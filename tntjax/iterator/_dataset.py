@@ -126,6 +126,7 @@ class DatasetIterator(Epochs):
         order = self._order(dataset, start)
         for alike, run in groupby(order, lambda index: index < uniform):
             if not alike and resident and len(dataset) == uniform + 1:
+                # The one sample of another shape is read where it lies as well.
                 chunks = self._single_chunks(dataset, run, room, start)
             elif not alike:
                 chunks = group(self._read(dataset, run), room, start)

@@ -79,6 +79,7 @@ class Epochs:
             return position
         index = self.perm(position)
         try:
+            # Else a JAX array stayed one if the dataset lies on a device.
             on_host = np.asarray(index) if isinstance(index, jax.Array) else index
             return check_index(dataset, on_host)
         except (IndexError, TypeError) as error:

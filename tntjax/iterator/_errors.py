@@ -63,6 +63,7 @@ class _Parts:
 
     def __reduce__(self) -> tuple:
         kind = type(self.error)
+        # A class of the user's may reduce itself to a call that fails.
         base: Any = next(k for k in kind.__mro__ if k.__module__ == "builtins")
         _, args, *state = base.__reduce__(self.error)
         parts = [{n: _make_sendable(v) for n, v in part.items()} for part in state]

@@ -234,7 +234,7 @@ def read_ahead(
     If they are `ordered`, an error of a sample is raised in its turn.
     """
     coming = enumerate(positions)
-    done: dict[int, tuple[bool, Any]] = {}
+    done: dict[int, tuple[bool, Any]] = {}  # by number, those before their turn
     pending, value = 0, None
     for turn in count():
         for number, position in islice(coming, ahead - pending):

@@ -78,6 +78,7 @@ def _bind_arguments(
 ) -> dict[str, Any]:
     """Finds the arguments: `worker` by its name only, the epoch by place too."""
     is_partial = isinstance(function, functools.partial)
+    # Bound by name a parameter is still in the signature, with what it is bound to.
     fixed = function.keywords if is_partial else {}
     free = {n: p for n, p in signature.parameters.items() if n not in fixed}
     # By its name only, or `lambda n: ...` could be asking for either number.

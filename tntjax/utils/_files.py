@@ -19,7 +19,7 @@ def load_list(path: str | os.PathLike, max_load: int | None = None) -> list[str]
 
     Raises:
       TypeError: if `max_load` is not an integer.
-      ValueError: if it is below 1.
+      ValueError: if it is below 1, or the file is not in UTF-8.
 
     Example:
       >>> import pathlib, tempfile
@@ -33,8 +33,14 @@ def load_list(path: str | os.PathLike, max_load: int | None = None) -> list[str]
     """
     check_max_load(max_load, "load_list")
     with open(path, encoding="utf-8-sig", newline="\n") as file:
-        lines = islice(file, max_load)
-        return [line.removesuffix("\n").removesuffix("\r") for line in lines]
+        try:
+            lines = list(islice(file, max_load))
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{os.fspath(path)} is not text in UTF-8: {error}. Convert it:"
+                " iconv -f LATIN1 -t UTF-8, say."
+            ) from error
+    return [line.removesuffix("\n").removesuffix("\r") for line in lines]
 
 
 def list_image_files(

@@ -147,7 +147,7 @@ class Pool:
 
     def call(self, epoch: int, name: str, args: Sequence[Any], each: bool) -> list:
         """Calls a method on every worker's dataset, or on one worker's."""
-        pickle.dumps(args, protocol=5)  # an error of the caller's, before all else
+        check_sendable("arguments", args)  # an error of the caller's, before all else
         workers = self._workers if each else [self._least_busy()]
         return self._ask_each(workers, f"dataset.{name}", "call", (epoch, name, args))
 

@@ -67,6 +67,7 @@ class WorkerProcess:
 
     def free_slot(self) -> int | None:
         """Returns a block for one more sample, None if there is enough to do."""
+        # At most LENT are lent, so there is a block for each of so many tasks.
         if len(self.tasks) >= len(self.blocks) - LENT:
             return None
         taken = {task.slot for task in self.tasks.values()}
@@ -84,6 +85,11 @@ class WorkerProcess:
 
 def start_process(number: int, prefetch: int) -> WorkerProcess:
     """Starts a process that never was a copy of this one, with blocks for so many."""
+    if multiprocessing.current_process().daemon:
+        raise RuntimeError(
+            "ParallelDatasetIterator: a process that is a worker cannot have processes"
+            " of its own. Use backend='thread' in it, or outside."
+        )
     context = multiprocessing.get_context("spawn")
     pipe, other = context.Pipe()
     # Elsewhere a file cannot be sent along, and samples go through the pipe.

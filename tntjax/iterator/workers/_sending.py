@@ -89,7 +89,9 @@ def _reduce_map(array: np.ndarray) -> Any:
     mode, name = whole.mode, whole.filename
     if mode == "c" or name is None or not os.path.exists(name) or not array.size:
         return NotImplemented
+    # In bytes: the array may be a part of what is mapped.
     start = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
+    # Never "w+", which would empty the file.
     place = str(name), "r" if mode == "r" else "r+", whole.offset, whole.nbytes
     layout = type(array) is np.memmap, array.shape, array.dtype, start, array.strides
     return _map_again, (place, layout)
@@ -178,6 +180,7 @@ class _SamplePickler(pickle.Pickler):
             return np.array(obj).__reduce_ex__(5)
         if type(obj) is not np.ndarray:
             return NotImplemented
+        # What is read-only would arrive so, and what has gaps within the pickle.
         flags = obj.flags
         if flags.writeable and (flags.c_contiguous or flags.f_contiguous):
             return NotImplemented
@@ -227,6 +230,7 @@ def unpack(
     parts = [
         memory[place : place + size] for place, size in zip(places, sizes, strict=True)
     ]
+    # Not bytes, or arrays could not be written to.
     return pickle.loads(pickled, buffers=parts if lend else map(bytearray, parts))
 
 

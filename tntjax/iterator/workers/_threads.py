@@ -35,7 +35,9 @@ class Threads:
 
     def call(self, epoch: int, name: str, args: Sequence[Any], each: bool) -> list:
         """Calls a method on every worker's dataset, or on one worker's."""
-        workers = self._replace_stuck() if each else self._replace_stuck()[:1]
+        workers = self._replace_stuck()
+        if not each:
+            workers = [min(workers, key=lambda worker: worker.reads is not None)]
         with ExitStack() as stack:
             # A run for each, or an idle worker would answer for a busy one.
             runs = [ThreadRun([worker], epoch, None) for worker in workers]

@@ -114,7 +114,8 @@ class Worker:
 
     def _compare(self, dataset: Dataset, epoch: int, length: int) -> None:
         """Raises a ValueError if the worker that was asked counted otherwise."""
-        # Once for an epoch: `len` may take long, and this is asked at every sample.
+        # Once for an epoch, as `len` may take long and this is asked at every sample.
+        # What is the dataset, and not a function, is the same everywhere.
         if self._compared == (epoch, length) or is_dataset(self._closure):
             return
         if len(dataset) != length:
