@@ -104,6 +104,15 @@ def test_moses_goes_both_ways_and_escapes_nothing():
     assert pickle.loads(pickle.dumps(moses)).tokenize(text) == moses.tokenize(text)
 
 
+@pytest.mark.parametrize("language", ["klingon", "", "EN", "french", None, 5])
+def test_a_language_that_moses_does_not_know_is_not_english(language):
+    need("sacremoses")
+    with pytest.raises(ValueError, match=f"'en', .* got {language!r}"):
+        MosesTokenizer(language)
+    with pytest.raises(TypeError, match="split_hyphens must be True or False"):
+        MosesTokenizer("de", "no")
+
+
 @pytest.mark.parametrize(
     ("package", "extra", "make"),
     [

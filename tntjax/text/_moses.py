@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from tntjax._check import check_choice
+from tntjax._numbers import check_boolean
 from tntjax._optional import import_optional
 from tntjax.text._ids import as_tokens, check_text
 
@@ -15,12 +17,14 @@ class MosesTokenizer:
     Nothing is escaped: `&` stays `&`, in both directions.
 
     Args:
-      language: "en", "de" and so on: which words are abbreviations.
+      language: "en", "de" and so on: which words are abbreviations. Moses takes "en"
+        for languages that it does not know.
       split_hyphens: write "well-known" as "well @-@ known", as scores of compounds in
         "Attention is all you need" have it.
 
     Raises:
       ImportError: if sacremoses is not there.
+      ValueError: if it does not know the language.
 
     Example:
       >>> moses = MosesTokenizer("en")
@@ -37,6 +41,10 @@ class MosesTokenizer:
 
     def __post_init__(self) -> None:
         module = import_optional("sacremoses", "MosesTokenizer", "text")
+        known = module.corpus.NonbreakingPrefixes().available_langs.values()
+        known = sorted({*known, "ja", "ko"})
+        check_choice("MosesTokenizer", "language", self.language, known)
+        check_boolean("MosesTokenizer: split_hyphens", self.split_hyphens)
         vars(self)["_splitter"] = module.MosesTokenizer(lang=self.language)
         vars(self)["_joiner"] = module.MosesDetokenizer(lang=self.language)
 
