@@ -140,16 +140,16 @@ class Calls:
         """Finds what was compiled for a structure, by equality: not all have a hash."""
         for place, jitted in enumerate(self._jitted):
             if is_same(jitted.structure, structure):
-                self._jitted.append(self._jitted.pop(place))
+                self._jitted.append(self._jitted.pop(place))  # last used, last let go
                 return jitted
         light = carry.light
         # A step leaves the light part as it was, so its structure is known beforehand.
         trees = jax.tree.structure(light), jax.tree.structure(_drop_key(light))
-        donated = (0,) if self.program.training else ()
+        donated = (0,) if self.program.training else ()  # heavy; a test keeps it
         call = self._describe_function(structure, _choose_unroll(carry))
         function = jax.jit(call, donate_argnums=donated)
         self._jitted = [
-            *self._jitted[1 - STRUCTURES :],
+            *self._jitted[1 - STRUCTURES :],  # without the one used longest ago
             _Jitted(structure, function, *trees),
         ]
         return self._jitted[-1]
@@ -183,7 +183,7 @@ class Calls:
             if self.program.placement is not None:
                 # Where things were before, or the next call would compile anew.
                 after, kept = self.program.placement.constrain(after, kept)
-            return *map(jax.tree.leaves, after), kept
+            return *map(jax.tree.leaves, after), kept  # lists: heavy, light
 
         return call
 

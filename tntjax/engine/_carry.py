@@ -25,7 +25,7 @@ def as_carry(state: State) -> State:
     counts = {name: _convert(getattr(state, name), jnp.int32) for name in COUNTERS}
     if state.training and state.loss is None:
         shape = () if state.members is None else (state.members,)
-        state = state.replace(loss=np.full(shape, np.nan))
+        state = state.replace(loss=np.full(shape, np.nan))  # before any update
     return _strengthen(state.replace(**counts), (*CARRIED, "loss", "done"))
 
 

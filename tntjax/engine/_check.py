@@ -176,7 +176,7 @@ def check_values(where: str, old: Any, new: Any) -> None:
                 raise TypeError(f"{name} must be a pytree of float arrays, got None.")
             check_params(name, value)
         elif field == "key":
-            check_key(value if new.members is None else value[0], name)
+            check_key(value if new.members is None else value[0], name)  # [N] keys
         elif field == "stop":
             check_boolean(name, value)
         elif value is not None:
@@ -207,7 +207,7 @@ def check_width(samples: Any) -> None:
         if not is_wide or not leaf.size:
             continue
         limits = np.iinfo(WIDE[leaf.dtype.name])
-        ends = int(leaf.max()), int(leaf.min())
+        ends = int(leaf.max()), int(leaf.min())  # most int64 are small numbers
         if ends[0] > limits.max or ends[1] < limits.min:
             where = f"sample{jax.tree_util.keystr(path)}"
             raise OverflowError(

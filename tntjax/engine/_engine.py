@@ -108,7 +108,7 @@ def make_training(
     else:
         fields = fields_of_state(state, start, given, members)
     what = {"network": network, "criterion": criterion, "iterator": iterator}
-    rows = [] if state is None else rows_until(state)
+    rows = [] if state is None else rows_until(state)  # of what it goes on from
     what |= {"engine": engine, "recorded": History(rows)}
     run = Run(
         hooks=hooks,
@@ -183,7 +183,7 @@ def run_method(describe: Callable[Given, Training | Testing]) -> Callable[Given,
     if len(own) < len(signature.parameters):
         (kind,) = get_args(signature.parameters["arguments"].annotation)
         shared = inspect.signature(make_training).parameters.values()
-        own[1:1] = [p for p in shared if p.name in kind.__annotations__]
+        own[1:1] = [p for p in shared if p.name in kind.__annotations__]  # after self
         signature = signature.replace(parameters=own)
     names = list(signature.parameters)[1:]
 

@@ -42,7 +42,7 @@ class Epoch:
         self._epoch, self._start = int(state.epoch), int(state.position)
         self._first = int(state.t) - self._start  # updates before this epoch
         self._queue = WatchQueue(run.clock, run.signals)
-        self._fed = self._stops = False
+        self._fed = self._stops = False  # no sample came, nobody wants to stop
         self.whole = False
         """True once all samples of the epoch were used."""
         self._take(state)
@@ -124,7 +124,7 @@ class Epoch:
             t, epoch = self._first + position, self._calls.lengths.find_epoch(length)
             asked, most = run.plan.room(t, sample_bytes, epoch), self._host.max_steps
             asked = asked if most is None else min(asked, most - t)
-            return asked
+            return asked  # at most: the iterator may give fewer
 
         placed: dict[int, Any] = {}  # what lies on the mesh, once an epoch
         t = self._first + self._start
@@ -141,7 +141,7 @@ class Epoch:
             if steps.counted:  # one executable for several lengths
                 count = np.int32(steps.count)
             if steps.length > steps.count:
-                chunk = chunk.padded(steps.length)
+                chunk = chunk.padded(steps.length)  # the calls stop at the count
             yield Planned(self._send(Batches(chunk, count), placed), steps, leads_on)
 
     def _holds(self, t: int) -> bool:
@@ -169,7 +169,7 @@ class Epoch:
         for trace in (traces := self._calls.take_traces()):
             run.traces.add(trace, self._iterator)
         run.clock.lap("compile" if traces else "dispatch")
-        self._queue.add(self._carry.light["t"])
+        self._queue.add(self._carry.light["t"])  # [], there when the call is done
         for number, t in enumerate(steps.kept_times(before)):
             # Steps one by one keep a list, a compiled call leaves [groups, ...].
             apart = isinstance(kept, list)

@@ -79,9 +79,9 @@ def _follow(
             end = samples if is_last else alike or samples
             count = min(asked, end - position)
             steps = lengths.find_steps(plan, count, asked, sample_bytes, epoch_length)
-            found[_name(steps, is_last)] = None
+            found[_name(steps, is_last)] = None  # a set that keeps its order
             position, calls = position + count, calls + 1
-        first = first or calls
+        first = first or calls  # those of the first epoch
     return first, list(found)
 
 

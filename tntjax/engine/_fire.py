@@ -202,7 +202,7 @@ def fire_compiled(hooks: Hooks, event: str, state: State) -> State:
     Raises:
       TypeError: if one returns no State or changes what must stay.
     """
-    for hook in hooks.functions(event):
+    for hook in hooks.functions(event):  # each is checked, so that the error names it
         given = copy_containers(state)
         with explain_error(hook, event, given):
             new = _state(hook, event, hook(given))

@@ -37,7 +37,7 @@ class History:
     def add(self, row: Row) -> None:
         """Adds what was measured now, to the last row if that is of the same moment."""
         if self.ends_at(row):
-            self.rows[-1] |= row
+            self.rows[-1] |= row  # two records of a run make the same one
         else:
             self.rows.append(dict(row))
 

@@ -77,6 +77,7 @@ class Training:
           The State after `on_end`. An error carries the last good one.
         """
         run = self._run
+        # Outermost is what ends last: an error gets its State, then leaves the mesh.
         with (
             on_mesh(run.placement) as (enter, leave),
             attach_state(self._now),

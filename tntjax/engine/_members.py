@@ -252,4 +252,4 @@ def spread_rate(rate: Any, members: int | None) -> Any:
     """Returns a learning rate for each member."""
     if members is None or rate is None or np.ndim(rate):
         return rate
-    return np.full(members, rate)
+    return np.full(members, rate)  # [N]

@@ -46,7 +46,7 @@ class Steps:
     def kept_times(self, t: int) -> range:
         """Returns after which updates something is kept that no later call shows."""
         if self.keep_every is None or t % self.keep_every:
-            return range(0)
+            return range(0)  # from between two multiples a call goes to the next
         return range(t + self.keep_every, t + self.count, self.keep_every)
 
 
@@ -196,8 +196,8 @@ def make_plan(
 
 def _find_divisor(stops: Sequence[Scheduled], unit: int, most: int) -> int:
     """Finds a multiple of `unit` up to `most` that divides the shortest distance."""
-    shortest = min((stop.n for stop in stops if stop.n), default=most)
-    most -= most % unit
+    shortest = min((stop.n for stop in stops if stop.n), default=most)  # or no stop
+    most -= most % unit  # the largest multiple of `unit`
     if shortest <= most:  # calls end at each stop anyway
         return shortest - shortest % unit
     # Down to a half: shorter calls cost more than a second length.

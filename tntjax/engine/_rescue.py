@@ -148,7 +148,7 @@ class Saves:
             scheduled = self.scheduled[number]
             if last != _moment(state) and (due is None or due(scheduled)):
                 scheduled.function(state)
-                self._last[number] = _moment(state)
+                self._last[number] = _moment(state)  # not twice at one moment
 
 
 def _moment(state: State) -> tuple[int, int]:

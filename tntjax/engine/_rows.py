@@ -63,6 +63,7 @@ def count_rows(sample: Sample) -> int:
     if is_unbatched(sample):
         return 1
     others = [find_lengths(mask), find_lengths(sample.get("target"))]
+    # The first that has one length tells: input, then mask, then target.
     told = [lengths for lengths in (find_lengths(input), *others) if len(lengths) == 1]
     # What has no axis, such as a target for the whole batch, tells nothing and is fine.
     if not told or not all(lengths <= told[0] for lengths in others):
@@ -88,7 +89,7 @@ def is_unbatched(sample: Sample) -> bool:
     """True if a sample is not a batch, as neither its target nor a mask has rows."""
     read = [sample[name] for name in ("target", "mask") if name in sample]
     leaves = jax.tree.leaves(read or sample["input"])
-    return bool(leaves) and not any(map(jnp.ndim, leaves))
+    return bool(leaves) and not any(map(jnp.ndim, leaves))  # all []
 
 
 def check_batch(sample: Sample, warned: set[str]) -> None:
@@ -152,7 +153,7 @@ def cut_rows(whole: Sample, number: int) -> tuple[Sample | None, Sample]:
 
 
 def _is_column(leaf: Any, rows: int) -> bool:
-    return jnp.ndim(leaf) > 0 and jnp.shape(leaf)[0] == rows
+    return jnp.ndim(leaf) > 0 and jnp.shape(leaf)[0] == rows  # [B, ...]
 
 
 def find_lengths(tree: Any) -> set[int]:

@@ -72,7 +72,7 @@ class SGDEngine:
         """
 
         def start(params: Any, criterion_params: Any) -> dict[str, Any]:
-            del params, criterion_params
+            del params, criterion_params  # rates do not depend on them
             members = arguments.get("members")
             rate, own = check_rate("lr", lr, members), lr_criterion
             own = rate if own is None else check_rate("lr_criterion", own, members)

@@ -115,7 +115,7 @@ def fields_of_state(
         advice = f"Go on with the same engine and optimizer. {ANEW}"
         raise ValueError(NOT_A_START.format(lacks=lacks, advice=advice))
     check_done("train(state=...)", previous.done, members)
-    done = None if previous.stop else previous.done
+    done = None if previous.stop else previous.done  # stop is reset: all go on
     return {**carried, "loss": previous.loss, "members": members, "done": done}
 
 

@@ -9,9 +9,9 @@ from tntjax.engine._history import as_columns, rows_until
 from tntjax.engine._names import find_close
 from tntjax.engine._show import show_state
 
-COUNTERS = ("epoch", "t", "samples", "position")
+COUNTERS = ("epoch", "t", "samples", "position")  # [] int32, the engine counts
 HEAVY = ("params", "opt_state", "model_state", "criterion_params", "large")
-LIGHT = ("lr", "lr_criterion", "meters", "aux", "key")
+LIGHT = ("lr", "lr_criterion", "meters", "aux", "key")  # small: never donated
 CARRIED = (*HEAVY, *LIGHT, *COUNTERS)
 STEP_ONLY = (
     "sample",

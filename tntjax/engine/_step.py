@@ -101,7 +101,7 @@ class StepEngine:
         rate = None if lr is None else check_rate("lr", lr, arguments.get("members"))
 
         def start(params: Any, criterion_params: Any) -> dict[str, Any]:
-            del params, criterion_params
+            del params, criterion_params  # a rate does not depend on them
             return {"lr": rate}
 
         own = {"opt_state": opt_state, "lr": lr}

@@ -75,7 +75,7 @@ class WatchQueue:
                     raise TypeError(RETURNED.format(hook=describe(function)))
 
         if not self._calls:  # all was waited for, and a hook has changed the State
-            self.add(light["samples"])
+            self.add(light["samples"])  # [], there already
         self._calls[-1][1].append(show)
 
     def settle(self, most: int) -> None:
