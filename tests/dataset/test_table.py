@@ -124,6 +124,16 @@ def test_keys_of_several_types_are_an_error():
         TableDataset({1: np.arange(2), "a": np.arange(2)})
 
 
+@pytest.mark.parametrize("indices", [1, [2, 0], [[1]]], ids=str)
+def test_rows_of_a_file_that_is_mapped_are_plain_arrays(indices, tmp_path):
+    rows = np.arange(6.0).reshape(3, 2)
+    np.save(tmp_path / "rows.npy", rows)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    for batch in (TableDataset(mapped).take(indices), take(mapped, indices)):
+        assert type(batch) is np.ndarray and batch.flags.writeable
+        assert batch.tolist() == rows[indices].tolist()
+
+
 def test_a_masked_array_is_refused():
     masked = np.ma.array([1, 2], mask=[False, True])
     with pytest.raises(TypeError, match=r"data\['x'\] is a masked array.*filled"):

@@ -142,6 +142,18 @@ def test_an_array_arrives_writable(make, length, block):
         again[0][:] = 1
 
 
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+def test_a_part_of_a_mapped_file_arrives_as_an_array(mode, block, tmp_path):
+    np.save(tmp_path / "rows.npy", np.arange(20_000).reshape(2, 10_000))
+    row = np.load(tmp_path / "rows.npy", mmap_mode=mode)[1]
+    pickled, sizes = pack(row, block)
+    assert sizes == [80_000] and len(pickled) < 500
+    again = unpack(pickled, sizes, block)
+    assert type(again) is np.ndarray and (again == row).all()
+    again[:] = 1
+    assert row[0] == 10_000
+
+
 def test_pixels_of_a_view_are_not_in_the_pickle(block):
     flipped = np.zeros((100, 100), np.uint8)[:, ::-1]
     pickled, sizes = pack(flipped, block)

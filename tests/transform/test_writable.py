@@ -1,4 +1,4 @@
-from collections import OrderedDict, UserDict, defaultdict
+from collections import OrderedDict, UserDict, UserList, defaultdict, deque
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -34,6 +34,23 @@ def test_is_equal_and_of_the_same_types(sample):
     copied = copy_writable(sample)
     assert type(copied) is type(sample)
     np.testing.assert_equal(copied, sample)
+
+
+@pytest.mark.parametrize(
+    ("sample", "change"),
+    [
+        ({1}, lambda sample: sample.add(2)),
+        (bytearray(b"x"), lambda sample: sample.append(2)),
+        (deque([[1]]), lambda sample: sample[0].append(2)),
+        (UserList([[1]]), lambda sample: sample[0].append(2)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_was_copied_may_be_changed(sample, change):
+    before = repr(sample)
+    copied = copy_writable(sample)
+    change(copied)
+    assert repr(sample) == before != repr(copied)
 
 
 def test_keeps_the_order_of_keys():

@@ -85,7 +85,7 @@ class TableDataset(IndexMap):
 
     @cached_property
     def _on_host(self) -> bool:
-        return all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(self.data))
+        return all(type(leaf) is np.ndarray for leaf in jax.tree.leaves(self.data))
 
     def _get(self, index: int) -> Sample:
         return self._take(index)

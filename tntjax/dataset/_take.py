@@ -94,4 +94,5 @@ def gather(leaf: Any, indices: Any, name: str) -> Any:
         return leaf[indices]
     if isinstance(indices, Tracer):
         raise traced_on_host(name)
-    return leaf.take(indices, axis=0)  # twice as fast as leaf[indices]
+    # Of a map of a file plain rows. This is twice as fast as leaf[indices].
+    return np.asarray(leaf).take(indices, axis=0)

@@ -1,8 +1,8 @@
 """Samples that a user's function may write to."""
 
 import copy
-from collections import UserList
-from collections.abc import Mapping, MutableMapping
+from collections import UserList, deque
+from collections.abc import Mapping, MutableMapping, MutableSet
 from typing import Any
 
 import jax
@@ -14,9 +14,9 @@ _FIXED = frozenset({bool, int, float, complex, str, bytes, type(None)})
 def copy_writable(sample: Any) -> Any:
     """Copies what of a sample could be changed in place.
 
-    These are the mappings, lists, tuples and other pytrees that it is built of, and the
-    arrays that can be written to, torch's tensors and PIL's images too; all else is
-    passed on. Two fields of a sample share nothing afterwards. Within a field a table
+    These are the mappings, lists, sets, tuples and other pytrees that it is built of,
+    bytearrays, and arrays that can be written to, torch's tensors and PIL's images too;
+    all else is passed on. Two fields of a sample share nothing afterwards. Within a field a table
     that is at several places is copied once, so tables of tables cost what they hold.
     """
     if type(sample) is dict:
@@ -59,7 +59,9 @@ def _copy_table(sample: Any, copies: Copies) -> Any:
     parts, structure = jax.tree.flatten(sample, lambda node: node is not sample)
     if not jax.tree_util.treedef_is_leaf(structure):
         return jax.tree.unflatten(structure, [_copy(p, copies) for p in parts])
-    if isinstance(sample, MutableMapping | list | UserList):
+    if isinstance(sample, bytearray | MutableSet):  # and what is in it is fixed
+        return copy.copy(sample)
+    if isinstance(sample, MutableMapping | list | UserList | deque):
         copied = copy.copy(sample)
         for key in copied if isinstance(copied, Mapping) else range(len(copied)):
             copied[key] = _copy(copied[key], copies)

@@ -178,13 +178,14 @@ class _SamplePickler(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         if is_jax_array(obj):  # its consumer puts it where it belongs
             return np.array(obj).__reduce_ex__(5)
-        if type(obj) is not np.ndarray:
+        if type(obj) not in (np.ndarray, np.memmap):
             return NotImplemented
-        # What is read-only would arrive so, and what has gaps within the pickle.
-        flags = obj.flags
+        # What is read-only would arrive so; what has gaps, or is a map of a file, would
+        # travel within the pickle.
+        array, flags = np.asarray(obj), obj.flags
         if flags.writeable and (flags.c_contiguous or flags.f_contiguous):
-            return NotImplemented
-        return obj.copy("K" if flags.forc else "C").__reduce_ex__(5)
+            return NotImplemented if array is obj else array.__reduce_ex__(5)
+        return array.copy("K" if flags.forc else "C").__reduce_ex__(5)
 
 
 def is_jax_array(value: Any) -> bool:
