@@ -65,6 +65,20 @@ def test_files_of_hugging_face_are_read(tmp_path):
     file = {
         "version": "1.0",
         "added_tokens": [],
+        "truncation": {  # which models of sentences have, and would lose words
+            "direction": "Right",
+            "max_length": 3,
+            "strategy": "LongestFirst",
+            "stride": 0,
+        },
+        "padding": {
+            "strategy": {"Fixed": 99},
+            "direction": "Right",
+            "pad_to_multiple_of": None,
+            "pad_id": 0,
+            "pad_type_id": 0,
+            "pad_token": "<unk>",
+        },
         "pre_tokenizer": {"type": "WhitespaceSplit"},
         "post_processor": {
             "type": "TemplateProcessing",

@@ -111,6 +111,8 @@ def train_sentence_piece(
 class HuggingFaceTokenizer:
     """Text as ids of a `tokenizer.json`, as models there have it (extra `hf`).
 
+    Ids are neither cut nor padded, whatever lengths the file says.
+
     Args:
       file: the file; nothing is downloaded. Its content is read here, and is what
         pickles.
@@ -133,6 +135,8 @@ class HuggingFaceTokenizer:
             tokenizer = module.Tokenizer.from_buffer(content)
         except Exception as error:  # the package has no narrower kind
             raise ValueError(f"This is not a tokenizer.json: {error}") from None
+        tokenizer.no_truncation()  # or ends of texts would be lost
+        tokenizer.no_padding()
         size = max(tokenizer.get_vocab().values(), default=-1) + 1
         vars(self).update(file=content, _tokenizer=tokenizer, _size=size)
 
