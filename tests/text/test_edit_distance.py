@@ -77,10 +77,10 @@ def test_an_empty_sequence_is_as_far_as_the_other_is_long():
     ("arguments", "error", "words"),
     [
         (([[1.5]], [[1]]), TypeError, "integers as output, got"),
-        ((3, [1]), ValueError, r"output of shape \[..., N\], got"),
+        ((3, [1]), ValueError, "the same leading axes, got"),
         (([[1]], [[1], [2]]), ValueError, "the same leading axes, got"),
         (([[1]], [[1]], [1, 1]), ValueError, r"output_length of shape \[1\]"),
-        (([[1]], [[1]], [1], [True]), TypeError, "integers as target_length"),
+        (([[1]], [[1]], [1], [True]), TypeError, "target_length needs integers"),
     ],
 )
 def test_bad_input_is_told(arguments, error, words):

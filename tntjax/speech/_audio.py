@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tntjax._check import check_choice
 from tntjax._files import as_place
 from tntjax._numbers import check_at_least
 from tntjax._optional import import_optional
@@ -54,8 +55,7 @@ def read_audio(
       ValueError: if it cannot be decoded, is truncated, or an argument is wrong.
     """
     where = as_place(path, "read_audio: path")
-    if dtype not in ("float32", "int16"):
-        raise ValueError(f"read_audio needs dtype 'float32' or 'int16', got {dtype!r}.")
+    check_choice("read_audio", "dtype", dtype, ("float32", "int16"))
     start = check_at_least("read_audio: start", start, 0)
     if frames is not None:
         frames = check_at_least("read_audio: frames", frames, 0)

@@ -13,13 +13,12 @@ from tntjax.speech._lengths import (
     Lengths,
     Padded,
     as_features,
-    as_integers,
-    as_lengths,
     check_scalar,
     cut,
     map_rows,
 )
 from tntjax.text import length_mask
+from tntjax.text._ids import as_integers, as_lengths
 
 NEVER = -1e30
 """Stands for the logarithm of 0, and can be multiplied by 0."""

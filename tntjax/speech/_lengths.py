@@ -11,14 +11,10 @@ from jax.typing import ArrayLike
 from tntjax._array import as_array
 from tntjax._check import require
 from tntjax._key import check_key
-from tntjax._numbers import (
-    check_at_least,
-    check_boolean,
-    check_integers,
-    is_number,
-)
+from tntjax._numbers import check_at_least, check_boolean, is_number
 from tntjax._struct import describe
 from tntjax.text import length_mask
+from tntjax.text._ids import as_integers, as_lengths
 
 Lengths = ArrayLike | None
 """How many entries of each row are real, [...] integers; None for all."""
@@ -101,26 +97,6 @@ def as_features(
     require(features.ndim >= 2, needs, features)
     lengths = as_lengths(lengths, features.shape[:-1], name)
     return cut(jnp.asarray(features), lengths), lengths
-
-
-def as_lengths(
-    lengths: Any, shape: tuple[int, ...], name: str, given: str = "lengths"
-) -> jax.Array:
-    """Converts lengths to int32 from 0 to T of rows [..., T]; None is T for each."""
-    batch, size = shape[:-1], shape[-1]
-    if lengths is None:
-        return jnp.full(batch, size, jnp.int32)
-    lengths = as_integers(lengths, f"{name}: {given}")
-    needs = f"{name} needs {given} of shape {list(batch)}, one for each row"
-    require(lengths.shape == batch, needs, lengths)
-    return jnp.asarray(lengths.clip(0, size), jnp.int32)
-
-
-def as_integers(values: Any, subject: str) -> Any:
-    """Converts to int64 on the host, where no number overflows, or to JAX's int32."""
-    advice = "needs integers (of a mask, mask.sum(-1))"
-    array = check_integers(values, f"{subject} {advice}")
-    return array.astype(jnp.int32 if isinstance(array, jax.Array) else np.int64)
 
 
 def cut(values: jax.Array, lengths: jax.Array) -> jax.Array:

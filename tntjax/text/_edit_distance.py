@@ -5,8 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._check import require
-from tntjax._numbers import check_integers
-from tntjax.text._ids import as_int32
+from tntjax.text._ids import as_int32, as_lengths
 
 
 def edit_distance(
@@ -40,12 +39,14 @@ def edit_distance(
     Wagner and Fischer, "The String-to-String Correction Problem", 1974. A row of their
     table is made at once: insertions are a running minimum.
     """
-    output = _as_ids(output, "output")
-    target = _as_ids(target, "target")
-    needs = "edit_distance needs output [..., N] and target [..., M] with the same"
-    same = output.shape[:-1] == target.shape[:-1]
-    require(same, f"{needs} leading axes", output, target)
-    ends = _as_length(output_length, output, "output_length")  # [...]
+    output = as_int32(output, "edit_distance needs integers as output")
+    target = as_int32(target, "edit_distance needs integers as target")
+    fits = output.ndim and target.ndim and output.shape[:-1] == target.shape[:-1]
+    needs = "edit_distance needs [..., N] and [..., M] with the same leading axes"
+    require(fits, needs, output, target)
+    name = "edit_distance"
+    ends = as_lengths(output_length, output.shape, name, "output_length")  # [...]
+    last = as_lengths(target_length, target.shape, name, "target_length")
     columns = jnp.arange(target.shape[-1] + 1, dtype=jnp.int32)  # [M + 1]
 
     def add_id(row: jax.Array, entry: tuple) -> tuple[jax.Array, None]:
@@ -59,22 +60,5 @@ def edit_distance(
     tokens = jnp.moveaxis(output, -1, 0)  # [N, *B]
     numbers = jnp.arange(len(tokens), dtype=jnp.int32)
     first = jnp.broadcast_to(columns, (*target.shape[:-1], len(columns)))
-    last, _ = jax.lax.scan(add_id, first, (tokens, numbers))
-    end = _as_length(target_length, target, "target_length")[..., None]
-    return jnp.take_along_axis(last, end, axis=-1)[..., 0]
-
-
-def _as_ids(ids: ArrayLike, name: str) -> jax.Array:
-    array = as_int32(ids, f"edit_distance needs integers as {name}")
-    require(array.ndim, f"edit_distance needs {name} of shape [..., N]", array)
-    return array
-
-
-def _as_length(length: ArrayLike | None, ids: jax.Array, name: str) -> jax.Array:
-    *rows, most = ids.shape
-    if length is None:
-        return jnp.full(rows, most, jnp.int32)
-    array = check_integers(length, f"edit_distance needs integers as {name}")
-    needs = f"edit_distance needs {name} of shape {rows}, one for each row"
-    require(array.shape == tuple(rows), needs, array)
-    return jnp.asarray(array).clip(0, most).astype(jnp.int32)
+    table, _ = jax.lax.scan(add_id, first, (tokens, numbers))
+    return jnp.take_along_axis(table, last[..., None], axis=-1)[..., 0]

@@ -78,3 +78,23 @@ def as_int32(values: Any, subject: str) -> jax.Array:
             if not -(2**31) <= number < 2**31:
                 raise ValueError(f"{subject} that fit int32, got {number}.")
     return jnp.asarray(array).astype(jnp.int32)
+
+
+def as_lengths(
+    lengths: Any, shape: tuple[int, ...], name: str, given: str = "lengths"
+) -> jax.Array:
+    """Converts lengths to int32 from 0 to T of rows [..., T]; None is T for each."""
+    batch, size = shape[:-1], shape[-1]
+    if lengths is None:
+        return jnp.full(batch, size, jnp.int32)
+    lengths = as_integers(lengths, f"{name}: {given}")
+    needs = f"{name} needs {given} of shape {list(batch)}, one for each row"
+    require(lengths.shape == batch, needs, lengths)
+    return jnp.asarray(lengths.clip(0, size), jnp.int32)
+
+
+def as_integers(values: Any, subject: str) -> Any:
+    """Converts to int64 on the host, where no number overflows, or to JAX's int32."""
+    advice = "needs integers (of a mask, mask.sum(-1))"
+    array = check_integers(values, f"{subject} {advice}")
+    return array.astype(jnp.int32 if isinstance(array, jax.Array) else np.int64)
