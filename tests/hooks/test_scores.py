@@ -342,7 +342,7 @@ def test_a_score_that_is_better_the_other_way_round_is_warned_of(
 
 @pytest.mark.parametrize(("score", "maximize"), [("accuracy", True), ("error", False)])
 def test_a_score_that_is_better_as_it_is_told_is_not_warned_of(
-    problem, tmp_path, score, maximize
+    problem, score, maximize
 ):
     hooks = (
         tnt.hooks.metering("error", "accuracy"),
@@ -350,9 +350,14 @@ def test_a_score_that_is_better_as_it_is_told_is_not_warned_of(
         early_stopping("validate", 3, maximize=maximize),
     )
     train(problem, *hooks, max_epoch=1)
-    wrong = tnt.hooks.checkpoint(tmp_path, best="validate", maximize=not maximize)
-    with pytest.warns(UserWarning, match="checkpoint takes .* better the"):
-        train(problem, *hooks, wrong, max_epoch=1)
+
+
+def test_a_checkpoint_is_warned_of_its_direction_too(problem, tmp_path):
+    pytest.importorskip("orbax.checkpoint")
+    measured = validate(problem.iterator(), score="error")
+    save = tnt.hooks.checkpoint(tmp_path, best="validate", maximize=True)
+    with pytest.warns(UserWarning, match="checkpoint takes 'error' to be better the"):
+        train(problem, tnt.hooks.metering("error"), measured, save, max_epoch=1)
 
 
 def test_an_integer_beyond_floats():
