@@ -120,3 +120,18 @@ def test_two_hooks_that_save_into_one_folder(tmp_path):
         with pytest.raises(ValueError, match="two hooks save checkpoints into .*saved"):
             engine.train(**job)
     assert not (tmp_path / "saved").exists()
+
+
+@pytest.mark.parametrize(
+    ("plugin", "name", "words"),
+    [
+        (tnt.hooks.early_stopping, "monitor", "It is called 'score' here"),
+        (tnt.hooks.early_stopping, "mode", "It is called 'maximize' here"),
+        (tnt.hooks.plateau, "min_lr", "It is called 'smallest' here"),
+        (tnt.hooks.checkpoint, "save_top_k", "It is called 'keep' here"),
+        (tnt.hooks.record, "zzz", "'zzz'. Its arguments are where, every"),
+    ],
+)
+def test_arguments_of_other_libraries(plugin, name, words):
+    with pytest.raises(TypeError, match=f"{plugin.__name__} has no argument .*{words}"):
+        plugin(**{name: 3})

@@ -18,6 +18,15 @@ ARGUMENTS = {
     "lr": ("learning_rate", "step_size"),
     "key": ("rng", "rngs", "seed"),
     "optimizer": ("optim", "opt", "tx"),
+    # of plugins
+    "score": ("monitor", "metric"),
+    "maximize": ("mode", "greater_is_better"),
+    "restore": ("restore_best_weights", "restore_best"),
+    "smallest": ("min_lr",),
+    "directory": ("dirpath", "filepath", "folder", "path"),
+    "keep": ("max_to_keep", "save_top_k", "keep_last"),
+    "best": ("save_best_only",),
+    "every": ("save_freq", "every_n_train_steps", "save_interval_steps"),
 }
 """For each argument what other libraries call it."""
 

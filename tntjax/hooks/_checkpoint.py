@@ -16,6 +16,7 @@ from tntjax.engine._carry import read_saved
 from tntjax.engine._history import rows_until
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._state import State
+from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._nan_guard import has_bad_step
 from tntjax.hooks._score import (
     Judged,
@@ -38,6 +39,7 @@ SHORTER = """{path} has {size} bytes, but had {length} when the checkpoint was s
 that this run goes on from. Put the file back, or leave it out of files=."""
 
 
+@explain_arguments
 def checkpoint(
     directory: str | os.PathLike,
     every: int | None = None,

@@ -4,6 +4,7 @@ from typing import Any
 
 from tntjax._numbers import check_boolean
 from tntjax.engine import Hooks, State
+from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._bind import bind, bind_each, claim, put
 from tntjax.hooks._score import Judged, Judging, make_judging
 
@@ -11,6 +12,7 @@ NAME = "early_stopping"
 KEPT = ("params", "model_state", "criterion_params")
 
 
+@explain_arguments
 def early_stopping(
     score: Judged,
     patience: int,

@@ -8,11 +8,13 @@ import jax.numpy as jnp
 
 from tntjax._numbers import check_at_least, check_boolean, check_number
 from tntjax.engine import Hooks, State
+from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._bind import bind, claim, put
 
 NAME = "ema"
 
 
+@explain_arguments
 def ema(decay: float, *, start: int = 0, debias: bool = False) -> Hooks:
     """Averages the parameters over the last updates.
 

@@ -12,6 +12,7 @@ from tntjax._numbers import check_integer, is_number
 from tntjax._struct import describe
 from tntjax.engine import Hooks, State
 from tntjax.engine._check import check_rate
+from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._bind import bind, claim, put
 
 NAME = "learning_rate"
@@ -37,6 +38,7 @@ Give each group a schedule of its own in optax, or have plateau lower them toget
 Schedule = Callable[[Any], Any] | Mapping[int, float]
 
 
+@explain_arguments
 def learning_rate(schedule: Schedule, by: Literal["step", "epoch"] = "step") -> Hooks:
     """Sets the learning rate by how far training is.
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from tntjax._numbers import check_number
 from tntjax.engine import Hooks, State
+from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._bind import bind, bind_each, put
 from tntjax.hooks._learning_rate import change_rates, claim_rate
 from tntjax.hooks._score import Judged, Judging, make_judging
@@ -13,6 +14,7 @@ from tntjax.hooks._score import Judged, Judging, make_judging
 NAME = "plateau"
 
 
+@explain_arguments
 def plateau(
     score: Judged,
     factor: float = 0.1,

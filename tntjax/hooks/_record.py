@@ -16,6 +16,7 @@ from tntjax.engine import Hooks, State, chain, watch
 from tntjax.engine._around import Session, Source
 from tntjax.engine._carry import read_on_host
 from tntjax.engine._history import Row
+from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
 from tntjax.hooks._score import measured_now
 from tntjax.log import Log
@@ -25,6 +26,7 @@ from tntjax.log._view import View
 Where = str | os.PathLike | Log | Callable[[Row], Any]
 
 
+@explain_arguments
 def record(where: Where | None = None, every: int | None = None) -> Hooks:
     """Records what a run measures: a row for each epoch, and for updates if asked to.
 
