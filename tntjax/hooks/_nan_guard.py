@@ -70,12 +70,12 @@ def nan_guard(n: int = 100) -> Hooks:
       >>> import tntjax as tnt
       >>> tnt.SGDEngine(tnt.hooks.nan_guard()).explain()
       A compiled call makes up to 25 steps, fewer if their samples exceed 64 MiB.
-      on_start               host      start()
-      on_backward            compiled  guard()
-      on_update              compiled  guard_update()
-      on_end_epoch           host      look()
-      on_end                 host      look()
-      every 100 updates      host      look() (waits, may change)
+      on_start               host      nan_guard.start()
+      on_backward            compiled  nan_guard.guard()
+      on_update              compiled  nan_guard.guard_update()
+      on_end_epoch           host      nan_guard.look()
+      on_end                 host      nan_guard.look()
+      every 100 updates      host      nan_guard.look() (waits, may change)
     """
     n, look = check_at_least("nan_guard: n", n, 1), bind_each(_look)
     compiled = Hooks(on_backward=bind(_guard), on_update=bind(_guard_update))
