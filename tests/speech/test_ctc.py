@@ -206,6 +206,10 @@ def test_a_beam_is_better_than_the_best_path():
         (lambda: speech.ctc_greedy(scores(3, 4), blank=-1), "at least 0"),
         (lambda: speech.ctc_beam(scores(3, 4), blank=9), "below 4"),
         (lambda: speech.ctc_beam(scores(3, 4), width=0), "at least 1"),
+        (  # which would wrap to class 1
+            lambda: speech.ctc_loss(scores(3, 4), None, [2**32 + 1]),
+            "labels that fit int32, got 4294967297",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(call, text):

@@ -288,6 +288,8 @@ def test_a_span_within_another_leaves_the_rest_of_it():
         (([[0.0, 9.0]], [1], 2), {}, TypeError, "integer spans"),
         (([[0, 9]], [1, 2], 2), {}, ValueError, r"spans \[N, 2\] and labels \[N\]"),
         (([[0, 9], [9, 12]], [1], 2), {}, ValueError, r"spans \[N, 2\] and labels"),
+        (([[0, 9]], [2**32], 2), {}, ValueError, "labels that int32 holds"),
+        (([[0, 9]], [2**70], 2), {}, ValueError, "labels that int32 holds"),
         (([[0, 9]], [1], -1), {}, ValueError, "count must be at least 0"),
         (([[0, 9]], [1], 2), {"hop": 0}, ValueError, "hop must be at least 1"),
     ],

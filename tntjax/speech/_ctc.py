@@ -8,7 +8,7 @@ import optax
 from jax.typing import ArrayLike
 
 from tntjax._check import require
-from tntjax._numbers import check_at_least, check_integers
+from tntjax._numbers import check_at_least
 from tntjax.speech._lengths import (
     Lengths,
     Padded,
@@ -18,7 +18,7 @@ from tntjax.speech._lengths import (
     map_rows,
 )
 from tntjax.text import length_mask
-from tntjax.text._ids import as_integers, as_lengths
+from tntjax.text._ids import as_int32, as_integers, as_lengths
 
 NEVER = -1e30
 """Stands for the logarithm of 0, and can be multiplied by 0."""
@@ -55,11 +55,11 @@ def ctc_valid(
 def _as_labels(
     labels: Any, label_lengths: Any, batch: tuple[int, ...], name: str
 ) -> tuple[jax.Array, jax.Array]:
-    labels = check_integers(labels, f"{name} needs integers as labels")
+    labels = as_int32(labels, f"{name} needs integers as labels")
     fits = labels.ndim and labels.shape[:-1] == batch
     require(fits, f"{name} needs labels of shape {[*batch, 'L']}", labels)
     sizes = as_lengths(label_lengths, labels.shape, name, "label_lengths")
-    return jnp.asarray(labels, jnp.int32), sizes
+    return labels, sizes
 
 
 def _as_logits(

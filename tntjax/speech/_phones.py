@@ -116,6 +116,8 @@ def frame_labels(
     spans = spans if spans.size else spans.reshape(0, 2)
     fits = labels.ndim == 1 and spans.shape == (len(labels), 2)
     require(fits, "frame_labels needs spans [N, 2] and labels [N]", spans, labels)
+    fits = all(-(2**31) <= label < 2**31 for label in labels.tolist())
+    require(fits, "frame_labels needs labels that int32 holds", labels)
     middles = np.arange(count) * hop + (0 if centered else size // 2)  # [F]
     found = np.full(count, -1, np.int32)
     for row in np.argsort(spans[:, 0], kind="stable"):
