@@ -139,6 +139,13 @@ def test_no_tokens_have_no_loss():
         (lambda: text.segment_mask([1.0]), TypeError, "integers as segment"),
         (lambda: text.segment_mask([1], 3), ValueError, r"keys \[..., S\]"),
         (lambda: text.shift_right([1.5]), TypeError, "integers as ids"),
+        (lambda: text.shift_right([2**40]), ValueError, "as ids that fit int32, got"),
+        (lambda: text.shift_right([2**70]), ValueError, "as ids that fit int32, got"),
+        (
+            lambda: text.mask_tokens(jax.random.key(0), [2**40], 1, 9),
+            ValueError,
+            "as ids that fit int32, got 1099511627776",
+        ),
         (lambda: text.shift_right([1], 1.5), TypeError, "start must be an integer"),
         (lambda: text.shift_right(np.ones(1, np.int8), 300), ValueError, "of int8"),
         (lambda: text.shift_right(np.ones(1, np.uint8), -1), ValueError, "of uint8"),

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._check import require
-from tntjax._numbers import check_at_least, check_integers
-from tntjax.text._ids import as_id, as_int32
+from tntjax._numbers import check_at_least
+from tntjax.text._ids import as_id, as_ids, as_int32
 
 
 def length_mask(length: ArrayLike, size: int) -> jax.Array:
@@ -101,7 +101,7 @@ def shift_right(
       >>> shift_right(jnp.array([5, 6, 7]), segment=jnp.array([1, 1, 2])).tolist()
       [0, 5, 0]
     """
-    array = jnp.asarray(check_integers(ids, "shift_right needs integers as ids"))
+    array = as_ids(ids, "shift_right needs integers as ids")
     require(array.ndim, "shift_right needs ids [..., T]", array)
     begin = as_id(start, array.dtype, "shift_right: start")
     first = jnp.full_like(array[..., :1], begin)

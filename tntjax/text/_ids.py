@@ -1,5 +1,6 @@
 """Checks of ids and texts, of which all tokenizers are asked."""
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -70,14 +71,20 @@ def as_id(value: Any, dtype: Any, subject: str) -> jax.Array:
     return jnp.asarray(number).astype(dtype)
 
 
-def as_int32(values: Any, subject: str) -> jax.Array:
-    """Converts integers to int32, where ids are compared and must fit."""
+def as_ids(values: Any, subject: str, dtype: Any = None) -> jax.Array:
+    """Converts integers to a dtype of JAX, None for their own, which must hold them."""
     array = check_integers(values, subject)
-    if isinstance(array, np.ndarray) and array.size:
-        for number in (array.min(), array.max()):
-            if not -(2**31) <= number < 2**31:
-                raise ValueError(f"{subject} that fit int32, got {number}.")
-    return jnp.asarray(array).astype(jnp.int32)
+    own = np.int64 if array.dtype == object else array.dtype
+    wanted = np.dtype(dtype or jax.dtypes.canonicalize_dtype(own))
+    limits = jnp.iinfo(wanted)
+    if isinstance(array, np.ndarray) and array.size:  # JAX would wrap
+        for number in map(int, (array.min(), array.max())):
+            fits = limits.min <= number <= limits.max
+            require(fits, f"{subject} that fit {wanted}", number)
+    return jnp.asarray(array).astype(wanted)
+
+
+as_int32 = functools.partial(as_ids, dtype=jnp.int32)
 
 
 def as_lengths(

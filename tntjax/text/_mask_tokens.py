@@ -10,8 +10,8 @@ from jax.typing import ArrayLike
 from tntjax._array import as_mask
 from tntjax._check import require
 from tntjax._key import check_key
-from tntjax._numbers import check_at_least, check_integers, check_number
-from tntjax.text._ids import as_id
+from tntjax._numbers import check_at_least, check_number
+from tntjax.text._ids import as_id, as_ids
 
 
 class MaskedTokens(NamedTuple):
@@ -61,7 +61,7 @@ def mask_tokens(
     Devlin et al., "BERT", 2019.
     """
     check_key(key, "mask_tokens: key")
-    tokens = jnp.asarray(check_integers(ids, "mask_tokens needs integers as ids"))
+    tokens = as_ids(ids, "mask_tokens needs integers as ids")
     most = check_at_least("mask_tokens: vocabulary", vocabulary, 1)
     as_id(most - 1, tokens.dtype, "mask_tokens: vocabulary - 1")
     as_id(most, jnp.int32, "mask_tokens: vocabulary")  # in which they are drawn
