@@ -6,6 +6,10 @@ Photographs of scikit-learn, cut to a size, as uint8. The host works with a thre
 each core, as Pillow lets other threads run, and puts its results into one batch. dm-pix
 is mapped over examples with a key for each. Turn by turn in one process, compiled
 before; printed are medians of images a second, and of the ratios in the same turn.
+
+On a CPU half of the time of a large result may be that of its pages of memory, of which
+NumPy asks Linux for large ones. JAX gets these with
+`GLIBC_TUNABLES=glibc.malloc.hugetlb=1` in the environment.
 """
 
 import argparse
