@@ -385,6 +385,13 @@ def test_a_mask_with_nan_is_refused():
         vision.rle_encode(np.array([[0.0, np.nan]]))
 
 
+@pytest.mark.parametrize("content", [b"P6\n1a 2 255\n", b"P5", b"P6 2 2 255\nabc"])
+def test_whatever_a_damaged_image_raises_in_pillow_is_a_value_error(content):
+    pytest.importorskip("PIL.Image")
+    with pytest.raises(ValueError, match="decode_image: truncated or damaged: "):
+        vision.decode_image(content)
+
+
 def test_no_other_program_is_started_to_decode_a_page(monkeypatch):
     image = pytest.importorskip("PIL.Image")
     file = io.BytesIO()

@@ -175,3 +175,12 @@ def test_names_that_are_not_utf_8_are_kept(tmp_path):
 def test_what_is_wrong_is_told(tree, make, error, message):
     with pytest.raises(error, match=message):
         make(tree)
+
+
+def test_folders_that_link_to_each_other_are_refused(tmp_path):
+    for here, there in (("a", "b"), ("b", "a")):
+        (tmp_path / here).mkdir()
+        (tmp_path / here / "1.jpg").write_bytes(photo("china"))
+        os.symlink(f"../{there}", tmp_path / here / "other")
+    with pytest.raises(ValueError, match="a/other/other is a link to a folder that"):
+        ImageFolder(tmp_path)

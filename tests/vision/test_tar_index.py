@@ -90,6 +90,52 @@ def test_folders_links_and_a_leading_dot_are_left_out(tmp_path):
     assert list(index.names) == ["d/file"] and index.read(0) == b"abc"
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_hard_links_are_the_files_that_they_lead_to(tmp_path, format):
+    folder, path = tmp_path / ("long" * 20) / "c", tmp_path / "x.tar"
+    folder.mkdir(parents=True)
+    (folder / "1.bin").write_bytes(b"abc")
+    os.link(folder / "1.bin", folder / "2.bin")
+    with tarfile.open(path, "w", format=FORMATS[format]) as tar:
+        tar.add(folder / "1.bin", f"./{folder.parent.name}/1.bin")
+        tar.add(folder / "2.bin", f"./{folder.parent.name}/2.bin")
+        assert tar.getmembers()[1].islnk()
+    index = TarIndex(path)
+    assert len(index) == 2 and index.read(1) == index.read(0) == b"abc"
+    assert index.names[1].endswith("/2.bin")
+
+
+def test_a_hard_link_to_a_file_that_is_not_there_is_an_error(tmp_path):
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        member = tarfile.TarInfo("2.bin")
+        member.type, member.linkname = tarfile.LNKTYPE, "1.bin"
+        tar.addfile(member)
+    with pytest.raises(ValueError, match=r"x.tar has a link to a file that it lacks"):
+        TarIndex(tmp_path / "x.tar")
+
+
+def test_of_a_file_that_was_added_anew_the_last_counts_as_when_it_is_extracted(
+    tmp_path,
+):
+    path = write(tmp_path / "x.tar", {"a": b"old", "b": b"other"})
+    with tarfile.open(path, "a") as tar:
+        member = tarfile.TarInfo("a")
+        member.size = 4
+        tar.addfile(member, io.BytesIO(b"new!"))
+    index = TarIndex(path)
+    assert (
+        list(index.names) == ["a", "b"] and index.read(0) == index.read("a") == b"new!"
+    )
+
+
+def test_a_file_that_is_larger_than_one_read_is_read(tmp_path, monkeypatch):
+    path = write(tmp_path / "x.tar", FILES)
+    monkeypatch.setattr("tntjax.vision._tar_index.MOST", 100)
+    index = TarIndex(path)
+    for name, content in FILES.items():
+        assert index.read(name) == content
+
+
 def test_a_size_beyond_octal_digits_is_read(tmp_path):
     path = tmp_path / "x.tar"
     write(path, {"big": b"abc"})

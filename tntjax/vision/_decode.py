@@ -64,6 +64,10 @@ def decode_image(
     return _decode_with_pillow(data, min_size, rotate)
 
 
+class _RefusedError(Exception):
+    pass
+
+
 @cache
 def _find_simplejpeg() -> Any:
     with suppress(ImportError):
@@ -94,20 +98,21 @@ def _find_scale(height: int, width: int, min_size: int | None) -> int:
 
 def _decode_with_pillow(data: Any, min_size: int | None, rotate: bool) -> np.ndarray:
     pillow = import_optional("PIL.Image", "decode_image", "vision")
+    operations = import_optional("PIL.ImageOps", "decode_image", "vision")
     try:
         with pillow.open(io.BytesIO(data)) as image:
             if image.format == "EPS":  # for which Pillow would start Ghostscript
-                raise ValueError("decode_image: EPS has no pixels. Make a PNG of it.")
+                text = "decode_image: EPS has no pixels. Make a PNG of it."
+                raise _RefusedError(text)
             scale = _find_scale(image.height, image.width, min_size)
             if scale > 1:  # does nothing unless it is a JPEG
                 image.draft(image.mode, (image.width // scale, image.height // scale))
             image.load()
             if image.format == "TIFF" and image.mode == "I":
-                raise ValueError(NO_RANGE.format("32-bit integers"))
-            if rotate:
-                operations = import_optional("PIL.ImageOps", "decode_image", "vision")
-                return _to_rgb(operations.exif_transpose(image))
-            return _to_rgb(image)
+                raise _RefusedError(NO_RANGE.format("32-bit integers"))
+            return _to_rgb(operations.exif_transpose(image) if rotate else image)
+    except _RefusedError as error:
+        raise ValueError(str(error)) from None
     except pillow.UnidentifiedImageError as error:
         text = f"no image that Pillow knows; it begins with {bytes(data[:8])!r}"
         raise ValueError(f"decode_image: {text}.") from error
@@ -116,7 +121,9 @@ def _decode_with_pillow(data: Any, min_size: int | None, rotate: bool) -> np.nda
             f"decode_image: {error} If the file is to be trusted, set"
             " PIL.Image.MAX_IMAGE_PIXELS."
         ) from error
-    except (OSError, SyntaxError, EOFError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever the bytes of a damaged one mean
         raise ValueError(f"decode_image: truncated or damaged: {error}") from error
 
 
@@ -125,7 +132,7 @@ def _to_rgb(image: Any) -> np.ndarray:
         grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=-1)  # [H, W, 3]
     if image.mode == "F":
-        raise ValueError(NO_RANGE.format("floats"))
+        raise _RefusedError(NO_RANGE.format("floats"))
     if image.mode in ("P", "PA"):  # the palette may have its own transparency
         image = image.convert("RGBA")
     return np.array(image.convert("RGB"))

@@ -48,8 +48,9 @@ def open_files(root: str, cache: str | None = None) -> Files:
     return FolderFiles(root, Names.pack(_walk(root, "")))
 
 
-def _walk(root: str, prefix: str) -> Iterator[str]:
+def _walk(root: str, prefix: str, above: tuple[Path, ...] = ()) -> Iterator[str]:
     here = Path(root, prefix)
+    above = (*above, here.resolve())
     with os.scandir(here) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
@@ -57,10 +58,10 @@ def _walk(root: str, prefix: str) -> Iterator[str]:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            inner = here.resolve() if entry.is_symlink() else None
-            if inner and inner.is_relative_to(os.path.realpath(entry.path)):
+            real = os.path.realpath(entry.path) if entry.is_symlink() else ""
+            if real and any(folder.is_relative_to(real) for folder in above):
                 raise ValueError(f"{root}/{name} is a link to a folder that holds it.")
-            yield from _walk(root, f"{name}/")
+            yield from _walk(root, f"{name}/", above)
         elif is_image(name):
             yield name
 

@@ -12,9 +12,12 @@ from tntjax._files import as_place, write_cache
 from tntjax._numbers import check_boolean, check_integer
 from tntjax.vision._archive import DAMAGED
 from tntjax.vision._names import Names
-from tntjax.vision._tar_members import list_members
+from tntjax.vision._tar_members import Member, list_members
 
 FORMAT = 2  # of the cache; another one is not read
+
+MOST = 1 << 30
+"""Bytes to read at once: Linux gives less than 2 GiB, macOS refuses more."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -23,7 +26,8 @@ class TarIndex:
 
     One pass over the headers finds them; each read is one `pread` of a file that is not
     held open, so threads and processes share an index. It pickles as a few arrays, or
-    with a `cache` as its path. Links and empty folders are left out.
+    with a `cache` as its path. Symbolic links and empty folders are left out. A hard
+    link is the file that it leads to; of files of one name the last is read.
 
     Args:
       path: the tar, not compressed. It must not change.
@@ -76,10 +80,16 @@ class TarIndex:
         stamp = np.array([FORMAT, found.st_size, found.st_mtime_ns, self.nested])
         arrays = _load(self.cache, stamp) if self.cache else None
         if arrays is None:
-            members = list(list_members(self.path, self.nested))
-            if not members:
+            # By name: of a file that was added anew the last counts, as if extracted.
+            by_name: dict[str, Member] = {}
+            for member in list_members(self.path, self.nested):
+                by_name[member.name] = by_name.get(member.link, member)
+            if not by_name:
                 raise ValueError(f"{self.path} holds no files.")
-            names = Names.pack(member.name for member in members)
+            members = by_name.values()
+            if any(member.link for member in members):
+                raise ValueError(f"{self.path} has a link to a file that it lacks.")
+            names = Names.pack(by_name)
             arrays = {
                 "text": np.frombuffer(names.text, np.uint8),
                 "ends": names.ends,
@@ -115,7 +125,10 @@ class TarIndex:
         file = os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         try:
             found = os.fstat(file)
-            content = os.pread(file, size, int(self.offsets[index]))
+            start = int(self.offsets[index])
+            parts = range(start, start + size, MOST)
+            read = (os.pread(file, min(MOST, start + size - at), at) for at in parts)
+            content = b"".join(read)
         finally:
             os.close(file)
         if (found.st_size, found.st_mtime_ns) != self.stamp or len(content) != size:

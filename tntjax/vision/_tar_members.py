@@ -19,6 +19,7 @@ class Member(NamedTuple):
     name: str  # its path; in a tar in a tar that tar's path comes first
     offset: int  # where its bytes begin in the outermost file
     size: int
+    link: str = ""  # the name of the earlier file that a hard link leads to
 
 
 def list_members(path: str, nested: bool) -> Iterator[Member]:
@@ -51,27 +52,27 @@ def _walk(
         if not str(size).isdigit():
             raise ValueError(f"{where}: {name!r} has a size of {size}, so damaged.")
         size = int(size)
-        filled = -(-size // BLOCK) * BLOCK
-        position += BLOCK
+        position, filled = position + BLOCK, -(-size // BLOCK) * BLOCK
         if position + filled > end:
             raise ValueError(
                 f"{where}: {name!r} should have {size:,} bytes, filled up to"
                 f" {filled:,}, but only {max(0, end - position):,} follow. The tar is"
                 " cut short."
             )
-        if kind in (b"L", b"x"):
+        if kind in (b"L", b"K", b"x"):
             extended |= _read_extended(file, position, size, kind, where)
         elif kind == b"S" or any(key.startswith("GNU.sparse") for key in extended):
             raise ValueError(f"{where}: {name!r} has holes, which cannot be read so.")
-        elif kind in (b"0", b"\0", b"7"):
-            whole = prefix + extended.get("path", name).removeprefix("./")
-            if nested and whole.endswith(".tar"):
+        else:
+            full = prefix + extended.get("path", name).removeprefix("./")
+            linked = extended.get("linkpath", _text(header[157:257]))
+            if kind == b"1":
+                yield Member(full, 0, 0, prefix + linked.removeprefix("./"))
+            elif kind in (b"0", b"\0", b"7") and nested and full.endswith(".tar"):
                 inner = position + size
-                yield from _walk(file, path, position, inner, nested, f"{whole}/")
-            else:
-                yield Member(whole, position, size)
-            extended = {}
-        elif kind != b"K":  # the long name of what a link leads to, whose link follows
+                yield from _walk(file, path, position, inner, nested, f"{full}/")
+            elif kind in (b"0", b"\0", b"7"):
+                yield Member(full, position, size)
             extended = {}
         position += filled
     if position:  # the file is not empty
@@ -118,8 +119,8 @@ def _read_extended(
     if size > MOST_HEADER:
         raise ValueError(f"{where}: a header of {size:,} bytes, so damaged.")
     content, found = os.pread(file, size, position), {}
-    if kind == b"L":
-        return {"path": _text(content)}
+    if kind != b"x":
+        return {"path" if kind == b"L" else "linkpath": _text(content)}
     while content.strip(b"\0"):
         length, _, _ = content.partition(b" ")
         whole = length.isdigit() and len(length) < int(length) <= len(content)
