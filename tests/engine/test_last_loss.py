@@ -102,13 +102,14 @@ def test_of_half_precision_it_is_a_number():
 
 def test_going_on_and_testing():
     state = run()
-    more = tnt.SGDEngine().train(
-        network=network,
-        criterion=squares,
-        iterator=tnt.DatasetIterator(ROWS),
-        state=state,
-        max_epoch=1,
-    )
+    with pytest.warns(UserWarning, match="nothing was left to train"):
+        more = tnt.SGDEngine().train(
+            network=network,
+            criterion=squares,
+            iterator=tnt.DatasetIterator(ROWS),
+            state=state,
+            max_epoch=1,
+        )
     assert more.loss == state.loss
     tested = tnt.SGDEngine().test(
         network=network,
