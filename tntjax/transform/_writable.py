@@ -16,8 +16,9 @@ def copy_writable(sample: Any) -> Any:
 
     These are the mappings, lists, sets, tuples and other pytrees that it is built of,
     bytearrays, and arrays that can be written to, torch's tensors and PIL's images too;
-    all else is passed on. Two fields of a sample share nothing afterwards. Within a field a table
-    that is at several places is copied once, so tables of tables cost what they hold.
+    all else is passed on. Two fields of a sample share nothing afterwards. Within a
+    field a table that is at several places is copied once, so tables of tables cost
+    what they hold.
     """
     if type(sample) is dict:
         return {key: _copy(value, {}) for key, value in sample.items()}
