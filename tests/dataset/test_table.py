@@ -134,6 +134,25 @@ def test_rows_of_a_file_that_is_mapped_are_plain_arrays(indices, tmp_path):
         assert batch.tolist() == rows[indices].tolist()
 
 
+@pytest.mark.parametrize("make", [TableDataset, np.asarray], ids=["table", "array"])
+@pytest.mark.parametrize("indices", [1, [2, 0], [[1]]], ids=str)
+def test_rows_have_native_bytes(make, indices):
+    rows = np.arange(3, dtype=">f4")
+    batch = take(make(rows), indices)
+    assert batch.dtype == np.float32 and batch.dtype.isnative
+    assert batch.tolist() == rows[indices].tolist()
+
+
+def test_a_tensor_is_seen_as_an_array():
+    torch = pytest.importorskip("torch", reason='needs pip install "tntjax[interop]"')
+    rows = torch.arange(6).reshape(3, 2)
+    dataset = TableDataset({"x": rows, "y": np.arange(3)})
+    assert type(dataset[1]["x"]) is np.ndarray
+    assert dataset.take([2, 0])["x"].tolist() == [[4, 5], [0, 1]]
+    assert np.shares_memory(dataset.data["x"], rows.numpy())
+    assert jax.device_put(dataset).take(1)["x"].tolist() == [2, 3]
+
+
 def test_a_masked_array_is_refused():
     masked = np.ma.array([1, 2], mask=[False, True])
     with pytest.raises(TypeError, match=r"data\['x'\] is a masked array.*filled"):

@@ -2,6 +2,7 @@ import functools
 import pickle
 import threading
 import time
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 import tntjax as tnt
 from tests.iterator import parallel_cases as cases
+from tntjax.iterator._chunk import check_arrays
 
 BACKENDS = ("thread", "process")
 NUMBERS = (1, 2, 3)
@@ -432,6 +434,14 @@ def test_an_engine_cannot_take_strings():
     iterator = over_compositions("thread", 2)
     with pytest.raises(TypeError, match="name"):
         list(iterator.chunks(0, 0, lambda position, size: 4))
+
+
+@pytest.mark.parametrize(
+    "column", [np.zeros(2, ">f4"), SimpleNamespace(shape=(2,), dtype="torch.float32")]
+)
+def test_an_engine_cannot_take_arrays_of_others(column):
+    with pytest.raises(TypeError, match=r"takes arrays of numbers, but sample\['x'\]"):
+        check_arrays({"x": column})
 
 
 def test_an_engine_cannot_take_a_field_that_becomes_strings():

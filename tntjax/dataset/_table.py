@@ -24,7 +24,8 @@ class TableDataset(IndexMap):
     `jax.device_put(dataset)` compiled code gathers them on the device.
 
     Args:
-      data: one array [N, ...], or a dict or tuple of them, which may be nested.
+      data: one array [N, ...], or a dict or tuple of them, which may be nested. Of
+        a tensor of torch it is NumPy's array over the same memory.
 
     Raises:
       TypeError: if a leaf is not an array, or a masked one.
@@ -79,13 +80,19 @@ class TableDataset(IndexMap):
             lengths[where] = leaf.shape[0]
         if len(set(lengths.values())) > 1:
             raise ValueError(f"TableDataset needs equal lengths, got {lengths}.")
+        if any(map(_is_foreign, jax.tree.leaves(self.data))):
+            data = jax.tree.map(
+                lambda leaf: np.asarray(leaf) if _is_foreign(leaf) else leaf, self.data
+            )
+            object.__setattr__(self, "data", data)
 
     def __len__(self) -> int:
         return len(jax.tree.leaves(self.data)[0])
 
     @cached_property
     def _on_host(self) -> bool:
-        return all(type(leaf) is np.ndarray for leaf in jax.tree.leaves(self.data))
+        leaves = jax.tree.leaves(self.data)
+        return all(type(leaf) is np.ndarray and leaf.dtype.isnative for leaf in leaves)
 
     def _get(self, index: int) -> Sample:
         return self._take(index)
@@ -101,3 +108,8 @@ class TableDataset(IndexMap):
         arrays, length = jax.tree.leaves(self.data), len(self)
         on_device = any(isinstance(leaf, jax.Array) for leaf in arrays)
         return Spec(length, on_device, lambda: bytes_of(self.data) // max(1, length))
+
+
+def _is_foreign(leaf: Any) -> bool:
+    """True for an array in memory of another library, such as a tensor of torch."""
+    return hasattr(leaf, "__dlpack__") and not isinstance(leaf, np.ndarray | jax.Array)

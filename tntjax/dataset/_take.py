@@ -95,4 +95,7 @@ def gather(leaf: Any, indices: Any, name: str) -> Any:
     if isinstance(indices, Tracer):
         raise traced_on_host(name)
     # Of a map of a file plain rows. This is twice as fast as leaf[indices].
-    return np.asarray(leaf).take(indices, axis=0)
+    rows = np.asarray(leaf).take(indices, axis=0)
+    if rows.dtype.isnative:
+        return rows
+    return rows.astype(rows.dtype.newbyteorder("="))  # JAX takes native bytes only

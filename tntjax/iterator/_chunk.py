@@ -138,8 +138,10 @@ def check_arrays(samples: Sample) -> Sample:
         samples, is_leaf=lambda node: isinstance(node, list)
     )
     for path, column in columns:
-        dtype = getattr(column, "dtype", np.dtype(object))
-        if not any(jnp.issubdtype(dtype, kind) for kind in NUMBERS):
+        known = isinstance(column, np.ndarray | jax.Array)
+        dtype = column.dtype if known else np.dtype(object)
+        numbers = any(jnp.issubdtype(dtype, kind) for kind in NUMBERS)
+        if not numbers or not getattr(dtype, "isnative", True):
             where = f"sample{jax.tree_util.keystr(path)}"
             raise TypeError(
                 f"An engine takes arrays of numbers, but {where} is {describe(column)}."
