@@ -130,7 +130,7 @@ def ctc_loss(
     named = (labels >= 0) & (labels < classes) & (labels != blank)
     valid = ctc_valid(lengths, labels, sizes) & (named | ~is_label).all(-1)
     valid &= ~(loss > -NEVER / 2)
-    return jnp.where(valid, jnp.maximum(loss, 0), never)
+    return jnp.where(valid, jnp.maximum(loss, 0), never).astype(jnp.float32)
 
 
 def ctc_greedy(logits: ArrayLike, lengths: Lengths = None, *, blank: int = 0) -> Padded:
