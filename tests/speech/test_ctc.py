@@ -231,3 +231,12 @@ def test_labels_are_integers(labels):
         speech.ctc_loss(scores(1, 3, 4), None, labels)
     with pytest.raises(TypeError, match="needs integers as labels"):
         speech.ctc_valid([3], labels)
+
+
+def test_the_loss_is_of_32_bits_where_jax_has_64():
+    jax.config.update("jax_enable_x64", True)
+    try:
+        loss = speech.ctc_loss(scores(1, 3, 4), None, [[1]])
+    finally:
+        jax.config.update("jax_enable_x64", False)
+    assert loss.dtype == np.float32
