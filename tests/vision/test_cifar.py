@@ -263,6 +263,10 @@ def broken(toy, change):
         ),
         (lambda b: pickle_as_python_2(b | {b"labels": [-1] * 6}), "but has -1 to -1"),
         (lambda b: pickle_as_python_2(b | {b"labels": ["a"] * 6}), "are no numbers"),
+        (
+            lambda b: pickle_as_python_2(b | {b"labels": [[1]] * 6}),
+            "one for each image",
+        ),
         (lambda b: pickle_as_python_2(b | {b"labels": [1] * 5}), r"uint8\[5,3072\]"),
         (
             lambda b: pickle_as_python_2(b | {b"data": b[b"data"][:, :9]}),

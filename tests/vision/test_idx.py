@@ -6,6 +6,7 @@ import gzip
 import numpy as np
 import pytest
 
+import tntjax as tnt
 from tntjax.vision import read_idx
 
 packed = functools.partial(gzip.compress, mtime=0)  # tests are named by its bytes
@@ -96,3 +97,10 @@ def test_is_the_array_that_numpy_would_write(tmp_path):
     sizes = np.array(wanted.shape, ">u4").tobytes()
     path = written(tmp_path / "file", b"\0\0\x0d\x03" + sizes + wanted.tobytes())
     np.testing.assert_array_equal(read_idx(path), wanted)
+
+
+def test_a_path_is_no_number_of_an_open_file():
+    with pytest.raises(TypeError, match="read_idx: path must be a path, got 1"):
+        read_idx(1)
+    with pytest.raises(TypeError, match="load_list: path must be a path, got 0"):
+        tnt.utils.load_list(0)

@@ -2,6 +2,7 @@ import os
 from collections.abc import Sequence
 from itertools import islice
 
+from tntjax._files import as_place
 from tntjax._numbers import check_max_load
 
 
@@ -18,7 +19,7 @@ def load_list(path: str | os.PathLike, max_load: int | None = None) -> list[str]
       `{line: index for index, line in enumerate(lines)}`.
 
     Raises:
-      TypeError: if `max_load` is not an integer.
+      TypeError: if `path` is not a path, or `max_load` not an integer.
       ValueError: if it is below 1, or the file is not in UTF-8.
 
     Example:
@@ -32,7 +33,8 @@ def load_list(path: str | os.PathLike, max_load: int | None = None) -> list[str]
     Torchnet: `utils.sys.loadlist`, whose `revert` puts the indices into the same table.
     """
     check_max_load(max_load, "load_list")
-    with open(path, encoding="utf-8-sig", newline="\n") as file:
+    place = as_place(path, "load_list: path")  # `open` takes numbers too
+    with open(place, encoding="utf-8-sig", newline="\n") as file:
         try:
             lines = list(islice(file, max_load))
         except UnicodeDecodeError as error:

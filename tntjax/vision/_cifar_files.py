@@ -137,8 +137,14 @@ def _decode_pickle(variant: Variant, content: bytes, where: str) -> Columns:
             f" {describe(batch)}. Is it the file of another data set?"
         )
     try:
-        columns = [check_integers(batch[key], "Labels") for key in variant.classes]
+        columns = [
+            check_integers(batch[key], "Expected integers") for key in variant.classes
+        ]
         labels = np.stack(columns, 1).astype(np.int64)
+        if labels.ndim != 2:
+            raise ValueError(
+                f"Expected one for each image, got {describe(columns[0])}."
+            )
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{where} holds labels that are no numbers: {error}") from None
     return np.asarray(batch[b"data"]), labels
@@ -159,7 +165,7 @@ def _check(
     variant: Variant, pixels: np.ndarray, labels: np.ndarray, where: str
 ) -> None:
     expected = (len(labels), PIXELS)
-    if pixels.dtype != np.uint8 or pixels.shape != expected or labels.ndim != 2:
+    if pixels.dtype != np.uint8 or pixels.shape != expected:
         raise ValueError(
             f"{where} should hold uint8[{len(labels)},{PIXELS}] for its {len(labels)}"
             f" labels, but holds {describe(pixels)}."

@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 
+from tntjax._files import as_place
 from tntjax.vision._archive import DAMAGED
 
 # The third byte of the header. Numbers of more than one byte are big-endian.
@@ -25,6 +26,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
 
     Raises:
       FileNotFoundError: if there is no such file.
+      TypeError: if `path` is not a path.
       ValueError: if the file is empty, truncated, too long, damaged, or no IDX file;
         the text names the file and what is wrong with it.
 
@@ -39,8 +41,9 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     Torchnet: its example read MNIST through the `mnist` rock; the format is described
     at http://yann.lecun.com/exdb/mnist.
     """
-    with open(path, "rb") as file:
-        return parse_idx(file.read(), os.fspath(path))
+    place = as_place(path, "read_idx: path")  # `open` takes numbers too
+    with open(place, "rb") as file:
+        return parse_idx(file.read(), place)
 
 
 def parse_idx(content: bytes, where: str) -> np.ndarray:
