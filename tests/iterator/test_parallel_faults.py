@@ -405,6 +405,19 @@ def test_a_process_that_cannot_be_started(monkeypatch):
         list(parallel([1], backend="process"))
 
 
+def test_what_was_opened_for_a_process_that_cannot_be_started_is_closed():
+    resource = pytest.importorskip("resource", reason="only POSIX limits files")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(map(int, os.listdir(descriptors))) + 20
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    try:
+        with pytest.raises(OSError, match="open files") as caught:
+            list(parallel([1], backend="process", prefetch=most))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert f"takes {most + 3} files" in caught.value.__notes__[-1]
+
+
 @pytest.mark.slow
 def test_a_sample_that_cannot_be_rebuilt_here(monkeypatch):
     with parallel(cases.many, backend="process") as iterator:

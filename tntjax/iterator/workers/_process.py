@@ -1,6 +1,7 @@
 """A worker's process: how it starts, dies and ends."""
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import signal
@@ -94,15 +95,22 @@ def start_process(number: int, prefetch: int) -> WorkerProcess:
     pipe, other = context.Pipe()
     # Elsewhere a file cannot be sent along, and samples go through the pipe.
     makes = Block.create if os.name == "posix" else lambda: None
-    blocks = [makes() for _ in range(prefetch + LENT)]
-    process = context.Process(
-        target=main, args=(number, other, blocks), name=f"tntjax-{number}", daemon=True
-    )
+    blocks: list[Block | None] = []
+    args = number, other, blocks
+    name = f"tntjax-{number}"
+    process = context.Process(target=main, args=args, name=name, daemon=True)
     try:
+        blocks.extend(makes() for _ in range(prefetch + LENT))  # one by one
         process.start()
-    except BaseException:
+    except BaseException as error:
         pipe.close()
         _close(blocks)
+        if isinstance(error, OSError) and error.errno == errno.EMFILE:
+            error.add_note(
+                f"ParallelDatasetIterator(prefetch={prefetch}): a process takes"
+                f" {prefetch + LENT} files for samples, and some more. Choose a smaller"
+                " prefetch, fewer workers, or a higher limit: ulimit -n."
+            )
         raise
     finally:
         other.close()  # the worker has it; a second copy would hide that it died
