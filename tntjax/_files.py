@@ -1,6 +1,7 @@
 """Paths that a user names, and files that are whole or not there."""
 
 import contextlib
+import errno
 import glob
 import os
 import secrets
@@ -43,6 +44,8 @@ def write_cache(path: str, write: Callable[[Any], Any], subject: str) -> None:
             os.fsync(file.fileno())
         os.replace(part, path)
     except OSError as error:
+        if error.errno == errno.EMFILE:  # which is not about this file
+            raise
         raise OSError(
             f"{subject}: the cache {path} can't be written: {error}. Name one in a"
             " folder that you may write to, or leave cache out."

@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import os
 import pickle
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -192,6 +193,27 @@ def test_parts_of_those_who_were_killed_are_swept(tmp_path, english):
     os.utime(old, (0, 0))
     assert texts(LineDataset(english, cache)) == list(ENGLISH)
     assert sorted(cache.iterdir()) == [index, new]  # which may still be written
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="of Linux")
+@pytest.mark.parametrize("cached", [False, True])
+def test_more_files_than_a_process_may_open_are_told(tmp_path, cached):
+    import resource
+
+    paths = [write_lines(tmp_path / str(n), [str(n)]) for n in range(40)]
+    cache = tmp_path / "cache" if cached else None
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 20, limits[1]))
+    try:
+        if cached or sys.version_info < (3, 13):
+            with pytest.raises(OSError, match="keeps 40 files open.*`ulimit -n"):
+                LineDataset(paths, cache)
+        else:
+            assert LineDataset(paths)[39] == {"text": "39"}
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert len(LineDataset(paths, cache)) == 40
 
 
 def test_paths_hold_wherever_the_program_goes(tmp_path, english, monkeypatch):

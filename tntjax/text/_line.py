@@ -1,5 +1,6 @@
 """LineDataset: the lines of text files."""
 
+import errno
 import os
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -75,7 +76,16 @@ class LineDataset(IndexMap):
             raise ValueError(f"{ways} or 'replace', got {self.errors!r}.") from error
         if cache is not None:
             cache = as_place(cache, "LineDataset: cache")
-        files = _Files(LineFile(path, cache) for path in paths)
+        try:
+            files = _Files(LineFile(path, cache) for path in paths)
+        except OSError as error:
+            if error.errno != errno.EMFILE:
+                raise
+            raise OSError(
+                f"LineDataset keeps {len(paths)} files open, and as many of a cache,"
+                f" which is more than this process may: {error}. Raise the limit, such"
+                " as by `ulimit -n 8192`, or join files."
+            ) from error
         vars(self).update(paths=paths, cache=cache, files=files)
 
     def __len__(self) -> int:

@@ -5,6 +5,7 @@ import hashlib
 import mmap
 import os
 import shutil
+import sys
 import tempfile
 import zlib
 from typing import Any, BinaryIO
@@ -14,6 +15,9 @@ import numpy as np
 from tntjax._files import write_cache
 
 PIECE = 1 << 22  # bytes that are scanned at once: memory does not grow with the file
+MAP: Any = {"access": mmap.ACCESS_READ}
+if sys.version_info >= (3, 13):
+    MAP["trackfd"] = False  # no file stays open
 PACKED = b"\x1f\x8b"  # begins a file of gzip, and no text in UTF-8
 
 
@@ -40,7 +44,7 @@ class LineFile:
                 self.starts: Any = self._load_starts(file)
                 content: Any = b""  # an empty file cannot be mapped
                 if os.fstat(file.fileno()).st_size:
-                    content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                    content = mmap.mmap(file.fileno(), 0, **MAP)
         # Entries of a memoryview are read faster than those of an array, and names of
         # a closure faster than attributes.
         places = memoryview(self.starts)
