@@ -179,7 +179,9 @@ def test_classes_are_those_of_the_official_metadata():
         names = cifar_classes(labels)
         assert list(names) == sorted(names) and len(set(names)) == len(names)
     assert cifar_classes("fine")[99] == "worm"
-    with pytest.raises(ValueError, match="cifar_classes needs labels of .* got 'both'"):
+    with pytest.raises(
+        ValueError, match="cifar_classes needs labels 'cifar10', .* got 'both'"
+    ):
         cifar_classes("both")
 
 

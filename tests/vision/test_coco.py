@@ -274,7 +274,7 @@ def test_captions_and_objects_are_not_taken_for_each_other(files):
 
 @pytest.mark.parametrize("option", ["masks", "crowd", "empty", "flat"])
 def test_unknown_options_are_refused(files, option):
-    with pytest.raises(ValueError, match=f"CocoDetection needs {option} of .* got 'x'"):
+    with pytest.raises(ValueError, match=f"CocoDetection needs {option} '.* got 'x'"):
         detection(files, **{option: "x"})
     with pytest.raises(TypeError, match="CocoDetection needs a function, but decode"):
         detection(files, decode=1)

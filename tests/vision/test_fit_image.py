@@ -104,7 +104,7 @@ IMAGE = np.zeros((4, 4, 3), np.uint8)
         (lambda: fit_image(IMAGE, 0), ValueError, "size must be at least 1, got 0"),
         (lambda: fit_image(IMAGE, 2.5), TypeError, "size must be an integer"),
         (lambda: fit_image(IMAGE, (1, 2, 3)), ValueError, "height, width"),
-        (lambda: fit_image(IMAGE, 2, mode="zoom"), ValueError, "mode of .* got 'zoom'"),
+        (lambda: fit_image(IMAGE, 2, mode="zoom"), ValueError, "mode 'crop', .*'zoom'"),
         (lambda: fit_boxes([1, 2, 3, 4], (4, 4), 2), ValueError, r"boxes \[n, 4\]"),
         (lambda: fit_boxes([[1, 2, 3, 4]], (4, 4), 2, mode="x"), ValueError, "'x'"),
     ],

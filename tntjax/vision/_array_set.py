@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from tntjax._check import check_choice
 from tntjax.dataset import TableDataset
 
 
 def check_split(name: str, split: str) -> None:
     """Raises a ValueError for another split than train and test."""
-    if split not in ("train", "test"):
-        raise ValueError(f"{name} needs split 'train' or 'test', got {split!r}.")
+    check_choice(name, "split", split, ("train", "test"))
 
 
 def make_table(images: np.ndarray, **labels: np.ndarray) -> TableDataset:

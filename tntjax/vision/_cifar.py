@@ -2,6 +2,7 @@
 
 import os
 
+from tntjax._check import check_choice
 from tntjax.dataset import TableDataset
 from tntjax.vision import _cifar_files as files
 from tntjax.vision._array_set import make_table
@@ -66,12 +67,11 @@ def cifar100(
     Example:
       >>> cifar100("train", labels="all")
       Traceback (most recent call last):
-      ValueError: cifar100 needs labels of ('fine', 'coarse', 'both'), got 'all'.
+      ValueError: cifar100 needs labels 'fine', 'coarse' or 'both', got 'all'.
 
     Purpose: few images of many classes.
     """
-    if labels not in LABELS:
-        raise ValueError(f"cifar100 needs labels of {LABELS}, got {labels!r}.")
+    check_choice("cifar100", "labels", labels, LABELS)
     images, both = files.read(files.CIFAR100, split, data_dir)
     coarse, fine = both[:, 0], both[:, 1]
     if labels == "both":
@@ -95,7 +95,5 @@ def cifar_classes(labels: str) -> tuple[str, ...]:
       >>> cifar_classes("cifar10")[3], cifar_classes("coarse")[0]
       ('cat', 'aquatic_mammals')
     """
-    known = tuple(files.NAMES)
-    if labels not in known:
-        raise ValueError(f"cifar_classes needs labels of {known}, got {labels!r}.")
+    check_choice("cifar_classes", "labels", labels, tuple(files.NAMES))
     return tuple(files.NAMES[labels].split())

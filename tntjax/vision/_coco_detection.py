@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tntjax._check import check_choice
 from tntjax._struct import pytree, static
 from tntjax._types import Sample
 from tntjax.vision._coco_files import Annotated, CocoImages, is_class, read_annotations
@@ -14,7 +15,7 @@ from tntjax.vision._names import Names
 from tntjax.vision._rle import polygons_to_rle, rle_decode, rle_encode
 
 CHOICES = {
-    "masks": (None, "rle", "array"),
+    "masks": ("rle", "array"),
     "crowd": ("mark", "drop"),
     "empty": ("keep", "drop"),
     "flat": ("keep", "drop"),
@@ -50,7 +51,7 @@ class CocoDetection(CocoImages):
     Example:
       >>> CocoDetection("val2017", "instances_val2017.json", crowd="ignore")
       Traceback (most recent call last):
-      ValueError: CocoDetection needs crowd of ('mark', 'drop'), got 'ignore'.
+      ValueError: CocoDetection needs crowd 'mark' or 'drop', got 'ignore'.
 
     Samples, of n objects: `input` uint8 [H, W, 3], `target` int32 [n], `boxes` float32
     [n, 4] (left, top, right, bottom), `area` float32 [n] of the mask, which says small
@@ -72,11 +73,8 @@ class CocoDetection(CocoImages):
     def __post_init__(self) -> None:
         check_decode(self)
         for name, values in CHOICES.items():
-            if getattr(self, name) not in values:
-                raise ValueError(
-                    f"CocoDetection needs {name} of {values}, got"
-                    f" {getattr(self, name)!r}."
-                )
+            if name != "masks" or self.masks is not None:
+                check_choice("CocoDetection", name, getattr(self, name), values)
 
         def keep(note: dict[str, Any]) -> bool:
             dropped = self.crowd == "drop" and note.get("iscrowd", 0)

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tntjax._check import check_choice
 from tntjax._numbers import check_integer
 from tntjax._optional import import_optional
 from tntjax._struct import describe
@@ -112,6 +113,7 @@ def _plan(
     They are the size that it is resized to, where it begins on the canvas (negative if
     it is cut off), and pixels of the canvas for a pixel of the image.
     """
+    check_choice(name, "mode", mode, MODES)
     ratios = size[0] / shape[0], size[1] / shape[1]
     if mode == "squash":
         return size, (0.0, 0.0), ratios
@@ -119,8 +121,6 @@ def _plan(
         scale = max(ratios)
         top, left = ((s - scale * n) / 2 for s, n in zip(size, shape, strict=True))
         return size, (top, left), (scale, scale)
-    if mode != "pad":
-        raise ValueError(f"{name} needs a mode of {MODES}, got {mode!r}.")
     height, width = (max(1, round(min(ratios) * side)) for side in shape)
     origin = ((size[0] - height) // 2, (size[1] - width) // 2)
     # The resized image has whole pixels, so its sides are scaled by a little more or

@@ -1,7 +1,8 @@
 """ImageNet: the 1,000 classes of ILSVRC2012, as the files lie."""
 
+from tntjax._check import check_choice
 from tntjax._files import as_place
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import pytree, static
 from tntjax.vision._image_files import LabelledImages, check_decode
 from tntjax.vision._imagenet_files import SPLITS, find_files, label_files, read_synsets
 
@@ -59,11 +60,7 @@ class ImageNet(LabelledImages):
 
     def __post_init__(self) -> None:
         check_decode(self)
-        if self.split not in SPLITS:
-            raise ValueError(
-                "ImageNet needs split 'train', 'val' or 'test', got"
-                f" {describe(self.split)}."
-            )
+        check_choice("ImageNet", "split", self.split, SPLITS)
         root = as_place(self.root, "ImageNet: root")
         files = find_files(root, self.split, self.cache)
         synsets = read_synsets(root)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tntjax._check import check_choice
 from tntjax._struct import describe
 from tntjax.dataset import TableDataset
 from tntjax.vision import _mnist_files as files
@@ -63,8 +64,7 @@ def mnist(
     the images stay uint8: make floats on the device, and targets count from 0.
     """
     check_split("mnist", split)
-    if variant not in tuple(files.VARIANTS):
-        raise ValueError(f"mnist needs variant 'mnist' or 'fashion', got {variant!r}.")
+    check_choice("mnist", "variant", variant, tuple(files.VARIANTS))
     chosen = files.VARIANTS[variant]
     paths = files.locate(chosen, split, data_dir)
     paths = paths or files.download(chosen, split, data_dir)
