@@ -436,12 +436,17 @@ def test_an_engine_cannot_take_strings():
         list(iterator.chunks(0, 0, lambda position, size: 4))
 
 
-@pytest.mark.parametrize(
-    "column", [np.zeros(2, ">f4"), SimpleNamespace(shape=(2,), dtype="torch.float32")]
-)
-def test_an_engine_cannot_take_arrays_of_others(column):
+def test_an_engine_cannot_take_arrays_of_others():
+    column = SimpleNamespace(shape=(2,), dtype="torch.float32")
     with pytest.raises(TypeError, match=r"takes arrays of numbers, but sample\['x'\]"):
         check_arrays({"x": column})
+
+
+def test_an_engine_is_given_native_bytes():
+    samples = {"y": np.zeros(2), "x": np.arange(2, dtype=">f4")}
+    checked = check_arrays(samples)
+    assert checked["x"].dtype == np.float32 and checked["x"].dtype.isnative
+    assert checked["x"].tolist() == [0, 1] and checked["y"] is samples["y"]
 
 
 def test_an_engine_cannot_take_a_field_that_becomes_strings():

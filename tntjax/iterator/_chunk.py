@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._array import as_array
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset, Room, Sample
 from tntjax.dataset._protocol import bytes_of
@@ -140,8 +141,7 @@ def check_arrays(samples: Sample) -> Sample:
     for path, column in columns:
         known = isinstance(column, np.ndarray | jax.Array)
         dtype = column.dtype if known else np.dtype(object)
-        numbers = any(jnp.issubdtype(dtype, kind) for kind in NUMBERS)
-        if not numbers or not getattr(dtype, "isnative", True):
+        if not any(jnp.issubdtype(dtype, kind) for kind in NUMBERS):
             where = f"sample{jax.tree_util.keystr(path)}"
             raise TypeError(
                 f"An engine takes arrays of numbers, but {where} is {describe(column)}."
@@ -153,4 +153,5 @@ def check_arrays(samples: Sample) -> Sample:
             "An engine takes arrays of numbers, but a sample has none:"
             f" {describe(samples)}."
         )
-    return samples
+    native = all(getattr(column.dtype, "isnative", True) for _, column in columns)
+    return samples if native else jax.tree.map(as_array, samples)
