@@ -183,6 +183,15 @@ def test_a_foreign_folder_is_named(tmp_path):
         tnt.checkpoint.restore(tmp_path, {})
 
 
+def test_a_checkpoint_is_not_the_folder_of_all(save):
+    folder = save({"params": jnp.zeros(1)}, 7)
+    (one,) = folder.glob("update-7*")
+    with pytest.raises(
+        ValueError, match=r"Name that: .*\.restore\('.*', like, step=7\)"
+    ):
+        tnt.checkpoint.restore(one, {})
+
+
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="need a folder, but .*file is a file"):

@@ -19,6 +19,9 @@ START = ".start.json"
 FOREIGN = """{directory} holds {name!r}, which is no checkpoint of tntjax. Give the \
 checkpoints of each run a folder of their own, with nothing else in it."""
 
+ONE = """{directory} is one checkpoint, and not the folder of all. Name that: \
+{above}. To choose this one, tnt.checkpoint.restore({above!r}, like, step={t})."""
+
 NOT_LOCAL = """{name} must be a folder of this machine, got {path!r}. Mount the \
 storage, or copy the checkpoints here and back."""
 
@@ -123,6 +126,10 @@ def _named(directory: str | os.PathLike) -> list[tuple[Path, tuple[int, int] | N
         return []
     if not os.path.isdir(directory):
         raise ValueError(f"Checkpoints need a folder, but {directory} is a file.")
+    if own := NAME.fullmatch(directory.name):
+        raise ValueError(
+            ONE.format(directory=directory, above=str(directory.parent), t=own[1])
+        )
     found = []
     for path in directory.iterdir():
         match = NAME.match(path.name)
