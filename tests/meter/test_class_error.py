@@ -168,6 +168,7 @@ def test_too_few_classes_names_both():
     ("output", "target", "hint"),
     [
         ((4,), (4,), "one-hot, pass target.argmax"),
+        ((4,), (4,), r"one score z of two classes pass jnp.stack\(\[-z, z\], -1\)"),
         ((4, 3), (4, 3), "one-hot, pass target.argmax"),
         ((4, 1), (5,), "a row of scores for each target"),
         ((4, 3), (4, 1, 1), "a row of scores for each target"),

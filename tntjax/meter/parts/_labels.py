@@ -89,12 +89,15 @@ def as_classes(output: Any, target: Any, name: str) -> tuple[Any, Any]:
 def _hint(output: Any, target: Any) -> str:
     if output.ndim == 0 or target.shape != output.shape:
         return "Give output a row of scores for each target."
-    if is_integer(output) and output.ndim == 1:
-        return (
-            "ConfusionMeter counts class numbers that are predicted already. If target"
-            " is one-hot, pass target.argmax(-1)."
+    known = ""
+    if output.ndim == 1 and is_integer(output):
+        known = "ConfusionMeter counts class numbers that are predicted already. "
+    elif output.ndim == 1:
+        known = (
+            "Of one score z of two classes pass jnp.stack([-z, z], -1), or [1 - z, z]"
+            " of a probability. "
         )
-    return "If target is one-hot, pass target.argmax(-1)."
+    return f"{known}If target is one-hot, pass target.argmax(-1)."
 
 
 def check_class_numbers(target: Any, name: str) -> None:
