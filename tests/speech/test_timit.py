@@ -275,6 +275,22 @@ def test_frames_are_labelled_by_their_middle():
     assert tnt.speech.frame_labels([], [], 2).tolist() == [-1, -1]
 
 
+@pytest.mark.parametrize("dtype", [np.int16, np.int64, np.uint32])
+def test_spans_of_any_dtype_label_the_middles_that_they_hold(dtype):
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        spans = rng.integers(0, 200, (4, 2)).astype(dtype)  # some end before they begin
+        size, hop, count = rng.integers(1, 30, 3).tolist()
+        expected = np.full(count, -1)
+        for row in np.argsort(spans[:, 0], kind="stable"):
+            for frame in range(count):
+                if spans[row, 0] <= frame * hop + size // 2 < spans[row, 1]:
+                    expected[frame] = row
+        options = {"size": size, "hop": hop}
+        found = tnt.speech.frame_labels(spans, range(4), count, **options)
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_a_span_within_another_leaves_the_rest_of_it():
     spans, labels = [[100, 300], [0, 900]], [2, 1]  # in any order
     found = tnt.speech.frame_labels(spans, labels, 5, size=100, hop=100)

@@ -118,9 +118,9 @@ def frame_labels(
     require(fits, "frame_labels needs spans [N, 2] and labels [N]", spans, labels)
     fits = all(-(2**31) <= label < 2**31 for label in labels.tolist())
     require(fits, "frame_labels needs labels that int32 holds", labels)
-    middles = np.arange(count) * hop + (0 if centered else size // 2)  # [F]
+    edges = spans.astype(np.int64) - (0 if centered else size // 2)
+    edges = np.clip(-(-edges // hop), 0, count)  # [N, 2] frames whose middles they are
     found = np.full(count, -1, np.int32)
     for row in np.argsort(spans[:, 0], kind="stable"):
-        start, end = spans[row]
-        found[(start <= middles) & (middles < end)] = labels[row]
+        found[slice(*edges[row].tolist())] = labels[row]
     return found
