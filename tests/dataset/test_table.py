@@ -129,6 +129,7 @@ def test_rows_of_a_file_that_is_mapped_are_plain_arrays(indices, tmp_path):
     rows = np.arange(6.0).reshape(3, 2)
     np.save(tmp_path / "rows.npy", rows)
     mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    assert np.shares_memory(TableDataset(mapped).data, mapped)
     for batch in (TableDataset(mapped).take(indices), take(mapped, indices)):
         assert type(batch) is np.ndarray and batch.flags.writeable
         assert batch.tolist() == rows[indices].tolist()
@@ -141,6 +142,11 @@ def test_rows_have_native_bytes(make, indices):
     batch = take(make(rows), indices)
     assert batch.dtype == np.float32 and batch.dtype.isnative
     assert batch.tolist() == rows[indices].tolist()
+
+
+def test_rows_of_other_bytes_go_to_a_device():
+    dataset = TableDataset({"x": np.arange(3, dtype=">f4"), "y": jnp.arange(3)})
+    assert jax.device_put(dataset).take([2])["x"].tolist() == [2]
 
 
 def test_a_tensor_is_seen_as_an_array():

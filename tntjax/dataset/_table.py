@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from tntjax._array import check_unmasked
+from tntjax._array import as_array, check_unmasked
 from tntjax._struct import describe, pytree
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
@@ -82,7 +82,7 @@ class TableDataset(IndexMap):
             raise ValueError(f"TableDataset needs equal lengths, got {lengths}.")
         if any(map(_is_foreign, jax.tree.leaves(self.data))):
             data = jax.tree.map(
-                lambda leaf: np.asarray(leaf) if _is_foreign(leaf) else leaf, self.data
+                lambda x: as_array(x) if _is_foreign(x) else x, self.data
             )
             object.__setattr__(self, "data", data)
 
@@ -91,8 +91,7 @@ class TableDataset(IndexMap):
 
     @cached_property
     def _on_host(self) -> bool:
-        leaves = jax.tree.leaves(self.data)
-        return all(type(leaf) is np.ndarray and leaf.dtype.isnative for leaf in leaves)
+        return all(type(leaf) is np.ndarray for leaf in jax.tree.leaves(self.data))
 
     def _get(self, index: int) -> Sample:
         return self._take(index)
@@ -111,5 +110,7 @@ class TableDataset(IndexMap):
 
 
 def _is_foreign(leaf: Any) -> bool:
-    """True for an array in memory of another library, such as a tensor of torch."""
-    return hasattr(leaf, "__dlpack__") and not isinstance(leaf, np.ndarray | jax.Array)
+    """True for an array in memory that JAX does not take: torch's, or other bytes."""
+    if isinstance(leaf, np.ndarray):
+        return not leaf.dtype.isnative and not isinstance(leaf, np.memmap)
+    return hasattr(leaf, "__dlpack__") and not isinstance(leaf, jax.Array)
