@@ -126,9 +126,9 @@ class TarIndex:
         try:
             found = os.fstat(file)
             start = int(self.offsets[index])
-            parts = range(start, start + size, MOST)
-            read = (os.pread(file, min(MOST, start + size - at), at) for at in parts)
-            content = b"".join(read)
+            content = os.pread(file, min(size, MOST), start)
+            for at in range(MOST, size, MOST):
+                content += os.pread(file, min(size - at, MOST), start + at)
         finally:
             os.close(file)
         if (found.st_size, found.st_mtime_ns) != self.stamp or len(content) != size:
