@@ -226,6 +226,23 @@ def test_arrays_of_all_protocols_are_unpickled(protocol):
     assert found["names"] == value["names"]
 
 
+def test_what_a_pickle_says_of_memory_is_not_trusted():
+    value = {b"data": np.arange(6, dtype=np.int32)}
+    whole, minus = pickle.dumps(value, 2), b"J\xff\xff\xff\xff" * 2
+    assert whole.count(minus + b"K\0t") == 1
+    # flags of a type of Python's objects, by which NumPy would follow the numbers
+    found = unpickle_arrays(whole.replace(minus + b"K\0t", minus + b"K\x3ft"), "x")
+    assert found[b"data"].tolist() == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(ValueError, match="damaged or no pickle"):
+        unpickle_arrays(whole.replace(b"K\x06\x85", b"K\x07\x85"), "x")
+
+
+def test_a_pickle_does_not_change_the_functions_that_it_names():
+    state = b"N}X\x0c\0\0\0__defaults__X\1\0\0\0a\x85s\x86b."
+    with pytest.raises(ValueError, match="damaged or no pickle"):
+        unpickle_arrays(b"\x80\x02c_codecs\nencode\n" + state, "x")
+
+
 @pytest.mark.parametrize(
     "value", [np.array([print, 1], object), np.array([("a", 1)], "U3,i4")]
 )

@@ -127,6 +127,6 @@ def _read_extended(
         if not whole or b"=" not in content[: int(length)]:
             raise ValueError(f"{where}: a damaged pax header.")
         key, _, value = content[len(length) + 1 : int(length) - 1].partition(b"=")
-        found[key.decode()] = value.decode("utf-8", "surrogateescape")
+        found[key.decode(errors="replace")] = value.decode("utf-8", "surrogateescape")
         content = content[int(length) :]
     return found

@@ -1,5 +1,6 @@
 """Unpickles dicts of arrays, and nothing that could run code."""
 
+import functools
 import io
 import pickle
 from typing import Any
@@ -11,10 +12,17 @@ def unpickle_arrays(content: bytes, where: str) -> Any:
     """Reads a pickle of plain values and arrays of numbers, from Python 2 or 3.
 
     A pickle names functions to call, which may be any; only those that make arrays are
-    there. Strings of Python 2 become bytes. `where` names the pickle in a ValueError.
+    there, and not NumPy's own, which trust what a pickle says of memory. Arrays are
+    those of a dict. Strings of Python 2 become bytes. `where` names the pickle in a
+    ValueError.
     """
     try:
-        return _Unpickler(io.BytesIO(content), encoding="bytes").load()
+        found = _Unpickler(io.BytesIO(content), encoding="bytes").load()
+        if isinstance(found, dict):
+            return {
+                k: v.array if isinstance(v, _Array) else v for k, v in found.items()
+            }
+        return found
     except _RefusedError as error:
         text = f"{where} wants to call {error}, which no pickle of arrays needs."
         raise ValueError(text) from None
@@ -31,18 +39,34 @@ class _Unpickler(pickle.Unpickler):
         package = module.replace("numpy._core", "numpy.core")  # its name since NumPy 2
         if (package, name) not in _ALLOWED:
             raise _RefusedError(f"{module}.{name}")
-        return _ALLOWED[package, name]
+        return functools.partial(_ALLOWED[package, name])  # a pickle may change it
 
 
-def _make_dtype(code: Any, *_: Any) -> np.dtype:
-    dtype = np.dtype(code, copy=True)  # the pickle sets its order of bytes
-    if dtype.kind not in "biufS":
-        raise ValueError(f"an array of {dtype}")
-    return dtype
+class _Dtype:
+    def __init__(self, code: Any, *_: Any) -> None:
+        self.dtype = np.dtype(code)
+        if self.dtype.kind not in "biufS":
+            raise ValueError(f"an array of {self.dtype}")
+
+    def __setstate__(self, state: Any) -> None:
+        order: Any = state[1]
+        order = order.decode() if isinstance(order, bytes) else order
+        self.dtype = self.dtype.newbyteorder(order)
 
 
-def _from_buffer(buffer: Any, dtype: np.dtype, shape: Any, order: Any) -> np.ndarray:
-    return np.frombuffer(buffer, dtype).reshape(shape, order=order)
+class _Array:
+    array = np.zeros(0, np.int8)
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, kind, is_fortran, content = state
+        order = "F" if is_fortran else "C"
+        self.array = np.frombuffer(content, kind.dtype).reshape(shape, order=order)
+
+
+def _from_buffer(buffer: Any, kind: _Dtype, shape: Any, order: Any) -> _Array:
+    made = _Array()
+    made.__setstate__((1, shape, kind, order == "F", buffer))
+    return made
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -53,10 +77,9 @@ def _encode(text: str, encoding: str) -> bytes:
 
 
 _ALLOWED = {
-    # An empty array, whose state the pickle sets.
-    ("numpy.core.multiarray", "_reconstruct"): lambda *_: np.zeros(0, np.int8),
-    ("numpy", "ndarray"): "ndarray",  # named, and never called
-    ("numpy", "dtype"): _make_dtype,
+    ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
+    ("numpy", "ndarray"): _Array,  # named, and never called
+    ("numpy", "dtype"): _Dtype,
     ("numpy.core.numeric", "_frombuffer"): _from_buffer,
     ("_codecs", "encode"): _encode,
 }
