@@ -129,6 +129,8 @@ GOOD = rle_encode(blobs(3)[1])
             "damaged counts",
         ),
         (lambda: rle_decode({"size": [1, 1], "counts": b""}), ValueError, "make 0"),
+        (lambda: rle_area({"size": [1, 1], "counts": [2**70]}), ValueError, "damaged"),
+        (lambda: rle_area({"size": [2**70, 1], "counts": [1]}), ValueError, "make 1"),
         (  # in 64 bits these make 1, and NumPy would write beyond its memory
             lambda: rle_decode({"size": [1, 1], "counts": [2**62] * 4 + [1]}),
             ValueError,

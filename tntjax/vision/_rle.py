@@ -213,7 +213,10 @@ def _read(rle: Any) -> tuple[tuple[int, int], np.ndarray]:
         runs = _unpack(counts.encode() if isinstance(counts, str) else bytes(counts))
     else:
         needs = "Expected RLE with counts in bytes, or a list of integers"
-        runs = np.asarray(check_integers(counts, needs)).astype(np.int64)
+        try:
+            runs = np.asarray(check_integers(counts, needs)).astype(np.int64)
+        except OverflowError as error:
+            raise ValueError(f"RLE with damaged counts: {error}.") from error
     pixels = height * width
     # Each run too: a sum of large ones may wrap around to the right number.
     whole = runs.ndim == 1 and (runs >= 0).all() and (runs <= pixels).all()
