@@ -7,7 +7,8 @@ are printed to two by hand, each line flushed, turn by turn in one process. Then
 of a network with 128 hidden units on the shape of MNIST are trained with and without
 progress and a record in TensorBoard, which needs `pip install "tntjax[tensorboard]"`;
 and of logistic regression, whose epoch of a twentieth of a second is the shortest that
-one meets. Printed are medians, and the medians of the ratios in the same turn.
+one meets. Printed are medians, and the medians of the ratios in the same turn;
+either goes first as often.
 
 Other programs on the machine make these ratios vary by more than the hooks cost. So
 printed is also the processor time inside the functions of the Hooks value that the host
