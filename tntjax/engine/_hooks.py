@@ -261,9 +261,9 @@ def watch(n: int, function: Callable[[Any], None]) -> Hooks:
     The function runs once the call is done that made the update, while the device is
     busy with the next ones. It gets the State as it was after exactly the declared
     update, its arrays as NumPy, without `params`, `opt_state`, `model_state` and `key`;
-    what it returns is ignored, but for a changed State: for that there is `every`. A
-    call may hold several such updates, which are then
-    shown together; `steps_per_call=n` ends a call at each.
+    what it returns is ignored, but a changed State is an error, as `every` is for that.
+    A call may hold several such updates, which are then shown together;
+    `steps_per_call=n` ends a call at each.
 
     Args:
       n: how many updates apart; it runs when `t` is a multiple.

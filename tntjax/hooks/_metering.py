@@ -29,8 +29,8 @@ def metering(*meters: str | Mapping[str, Metered] | None, **named: Metered) -> H
     `on_forward` of a test without criterion. There a function that reads
     `state.loss` gets None, and a meter that is given None adds nothing. If the sample
     has a `mask` and the meter takes one, it is passed on, but for single numbers; of
-    one that takes none a warning tells.
-    Other meters in the State are left alone, so several of these can be chained.
+    one that takes none a warning tells. Other meters in the State are left alone, so
+    several of these can be chained.
 
     Args:
       *meters: names of what is measured often: `"loss"`, `"error"` and `"accuracy"`,

@@ -33,11 +33,10 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
     A row has `epoch`, `t` and `samples`, how many are done; `loss`, the mean of the
     epoch so far, whether it is metered or not (of a criterion that returns one number
     a batch each batch counts alike); the rate of the last update, if the State has it,
-    as `lr`; what each
-    meter shows, under its name, or `name.part` if it shows several things. That of an
-    epoch also has its `seconds`, without hooks at its end, and what a `validate`,
-    chained before, has measured there: the score as `validate`, the rest as
-    `validate.name`.
+    as `lr`; what each meter shows, under its name, or `name.part` if it shows several
+    things. That of an epoch also has its `seconds`, without hooks at its end, and what
+    a `validate`, chained before, has measured there: the score as `validate`, the rest
+    as `validate.name`.
 
     All rows are `state.history`, columns for `pandas.DataFrame(state.history)`. They
     are in checkpoints, and a run that goes on, from a State or the disk, goes on with
