@@ -136,7 +136,7 @@ def test_no_batches_are_like_the_only_one_which_is_shorter():
     assert take(BatchDataset(np.zeros((3, 2)), 4), []).shape == (0, 3, 2)
 
 
-@pytest.mark.parametrize("value", [3, None, {"a": 1}, iter([1])], ids=str)
+@pytest.mark.parametrize("value", [3, None, {"a": 1}, iter([1])])
 def test_what_is_no_dataset_is_named(value):
     with pytest.raises(TypeError, match="take needs a dataset"):
         take(value, [0])
