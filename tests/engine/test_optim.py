@@ -125,7 +125,7 @@ def test_a_learnable_criterion_may_share_a_line_search(problem, accumulate):
     state = tnt.OptimEngine().train(**given, accumulate=accumulate)
     assert float(state.criterion_params["by"]) != 1.0
     search = state.opt_state["criterion"][-1]
-    assert float(search.info.decrease_error) == 0.0
+    assert float(search.info.decrease_error) < 1e-7  # a loss of 0.3 is rounded to 3e-8
 
 
 def test_groups_that_do_not_fit_a_criterion_are_an_error(problem):
