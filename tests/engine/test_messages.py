@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 
 import jax
 import jax.numpy as jnp
@@ -135,6 +136,20 @@ def test_test_has_keywords_too():
 def test_what_a_test_does_not_take(name, words):
     with pytest.raises(TypeError, match=f"SGDEngine.test has no argument .* {words}"):
         tnt.SGDEngine().test(**{name: 1})
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "words"),
+    [
+        (tnt.OptimEngine, "optimizer", "OptimEngine(...).train(..., optimizer=...)."),
+        (tnt.SGDEngine, "learning_rate", "SGDEngine(...).train(..., lr=...)."),
+        (tnt.SGDEngine, "state", "SGDEngine(...).train(..., state=...)."),
+        (tnt.StepEngine, "max_epoch", "StepEngine(...).train(..., max_epoch=...)."),
+    ],
+)
+def test_what_is_train_s_is_not_given_to_the_engine(make, name, words):
+    with pytest.raises(TypeError, match=re.escape(f"belongs to train: {words}")):
+        make(**{name: 1})
 
 
 def test_a_step_has_its_own_optimizer():

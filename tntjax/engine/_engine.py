@@ -24,7 +24,7 @@ from tntjax.engine._history import History, rows_until
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._loop import Testing, Training
 from tntjax.engine._mesh import Placement, Shard, make_placement
-from tntjax.engine._names import check_names
+from tntjax.engine._names import ELSEWHERE, IN_A_STEP, IN_A_TEST, check_names
 from tntjax.engine._plan import StepsPerCall, check_steps_per_call, make_plan
 from tntjax.engine._program import OwnStep
 from tntjax.engine._rescue import explain_jax
@@ -186,6 +186,8 @@ def run_method(describe: Callable[Given, Training | Testing]) -> Callable[Given,
         own[1:1] = [p for p in shared if p.name in kind.__annotations__]  # after self
         signature = signature.replace(parameters=own)
     names = list(signature.parameters)[1:]
+    elsewhere = ELSEWHERE if "max_epoch" in names else IN_A_TEST
+    elsewhere = IN_A_STEP if "opt_state" in names else elsewhere
 
     @functools.wraps(describe)
     def method(self: Any, *args: Any, **kwargs: Any) -> State:
@@ -196,7 +198,7 @@ def run_method(describe: Callable[Given, Training | Testing]) -> Callable[Given,
             )
         kwargs = take_apart(kwargs)  # an adapted module brings params and model_state
         what = f"{type(self).__name__}.{describe.__name__}"
-        check_names(what, kwargs, names)
+        check_names(what, kwargs, names, elsewhere)
         try:
             signature.bind(self, **kwargs)
         except TypeError as error:

@@ -3,7 +3,8 @@
 import dataclasses
 import difflib
 import functools
-from collections.abc import Iterable
+import inspect
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 Class = TypeVar("Class", bound=type)
@@ -45,7 +46,7 @@ ELSEWHERE = {
 }
 """For each argument that a method does not take where it belongs."""
 
-IN_A_TEST = {
+IN_A_TEST = ELSEWHERE | {
     "state": "Pass params=state.params, and model_state=state.model_state if there is"
     " one.",
     **dict.fromkeys(
@@ -55,7 +56,7 @@ IN_A_TEST = {
 }
 """The same for `test`."""
 
-IN_A_STEP = {
+IN_A_STEP = ELSEWHERE | {
     "optimizer": "A step has its own: pass opt_state=optimizer.init(params), and call"
     " optimizer.update in the step.",
 }
@@ -68,16 +69,23 @@ METHODS = {
 """For each method what other libraries call it."""
 
 
-def check_names(what: str, given: Iterable[str], names: list[str]) -> None:
-    """Raises a TypeError for an argument that a method does not take."""
+def check_names(
+    what: str,
+    given: Iterable[str],
+    names: list[str],
+    elsewhere: Mapping[str, str] = ELSEWHERE,
+) -> None:
+    """Raises a TypeError for an argument that a function does not take.
+
+    For some that it does not take, `elsewhere` has what to do instead.
+    """
     for name in given:
         if name not in names:
-            raise TypeError(f"{what} has no argument {name!r}. {_instead(name, names)}")
+            advice = _instead(name, names, elsewhere)
+            raise TypeError(f"{what} has no argument {name!r}. {advice}")
 
 
-def _instead(name: str, names: list[str]) -> str:
-    elsewhere = ELSEWHERE | (IN_A_STEP if "opt_state" in names else {})
-    elsewhere |= {} if "max_epoch" in names else IN_A_TEST
+def _instead(name: str, names: list[str], elsewhere: Mapping[str, str]) -> str:
     known = next((own for own, others in ARGUMENTS.items() if name in others), name)
     if known in names:
         return f"It is called {known!r} here."
@@ -100,10 +108,14 @@ def explain_methods(cls: Class) -> Class:
     """
     init: Any = cls.__init__
     fields = [field.name for field in dataclasses.fields(cls)]
+    in_train = {
+        name: f"It belongs to train: {cls.__name__}(...).train(..., {name}=...)."
+        for name in inspect.signature(vars(cls)["train"]).parameters
+    }
 
     @functools.wraps(init)
     def explained(self: Any, *args: Any, **named: Any) -> None:
-        check_names(cls.__name__, named, fields)
+        check_names(cls.__name__, named, fields, ELSEWHERE | in_train)
         if len(args) > len(fields):
             raise TypeError(
                 f"{cls.__name__} takes {' and '.join(fields)}, got {len(args)}"

@@ -17,7 +17,7 @@ def explain_arguments(plugin: Callable[Given, Hooks]) -> Callable[Given, Hooks]:
 
     @functools.wraps(plugin)
     def explained(*args: Given.args, **named: Given.kwargs) -> Hooks:
-        check_names(plugin.__name__, named, names)
+        check_names(plugin.__name__, named, names, elsewhere={})
         return plugin(*args, **named)
 
     return explained

@@ -9,6 +9,7 @@ import numpy as np
 
 from tntjax._numbers import check_at_least, check_number
 from tntjax.engine import Hooks, State
+from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._bind import bind, claim, put, skip_if
 
 NAME = "loss_scaling"
@@ -20,6 +21,7 @@ gradients are lost before they can be scaled. Cast it: output.astype(jnp.float32
 tnt.network.mixed_precision(network, jnp.float16) does."""
 
 
+@explain_arguments
 def loss_scaling(
     initial: float = 2.0**15, factor: float = 2.0, interval: int = 2000
 ) -> Hooks:

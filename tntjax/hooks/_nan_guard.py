@@ -9,6 +9,7 @@ import numpy as np
 from tntjax._numbers import check_at_least
 from tntjax.engine import Hooks, State, chain, every
 from tntjax.engine._rows import find_row_mask
+from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._bind import bind, bind_each, claim, put, skip_if
 
 NAME = "nan_guard"
@@ -40,6 +41,7 @@ class NonFiniteError(FloatingPointError):
         )
 
 
+@explain_arguments
 def nan_guard(n: int = 100) -> Hooks:
     """Raises an error if a loss, a gradient or a new parameter is not finite.
 

@@ -8,8 +8,10 @@ from tntjax._numbers import check_at_least
 from tntjax.engine import Hooks, State
 from tntjax.engine._around import Session
 from tntjax.engine._hooks import Scheduled
+from tntjax.hooks._arguments import explain_arguments
 
 
+@explain_arguments
 def profile(directory: str | os.PathLike, first: int = 10, steps: int = 10) -> Hooks:
     """Writes a trace of some steps, for TensorBoard, XProf or Perfetto.
 

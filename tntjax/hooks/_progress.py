@@ -11,6 +11,7 @@ from tntjax._numbers import check_number
 from tntjax._struct import describe
 from tntjax.engine import Hooks, State, chain
 from tntjax.engine._around import Display
+from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._bars import Bars, make_bars
 from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
 from tntjax.hooks._score import measured_now
@@ -21,6 +22,7 @@ MEMBERS = 16
 """Members of which meters are read while a run goes on; of more the mean loss."""
 
 
+@explain_arguments
 def progress(file: TextIO | None = None, interval: float | None = None) -> Hooks:
     """Shows how far a run is: epoch, updates, rate, time left, loss and meters.
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from tntjax._struct import describe
 from tntjax.engine import Hooks, Seconds, State
+from tntjax.hooks._arguments import explain_arguments
 
 
 class Timing(NamedTuple):
@@ -47,6 +48,7 @@ class Timing(NamedTuple):
         )
 
 
+@explain_arguments
 def timing(report: Callable[[Timing], Any]) -> Hooks:
     """Reports at the end of each epoch where its time went, without waiting in between.
 
