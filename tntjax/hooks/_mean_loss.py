@@ -7,12 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._array import namespace
 from tntjax._plain import as_plain, summarize
 from tntjax.engine import Hooks, State
 from tntjax.engine._rows import find_row_mask
 from tntjax.hooks._bind import Bound, claim, put
 from tntjax.meter import Meter
-from tntjax.meter.parts._sums import Mean
+from tntjax.meter._meter import check_same
+from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._sums import Mean, Total
 
 NAME = "mean_loss"
 
@@ -21,18 +24,42 @@ COLUMNS = ("epoch", "t", "samples", "loss", "lr", "seconds")
 
 
 class MeanLoss(Meter):
-    """Measures the mean of losses and nothing else: a step hardly costs more."""
+    """Measures the mean of losses and nothing else: a step hardly costs more.
 
-    losses: Mean = Mean()
+    That is why it is one array: each that a step carries costs as much as the sum.
+
+    Args:
+      words: [4] uint32, the bits of a `Mean`: of the sum and of its rest, float32, and
+        the low and the high word of the count.
+    """
+
+    words: Any = dataclasses.field(default_factory=lambda: np.zeros(4, np.uint32))
 
     def add(self, loss: Any, *, mask: Any = None) -> "MeanLoss":
         """Counts losses in, [] or [B] float32; a mask is of the same shape."""
-        losses = self.losses.add(loss, np.int32(1), mask)
-        return dataclasses.replace(self, losses=losses)
+        return MeanLoss(_pack(_unpack(self.words).add(loss, np.int32(1), mask)))
 
     def value(self) -> Any:
         """Returns the mean, NaN if nothing was counted."""
-        return self.losses.value()
+        return _unpack(self.words).value()
+
+    def merge(self, other: "MeanLoss") -> "MeanLoss":
+        """Returns the mean of what both have seen."""
+        check_same(self, other)
+        mine, others = _unpack(self.words), _unpack(other.words)
+        return MeanLoss(_pack(Mean(mine.total + others.total, mine.n + others.n)))
+
+
+def _unpack(words: Any) -> Mean:  # [..., 4] -> [...]
+    floats = words[..., :2].view(np.float32)
+    total = Total(floats[..., 0], floats[..., 1])
+    return Mean(total, Count(words[..., 2], words[..., 3]))
+
+
+def _pack(mean: Mean) -> Any:  # [...] -> [..., 4]
+    floats = (part.view(np.uint32) for part in (mean.total.sum, mean.total.rest))
+    words = *floats, mean.n.low, mean.n.high
+    return namespace(*words).stack(words, axis=-1)
 
 
 def _start(state: State) -> State:
