@@ -19,6 +19,7 @@ from tntjax.dataset import (
     take,
 )
 from tntjax.dataset._index_map import IndexMap
+from tntjax.iterator import DatasetIterator
 
 PACKAGE = str(Path(tntjax.__file__).parent)
 
@@ -140,3 +141,18 @@ def test_a_dataset_of_a_list_is_read_one_by_one():
     dataset = ShuffleDataset(ListDataset(range(300), str), 0)
     assert sorted(map(int, dataset.__getitems__(range(300)))) == list(range(300))
     assert jax.device_put(dataset)[3] == dataset[3]
+
+
+def test_a_derived_class_that_is_no_pytree_is_read_on_the_host():
+    class Doubled(TransformDataset):
+        """JAX knows nothing of it: a child of a pytree is not one by itself."""
+
+    rows = jax.device_put(TableDataset(np.arange(6, dtype=np.int32)))
+    own = Doubled(rows, lambda x: 2 * x)
+    for dataset in (own, ShuffleDataset(own, seed=0), ConcatDataset([own, own])):
+        want = [int(dataset[index]) for index in range(len(dataset))]
+        assert sorted(want)[-1] == 10
+        chunks = DatasetIterator(dataset).chunks(0, 0, lambda *_, **__: 4)
+        samples = [row for chunk in chunks for row in chunk.samples.tolist()]
+        assert samples == want
+        assert not jax.device_put(BatchDataset(dataset, 2)).on_device

@@ -1,10 +1,9 @@
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tntjax._struct import pytree, static
 from tntjax.dataset import (
     BatchDataset,
     ListDataset,
@@ -197,12 +196,12 @@ def test_lists_of_unequal_lengths_are_no_indices():
         take([1, 2, 3], [[0], [1, 2]])
 
 
-@dataclasses.dataclass(frozen=True)
+@pytree
 class Far:
     """A dataset on a device that is longer than a device counts."""
 
+    length: int = static(default=2**31 + 9)
     on_device = True
-    length: int = 2**31 + 9
 
     def __len__(self):
         return self.length

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from meter_cases import (
+    CASES,
     assert_close,
     assert_close_tree,
     assert_equal,
@@ -135,6 +136,15 @@ def test_a_stack_of_meters_reads_as_arrays(case):
         for leaf in jax.tree.leaves(meter.value()):
             assert type(leaf) is np.ndarray
             assert len(leaf) == 3
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_rows_are_not_added_to_a_stack_of_meters(case):
+    """They would be counted into the first, or into each of them."""
+    many = jax.tree.map(lambda leaf: np.stack([leaf] * 3), case.make())
+    rows = case.batch(np.random.default_rng(0), 3)
+    with pytest.raises(ValueError, match=r"a stack of \[3\]. Map over it: jax.vmap"):
+        many.add(*rows)
 
 
 @every_meter

@@ -179,31 +179,6 @@ def test_moving_averages_of_many_merge_each_with_its_own(size):
         assert float(mean[number]) == pytest.approx(float(one.merge(one).value().mean))
 
 
-SCORES, LABELS = np.eye(3, dtype=np.float32)[None].repeat(3, 0), np.arange(3)
-
-
-@pytest.mark.parametrize(
-    ("meter", "rows"),
-    [
-        (tnt.ConfusionMeter(3), (SCORES, LABELS[None].repeat(3, 0))),
-        (tnt.HistogramMeter(0, 1, 4), (SCORES,)),
-        (tnt.QuantileMeter(), (SCORES,)),
-        (tnt.BinnedAUCMeter(), (SCORES[..., 0], np.eye(3, dtype=int))),
-        (tnt.MSEMeter(), (SCORES[..., 0], np.eye(3))),
-        (tnt.MeanAbsoluteErrorMeter(), (SCORES[..., 0], np.eye(3))),
-        (tnt.R2Meter(), (SCORES[..., 0], np.eye(3))),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, tnt.Meter) else "",
-)
-def test_rows_are_not_added_to_a_stack_of_meters(meter, rows):
-    """They would be counted into the first, or spread over all."""
-    many = jax.vmap(meter.add)(*rows)
-    with pytest.raises(ValueError, match=r"a stack of \[3\]. Map over it: jax.vmap"):
-        many.add(*(part[0] for part in rows))
-    again = jax.vmap(lambda one, *rows: one.add(*rows))(many, *rows)
-    jax.tree.map(np.testing.assert_allclose, again, many.merge(many))
-
-
 # ---- log ----------------------------------------------------------------------------
 
 

@@ -259,6 +259,13 @@ def test_bins_are_checked():
         CalibrationErrorMeter(0)
 
 
+@pytest.mark.parametrize("bins", [10, 500])
+def test_the_confidence_of_many_pixels_is_not_lost_beside_their_sum(bins):
+    certain, right = np.full((1024, 1024), 0.97, np.float32), np.ones((1024, 1024), int)
+    meter = CalibrationErrorMeter(bins).add(certain, right)
+    assert meter.value().expected == pytest.approx(0.03, abs=2e-5)
+
+
 @pytest.mark.parametrize("bins", [7, 40])
 def test_many_bins_are_as_few(bins):
     rng = np.random.default_rng(0)

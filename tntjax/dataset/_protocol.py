@@ -47,13 +47,14 @@ def find_spec(dataset: Any) -> Spec:
         return Spec(len(dataset), on_device, lambda: dataset.nbytes // length)
     if is_unchecked(kind):
         return dataset.spec
-    known = getattr(dataset, "uniform_length", 0), getattr(dataset, "on_device", False)
+    alike = getattr(dataset, "uniform_length", 0) if has_take(kind) else 0
+    on_device = is_open(dataset) and getattr(dataset, "on_device", False)
 
     def measure() -> int:
         size = getattr(dataset, "sample_bytes", None)
         return bytes_of(dataset[0]) if size is None else size
 
-    return Spec(*(known if has_take(kind) else (0, False)), measure)
+    return Spec(alike, on_device, measure)
 
 
 def find_shapes(dataset: Any) -> tuple:
@@ -89,8 +90,17 @@ def has_take(kind: type) -> bool:
 
 def hide_unreadable(dataset: Any) -> Any:
     """Hides a wrapped dataset from JAX unless compiled code can read it."""
-    seen = isinstance(dataset, np.ndarray | jax.Array) or has_take(type(dataset))
-    return dataset if seen else Opaque(dataset)
+    return dataset if is_open(dataset) else Opaque(dataset)
+
+
+def is_open(dataset: Any) -> bool:
+    """True if JAX can look into a dataset: an array, or a pytree with a `take`.
+
+    A class that is derived of a pytree is not one until it is registered.
+    """
+    if isinstance(dataset, np.ndarray | jax.Array):
+        return True
+    return has_take(type(dataset)) and not jax.tree_util.all_leaves([dataset])
 
 
 def check_indices(dataset: Any, indices: Any) -> Any:

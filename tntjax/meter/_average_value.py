@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from tntjax._array import namespace
 from tntjax.meter._meter import check_same
 from tntjax.meter.parts import _moments
-from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._count import Count, check_single
 from tntjax.meter.parts._inputs import spread_counts
 from tntjax.meter.parts._moments import Moments
 from tntjax.meter.parts._weighted import MeterOfValues
@@ -57,6 +57,7 @@ class AverageValueMeter(MeterOfValues):
         return np.dtype(jnp.result_type(self.mean))
 
     def _count(self, values: Any, weight: Any, mask: Any) -> Self:
+        check_single(self.n, 0)
         return type(self)(*_add(self.moments(), values, weight, mask))
 
     def merge(self, other: Self) -> Self:

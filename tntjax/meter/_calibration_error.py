@@ -11,7 +11,7 @@ from tntjax._array import namespace
 from tntjax._struct import flag, static
 from tntjax.meter._meter import Meter
 from tntjax.meter.parts._arguments import bin_edges, check_bins
-from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._count import Count, check_single
 from tntjax.meter.parts._inputs import Mask, as_rows
 from tntjax.meter.parts._labels import (
     as_probabilities,
@@ -20,7 +20,7 @@ from tntjax.meter.parts._labels import (
 )
 from tntjax.meter.parts._mesh import gather
 from tntjax.meter.parts._plot import axes_of
-from tntjax.meter.parts._sums import Total
+from tntjax.meter.parts._sums import Total, sum_in_pairs
 
 
 class Calibration(NamedTuple):
@@ -95,6 +95,7 @@ class CalibrationErrorMeter(Meter):
             those are logits.
         """
         name = "CalibrationErrorMeter.add"
+        check_single(self.counts, 2)
         scores, labels = as_probabilities(output, target, name)
         mask = as_rows(mask, labels.shape, name)
         if not self.logits:
@@ -163,6 +164,10 @@ def _add(meter: Any, output: Any, target: Any, mask: Any) -> Any:
     both = jnp.stack([counted, correct], -1).astype(jnp.int32)  # [..., 2]
     counts = jnp.zeros(meter.counts.low.shape, jnp.int32)  # [num_bins, 2]
     counts = meter.counts + counts.at[place].add(both, mode="drop")
-    sums = jnp.zeros(meter.confidence.sum.shape, jnp.float32)  # [num_bins]
-    sums = meter.confidence + sums.at[place].add(certain, mode="drop")
-    return dataclasses.replace(meter, counts=counts, confidence=sums)
+    # Summed one by one, many would be lost beside their sum: so few, and then in pairs.
+    part = jnp.arange(place.size, dtype=jnp.uint32) // max(256, meter.num_bins)
+    parts = -(-max(1, place.size) // max(256, meter.num_bins))
+    sums = jnp.zeros((meter.num_bins, parts), jnp.float32)
+    sums = sums.at[place.reshape(-1), part].add(certain.reshape(-1), mode="drop")
+    confidence = meter.confidence + sum_in_pairs(jnp, sums)  # [num_bins]
+    return dataclasses.replace(meter, counts=counts, confidence=confidence)

@@ -12,7 +12,7 @@ from tntjax._array import namespace
 from tntjax._struct import describe, flag, static
 from tntjax.meter._meter import Meter, in_percent
 from tntjax.meter.parts._arguments import check_topk
-from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._count import Count, check_single
 from tntjax.meter.parts._inputs import Mask, as_rows, narrow
 from tntjax.meter.parts._labels import as_classes
 
@@ -69,6 +69,7 @@ class ClassErrorMeter(Meter):
             example.
           mask: [B] bool; False leaves the example out.
         """
+        check_single(self.n, 0)
         scores, labels = as_classes(output, target, "ClassErrorMeter.add")
         if scores.shape[-1] == 1:
             raise ValueError(

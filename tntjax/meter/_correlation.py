@@ -11,7 +11,7 @@ from tntjax._array import host_or_device, namespace
 from tntjax.meter._average_value import AverageValueMeter
 from tntjax.meter._meter import check_same
 from tntjax.meter.parts import _moments
-from tntjax.meter.parts._count import count_of
+from tntjax.meter.parts._count import check_single, count_of
 from tntjax.meter.parts._inputs import spread_counts
 from tntjax.meter.parts._sums import add_pairs
 from tntjax.meter.parts._weighted import MeterOfPairs
@@ -48,6 +48,7 @@ class CorrelationMeter(MeterOfPairs):
     n = count_of("outputs")
 
     def _count(self, outputs: Any, targets: Any, weight: Any, mask: Any) -> Self:
+        check_single(self.n, 0)
         return _add(self, outputs, targets, weight, mask)
 
     def merge(self, other: Self) -> Self:

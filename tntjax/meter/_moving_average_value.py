@@ -11,6 +11,7 @@ from tntjax._struct import static
 from tntjax.meter._average_value import MeanStd
 from tntjax.meter._meter import Meter, check_same
 from tntjax.meter.parts._arguments import check_convention, check_size
+from tntjax.meter.parts._count import check_single
 from tntjax.meter.parts._inputs import Mask, as_floats, as_rows
 from tntjax.meter.parts._mesh import gather
 
@@ -59,6 +60,7 @@ class MovingAverageValueMeter(Meter):
           mask: bool, the leading axes of `value`; False leaves the values out.
         """
         name = "MovingAverageValueMeter.add"
+        check_single(self.n, 0)
         values = as_floats(value, np.float32, name)
         valid = as_rows(True if mask is None else mask, values.shape, name)
         return _push(self, jnp.asarray(values), valid)

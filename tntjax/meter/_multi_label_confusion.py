@@ -12,7 +12,7 @@ from tntjax._array import as_array, namespace
 from tntjax._struct import describe, flag, static
 from tntjax.meter._meter import Meter, in_percent
 from tntjax.meter.parts._arguments import check_size
-from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._count import Count, check_single
 from tntjax.meter.parts._inputs import Mask, as_real, as_rows, narrow, refuse_nan
 from tntjax.meter.parts._labels import same_rank
 from tntjax.meter.parts._mesh import gather
@@ -69,6 +69,7 @@ class MultiLabelConfusionMeter(Meter):
           mask: [B] bool; False leaves the example out.
         """
         name = "MultiLabelConfusionMeter.add"
+        check_single(self.n, 0)
         output, target = same_rank(as_array(output), as_array(target))
         scores = as_real(output, f"{name} needs real scores", "output ")
         labels = as_real(target, f"{name} needs labels that are 0 or 1", "target ")

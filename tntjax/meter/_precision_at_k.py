@@ -13,7 +13,7 @@ from tntjax._array import host_or_device, namespace
 from tntjax._struct import flag, static
 from tntjax.meter._meter import Meter, check_same, in_percent
 from tntjax.meter.parts._arguments import check_optional_size, check_topk
-from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._count import Count, check_single
 from tntjax.meter.parts._inputs import Mask, as_rows
 from tntjax.meter.parts._labels import as_positive, as_queries
 from tntjax.meter.parts._mesh import gather
@@ -99,6 +99,7 @@ class PrecisionAtKMeter(Meter):
           ValueError: if a target is NaN, or there are other queries than before.
         """
         name = "PrecisionAtKMeter.add"
+        check_single(self.n, 0)
         scores, targets = as_queries(output, target, name)
         mask = as_rows(mask, scores.shape, name)
         relevant = as_positive(targets, mask, name)

@@ -92,10 +92,11 @@ def count_in(cells: str) -> Any:
     return property(lambda meter: getattr(meter, cells).cumsum()[..., -1], doc=COUNTED)
 
 
-def check_single(counts: Count, axes: int) -> None:
+def check_single(counts: Any, axes: int) -> None:
     """Raises a ValueError if counts have more axes: are of many meters of `vmap`."""
-    if len(counts.low.shape) != axes:
-        many = list(counts.low.shape[: len(counts.low.shape) - axes])
+    shape = np.shape(jax.tree.leaves(counts)[0])
+    if len(shape) != axes:
+        many = list(shape[: len(shape) - axes])
         raise ValueError(
             f"add is of one meter, and this is a stack of {many}. Map over it:"
             " jax.vmap(lambda meter, *rows: meter.add(*rows))(meters, ...)."

@@ -17,7 +17,7 @@ from tntjax.meter.parts._arguments import (
     check_levels,
     check_optional_size,
 )
-from tntjax.meter.parts._count import Count, count_of
+from tntjax.meter.parts._count import Count, check_single, count_of
 from tntjax.meter.parts._inputs import (
     Mask,
     as_real,
@@ -81,6 +81,7 @@ class MeterOfHits(Meter):
           ValueError: if a target is NaN, there are class numbers where labels of one
             class are needed, or one class to choose the best of.
         """
+        check_single(self.hits.n, 0)
         output, target, mask = self._as_batch(as_array(output), as_array(target), mask)
         apart = self.num_classes is not None
         batch = narrow(output), narrow(target), mask

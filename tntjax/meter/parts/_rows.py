@@ -14,7 +14,7 @@ from tntjax._array import host_zeros, namespace, over_rows
 from tntjax._struct import static
 from tntjax.meter._meter import Meter, check_same, is_traced
 from tntjax.meter.parts._arguments import check_optional_size
-from tntjax.meter.parts._count import Count
+from tntjax.meter.parts._count import Count, check_single
 from tntjax.meter.parts._inputs import Mask, as_floats, refuse
 from tntjax.meter.parts._labels import without_last_axis
 from tntjax.meter.parts._mesh import gather
@@ -89,6 +89,7 @@ class MeterOfRows(Meter):
             host a target is NaN or a weight negative or not finite.
         """
         name = f"{type(self).__name__}.add"
+        check_single(self.n, 0)
         scores, targets, mask = self._as_batch(output, target, mask, name)
         weights = _as_weights(weight, scores, mask, name)
         rows = {"scores": scores, "targets": targets, "weights": weights}
