@@ -286,7 +286,11 @@ def test_only_the_first_process_shows(problem, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        ({"file": "log.txt"}, TypeError, "progress needs an open file, got 'log.txt'"),
+        (
+            {"file": "log.txt"},
+            TypeError,
+            "progress needs an open file as file, got 'log",
+        ),
         ({"interval": "1"}, TypeError, "progress: interval"),
         ({"interval": -1}, ValueError, "interval must be >= 0, got -1"),
     ],

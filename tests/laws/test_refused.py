@@ -203,7 +203,7 @@ def test_a_row_is_a_line(tmp_path):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"file": "log.txt"}, "needs an open file as file, got 'log.txt'. A name"),
+        ({"file": "log.txt"}, "needs an open file as file, got 'log.txt'. Open it"),
         ({"format": "%.2f"}, "needs a dict of formats, got '%.2f'"),
         ({"separator": 1}, "needs a string as separator, got 1"),
     ],

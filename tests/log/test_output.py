@@ -2,6 +2,8 @@
 
 import errno
 import os
+import resource
+import tempfile
 
 import pytest
 
@@ -24,6 +26,28 @@ def test_a_full_disk_is_told_of_once(name):
     with pytest.warns(RuntimeWarning, match="its file misses rows, .*No space left"):
         log.set(a=1).flush()
     log.set(a=2).flush()
+
+
+def test_of_a_row_that_is_half_written_nothing_stays(tmp_path):
+    log = Log(["a"], on_flush=[json(["a"], filename=tmp_path / "log")])
+    log.set(a="first").flush()
+    most, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len('{"a": "first"}\n{"a":'), hard))
+    try:
+        with pytest.warns(RuntimeWarning, match="log misses rows, .*too large"):
+            log.set(a="second").flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    log.set(a="third").flush()
+    rows = (tmp_path / "log").read_text().splitlines()
+    assert rows == ['{"a": "first"}', '{"a": "third"}']
+
+
+@pytest.mark.parametrize("name", ["json", "text"])
+def test_a_file_for_bytes_is_refused(name, tmp_path):
+    for file in (open(tmp_path / "log", "wb"), tempfile.NamedTemporaryFile()):
+        with file, pytest.raises(TypeError, match=f"{name} needs .* Open it for text"):
+            VIEWS[name](["a"], file=file)
 
 
 @pytest.mark.parametrize("name", ["json", "text"])

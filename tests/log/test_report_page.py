@@ -165,6 +165,20 @@ def test_how_far_a_run_went_and_how_fast(tmp_path):
     assert page.table("Runs")["run"] == ["3", "30", "192", "2 s", "96"]
 
 
+def test_the_pace_of_a_run_that_was_killed_is_that_of_epochs_with_a_time(tmp_path):
+    run = {
+        "epoch": [0, 1, 1, 2, 3, 3],
+        "samples": [50, 100, 150, 200, 300, 320],
+        "seconds": [None, None, None, 4.0, 2.0, None],  # killed in the first
+    }
+    seconds = tnt.Seconds(device=1.0)  # of the last program
+    for given in (run, ended(history=run, seconds=seconds, samples=320)):
+        assert write_and_read(tmp_path, given).table("Runs")["run"][3:] == ["6 s", "33"]
+    later = {key: column[3:] for key, column in run.items()}  # epoch 1 is not there
+    page = write_and_read(tmp_path, later)
+    assert page.table("Runs")["run"][3:] == ["6 s", "50"]
+
+
 def test_where_the_time_went(tmp_path):
     seconds = tnt.Seconds(data=0.5, compile=1.0, dispatch=0.25, device=0.25, hooks=0)
     state = ended(history=HISTORY, seconds=seconds, compiled=3)

@@ -113,7 +113,7 @@ def test_no_run(tmp_path):
         report(tmp_path / "out.html")
 
 
-@pytest.mark.parametrize("run", [3, len, [1, 2], [[1.0, 2.0]]], ids=str)
+@pytest.mark.parametrize("run", [3, len, [1, 2], [[1.0, 2.0]], np.ones(3)], ids=str)
 def test_what_is_not_a_run(tmp_path, run):
     with pytest.raises(TypeError, match="report: 'run' must be a State that train"):
         report(tmp_path / "out.html", run)
@@ -152,6 +152,13 @@ def test_a_name_that_is_there_twice(tmp_path):
 def test_the_runs_before_the_path(tmp_path):
     with pytest.raises(TypeError, match="needs the name of the file to write first"):
         report(HISTORY, tmp_path / "out.html")
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="report: there is no folder .*Make it"):
+        report(tmp_path / "runs" / "out.html", HISTORY)
+    with pytest.raises(IsADirectoryError, match="is a folder. Name a file in it"):
+        report(tmp_path, HISTORY)
 
 
 def test_an_old_page_stays_if_the_new_one_cannot_be_written(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@ import io
 import os
 import pickle
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -19,6 +20,15 @@ def line(keys, values, **options):
 
 def test_key_and_value_by_default():
     assert line(["epoch", "loss"], {"loss": 0.5, "epoch": 1}) == "epoch 1 | loss 0.5\n"
+
+
+def test_what_holds_numbers_of_jax_and_numpy_is_plain():
+    value = {"best": np.float32(0.5), "both": (jnp.int32(1), [np.int64(2)])}
+    assert line(["a"], {"a": value}) == "a {'best': 0.5, 'both': (1, [2])}\n"
+
+
+def test_a_key_is_shown():
+    assert "key<fry>" in line(["key"], {"key": jax.random.key(0)})
 
 
 def test_only_its_keys_in_its_order():

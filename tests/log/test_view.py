@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tntjax.log import Image, Log
+from tntjax.log._parts import finite_numbers
 from tntjax.log._view import View
 
 
@@ -48,6 +49,29 @@ def test_parts_of_what_holds_others():
         "c/1/1": 3,
     }
     assert parts.texts == {"a/b/1": "x"}
+
+
+@pytest.mark.parametrize("row", [{"a": {1: 2, "1": 3}}, {"a": {"b": 1}, "a/b": 2}])
+def test_two_values_of_one_name_are_refused(row):
+    view, sent, _ = make()
+    with pytest.raises(TypeError, match="names of its own, got 'a/[1b]' twice"):
+        view({"t": 1, **row})
+    assert not sent
+
+
+def test_what_is_masked_is_left_out():
+    view, sent, _ = make()
+    few = np.ma.array([1.0, 2.0], mask=[False, True])
+    view({"t": 1, "few": few, "many": np.ma.array(np.eye(2), mask=np.eye(2))})
+    parts = sent[0][1]
+    assert parts.numbers == {"few/0": 1.0}
+    assert finite_numbers(parts.arrays["many"]).tolist() == [0, 0]
+
+
+def test_half_a_character_is_an_escape():
+    view, sent, _ = make()
+    view({"t": 1, "name": "caf\udce9"})
+    assert sent[0][1].texts == {"name": "caf\\udce9"}
 
 
 def test_the_values_of_a_log_are_read():

@@ -8,13 +8,13 @@ import jax
 import numpy as np
 
 from tntjax._numbers import check_number
-from tntjax._struct import describe
 from tntjax.engine import Hooks, State, chain
 from tntjax.engine._around import Display
 from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._bars import Bars, make_bars
 from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
 from tntjax.hooks._score import measured_now
+from tntjax.log._file import check_file
 
 COMPILING = "compiling ..."
 
@@ -63,8 +63,8 @@ def progress(file: TextIO | None = None, interval: float | None = None) -> Hooks
 
     Torchnet: not there; its examples print.
     """
-    if file is not None and not hasattr(file, "write"):
-        raise TypeError(f"progress needs an open file, got {describe(file)}.")
+    if file is not None:
+        check_file("progress", file)
     if interval is not None:
         interval = check_number("progress: interval", interval)
         if not interval >= 0:

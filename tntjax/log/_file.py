@@ -1,6 +1,8 @@
 """Where the views of a log write their lines."""
 
+import contextlib
 import dataclasses
+import io
 import os
 import sys
 import warnings
@@ -61,12 +63,47 @@ class Output:
                 return
             if not os.path.exists(self.filename):
                 self.lost.tell("it is gone; what follows is in a new file of that name")
-            # Half a character, of broken text, has no bytes but an escape.
-            how: Any = {"encoding": "utf-8", "errors": "backslashreplace"}
-            with open(self.filename, "a", **how) as file:
-                file.write(line + "\n")
+            _append(self.filename, line + "\n")
         except (OSError, ValueError) as error:  # as of a file that was closed
             self.lost.tell(f"it could not be written to: {error}")
+
+
+def _append(filename: str, text: str) -> None:
+    """Writes at the end of a file; of what cannot be written whole nothing stays."""
+    # Half a character, of broken text, has no bytes but an escape.
+    rest = text.encode(errors="backslashreplace")
+    with open(filename, "ab", buffering=0) as file:
+        end = file.tell()
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError:
+            with contextlib.suppress(OSError):  # not a file with an end
+                file.truncate(end)  # or the next line would go on behind half of it
+            raise
+
+
+def check_file(name: str, file: Any) -> None:
+    """Raises a TypeError if text cannot be written to what should be an open file."""
+    binary = io.RawIOBase | io.BufferedIOBase
+    if hasattr(file, "write") and not isinstance(getattr(file, "file", file), binary):
+        return
+    raise TypeError(
+        f"{name} needs an open file as file, got {describe(file)}. Open it for text:"
+        " open(name, 'w')."
+    )
+
+
+def check_place(name: str, filename: str) -> None:
+    """Raises an OSError if there is no folder for a file, or one of its name."""
+    folder = os.path.dirname(filename)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            f"{name}: there is no folder {folder} to write to. Make it first,"
+            f" os.makedirs({folder!r}), or name another."
+        )
+    if os.path.isdir(filename):
+        raise IsADirectoryError(f"{name}: {filename} is a folder. Name a file in it.")
 
 
 def open_output(
@@ -85,11 +122,8 @@ def open_output(
         `filename`.
     """
     check_boolean(f"{view}: append", append)
-    if file is not None and not hasattr(file, "write"):
-        raise TypeError(
-            f"{view} needs an open file as file, got {describe(file)}. A name is"
-            " filename=...."
-        )
+    if file is not None:
+        check_file(view, file)
     if file is not None and filename is not None:
         raise ValueError(f"{view} needs file or filename, got both. Leave one out.")
     if filename is None:
@@ -97,14 +131,7 @@ def open_output(
             raise ValueError(f"{view} needs a filename to append to, got none.")
         return Output(file, None, Lost(f"{view}: its file"))
     filename = os.path.abspath(os.fspath(filename))
-    folder = os.path.dirname(filename)
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(
-            f"{view}: there is no folder {folder} to write to. Make it first,"
-            f" os.makedirs({folder!r}), or name another."
-        )
-    if os.path.isdir(filename):
-        raise IsADirectoryError(f"{view}: {filename} is a folder. Name a file in it.")
+    check_place(view, filename)
     with open(filename, "ab+" if append else "wb") as opened:
         if opened.tell():
             opened.seek(-1, os.SEEK_END)

@@ -61,15 +61,19 @@ def read_step(row: Mapping[str, Any], who: str, step: str) -> int:
 
 
 def finite_numbers(array: np.ndarray) -> np.ndarray:
-    """Returns what histograms are made of: float64 [N], none of it NaN or infinite."""
-    return array[np.isfinite(array)].astype(np.float64)
+    """Returns what histograms are made of: float64 [N], finite and not masked."""
+    shown = np.ma.compressed(array)
+    return shown[np.isfinite(shown)].astype(np.float64)
 
 
 def _put(parts: Parts, name: str, value: Any, subject: str) -> None:
+    if any(name in kind for kind in parts):
+        raise TypeError(f"{subject} must have names of its own, got {name!r} twice.")
     if isinstance(value, int | float):  # a bool is an int
         parts.numbers[name] = value
     elif isinstance(value, str):
-        parts.texts[name] = value
+        # Half a character, of broken text, has no bytes but an escape.
+        parts.texts[name] = value.encode(errors="backslashreplace").decode()
     elif isinstance(value, Image):
         parts.images[name] = value.pixels()
     elif value is not None:
@@ -105,7 +109,7 @@ def _as_numbers(value: Any) -> np.ndarray | None:
     if not isinstance(value, np.ndarray | list | tuple):
         return None
     try:
-        array = np.asarray(value)
+        array = np.asanyarray(value)  # a masked array hides what it masks
     except ValueError:  # lists of several lengths
         return None
     if jnp.issubdtype(array.dtype, jnp.floating) and array.dtype.kind == "V":

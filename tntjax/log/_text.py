@@ -99,7 +99,7 @@ def _write(
 
 def _show(entry: Format | None, key: str, value: Any, given: Any) -> str:
     if entry is None:
-        return f"{key} {_in_its_digits(given)}"
+        return f"{key} {_in_its_digits(given, value)}"
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.item()
     if isinstance(entry, str):
@@ -119,11 +119,12 @@ def _show(entry: Format | None, key: str, value: Any, given: Any) -> str:
     return shown
 
 
-def _in_its_digits(value: Any) -> str:
-    """Shows a number in the digits of its dtype, and an array on one line."""
-    if type(value) in PLAIN or not isinstance(value, ARRAYS):
+def _in_its_digits(given: Any, value: Any) -> str:
+    """Shows a number in the digits of its dtype, an array on one line, else `value`."""
+    is_array = type(given) not in PLAIN and isinstance(given, ARRAYS)
+    if not is_array or jnp.issubdtype(given.dtype, jax.dtypes.prng_key):
         return str(value)
-    array = np.asanyarray(value)  # a masked array hides what it masks
+    array = np.asanyarray(given)  # a masked array hides what it masks
     if array.dtype.kind == "V" and jnp.issubdtype(array.dtype, np.floating):
         # bfloat16 and its like cannot be formatted
         array = array.astype(np.float32)

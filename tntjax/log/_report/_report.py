@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tntjax.log._file import check_place
 from tntjax.log._report._curves import Drawing, arrange
 from tntjax.log._report._html import Markup, escape, join, section, tag
 from tntjax.log._report._matrix import show_matrices
@@ -79,6 +80,7 @@ def report(
         )
     if isinstance(classes, str):
         raise TypeError(f"report: classes must be a list of names, got {classes!r}.")
+    check_place("report", os.path.abspath(path))
     read = read_runs(runs, named)
     drawing = arrange(read)
     payload, blob = make_payload(read, drawing)

@@ -83,7 +83,7 @@ def _read_run(name: str, run: Any) -> Run:
         columns = run
     elif isinstance(run, str | os.PathLike):
         columns = as_columns(_read_lines(os.fspath(run)))
-    elif _is_run(run) or run == []:
+    elif _is_run(run) or (isinstance(run, list) and not run):
         columns = as_columns(run)
     else:
         raise TypeError(f"report: {name!r} must be {FORMS}; got {describe(run)}.")

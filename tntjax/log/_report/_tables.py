@@ -24,8 +24,7 @@ def show_runs(runs: Sequence[Run], drawing: Drawing) -> Markup:
     rows = []
     for number, (run, numbers) in enumerate(zip(runs, drawing.numbers, strict=True)):
         done = {key: _find_done(run, numbers, key) for key in ("epoch", "t", "samples")}
-        seconds = _find_seconds(run, numbers)
-        rate = done["samples"] / seconds if seconds and done["samples"] else None
+        seconds, rate = _find_pace(run, numbers, done["samples"])
         rows.append(
             (
                 _show_name(run, number),
@@ -51,10 +50,35 @@ def _find_done(run: Run, numbers: Mapping[str, Numbers], key: str) -> Any:
     return numbers[key].values.tolist()[-1] if key in numbers else None
 
 
-def _find_seconds(run: Run, numbers: Mapping[str, Numbers]) -> float | None:
-    if getattr(run.state, "seconds", None) is not None:
-        return float(sum(run.state.seconds))
-    return float(numbers["seconds"].values.sum()) if "seconds" in numbers else None
+def _find_pace(
+    run: Run, numbers: Mapping[str, Numbers], samples: int | None
+) -> tuple[float | None, float | None]:
+    """Finds how long a run took, and samples a second.
+
+    A State knows the time of its own program alone, a history that of all programs; but
+    an epoch that was begun by a program that was killed has none.
+    """
+    if "seconds" not in numbers:
+        spent = getattr(run.state, "seconds", None)
+        seconds = None if spent is None else float(sum(spent))
+        return seconds, samples / seconds if seconds and samples else None
+    rows, spent = numbers["seconds"]
+    seconds, keys = float(spent.sum()), {"epoch", "samples"} & numbers.keys()
+    whole = [numbers[key].values for key in keys if _is_whole(run, numbers[key])]
+    if len(whole) < 2:
+        return seconds, None
+    epoch, done = numbers["epoch"].values, numbers["samples"].values
+    known = np.zeros(len(epoch))
+    known[rows] = spent
+    ends = np.flatnonzero(np.diff(epoch, prepend=0) > 0)
+    is_known = (np.diff(epoch[ends], prepend=0) == 1) & (known[ends] > 0)
+    made, timed = np.diff(done[ends], prepend=0)[is_known], known[ends][is_known]
+    return seconds, float(made.sum() / timed.sum()) if len(timed) else None
+
+
+def _is_whole(run: Run, found: Numbers) -> bool:
+    """True if each row has one number."""
+    return found.values.ndim == 1 and len(found.rows) == len(run.columns["seconds"])
 
 
 def show_last(runs: Sequence[Run], drawing: Drawing) -> Markup:
