@@ -1,6 +1,8 @@
 """Progress: lines that say how far a run is, and a bar on a terminal."""
 
+import errno
 import io
+import os
 import re
 import sys
 import threading
@@ -196,6 +198,25 @@ def test_a_terminal(problem, rich, monkeypatch):
     assert re.search(r"epoch 1 of 1  7 updates  .* validate.loss", text)
     if rich:
         assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0  # the cursor
+
+
+@pytest.mark.parametrize("after", [0, 3, 9])
+def test_a_terminal_that_is_gone_ends_no_training(problem, after, monkeypatch):
+    pytest.importorskip("rich")
+    monkeypatch.setenv("TERM", "xterm")
+    left = iter(range(after))
+
+    class Gone(Terminal):
+        def write(self, text):
+            if next(left, None) is None:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().write(text)
+
+    streams, validate = (sys.stdout, sys.stderr), tnt.hooks.validate(problem.iterator())
+    with pytest.warns(RuntimeWarning, match="progress misses rows") as told:
+        state, _ = run(problem, validate, file=Gone(), interval=0, max_epoch=2)
+    assert state.t == 14 and len(told) == 1
+    assert (sys.stdout, sys.stderr) == streams
 
 
 def test_a_bar_starts_no_thread(problem, monkeypatch):

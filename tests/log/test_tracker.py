@@ -62,6 +62,31 @@ def test_a_new_training_in_a_run_that_has_steps_is_told_of():
     assert repr(view) == "tracker(third)"
 
 
+def test_a_second_training_in_the_run_of_the_first_is_told_of():
+    run = Run()
+    view = tracker(run)
+    view.start()
+    view({"t": 3, "loss": 0.5})
+    with pytest.warns(RuntimeWarning, match="up to 3 already; give each training"):
+        view.start()
+    for t in (2, 3, 4):
+        view({"t": t, "loss": 0.25})
+    assert run.logged == [(3, {"loss": 0.5}), (4, {"loss": 0.25})]
+
+
+def test_what_goes_on_between_two_rows_of_a_step_has_both():
+    """An error in the validation of an epoch came before its row."""
+    run = Run()
+    view = tracker(run)
+    view.start()
+    for t in (2, 3):
+        view({"t": t, "loss": 0.5})
+    view.start({"t": 3})
+    for t in (2, 3, 4):
+        view({"t": t, "error": 0.25})
+    assert [step for step, _ in run.logged] == [2, 3, 3, 4]
+
+
 @pytest.mark.parametrize("run", [None, 5, "run", np, types.SimpleNamespace(log=3)])
 def test_what_is_not_a_run_is_refused(run):
     if run is np:  # it has `log`, which is another one

@@ -1,8 +1,11 @@
 """Where progress is shown: a bar on a terminal, or lines of text."""
 
+import contextlib
+import functools
 import importlib.util
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from tntjax._optional import import_optional
@@ -24,7 +27,8 @@ class _Lines:
 
     def __init__(self, file: TextIO, interval: float) -> None:
         self.interval = interval
-        self.write = Output(file, None, Lost("progress")).write
+        self.lost = Lost("progress")
+        self.write = Output(file, None, self.lost).write
 
     def begin(self, what: str) -> None:
         del what
@@ -37,6 +41,24 @@ class _Lines:
         pass
 
 
+def _guarded(draw: Callable[..., None]) -> Callable[..., None]:
+    """Makes a method of bars that ends these if a terminal is gone, and not the run."""
+
+    @functools.wraps(draw)
+    def call(bars: "_RichBars", *arguments: Any) -> None:
+        if bars.is_gone:
+            return
+        try:
+            draw(bars, *arguments)
+        except (OSError, ValueError) as error:  # a file that was closed, too
+            bars.is_gone = True
+            bars.lost.tell(f"it could not be written to: {error}")
+            with contextlib.suppress(OSError, ValueError):
+                bars.stop()
+
+    return call
+
+
 class _RichBars:
     """Bars of rich, which vanish when they end.
 
@@ -47,22 +69,26 @@ class _RichBars:
     def __init__(self, console: Any, interval: float) -> None:
         self._console, self.interval = console, interval
         self._lines = _Lines(console.file, interval)
+        self.lost = self._lines.lost
         self._names: list[str] = []
         self._progress: Any = None
-        self._began = time.perf_counter()
+        self._began, self.is_gone = time.perf_counter(), False
 
+    @_guarded
     def begin(self, what: str) -> None:
         self._names.append(what)
         before, self._began = self._began, time.perf_counter()
         if self._began - before >= self.interval:
             self._draw()
 
+    @_guarded
     def show(self, what: str, done: int, total: int | None, text: str) -> None:
         self._draw()
         task = self._progress.task_ids[-1]
         changes = {"completed": done, "total": total, "text": text}
         self._progress.update(task, description=what, refresh=True, **changes)
 
+    @_guarded
     def end(self) -> None:
         self._names.pop()
         if self._progress is None:
@@ -72,9 +98,15 @@ class _RichBars:
         if self._names:
             self._progress.refresh()
         else:
-            self._progress.stop()
-            self._progress = None
+            self.stop()
 
+    def stop(self) -> None:
+        """Takes the bars away."""
+        progress, self._progress = self._progress, None
+        if progress is not None:
+            progress.stop()
+
+    @_guarded
     def write(self, line: str) -> None:
         if self._progress is None and not self._console.is_jupyter:
             self._lines.write(line)

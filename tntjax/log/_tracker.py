@@ -47,10 +47,13 @@ def tracker(run: Any, step: str = "t") -> View:
             f"tracker needs a run that has log(dict, step=...), got {describe(run)}."
             " Pass what wandb.init(...) or trackio.init(...) returned."
         )
-    name, first = getattr(run, "name", None), _next_step(run)
+    name, first, last = getattr(run, "name", None), _next_step(run), -1
     where = name if isinstance(name, str) and name else describe(run)
 
     def begin(new: int) -> None:
+        nonlocal first
+        # What goes on may have stopped between two rows of one step.
+        first = max(first, last + 1 if new == 0 else last)
         if new == 0 and first > 0:
             raise ValueError(
                 f"it has steps up to {first - 1} already; give each training a run of"
@@ -58,8 +61,10 @@ def tracker(run: Any, step: str = "t") -> View:
             )
 
     def send(number: int, parts: Parts) -> None:
+        nonlocal last
         if number >= first:  # the run has the steps before
             run.log(_make_values(run, parts), step=number)
+            last = max(last, number)
 
     return View("tracker", where, send, begin, step)
 
