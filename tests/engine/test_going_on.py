@@ -270,6 +270,21 @@ def test_resume_may_return_some_fields(problem):
     assert (state.epoch, state.t, state.lr) == (2, 14, 0.5)
 
 
+def test_a_number_that_resume_returns_gets_the_dtype_of_the_start(problem):
+    def begin(state):
+        return state.replace(
+            aux={"x": jnp.zeros((), jnp.bfloat16), "n": jnp.zeros((), jnp.int8)}
+        )
+
+    saved = {"aux": {"x": 0.5, "n": 2}, "lr": 0.25}
+    state = tnt.SGDEngine(tnt.Hooks(on_start=begin)).train(
+        **problem.job(resume=lambda like: saved, max_epoch=1)
+    )
+    aux = state.aux
+    assert (float(aux["x"]), int(aux["n"]), state.lr) == (0.5, 2, 0.25)
+    assert (aux["x"].dtype, aux["n"].dtype) == (jnp.bfloat16, jnp.int8)
+
+
 def test_a_state_that_has_done_all_is_warned_of(problem):
     state = tnt.SGDEngine().train(**problem.job(max_epoch=2))
     job = {

@@ -86,13 +86,13 @@ def _read_by_thread(
     asks, found = Asks(), Found()
     arguments = _read_on, chunks, asks, found
     thread = threading.Thread(
-        target=contextvars.copy_context().run,
+        target=contextvars.copy_context().run,  # with the caller's variables
         args=arguments,
         name="tntjax-ahead",
         daemon=True,  # a read that never ends keeps no program alive
     )
     thread.start()
-    stretch = asked = 0
+    stretch = asked = 0  # asked: chunks that are still to come
     try:
         while planned is not None:
             if planned.leads_on:
@@ -100,7 +100,7 @@ def _read_by_thread(
             else:  # what was asked for beyond it is void: the thread has stopped there
                 stretch, asked = stretch + 1, 0
             yield planned
-            asked += _ask(asks, stretch, 1 - asked)
+            asked += _ask(asks, stretch, 1 - asked)  # the one that is waited for
             planned, error = found.get()
             asked -= 1
             if error is not None:
@@ -124,11 +124,11 @@ def _read_on(chunks: Generator[Planned], asks: Asks, found: Found) -> None:
     stretch = 0
     with contextlib.closing(chunks):
         while (asked := asks.get()) is not None:
-            if asked == stretch:
+            if asked == stretch:  # else void
                 planned, error = _read(chunks)
-                stretch += planned is None or not planned.leads_on
+                stretch += planned is None or not planned.leads_on  # 0 or 1
                 found.put((planned, error))
-                del planned, error
+                del planned, error  # or they would live until more is asked for
 
 
 def _read(
@@ -136,7 +136,7 @@ def _read(
 ) -> tuple[Planned | None, BaseException | None]:
     try:
         return next(chunks, None), None
-    except BaseException as error:
+    except BaseException as error:  # raised by the caller, in its turn
         return None, error
 
 

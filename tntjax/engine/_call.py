@@ -64,11 +64,11 @@ def find_calls(program: Program, jit: bool) -> "Calls":
 class _Jitted:
     """A compiled function for one structure of what it is given."""
 
-    structure: Any
+    structure: Any  # trees of the heavy part and of the rest, and keep_every
     function: Any
-    light: Any
-    kept: Any
-    convolves: bool | None = None
+    light: Any  # tree of the light part that comes back
+    kept: Any  # tree of what is kept, without the key
+    convolves: bool | None = None  # None until it matters
 
 
 class Calls:
@@ -88,7 +88,7 @@ class Calls:
 
     def __init__(self, program: Program, jit: bool) -> None:
         self.program, self._jit = program, jit
-        self._traces: list[dict[str, str]] = []
+        self._traces: list[dict[str, str]] = []  # not taken yet
         self._jitted: list[_Jitted] = []
         self.lengths = Lengths()
         self.on_trace: Callable[[], Any] | None = None
@@ -178,6 +178,7 @@ class Calls:
                 turn = min(unroll, length - whole)
                 leaves = jax.lax.fori_loop(whole, length, step, leaves, unroll=turn)
             elif whole < length:
+                # From 0: with groups a counted length is `whole`, see Plan.steps.
                 leaves = jax.lax.fori_loop(0, count, step, leaves)
             after = tree.unflatten(leaves)
             if self.program.placement is not None:
@@ -199,7 +200,7 @@ class Calls:
 
         def step(number: Any, leaves: list[Any]) -> list[Any]:
             def row(leaf: Any) -> Any:  # [K, ...] -> [...]
-                if single:
+                if single:  # no gather
                     return leaf[0]
                 return jax.lax.dynamic_index_in_dim(leaf, number, keepdims=False)
 
@@ -223,7 +224,7 @@ class Calls:
 
     def _step_apart(self, carry: Carry, batches: Batches) -> Carry:
         """Makes one step in a compiled call of its own."""
-        return self(carry, batches, Steps(1, 1))[0]
+        return self(carry, batches, Steps(1, 1))[0]  # length 1: is not split again
 
     def _note(self, carry: Carry, batches: Batches) -> None:
         """Takes note of a trace; under jax.disable_jit it is not one."""
@@ -244,7 +245,7 @@ def _one_by_one(
     for number in range(steps.count):
         carry = step(carry, batches.part(number))
         if steps.keep_every and (number + 1) % steps.keep_every == 0:
-            kept.append(_drop_key(carry.light))
+            kept.append(_drop_key(carry.light))  # calls that keep start at a multiple
     return carry, kept
 
 

@@ -95,7 +95,7 @@ def read_on_host(tree: Any, place: tuple = ()) -> Any:
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return leaf[(*place, ...)]
         # Not device_get, which takes ten times as long for small arrays.
-        return np.asarray(leaf)[(*place, ...)]
+        return np.asarray(leaf)[(*place, ...)]  # by `...` [] is an array, no scalar
 
     def node(value: Any) -> Any:
         if isinstance(value, Meter):
@@ -139,6 +139,7 @@ def claim_buffers(leaves: list[jax.Array]) -> list[jax.Array]:
                 others.setdefault(pointer, []).append(array)
     claimed = []
     for leaf, is_held in zip(leaves, held, strict=True):
+        # A key wraps an array of numbers, which live_arrays lists as another one.
         is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         copies = is_held or is_key or _is_shared(leaf, others)
         claimed.append(jnp.array(leaf, copy=True) if copies else leaf)
@@ -164,7 +165,7 @@ def _count_references(objects: list[Any]) -> list[int]:
 
 def _pointers(array: jax.Array) -> list[int]:
     """Returns where the memory of an array is, on each device of this process."""
-    if not array.size:
+    if not array.size:  # nothing to overwrite
         return []
     if len(array.sharding.device_set) == 1:  # whose shard JAX would keep, as an alias
         return [array.unsafe_buffer_pointer()]
@@ -179,7 +180,7 @@ def read_saved(state: State) -> dict[str, Any]:
         saved["done"] = state.done
         if state.done is None:
             saved["done"] = np.zeros(state.members, bool)
-    return {**saved, "stop": np.asarray(state.stop)}
+    return {**saved, "stop": np.asarray(state.stop)}  # [] bool
 
 
 def drop_weak_type(leaf: Any) -> Any:

@@ -46,6 +46,7 @@ def check_function(name: str, function: Any) -> None:
 
 def check_iterator(iterator: Any) -> None:
     """Raises a TypeError if an engine cannot iterate over it."""
+    # A class has the methods too, so that it passes for an instance.
     if isinstance(iterator, SampleIterator) and not isinstance(iterator, type):
         return
     advice = "Wrap it: tnt.DatasetIterator(dataset)."
@@ -108,7 +109,7 @@ def check_params(name: str, params: Any) -> None:
 def _is_array(leaf: Any) -> bool:
     """True if a leaf is an array of NumPy or JAX, or stands for one."""
     known = isinstance(leaf, jax.Array | np.ndarray | np.generic)
-    return known or hasattr(leaf, "__jax_array__")
+    return known or hasattr(leaf, "__jax_array__")  # as variables of nnx
 
 
 def check_rate(name: str, rate: Any, members: int | None = None) -> Any:
@@ -117,7 +118,7 @@ def check_rate(name: str, rate: Any, members: int | None = None) -> Any:
     For many members it may be [N], which is returned as NumPy's.
     """
     if members is not None and getattr(rate, "shape", ()) == (members,):
-        return np.array([check_rate(name, one) for one in np.asarray(rate)])
+        return np.array([check_rate(name, one) for one in np.asarray(rate)])  # [N]
     if callable(rate):
         raise TypeError(
             f"{name} must be a number, got the function {describe(rate)}. For a"
@@ -179,7 +180,7 @@ def check_values(where: str, old: Any, new: Any) -> None:
             check_key(value if new.members is None else value[0], name)  # [N] keys
         elif field == "stop":
             check_boolean(name, value)
-        elif value is not None:
+        elif value is not None:  # max_epoch, max_steps
             check_at_least(name, value, 0)
 
 
@@ -204,7 +205,7 @@ def check_width(samples: Any) -> None:
         return
     for path, leaf in jax.tree_util.tree_leaves_with_path(samples):
         is_wide = isinstance(leaf, np.ndarray) and leaf.dtype.name in WIDE
-        if not is_wide or not leaf.size:
+        if not is_wide or not leaf.size:  # which has no max
             continue
         limits = np.iinfo(WIDE[leaf.dtype.name])
         ends = int(leaf.max()), int(leaf.min())  # most int64 are small numbers

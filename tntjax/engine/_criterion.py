@@ -39,11 +39,11 @@ def run_criterion(criterion: Any, state: State) -> tuple[Measure, dict[str, Any]
     asked = {"params": state.params} if _asks_for_params(criterion) else {}
     lacks = isinstance(state.sample, dict) and "target" not in state.sample
     target = []  # or [target]: what follows the output
-    if not (lacks and takes(criterion, len(names) + 1, asked)):
+    if not (lacks and takes(criterion, len(names) + 1, asked)):  # 1: the output
         target = [read_field(state.sample, "target")]
 
     def run(params: Any, output: Any, asked: dict[str, Any]) -> jax.Array:
-        given = [params] * len(names) + [output, *target]
+        given = [params] * len(names) + [output, *target]  # params: the criterion's
         shown = dict(zip((*names, "output", "target"), given, strict=False))
         shown |= asked
         with explain_call(f"criterion({', '.join(shown)})", **shown):
@@ -93,6 +93,7 @@ def _warn_of_repeats(run: Callable[[], Any], output: Any, target: Any) -> None:
         jaxpr = jax.make_jaxpr(run)().jaxpr
     except Exception:  # run step by step a criterion may look at numbers
         return
+    # The loss does not tell, as a mean hides the shape: all that is computed counts.
     if has_shape(jaxpr, (len(output), len(output))):
         text = REPEATED.format(**_words(output, target))
         warnings.warn(f"tntjax: {text}", stacklevel=2)
@@ -102,7 +103,7 @@ def _asks_for_params(criterion: Any) -> bool:
     """True if it has a keyword-only argument `params`, and no value for it."""
     try:
         parameter = inspect.signature(criterion).parameters.get("params")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError):  # compiled, and tells nothing of its parameters
         return False
     return (
         parameter is not None
@@ -123,6 +124,7 @@ def weigh_losses(loss: Any, mask: Any, piece: Sample, whole: Sample) -> jax.Arra
             f" {describe(loss)}. Of a complex loss take the square of jnp.abs; keep"
             " counts of errors in a meter."
         )
+    # In 16 bits a sum of many losses would stop growing.
     dtype = jnp.float32 if loss.dtype.itemsize < 4 else loss.dtype
     if mask is None:
         # A piece of a batch has a share of it, so that the pieces sum to the mean.
@@ -137,7 +139,7 @@ def add_weighted(loss: jax.Array, weight: jax.Array) -> jax.Array:
     # Not loss * weight alone: a hidden row may be NaN, and NaN * 0 is NaN.
     counted = jnp.where(weight > 0, loss.astype(weight.dtype), 0)
     if weight.ndim:
-        return jnp.sum(counted * weight).astype(loss.dtype)
+        return jnp.sum(counted * weight).astype(loss.dtype)  # [B] -> []
     # The sum is then that of a meter of the loss as well, and is computed once.
     return (jnp.sum(counted) * weight).astype(loss.dtype)
 

@@ -134,7 +134,7 @@ def _check_ends(max_epoch: int | None, max_steps: int | None) -> dict[str, int |
 
 
 def _find_load(resume: Resume | None, folders: list[Path]) -> Load | None:
-    if resume is None or callable(resume):
+    if resume is None or callable(resume):  # a function of the user's
         return resume
     if resume is True:
         if len(folders) != 1:
@@ -185,7 +185,8 @@ def run_method(describe: Callable[Given, Training | Testing]) -> Callable[Given,
         shared = inspect.signature(make_training).parameters.values()
         own[1:1] = [p for p in shared if p.name in kind.__annotations__]  # after self
         signature = signature.replace(parameters=own)
-    names = list(signature.parameters)[1:]
+    names = list(signature.parameters)[1:]  # without self
+    # Whose method is it? A test has no end, and a StepEngine is given the opt_state.
     elsewhere = ELSEWHERE if "max_epoch" in names else IN_A_TEST
     elsewhere = IN_A_STEP if "opt_state" in names else elsewhere
 
@@ -200,7 +201,7 @@ def run_method(describe: Callable[Given, Training | Testing]) -> Callable[Given,
         what = f"{type(self).__name__}.{describe.__name__}"
         check_names(what, kwargs, names, elsewhere)
         try:
-            signature.bind(self, **kwargs)
+            signature.bind(self, **kwargs)  # fails where one is missing
         except TypeError as error:
             raise TypeError(f"{what}: {error}") from None
         with explain_jax():
@@ -277,7 +278,7 @@ def test(
         own = start_members(fields, members)
     state = State(**{**what, **own})
     jit, placement = check_running(mesh, shard, data_axis, jit, steps_per_call)
-    plan = make_plan(steps_per_call, ())
+    plan = make_plan(steps_per_call, ())  # nothing is scheduled: it has no updates
     return Testing(state, Run(engine.hooks, plan, jit, placement))
 
 

@@ -77,7 +77,7 @@ class Epoch:
     def _prepare_next(self) -> None:
         """Lets the iterator make the next epoch's order, while the device works."""
         prepare = getattr(self._iterator, "prepare", None)
-        most, number = self._host.max_epoch, self._epoch + 1
+        most, number = self._host.max_epoch, self._epoch + 1  # the next epoch's
         is_last = self._stops or (most is not None and number >= most)
         # A CPU is busy itself until the epoch is over.
         works = self._run.jit and self._run.plan.accelerated
@@ -111,11 +111,11 @@ class Epoch:
         self._run.clock.lap("data")
         if planned is not None and not self._fed:
             leaves = jax.tree.leaves(planned.batches.chunk)
-            self._fed = any(leaf.size for leaf in leaves)
+            self._fed = any(leaf.size for leaf in leaves)  # a row at least
         return planned
 
     def _chunks(self) -> Generator[Planned]:
-        run, asked, epoch = self._run, 1, None
+        run, asked, epoch = self._run, 1, None  # what `room` said last
 
         def room(position: int, sample_bytes: int, length: int | None = None) -> int:
             nonlocal asked, epoch
@@ -136,6 +136,7 @@ class Epoch:
                 run.plan, length, asked, size // length, epoch
             )
             t += length
+            # Only what is gathered on the host takes time; and a hook may act first.
             leads_on = is_on_host(chunk) and run.reads_ahead and not self._holds(t)
             leads_on = leads_on and not self._stops
             if steps.counted:  # one executable for several lengths

@@ -52,11 +52,11 @@ def _look_at(iterator: SampleIterator) -> _Epoch:
 
     def room(position: int, sample_bytes: int, length: int | None = None) -> int:
         seen.append((sample_bytes, length))
-        return 1
+        return 1  # the first sample tells of all
 
     try:
         samples = len(iterator)  # pyright: ignore[reportArgumentType]
-    except TypeError:
+    except TypeError:  # a filter, or an iterator of the user's without len
         samples = None
     next(iter(iterator.chunks(0, 0, room)), None)
     size, alike = seen[0] if seen else (0, None)
@@ -76,7 +76,7 @@ def _follow(
         while position < samples and calls < MOST:
             t, is_last = epoch * samples + position, position >= (alike or samples)
             asked = plan.room(t, sample_bytes, epoch_length)
-            end = samples if is_last else alike or samples
+            end = samples if is_last else alike or samples  # no chunk mixes both
             count = min(asked, end - position)
             steps = lengths.find_steps(plan, count, asked, sample_bytes, epoch_length)
             found[_name(steps, is_last)] = None  # a set that keeps its order

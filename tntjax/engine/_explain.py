@@ -52,7 +52,7 @@ def _make_lines(hooks: Hooks, plan: Plan) -> list[str]:
         lines[0] += f", fewer if their samples exceed {plan.most_bytes >> 20} MiB"
     lines[0] += "."
     lengths = _find_lengths(plan)
-    if set(lengths) != {plan.longest}:
+    if set(lengths) != {plan.longest}:  # calls end where something is due
         lines += [f"The first calls make {', '.join(map(str, lengths))} steps."]
     for event in EVENTS:
         if functions := hooks.functions(event):
@@ -78,6 +78,6 @@ def _describe_times(scheduled: Scheduled) -> str:
 def _find_lengths(plan: Plan) -> list[int]:
     lengths, t = [], 0
     while len(lengths) < 6:
-        lengths.append(plan.room(t, 0))
+        lengths.append(plan.room(t, 0))  # of samples that take no memory
         t += lengths[-1]
     return lengths

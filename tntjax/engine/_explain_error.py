@@ -13,7 +13,7 @@ from tntjax.engine._rescue import add_note
 from tntjax.engine._state import State
 
 TRACER_ERRORS = (
-    jax.errors.ConcretizationTypeError,
+    jax.errors.ConcretizationTypeError,  # of bools, too
     jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError,
     jax.errors.NonConcreteBooleanIndexError,
@@ -50,7 +50,7 @@ def _way_out(error: Exception, event: str, state: State) -> str:
     if "NoneType" in str(error):
         return IS_EARLY if event in STEP_EVENTS else IS_OUTSIDE
     if isinstance(error, KeyError):
-        return f" {_list_entries(error.args[:1], state)}"
+        return f" {_list_entries(error.args[:1], state)}"  # the key, if it has one
     return ""
 
 

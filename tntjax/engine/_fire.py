@@ -175,7 +175,7 @@ def _check_changes(event: str, old: State, new: State) -> None:
     check_values(event, old, new)
     check_done(event, new.done, new.members)
     _check_optimizer_state(event, old, new)
-    if new.network is not old.network:
+    if new.network is not old.network:  # == of a module may fail, or take long
         check_network(new.network)
     if new.criterion is not old.criterion:
         check_function("criterion", new.criterion)
@@ -189,7 +189,7 @@ def _check_optimizer_state(event: str, old: State, new: State) -> None:
     # SGD keeps nothing, so its parameters may change their form between epochs.
     if one == other or not jax.tree.leaves(old.opt_state):
         return
-    if is_unchanged(old.opt_state, new.opt_state):
+    if is_unchanged(old.opt_state, new.opt_state):  # who made both anew knows why
         before, after = describe(old.params), describe(new.params)
         raise TypeError(
             f"{event}: state.params changed from {before} to {after}, and the opt_state"
@@ -233,7 +233,7 @@ def _state(hook: Hook, event: str, returned: Any) -> State:
 def _check_hook(hook: Hook, event: str, old: State, new: State) -> State:
     """Checks what a compiled hook changed; returns the State, strongly typed."""
     name = describe(hook)
-    for field in COUNTERS:
+    for field in COUNTERS:  # by identity, here and below: tracers have no values
         if getattr(new, field) is not getattr(old, field):
             raise TypeError(CHANGED_COUNTER.format(hook=name, event=event, field=field))
     for field in HOST_ONLY:

@@ -72,7 +72,7 @@ def differentiate_batch(
     state = state.replace(
         grad_output=jax.tree.map(_replace_float0, grad_output),
         criterion_grads=jax.tree.map(conjugate, criterion_grads),
-        grads=jax.tree.map(conjugate, direct.get("params")),
+        grads=jax.tree.map(conjugate, direct.get("params")),  # None if not asked
     )
     state = fire_compiled(hooks, "on_backward_criterion", state)
     # [B, ...] of the output -> the shapes of the parameters
@@ -111,6 +111,7 @@ def _run_forward(
     # as XLA drops what is not used.
     none, pull, after = pull_back(Hooks())
     look = functools.partial(fire_compiled, program.hooks, "on_forward", after)
+    # Traced, hooks are tried apart, or what they call back would be called twice.
     if not (_is_traced(state) and _changes_output(look, after.output)):
         seen = look()
         if is_unchanged(after.output, seen.output):
@@ -126,6 +127,7 @@ def _forward(
     keyed, key = split_key(program.network, state)
     run = run_network(program.network, state, key, training=True)
     output, model_state = run(params)
+    # Hooks see these params, and what they take from them is differentiated.
     after = keyed.replace(params=params, output=output, model_state=model_state)
     after = check_carried("the network", "model_state", state, after)
     after = fire_compiled(hooks, "on_forward", after)
@@ -182,7 +184,7 @@ def differentiate_pieces(program: Any, state: State) -> tuple[State, Objective]:
     Raises:
       TypeError: if a hook sets `skip` for a piece.
     """
-    whole, skip = state.sample, state.skip
+    whole, skip = state.sample, state.skip  # as on_sample left them
     # [P, size, ...], [rest, ...]
     pieces, last = cut_rows(whole, program.accumulate)
 
@@ -193,6 +195,7 @@ def differentiate_pieces(program: Any, state: State) -> tuple[State, Objective]:
             raise TypeError(SKIPPED_PIECE)
         # Each is a part of the batch's already, so that adding them is all.
         sums = (objective.value, state.grads, state.criterion_grads)
+        # A scan carries one form, and fields of a step have the rows of the piece.
         return drop_step_fields(state), (sums, state.loss), objective
 
     def add(carry: tuple[State, Any], piece: Sample) -> tuple[tuple[State, Any], Any]:

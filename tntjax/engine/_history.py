@@ -32,7 +32,7 @@ class History:
         """True if a plugin reads at the end of an epoch what others have noted."""
         self.scores: dict[str, str] = {}
         """What the scores in `aux` are of by name, such as the error for "validate"."""
-        self._noted: tuple[int, Row] = (0, {})
+        self._noted: tuple[int, Row] = (0, {})  # the epoch and its values
 
     def add(self, row: Row) -> None:
         """Adds what was measured now, to the last row if that is of the same moment."""

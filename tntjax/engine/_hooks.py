@@ -120,7 +120,7 @@ class Hooks:
                 f"Hooks takes functions by event, got {describe(args[0])}. Say when it"
                 " is to run: tnt.Hooks(on_update=function)."
             )
-        for name in hooks:
+        for name in hooks:  # before __init__, whose error lists no events
             if name not in cls.__dataclass_fields__:
                 close = find_close(name, EVENTS)
                 raise TypeError(

@@ -65,9 +65,9 @@ class Training:
 
     def __init__(self, state: State, run: Run) -> None:
         self._state, self._run = state, run
-        self._epoch: Epoch | None = None
+        self._epoch: Epoch | None = None  # then it has the State
         self._before: dict[str, Any] = {}  # what `on_start_epoch` found
-        # Until then the State is none to go on from: what was saved is not in it.
+        # Until it is, no error carries the State: what was saved is not in it yet.
         self._is_restored = run.load is None and not run.goes_on
 
     def finish(self) -> State:
@@ -115,7 +115,7 @@ class Training:
     def _goes_on(self) -> bool:
         state, signals = self._state, self._run.signals
         signals.check()
-        if state.max_epoch is None and state.max_steps is None:
+        if state.max_epoch is None and state.max_steps is None:  # by a hook
             raise ValueError("max_epoch must be an integer, got None.")
         return not (
             state.stop
@@ -170,7 +170,7 @@ class Training:
 
     def _end_epoch(self) -> bool:
         """Comes after an epoch; False if it was stopped in the middle."""
-        run, epoch, self._epoch = self._run, self._epoch, None
+        run, epoch, self._epoch = self._run, self._epoch, None  # self._state counts
         whole = epoch is not None and epoch.whole
         if whole:
             # The State is kept until hooks are through: going on, they are fired again.
@@ -203,10 +203,10 @@ class Training:
         What `on_start` does not make, `on_start_epoch` may: then that is run to find
         out, and its State is dropped, as what was saved comes before it.
         """
-        if self._run.load:
+        if self._run.load:  # else it comes from memory, and was checked
             load = functools.partial(_load, load, self._state.members)
         try:
-            return load({**read_saved(self._state), "recorded": None})
+            return load({**read_saved(self._state), "recorded": None})  # and rows
         except ValueError as error:  # which may tell the numbers that it could read
             if (numbers := getattr(error, "numbers", None)) is None:
                 raise
@@ -272,7 +272,7 @@ def _fill_state(state: State, saved: dict[str, Any]) -> State:
     if (done := saved.get("done")) is not None and not done.any():
         saved["done"] = None  # as it was while no member had stopped
     if (rows := saved.pop("recorded", None)) is not None:
-        state.recorded.rows = list(rows)
+        state.recorded.rows = list(rows)  # of this run's own History
     return state.replace(**saved)
 
 

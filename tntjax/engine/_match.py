@@ -47,8 +47,8 @@ def check_saved(
       All these fields; what was not returned is as at the start.
 
     Raises:
-      TypeError: if it is no dict of such fields, or one has another structure, shape or
-        dtype.
+      TypeError: if it is not a dict of such fields, or one has another structure, shape
+        or dtype.
       ValueError: if a number is out of range.
     """
     came = None if isinstance(saved, dict) else describe(saved)
@@ -56,17 +56,19 @@ def check_saved(
         came = f"the field {min(others, key=str)!r}"
     if came is not None:
         raise TypeError(NOT_SAVED.format(came=came, fields=", ".join(like)))
-    for name in saved:
+    fields = {**like, **saved}
+    for name, value in saved.items():
         if name in COUNTERS:
-            check_at_least(f"resume: {name}", saved[name], 0)
+            check_at_least(f"resume: {name}", value, 0)
         elif name == "stop":
-            check_boolean("resume: stop", saved[name])
+            check_boolean("resume: stop", value)
         elif name == "recorded":
-            check_rows("resume: recorded", saved[name])
-        else:
-            match_carried(CHANGED_BY, "resume", "", name, like[name], saved[name])
+            check_rows("resume: recorded", value)
+        else:  # a number of Python's gets the dtype of the start
+            matched = match_carried(CHANGED_BY, "resume", "", name, like[name], value)
+            fields[name] = matched
     # Checked like what a hook changes; the rows were checked above.
-    fields, like = {**like, **saved}, {**like, "recorded": None}
+    like = {**like, "recorded": None}
     now = State(**{**fields, "recorded": None}, members=members)
     check_values("resume", State(**like, members=members), now)
     return fields
@@ -119,7 +121,7 @@ def _cast_like(before: Any, after: Any) -> Any:
     # A weak type would be another one for jit, and compile the step again.
     if getattr(after, "dtype", None) == before.dtype:
         return drop_weak_type(after)
-    if jnp.issubdtype(before.dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(before.dtype, jax.dtypes.prng_key):  # and a raw key, say
         return None
     weak = getattr(after, "weak_type", isinstance(after, bool | int | float | complex))
     # `aux + 1` is fine where `aux` is float32, `aux + 1.0` where it is int32 is not.

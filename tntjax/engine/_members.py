@@ -33,7 +33,7 @@ another thing for member {number} than for the first. {advice}"""
 def check_axis(where: str, tree: Any, members: int, advice: str) -> None:
     """Raises a ValueError for a leaf that has no entry for each member."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        if np.shape(leaf)[:1] != (members,):
+        if np.shape(leaf)[:1] != (members,):  # () of a number
             name = where + jax.tree_util.keystr(path)
             words = {"value": describe(leaf), "members": members, "advice": advice}
             raise ValueError(NO_AXIS.format(where=name, **words))
@@ -85,7 +85,7 @@ def step_of_members(make_step: Step) -> Step:
             made = {name: getattr(after, name) for name in own}
             # Computed all the same: under vmap there is no branch for one member.
             if done is not None:
-                made = _choose(done, own, made)  # done: [] of this member
+                made = choose(done, own, made)  # done: [] of this member
             return {**made, **{name: getattr(after, name) for name in COUNTERS}}
 
         names = (*OWN, "loss") if state.training else OWN
@@ -97,8 +97,9 @@ def step_of_members(make_step: Step) -> Step:
     return step
 
 
-def _choose(done: Any, old: Any, new: Any) -> Any:
-    return jax.tree.map(lambda a, b: jnp.where(done, a, b), old, new)
+def choose(condition: Any, first: Any, second: Any) -> Any:
+    """Chooses all leaves of one tree or of the other, by a condition []."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), first, second)
 
 
 def pick_members(state: State) -> list[State]:
@@ -245,11 +246,11 @@ def _spread(members: int, old: Any, new: Any) -> Any:
 
 def _repeat(members: int, leaf: Any) -> Any:
     xp = jnp if isinstance(leaf, jax.Array) else np
-    return xp.repeat(xp.asarray(leaf)[None], members, axis=0)
+    return xp.repeat(xp.asarray(leaf)[None], members, axis=0)  # [N, ...]
 
 
-def spread_rate(rate: Any, members: int | None) -> Any:
+def spread_rate(rate: Any, members: int) -> Any:
     """Returns a learning rate for each member."""
-    if members is None or rate is None or np.ndim(rate):
+    if rate is None or np.ndim(rate):  # None: a StepEngine needs none
         return rate
     return np.full(members, rate)  # [N]

@@ -79,7 +79,7 @@ class Placement:
         devices = self.mesh.shape[self.data_axis]
         if leaf.ndim < 2 or leaf.shape[1] % devices:  # [K] numbers, or a shorter batch
             return self._everywhere
-        return NamedSharding(self.mesh, PartitionSpec(None, self.data_axis))
+        return NamedSharding(self.mesh, PartitionSpec(None, self.data_axis))  # of B
 
     @property
     def _everywhere(self) -> NamedSharding:
@@ -96,7 +96,8 @@ class Placement:
         }
 
         def place(path: Any, leaf: Any) -> NamedSharding:
-            # A moment of Adam: [0].mu['dense'] ends like the parameter ['dense'].
+            # A moment of Adam: [0].mu['dense'] ends like the parameter ['dense']. The
+            # longest end counts; () is that of parameters that are one array.
             ends = ((path[k:], leaf.shape) for k in range(len(path) + 1))
             found = next((end for end in ends if end in places), None)
             return self._everywhere if found is None else places[found]
@@ -208,6 +209,7 @@ def _move_state(mesh: Mesh, state: State) -> State:
 
 
 def _put(leaf: Any, sharding: NamedSharding) -> jax.Array:
+    # Each process has all of a leaf, or it lies on the devices of several already.
     if jax.process_count() == 1 or not getattr(leaf, "is_fully_addressable", True):
         return jax.device_put(leaf, sharding)
     return _put_by_each(leaf, sharding)  # pragma: no cover - see below

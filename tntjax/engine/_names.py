@@ -128,7 +128,7 @@ def explain_methods(cls: Class) -> Class:
         there = f" It is called {own!r} here." if own else ""
         raise AttributeError(
             f"{type(self).__name__} has no attribute {name!r}.{there}",
-            name=name,
+            name=name,  # by which Python looks for a similar one
             obj=self,
         )
 

@@ -12,7 +12,7 @@ are others."""
 
 def has_sample(iterator: SampleIterator, epoch: int, position: int) -> bool:
     """True if there is a sample at a position of an epoch."""
-    for _ in iterator.chunks(epoch, position, lambda *_, **__: 1):
+    for _ in iterator.chunks(epoch, position, lambda *_, **__: 1):  # of one sample
         return True
     return False
 
@@ -20,7 +20,7 @@ def has_sample(iterator: SampleIterator, epoch: int, position: int) -> bool:
 def explain_nothing(iterator: Any, epoch: int, start: int) -> None:
     """Raises a ValueError if an epoch has no sample, unless all are before `start`."""
     if start:
-        if not has_sample(iterator, epoch, start - 1):
+        if not has_sample(iterator, epoch, start - 1):  # the last one that was used
             raise ValueError(BEYOND.format(position=start, epoch=epoch))
         return
     layers = [(type(d).__name__, len(d), d) for d in _find_layers(iterator, epoch)]
@@ -66,4 +66,5 @@ def _explain_filter(iterator: Any, layers: list[tuple[str, int, Any]]) -> str:
     who += [name for name, _, d in layers if getattr(d, "filter", None) is not None]
     if who:
         return f"The filter of {who[0]} drops everything of the {length} samples there."
+    # They came, as nothing drops any, and none counted as one: `Epoch._next`.
     return f"The {length} samples of {name} are arrays without a row."

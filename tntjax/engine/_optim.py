@@ -129,6 +129,7 @@ class OptimEngine:
         check_optimizer("optimizer", optimizer)
         if criterion_optimizer is not None:
             check_optimizer("criterion_optimizer", criterion_optimizer)
+            # A State may bring them.
             if "state" not in arguments and arguments.get("criterion_params") is None:
                 raise TypeError(
                     "criterion_optimizer is for criterion_params: pass these as well,"

@@ -168,4 +168,5 @@ def find_mean_loss(state: State) -> Any:
     loss, mask = jnp.asarray(state.loss), find_row_mask(state.sample)  # [] or [B], [B]
     if mask is None or mask.shape != loss.shape:
         return jnp.mean(loss)
+    # 0 and not NaN if all rows are hidden, as in the other engines.
     return jnp.sum(jnp.where(mask, loss, 0)) / jnp.maximum(jnp.sum(mask), 1)

@@ -119,7 +119,7 @@ class Plan:
           epoch_length: as `room` was given it.
         """
         apart = self.most_bytes is not None  # nobody has chosen a number of steps
-        if count == 1:  # a loop of one step is none, so it is never padded
+        if count == 1:  # compiled without a loop, so it is never padded
             return Steps(1, 1)
         usual = self.usual(sample_bytes, epoch_length)
         keep_every = self.keep_every
@@ -183,11 +183,12 @@ def make_plan(
             return steps_per_call
         return _find_divisor(stops, unit, min(usual, most))
 
-    # All watches fall on multiples of it.
+    # All watches fall on multiples of it; 0 without any.
     unit = math.gcd(*(s.n for s in scheduled if s.kind == "watch" and s.n))
     others = tuple(s for s in scheduled if s.kind != "watch")
     if unit:
         length = longest(others, unit, KEPT * unit)
+        # The user may have chosen another length, and one group need not be kept.
         if length % unit == 0 and 2 * unit <= length <= KEPT * unit:
             return Plan(length, others, most_bytes, unit, accelerated)
     stops, length = tuple(scheduled), longest(scheduled, 1, usual)

@@ -20,7 +20,7 @@ from tntjax.engine._gradients import (
 )
 from tntjax.engine._hooks import HOST_EVENTS, Hooks
 from tntjax.engine._match import check_carried
-from tntjax.engine._members import step_of_members
+from tntjax.engine._members import choose, step_of_members
 from tntjax.engine._own_step import Events, count_any, find_mean_loss, run_own
 from tntjax.engine._rows import (
     check_batch,
@@ -131,9 +131,8 @@ class OwnStep:
 
 def own_step(program: Program, state: State, sample: Sample) -> State:
     """Makes one step of the user's."""
-    hooks, before = program.hooks, state.replace(loss=None)
-    state = before
-    state = fire_compiled(hooks, "on_sample", state.replace(sample=sample))
+    hooks, before = program.hooks, state.replace(loss=None)  # not the last one's
+    state = fire_compiled(hooks, "on_sample", before.replace(sample=sample))
     given, sample = state.replace(events=Events(hooks)), state.sample
     new = run_own(program.update.function, given)
     state = _undo_skipped(_count(new, count_any(sample)), before)
@@ -145,9 +144,8 @@ def own_step(program: Program, state: State, sample: Sample) -> State:
 
 def train_step(program: Program, state: State, sample: Sample) -> State:
     """Makes one update."""
-    hooks, before = program.hooks, state.replace(loss=None)
-    state = before
-    state = _start(program, state, sample)
+    hooks, before = program.hooks, state.replace(loss=None)  # not the last one's
+    state = _start(program, before, sample)
     sample = state.sample  # as on_sample left it; all of the batch
     if program.accumulate == 1:
         state, objective = differentiate_batch(program, state, sample)
@@ -157,8 +155,9 @@ def train_step(program: Program, state: State, sample: Sample) -> State:
         hooks, "on_backward", _drop_hidden_batch(state, before, sample)
     )
     updated = program.update(state, objective)
-    for field in ("params", "criterion_params", "opt_state"):
+    for field in ("params", "criterion_params", "opt_state"):  # or JAX's loop complains
         updated = check_carried("the optimizer", field, state, updated)
+    # Undone already here, as hooks of on_update are to see what stays.
     state = _count_batch(_undo_skipped(updated, before), sample)
     after = fire_compiled(hooks, "on_update", state)
     if after is not state:  # a hook may have changed what was put back, or ask to skip
@@ -180,7 +179,7 @@ def test_step(program: Program, state: State, sample: Sample) -> State:
     # The key goes on in a test as well, for what a network draws there.
     state, key = split_key(program.network, state)
     run = run_network(program.network, state, key, training=False)
-    output, _ = run(state.params)
+    output, _ = run(state.params)  # the model state stays
     state = _count_batch(state.replace(output=output), sample)
     state = fire_compiled(hooks, "on_forward", state)
     check_mask(sample, state.sample)
@@ -218,9 +217,9 @@ def _drop_hidden_batch(state: State, before: State, sample: Sample) -> State:
     zero = jnp.zeros_like
     grads, own = state.grads, state.criterion_grads
     return state.replace(
-        grads=_choose(some, grads, jax.tree.map(zero, grads)),
-        criterion_grads=_choose(some, own, jax.tree.map(zero, own)),
-        model_state=_choose(some, state.model_state, before.model_state),
+        grads=choose(some, grads, jax.tree.map(zero, grads)),
+        criterion_grads=choose(some, own, jax.tree.map(zero, own)),
+        model_state=choose(some, state.model_state, before.model_state),
     )
 
 
@@ -232,8 +231,4 @@ def _undo_skipped(state: State, before: State) -> State:
         raise TypeError(f"state.skip must be a [] bool, got {describe(state.skip)}.")
     # Both are there by then, so there is nothing to save by a branch.
     old, new = ({n: getattr(s, n) for n in KEPT_BY_SKIP} for s in (before, state))
-    return state.replace(**_choose(state.skip, old, new))
-
-
-def _choose(condition: Any, first: Any, second: Any) -> Any:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), first, second)
+    return state.replace(**choose(state.skip, old, new))

@@ -64,7 +64,7 @@ def explain_jax() -> Iterator[None]:
         yield
     except Exception as error:
         for pattern, advice in ADVICE.items():
-            if re.search(pattern, str(error), re.DOTALL):
+            if re.search(pattern, str(error), re.DOTALL):  # over several lines
                 add_note(error, advice)
         raise
 
@@ -73,7 +73,7 @@ def read_whole(now: Callable[[], State | None]) -> State | None:
     """Returns a State whose arrays are all there and could be computed, or None."""
     try:
         state = now()
-        jax.block_until_ready(jax.tree.leaves(state))
+        jax.block_until_ready(jax.tree.leaves(state))  # raises what calls have raised
     except Exception:  # of the device, which was to compute it, or it was donated
         return None
     return state
@@ -144,7 +144,7 @@ class Saves:
 
     def run(self, state: State, due: Callable[[Scheduled], bool] | None = None) -> None:
         """Saves a State."""
-        for number, last in enumerate(self._last):
+        for number, last in enumerate(self._last):  # none before `begin`
             scheduled = self.scheduled[number]
             if last != _moment(state) and (due is None or due(scheduled)):
                 scheduled.function(state)

@@ -36,7 +36,7 @@ def read_field(sample: Sample, name: str) -> Any:
 def check_mask(before: Sample, after: Sample) -> None:
     """Raises a TypeError if hooks of on_forward have set another mask."""
     masks = [s.get("mask") if isinstance(s, dict) else None for s in (before, after)]
-    if masks[0] is not masks[1]:
+    if masks[0] is not masks[1]:  # traced, they have no values to compare
         raise TypeError(LATE_MASK)
 
 
@@ -145,8 +145,8 @@ def cut_rows(whole: Sample, number: int) -> tuple[Sample | None, Sample]:
 
     def stack(leaf: Any) -> Any:
         if _is_column(leaf, rows):
-            return leaf[:full].reshape(pieces, size, *leaf.shape[1:])
-        return jnp.broadcast_to(leaf, (pieces, *jnp.shape(leaf)))
+            return leaf[:full].reshape(pieces, size, *leaf.shape[1:])  # [P, size, ...]
+        return jnp.broadcast_to(leaf, (pieces, *jnp.shape(leaf)))  # [P, ...]
 
     last = jax.tree.map(lambda x: x[full:] if _is_column(x, rows) else x, whole)
     return jax.tree.map(stack, whole), last

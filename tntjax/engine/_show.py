@@ -44,7 +44,7 @@ def _tree(name: str, tree: Any) -> str:
     leaves = [leaf for leaf in jax.tree.leaves(tree) if hasattr(leaf, "shape")]
     if not leaves:
         return f"{name}: {describe(tree)}" if tree else ""
-    size = sum(np.prod(leaf.shape, dtype=int) for leaf in leaves)
+    size = sum(np.prod(leaf.shape, dtype=int) for leaf in leaves)  # else 1.0 of ()
     return f"{name}: {size:,} numbers in {len(leaves)} arrays, {describe(tree)}"
 
 
@@ -61,6 +61,7 @@ def _value(value: Any) -> str:
     """Shows a number, where it can be read, and else what the value is."""
     if getattr(value, "shape", None) == () and _is_there(value):
         kinds = (np.number, np.bool_)
+        # jnp's, for which bfloat16 is a number and a key is not.
         if any(jnp.issubdtype(value.dtype, kind) for kind in kinds):
             return str(np.asarray(value))
     return describe(value)
@@ -69,4 +70,4 @@ def _value(value: Any) -> str:
 def _is_there(value: Any) -> bool:
     if not isinstance(value, jax.Array):
         return True
-    return not (isinstance(value, Tracer) or value.is_deleted())
+    return not (isinstance(value, Tracer) or value.is_deleted())  # donated

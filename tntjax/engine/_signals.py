@@ -43,7 +43,7 @@ class Signals:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for number, handler in self._old.items():
+        for number, handler in self._old.items():  # before anything is raised
             signal.signal(number, handler)
         if self.terminated and error[0] is None:  # an error on its way out goes first
             raise SystemExit(TERMINATED)
@@ -82,4 +82,4 @@ class Signals:
             self.check()
 
     def _terminate(self, number: int, frame: Any) -> None:
-        self.terminated = True
+        self.terminated = True  # who runs calls looks at it between two

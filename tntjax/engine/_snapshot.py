@@ -59,7 +59,7 @@ def take_snapshot(value: Any, path: tuple[int, ...] = ()) -> Hashable:
         else:
             return value
     if id(value) in path:
-        return len(path) - path.index(id(value))
+        return len(path) - path.index(id(value))  # how far up, in equal modules equal
     if (parts := _find_parts(value)) is None:
         return _Itself(value)
     path = (*path, id(value))

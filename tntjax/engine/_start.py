@@ -51,6 +51,7 @@ def fields_of_arguments(
     check_params("criterion_params", criterion_params)
     copy = np.array if on_mesh else jnp.array
 
+    # JAX's arrays are copied before they are donated, if need be: `claim_buffers`.
     def own(leaf: Any) -> Any:
         return copy(leaf) if isinstance(leaf, np.ndarray) else leaf
 
@@ -59,12 +60,12 @@ def fields_of_arguments(
         added = start(given["params"], given["criterion_params"])
         return {**given, **added, "key": check_key(given["key"])}
     given = {**given, **start_members(given, members)}
-    members = given["members"]
+    number: int = given["members"]  # as it was checked
     params, criterion_params = given["params"], given["criterion_params"]
     if "lr" not in given:  # optax starts on the parameters of each member, [N, ...]
         return {**given, **jax.vmap(start)(params, criterion_params)}
     rates = start(params, criterion_params)  # which do not depend on parameters
-    return {**given, **{n: spread_rate(rate, members) for n, rate in rates.items()}}
+    return {**given, **{n: spread_rate(rate, number) for n, rate in rates.items()}}
 
 
 def start_members(given: dict[str, Any], members: int) -> dict[str, Any]:
@@ -102,6 +103,8 @@ def fields_of_state(
         raise ValueError(OTHER_MEMBERS.format(**words))
     carried = {name: getattr(previous, name) for name in CARRIED}
     check_concrete(**carried)
+    # Compared with an empty State, so that all fields are checked; by its opt_state an
+    # lr beside one is told to have no effect.
     check_values("train(state=...)", State(opt_state=previous.opt_state), previous)
     if not previous.training:
         lacks = "is what test returned, whose parameters are those that it was given"

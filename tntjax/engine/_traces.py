@@ -48,6 +48,7 @@ class Traces:
             stated = getattr(iterator, "shapes", ())
             if isinstance(stated, tuple):
                 self._budget = max(self._budget, LENGTHS * len(stated) + SPARE)
+        # Still: the warning is given once.
         if len(self._seen) == self._budget + 1:
             changes = _find_changes(self._seen[:-1], trace)
             message = TOO_MANY.format(count=len(self._seen), changes=changes)
@@ -80,6 +81,7 @@ def _describe_leaf(leaf: Any) -> str:
 def _describe_function(value: Any) -> str:
     if not callable(value):
         return describe(value)
+    # Two functions may have one name, as lambdas have.
     return f"{describe(value)} ({hash(take_snapshot(value)):x})"
 
 

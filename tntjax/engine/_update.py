@@ -108,10 +108,11 @@ def _run_optimizer(
     """Returns the parameters after an update, and the state of the optimizer."""
 
     def grad_fn(params: Any, step: Any = None) -> Any:
-        del step
+        del step  # optax.contrib.sam passes the number of its evaluation
         return jax.tree.map(conjugate, jax.grad(value_fn)(params))
 
     offered = {"value": value, "grad": grads, "value_fn": value_fn}
+    # In optax.contrib sam asks for grad_fn, and sophia for obj_fn.
     by_name = {**offered, "grad_fn": grad_fn, "obj_fn": value_fn}
     update = optax.with_extra_args_support(optimizer).update
     # One that names what it takes would refuse the rest.

@@ -46,8 +46,9 @@ class WatchQueue:
 
     def __init__(self, clock: Clock, signals: Signals) -> None:
         self._clock, self._signals = clock, signals
+        # The oldest first: something that a call returns, and what is shown after it.
         self._calls: deque[tuple[Any, list[Callable[[], Any]]]] = deque()
-        self._shows: deque[Callable[[], Any]] = deque()
+        self._shows: deque[Callable[[], Any]] = deque()  # of calls that are done
 
     def add(self, result: Any) -> None:
         """Takes note of a call, by something that it returns."""
@@ -61,6 +62,7 @@ class WatchQueue:
         place: tuple = (),
     ) -> None:
         """Queues a State to be shown to a function once the last call is done."""
+        # No key, as there is none in what calls keep on the way.
         light = {name: getattr(state, name) for name in SEEN} | {"key": None}
         # The copies begin now, behind the call; a CPU's arrays need none.
         for leaf in jax.tree.leaves(light):

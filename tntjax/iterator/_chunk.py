@@ -99,7 +99,7 @@ def group(
 ) -> Iterator[StackedChunk]:
     """Stacks consecutive samples as long as they are alike and there is room."""
     group: list[Sample] = []
-    kind, limit = None, 1
+    kind, limit = None, 1  # limit: set at the first of each group
     # Room depends on the size of a sample, so it is asked for at the first of a group.
     for sample in samples:
         like = _find_signature(sample)

@@ -85,7 +85,7 @@ class DatasetIterator(Epochs):
             self.source.prepare(epoch)
 
     def _count(self) -> int:
-        return len(self._dataset(0))
+        return len(self._dataset(0))  # as `__len__` says, of epoch 0
 
     def _dataset(self, epoch: int) -> Dataset:
         return make_dataset(open_source(self.source, worker=0), epoch, worker=0)
@@ -94,7 +94,7 @@ class DatasetIterator(Epochs):
         return self._read_from(self._dataset(epoch), start)
 
     def _read_from(self, dataset: Dataset, start: int) -> Iterator[Sample]:
-        skipped = self._skip(start)
+        skipped = self._skip(start)  # read all the same, for the filter to count
         order = self._order(dataset, start - skipped)
         return islice(self._read(dataset, order), skipped, None)
 
@@ -136,7 +136,7 @@ class DatasetIterator(Epochs):
                 chunks = self._take_chunks(dataset, run, room, start)
             for chunk in chunks:
                 yield chunk
-                start += len(chunk)
+                start += len(chunk)  # for the next run
 
     def _index_chunks(
         self, dataset: Dataset, run: Iterator[int], room: Room, position: int
@@ -172,7 +172,7 @@ def _split_run(
     run: Iterator[int], room: Room, position: int, size: int
 ) -> Iterator[np.ndarray]:
     for first in run:  # asks for room only where there is a sample to come
-        others = islice(run, room(position, size) - 1)
+        others = islice(run, room(position, size) - 1)  # of the same iterator
         indices = np.fromiter(chain([first], others), np.int64)  # [K]
         yield indices
         position += len(indices)

@@ -63,6 +63,7 @@ class Epochs:
         _check_position(epoch, start)
         return self._chunks(epoch, start, room)
 
+    # What an iterator adds. These bodies are never run.
     def _count(self) -> int: ...
 
     def _samples(self, epoch: int, start: int) -> Iterator[Sample]: ...

@@ -51,6 +51,7 @@ def unpack_error(packed: bytes) -> BaseException:
 def _is_same(error: BaseException, again: BaseException) -> bool:
     """True if nothing is lost: a class may make another message of its own one."""
     texts = [(_read_text(e), getattr(e, "__notes__", ())) for e in (error, again)]
+    # An argument that cannot be sent is None in the other text, which may differ then.
     unsendable = any(_make_sendable(arg) is not arg for arg in error.args)
     return type(again) is type(error) and (texts[0] == texts[1] or unsendable)
 

@@ -120,7 +120,7 @@ class ParallelDatasetIterator(Epochs):
             workers = Processes(content, num_workers, prefetch, timeout)
         derived = {"num_workers": num_workers, "prefetch": prefetch, "timeout": timeout}
         for name, value in {**derived, "_workers": workers}.items():
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, value)  # as the class is frozen
 
     @property
     def shapes(self) -> tuple:
@@ -182,7 +182,7 @@ class ParallelDatasetIterator(Epochs):
             # The positions stand for the dataset, which workers have.
             positions = range(run.length())
             index_of = partial(self._find_index, positions)
-            wanted = positions[start - skipped :]
+            wanted = positions[start - skipped :]  # a range: no list of all
             ahead = self.prefetch * self.num_workers
             samples = read_ahead(run, wanted, index_of, ahead, self.ordered)
             yield from islice(self._finish(samples), skipped, None)
@@ -219,7 +219,7 @@ def quiet_at_exit() -> Iterator[None]:
 
 
 def _never_return() -> None:
-    threading.Event().wait()
+    threading.Event().wait()  # which nobody sets
 
 
 def read_ahead(
@@ -235,8 +235,8 @@ def read_ahead(
     """
     coming = enumerate(positions)
     done: dict[int, tuple[bool, Any]] = {}  # by number, those before their turn
-    pending, value = 0, None
-    for turn in count():
+    pending, value = 0, None  # pending: asked for and not yielded
+    for turn in count():  # turn 0 only asks; sample `turn` is yielded one turn later
         for number, position in islice(coming, ahead - pending):
             try:
                 index = index_of(position)
@@ -251,7 +251,7 @@ def read_ahead(
             yield value
         if not pending:
             return
-        while ordered and turn not in done:
+        while ordered and turn not in done:  # others that come first wait in `done`
             number, fine, value = run.next_done()
             done[number] = fine, value
         fine, value = done.pop(turn) if ordered else run.next_done()[1:]

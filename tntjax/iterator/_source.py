@@ -14,6 +14,7 @@ _BY_PLACE = (
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
     inspect.Parameter.VAR_POSITIONAL,
 )
+# `*args` and `**kwargs`
 _MAY_BE_EMPTY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -33,7 +34,7 @@ def open_source(source: Any, worker: int) -> Any:
     """Calls a function that does not ask for the epoch, which is done once a worker."""
     if is_dataset(source) or _takes_epoch(source):
         return source
-    made = _call(source, 0, worker)
+    made = _call(source, 0, worker)  # the 0 goes nowhere: it takes no epoch
     if not is_dataset(made) and not callable(made):
         raise _not_a_dataset(source, made, "a dataset or a function epoch -> dataset")
     return made
@@ -83,14 +84,12 @@ def _bind_arguments(
     free = {n: p for n, p in signature.parameters.items() if n not in fixed}
     # By its name only, or `lambda n: ...` could be asking for either number.
     given: dict[str, Any] = {"worker": worker} if "worker" in free else {}
-    # `*args` and `**kwargs` may be empty.
-    starred = [
-        n for n, p in free.items() if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    ]
+    starred = [n for n, p in free.items() if p.kind in _MAY_BE_EMPTY]
     required = [n for n, p in free.items() if p.default is p.empty and n not in starred]
     by_place = [n for n, p in free.items() if p.kind in _BY_PLACE and n not in given]
     if "epoch" in free:
         given["epoch"] = epoch
+    # With a default it may be a setting of the user's, so no epoch is put there.
     elif by_place and by_place[0] in required + starred:
         given[by_place[0]] = (epoch,) if by_place[0] in starred else epoch
     elif by_place and not given:

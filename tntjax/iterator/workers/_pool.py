@@ -142,7 +142,7 @@ class Pool:
 
     def length(self, epoch: int, timeout: float | None) -> int:
         """Counts the samples of an epoch."""
-        workers = [self._least_busy()]
+        workers = [self._least_busy()]  # all are to have the same: `Worker._compare`
         return self._ask_each(workers, "len(dataset)", "length", (epoch,), timeout)[0]
 
     def call(self, epoch: int, name: str, args: Sequence[Any], each: bool) -> list:
@@ -174,7 +174,7 @@ class Pool:
                     yield
                     return
                 for worker in self._workers:
-                    worker.check_time()
+                    worker.check_time()  # a late reply that is there was taken above
                 handles: list[Any] = [worker.pipe for worker in self._workers]
                 handles += [worker.process.sentinel for worker in self._workers]
             # Without the lock: meanwhile others may take the replies, or close it all.
@@ -252,7 +252,7 @@ class Pool:
             return
         ticket, fine, content, sizes = pickle.loads(message)
         task = worker.tasks.pop(ticket)
-        if task.sink is None:
+        if task.sink is None:  # forgotten; its block is free again
             return
         try:
             block = None if task.slot is None else worker.blocks[task.slot]

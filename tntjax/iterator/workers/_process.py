@@ -91,6 +91,7 @@ def start_process(number: int, prefetch: int) -> WorkerProcess:
             "ParallelDatasetIterator: a process that is a worker cannot have processes"
             " of its own. Use backend='thread' in it, or outside."
         )
+    # Never a fork: JAX and its threads do not survive one.
     context = multiprocessing.get_context("spawn")
     pipe, other = context.Pipe()
     # Elsewhere a file cannot be sent along, and samples go through the pipe.
@@ -179,7 +180,7 @@ def spawn_environment() -> Iterator[None]:
 
 def exit_error(worker: WorkerProcess) -> WorkerError:
     """Makes the error for a process that is gone: how it ended and what it was at."""
-    worker.process.join(GRACE)
+    worker.process.join(GRACE)  # its pipe may close before its exit code is known
     code = worker.process.exitcode
     if code is None:
         how = "closed its pipe"
@@ -219,7 +220,7 @@ def end_processes(workers: Sequence[WorkerProcess], owner: int, lock: Any) -> No
             stack.callback(lock.release)
         for worker in workers:
             worker.pipe.close()  # which a worker that waits for a request notices
-        deadline = time.monotonic() + GRACE
+        deadline = time.monotonic() + GRACE  # one for all, whatever their number
         for worker in workers:
             worker.process.join(max(0.0, deadline - time.monotonic()))
         for worker in workers:

@@ -47,6 +47,7 @@ class _Trial(_Sender):
     """Pickles without copying arrays, and refuses what a worker could not have."""
 
     def __init__(self) -> None:
+        # False: a buffer is left out, so no array is copied for the trial.
         super().__init__(_Nowhere(), protocol=5, buffer_callback=lambda _: False)
 
     def reducer_override(self, obj: Any) -> Any:
@@ -111,7 +112,7 @@ def _map_again(
 SMALL = 4096
 """Bytes below which an array travels with the rest, through the pipe."""
 
-ALIGNMENT = 64
+ALIGNMENT = 64  # bytes: no two arrays share a cache line
 
 
 class Block:
@@ -123,8 +124,8 @@ class Block:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._map: mmap.mmap | None = None
-        self._lent: Callable[[], Any] = lambda: None
+        self._map: mmap.mmap | None = None  # made when there is something to hold
+        self._lent: Callable[[], Any] = lambda: None  # a weak reference once it is
 
     @classmethod
     def create(cls) -> "Block":
@@ -204,7 +205,7 @@ def pack(sample: Any, block: Block | None) -> tuple[bytes, list[int]]:
     def leave_out(buffer: pickle.PickleBuffer) -> bool:
         raw = buffer.raw()
         if raw.nbytes < SMALL:
-            return True
+            return True  # stays within the pickle
         large.append(raw)
         return False
 

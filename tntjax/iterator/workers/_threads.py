@@ -37,6 +37,7 @@ class Threads:
         """Calls a method on every worker's dataset, or on one worker's."""
         workers = self._replace_stuck()
         if not each:
+            # False before True: an idle one, if there is any.
             workers = [min(workers, key=lambda worker: worker.reads is not None)]
         with ExitStack() as stack:
             # A run for each, or an idle worker would answer for a busy one.
@@ -151,7 +152,7 @@ def _end(
         return
     deadline = None if timeout is None else time.monotonic() + timeout
     for worker, thread in threads:
-        if worker.is_stuck:
+        if worker.is_stuck:  # its read has had its time
             continue
         thread.join(None if deadline is None else max(0, deadline - time.monotonic()))
         worker.is_stuck = thread.is_alive()

@@ -47,13 +47,13 @@ class Worker:
     ) -> None:
         self.number = number
         self.is_stuck = False
-        self.reads: Read | None = None
+        self.reads: Read | None = None  # looked at by the thread that waits
         self._closure, self._init = closure, init
         # Runs share it, each with threads of its own; a dataset need not be safe.
         self._lock = threading.RLock()
         self._source: Any = None
         self._epochs: dict[int, Dataset] = {}
-        self._compared: tuple[int, int] | None = None
+        self._compared: tuple[int, int] | None = None  # epoch, length
 
     def get(self, epoch: int, index: int, length: int) -> Sample:
         """Reads one sample of an epoch with that many; an error says which."""
@@ -134,6 +134,7 @@ def main(number: int, connection: Connection, blocks: Sequence[Block | None]) ->
         # Ctrl-C is the consumer's. Not ignored, or what `load` runs would ignore it.
         signal.signal(signal.SIGINT, lambda *_: None)
     if hasattr(signal, "pthread_sigmask"):  # pragma: no branch - not on Windows
+        # It was started with SIGINT blocked, and what it runs would inherit that.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=leave_with, args=(os.getppid(),), daemon=True).start()
     try:
@@ -150,7 +151,7 @@ def leave_with(parent: int, seconds: float = 1.0) -> None:
     # while another process has a copy of the pipe.
     while os.getppid() == parent:
         time.sleep(seconds)
-    os._exit(1)
+    os._exit(1)  # sys.exit would end this thread alone
 
 
 READY = b""
@@ -197,7 +198,7 @@ def serve(
             reply = False, pack_error(error), ()
         try:
             connection.send_bytes(pickle.dumps((ticket, *reply), protocol=5))
-        except OSError:
+        except OSError:  # the consumer is gone
             return
 
 
