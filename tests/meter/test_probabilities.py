@@ -116,6 +116,18 @@ def test_what_is_outside_goes_into_the_outer_bins_in_compiled_code_and_nan_nowhe
     assert np.asarray(meter.value().share).tolist() == [0.5, 0.5]
 
 
+@pytest.mark.parametrize("meter", [LogLossMeter(), CalibrationErrorMeter()])
+def test_one_hot_rows_are_not_taken_for_examples_of_two_classes(meter):
+    chances = np.random.default_rng(0).dirichlet(np.ones(3), 4).astype(np.float32)
+    one_hot = np.eye(3, dtype=int)[[0, 2, 1, 1]]
+    for made in (np.asarray, jnp.asarray):
+        with pytest.raises(ValueError, match=r"one-hot int.*\[4,3\]. Pass target.argm"):
+            meter.add(made(chances), made(one_hot))
+    of_rows = meter.add(chances, one_hot.argmax(-1))
+    assert int(of_rows.n) == 4
+    assert int(meter.add(chances, 1 - one_hot).n) == 12  # several classes at once
+
+
 @both_meters
 @pytest.mark.parametrize("kind", [np.asarray, jnp.asarray], ids=["numpy", "jax"])
 def test_numbers_outside_0_to_1_are_logits(make, kind):

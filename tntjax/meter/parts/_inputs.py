@@ -81,8 +81,8 @@ def refuse(
     Traced values, and those on an accelerator, which would have to be waited for, are
     taken as they are, and so are those where the mask, which broadcasts, is False.
     """
-    seen = _read_at_once(values)  # None if that would wait
-    kept = np.True_ if mask is None else _read_at_once(mask)
+    seen = read_at_once(values)  # None if that would wait
+    kept = np.True_ if mask is None else read_at_once(mask)
     if seen is None or kept is None:
         return
     bad = is_bad(seen) & kept  # broadcast to each other
@@ -91,7 +91,7 @@ def refuse(
         raise ValueError(f"{needs}, got {first}.{hint and ' ' + hint}")
 
 
-def _read_at_once(array: Any) -> np.ndarray | None:
+def read_at_once(array: Any) -> np.ndarray | None:
     """Returns the values of an array in the memory of the host, else None."""
     if not isinstance(array, jax.Array):
         return np.asarray(array)
@@ -131,7 +131,7 @@ def as_counts(n: Any, shape: tuple[int, ...], name: str, mask: Any = None) -> An
         )
     n = over_rows(n, shape, f"{name}: n")
     refuse(n, lambda n: (n < 0) | (n >= 2**31), needs, mask)
-    counted, kept = _read_at_once(n), np.True_ if mask is None else _read_at_once(mask)
+    counted, kept = read_at_once(n), np.True_ if mask is None else read_at_once(mask)
     if counted is not None and kept is not None:
         counted = np.where(kept, counted, 0)
         # each entry stands for so many

@@ -15,6 +15,7 @@ from tntjax.meter.parts._inputs import (
     as_rows,
     is_integer,
     narrow,
+    read_at_once,
     refuse,
     refuse_nan,
 )
@@ -135,7 +136,17 @@ def as_probabilities(output: Any, target: Any, name: str) -> tuple[Any, Any]:
 
 
 def check_probabilities(output: Any, target: Any, mask: Any, meter: str) -> None:
-    """Raises a ValueError if probabilities that can be read at once are logits."""
+    """Raises a ValueError if what can be read at once are logits, or one-hot targets.
+
+    Without the latter, rows of K classes would be taken for K examples of two each.
+    """
+    if output.shape == target.shape and output.ndim > 1 and output.shape[-1] > 1:
+        scores, labels = read_at_once(output), read_at_once(target)
+        if scores is not None and labels is not None and _is_one_hot(scores, labels):
+            raise ValueError(
+                f"{meter}.add needs class numbers [B] beside probabilities [B, K], got"
+                f" one-hot {describe(target)}. Pass target.argmax(-1)."
+            )
     if mask is not None and output.ndim > target.ndim:
         mask = mask[..., None]  # [..., 1]
     least = jnp.finfo(jnp.float32).eps
@@ -149,6 +160,13 @@ def check_probabilities(output: Any, target: Any, mask: Any, meter: str) -> None
         mask,
         f"Of logits make it {meter}(logits=True).",
     )
+
+
+def _is_one_hot(scores: np.ndarray, labels: np.ndarray) -> bool:
+    """True if rows [..., K] of a softmax are beside rows with a single 1."""
+    one_each = (labels.max(-1) == 1) & (np.abs(labels).sum(-1) == 1)  # [...]
+    shared = np.abs(scores.astype(np.float32).sum(-1) - 1) < 1e-2  # also in bfloat16
+    return bool(labels.size and (one_each & shared).all())
 
 
 def same_rank(output: Any, target: Any, longer: bool = True) -> tuple[Any, Any]:
