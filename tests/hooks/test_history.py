@@ -206,11 +206,29 @@ def test_two_records_do_not_share_a_file(problem, tmp_path):
 @pytest.mark.parametrize("every", [None, 5])
 def test_an_epoch_that_is_cut_short_has_a_row(problem, tmp_path, every):
     file = tmp_path / "rows.jsonl"
-    record = tnt.hooks.record(file, every=every)
-    state = train(problem, record, max_epoch=None, max_steps=10)
+    rows = []
+    places = [tnt.hooks.record(place, every=every) for place in (file, rows.append)]
+    state = train(problem, *places, max_epoch=None, max_steps=10)
     assert moments(state)[-2:] == [(1, 7), (1, 10)]
     assert state.history["seconds"][-1] is None
     assert [json.loads(line)["t"] for line in file.read_text().splitlines()][-1] == 10
+    assert [row["t"] for row in rows] == state.history["t"]
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(problem, tmp_path):
+    pytest.importorskip("orbax.checkpoint")
+    file, validate = tmp_path / "rows.jsonl", tnt.hooks.validate(problem.iterator())
+
+    def run(**changes):
+        save = tnt.hooks.checkpoint(tmp_path / "checkpoints")
+        return train(problem, validate, tnt.hooks.record(file), save, **changes)
+
+    run(max_steps=10)
+    state = run(max_epoch=3, resume=True)
+    assert moments(state) == [(1, 7), (2, 14), (3, 21)]
+    lines = file.read_text().splitlines()
+    assert [json.loads(line)["t"] for line in lines] == [7, 14, 21]
+    assert [spent is None for spent in state.history["seconds"]] == [False, True, False]
 
 
 def test_seconds_are_those_of_the_steps(problem):

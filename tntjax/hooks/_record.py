@@ -15,7 +15,7 @@ from tntjax._struct import describe
 from tntjax.engine import Hooks, State, chain, watch
 from tntjax.engine._around import Session, Source
 from tntjax.engine._carry import read_on_host
-from tntjax.engine._history import Row
+from tntjax.engine._history import MOMENT, Row
 from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
 from tntjax.hooks._score import measured_now
@@ -41,7 +41,8 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
     All rows are `state.history`, columns for `pandas.DataFrame(state.history)`. They
     are in checkpoints, and a run that goes on, from a State or the disk, goes on with
     the rows of what it goes on from. An epoch that is cut short has a row when the run
-    ends. One that was begun by a program that was killed has no `seconds`.
+    ends; a checkpoint of that moment is without. An epoch that another call of `train`
+    has begun has no `seconds`.
 
     Args:
       where: also write the rows to a file, a line of JSON each, as
@@ -84,7 +85,7 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
         on_start_epoch=recorder.start_epoch,
         on_end_epoch=recorder.end_epoch,
         on_end=recorder.end,
-        sessions=(Session(load=recorder.load), *sessions),
+        sessions=(*sessions, Session(load=recorder.load)),
     )
     hooks = chain(MEAN_LOSS, own)
     return hooks if every is None else chain(hooks, watch(every, recorder.look))
@@ -97,16 +98,19 @@ class _Recorder:
         self._write = write
         # Not in `aux`: in a run that is resumed the clock starts anew.
         self._began, self._is_part = 0.0, False
+        self._last: Row = {}
 
     def start(self, state: State) -> State:
-        self._is_part = False
         if state.recorded is not None:
             state.recorded.is_read = True  # a `validate` after this would be too late
         return state
 
     def load(self, state: State, source: Source) -> None:
-        """Finds out if the first epoch was begun by another program."""
+        """Finds out if the first epoch was begun by another program, and its rows."""
+        if not state.training:  # a test of `validate` in the epoch
+            return
         self._is_part = source != "start" and int(state.position) > 0
+        self._last = next(reversed(state.recorded.rows), {})
 
     def start_epoch(self, state: State) -> State:
         self._began = time.perf_counter()
@@ -127,11 +131,12 @@ class _Recorder:
     def end(self, state: State) -> State:
         if state.training and int(state.position):
             row = _make_row(state)
-            if not state.recorded.ends_at(row):
+            if any(self._last.get(name) != row[name] for name in MOMENT):
                 self._add(state, row)
         return state
 
     def _add(self, state: State, row: Row) -> None:
+        self._last = row
         state.recorded.add(row)
         self._write(row)
 
@@ -222,7 +227,7 @@ class _File:
         if history.files.setdefault(self._filename, self) is not self:
             raise ValueError(f"two hooks record into {self._filename}: chain one.")
         if goes_on and os.path.exists(self._filename):
-            rows = self._drop_after(int(state.t), int(state.epoch))
+            rows = self._drop_others(history.rows, int(state.t), int(state.epoch))
         self._output = open_output("record", None, self._filename, append=goes_on)
         if not rows:
             for row in history.rows:  # of a run that had another file, or none
@@ -230,11 +235,15 @@ class _File:
         elif not history.rows:
             history.rows = rows
 
-    def _drop_after(self, t: int, epoch: int) -> list[Row]:
-        """Drops lines of what the run will do again; returns the rows of the others."""
+    def _drop_others(self, known: list[Row], t: int, epoch: int) -> list[Row]:
+        """Drops lines of what a history does not have; returns the rows of the others.
+
+        These are of what the run will do again, and of where it was stopped.
+        """
         with open(self._filename, encoding="utf-8", errors="replace") as file:
             lines = file.readlines()
-        read = [(line, _read_before(line, t, epoch)) for line in lines]
+        moments = {_moment(row) for row in known}
+        read = [(line, _read_before(line, t, epoch, moments)) for line in lines]
         if lines and not any(line.startswith("{") for line in lines):
             raise ValueError(
                 f"{self._filename} has no rows of a run. Record into another file."
@@ -253,11 +262,15 @@ class _File:
         self._output.write(as_json_line(row, "record"))
 
 
-def _read_before(line: str, t: int, epoch: int) -> Row | None:
-    """Reads a line; None if it is not whole, or of what a State has not done."""
+def _moment(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in MOMENT)
+
+
+def _read_before(line: str, t: int, epoch: int, moments: set[Any]) -> Row | None:
+    """Reads a line; None if it is not whole, or of what a history does not have."""
     try:
         row = read_json_line(line)
         is_before = line.endswith("\n") and row["t"] <= t and row["epoch"] <= epoch
-        return row if is_before else None
+        return row if is_before and (not moments or _moment(row) in moments) else None
     except (ValueError, KeyError, TypeError):  # killed while it was written
         return None
