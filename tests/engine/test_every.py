@@ -195,6 +195,16 @@ NOTHING = {
         lambda p: p.over(p.dataset(), 54, policy="skip-last"),
         "epoch 0. BatchDataset has 53 samples and batch_size=54",
     ),
+    "the same in each epoch": (
+        lambda p: tnt.DatasetIterator(
+            lambda: tnt.BatchDataset(p.dataset(), 54, policy="skip-last")
+        ),
+        "epoch 0. BatchDataset has 53 samples and batch_size=54",
+    ),
+    "by keyword": (
+        lambda p: tnt.DatasetIterator(lambda *, epoch: [] if epoch == 0 else None),
+        "of type list, is empty: its len is 0",
+    ),
     "other": (
         lambda p: tnt.DatasetIterator(Nothing([1, 2])),
         "Nothing makes no sample of the 2 samples of list",

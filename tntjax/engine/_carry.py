@@ -95,7 +95,7 @@ def read_on_host(tree: Any, place: tuple = ()) -> Any:
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return leaf[(*place, ...)]
         # Not device_get, which takes ten times as long for small arrays.
-        return np.asarray(leaf)[(*place, ...)]  # by `...` [] is an array, no scalar
+        return np.asarray(leaf)[(*place, ...)]  # by `...` [] stays an array
 
     def node(value: Any) -> Any:
         if isinstance(value, Meter):

@@ -81,7 +81,7 @@ def refuse_state(params: Any) -> None:
 
 def check_params(name: str, params: Any) -> None:
     """Raises a TypeError if something in there has no gradient."""
-    if params is None:
+    if params is None:  # of a criterion that has none
         return
     refuse_state(params)
     adapter = find_adapter(params)
@@ -129,6 +129,7 @@ def check_rate(name: str, rate: Any, members: int | None = None) -> Any:
         advice = (
             "For one rate a group of parameters use OptimEngine and optax.partition."
         )
+        # Of several that fit the last one is given.
         if isinstance(rate, str):
             advice = "Make a number of the text: float(text)."
         if members is not None:
@@ -207,7 +208,7 @@ def check_width(samples: Any) -> None:
         is_wide = isinstance(leaf, np.ndarray) and leaf.dtype.name in WIDE
         if not is_wide or not leaf.size:  # which has no max
             continue
-        limits = np.iinfo(WIDE[leaf.dtype.name])
+        limits = np.iinfo(WIDE[leaf.dtype.name])  # of what JAX makes of it
         ends = int(leaf.max()), int(leaf.min())  # most int64 are small numbers
         if ends[0] > limits.max or ends[1] < limits.min:
             where = f"sample{jax.tree_util.keystr(path)}"

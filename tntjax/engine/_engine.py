@@ -199,7 +199,7 @@ def run_method(describe: Callable[Given, Training | Testing]) -> Callable[Given,
             )
         kwargs = take_apart(kwargs)  # an adapted module brings params and model_state
         what = f"{type(self).__name__}.{describe.__name__}"
-        check_names(what, kwargs, names, elsewhere)
+        check_names(what, kwargs, names, elsewhere)  # says more than bind below
         try:
             signature.bind(self, **kwargs)  # fails where one is missing
         except TypeError as error:
@@ -275,7 +275,7 @@ def test(
     what |= {"engine": engine, **fields, "iterator": iterator, "training": False}
     own = {"key": check_key(key)}  # [] of one network; else [N], made below
     if members is not None:
-        own = start_members(fields, members)
+        own = start_members(fields, members)  # a key for each, [N]
     state = State(**{**what, **own})
     jit, placement = check_running(mesh, shard, data_axis, jit, steps_per_call)
     plan = make_plan(steps_per_call, ())  # nothing is scheduled: it has no updates

@@ -264,7 +264,7 @@ class Epoch:
         """Returns the State as hooks of the host see it after `t` updates."""
         return self._host.replace(
             **carry.heavy,
-            **{name: carry.light.get(name) for name in SEEN},
+            **{name: carry.light.get(name) for name in SEEN},  # no key if kept
             seconds=self._run.clock.spent,
             compiled=len(self._run.traces),
             t=t,

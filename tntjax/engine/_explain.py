@@ -76,7 +76,7 @@ def _describe_times(scheduled: Scheduled) -> str:
 
 
 def _find_lengths(plan: Plan) -> list[int]:
-    lengths, t = [], 0
+    lengths, t = [], 0  # t: as at the start of a run
     while len(lengths) < 6:
         lengths.append(plan.room(t, 0))  # of samples that take no memory
         t += lengths[-1]

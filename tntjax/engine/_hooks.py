@@ -50,6 +50,8 @@ class Scheduled:
         return min(waits, default=None)
 
 
+# Not a closure: two chains of equal functions are equal, so that a step which is
+# compiled for one serves the other.
 @dataclasses.dataclass(frozen=True)
 class Chained:
     """Several hooks of one event, in order."""

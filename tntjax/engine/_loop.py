@@ -85,7 +85,7 @@ class Training:
             self._closing(),
         ):
             self._state = enter(self._state)
-            with run.signals, self._rescuing():
+            with run.signals, self._rescuing():  # the rescue has its handlers
                 saved = self._start()
                 if run.goes_on and not (self._goes_on() or self._has_to_count()):
                     words = vars(self._state)

@@ -214,12 +214,12 @@ def spread(before: State, after: State) -> State:
 def keep_done(before: State, after: State) -> State:
     """Leaves members that are done as they were, and stops when all are."""
     if after.done is None or not np.any(after.done):
-        return after.replace(done=None)
+        return after.replace(done=None)  # as before any stopped
     if before.done is not None and np.any(before.done):
         done, fields = np.asarray(before.done), {}
         for field in OWN:
             old, new = getattr(before, field), getattr(after, field)
-            if jax.tree.structure(old) == jax.tree.structure(new):
+            if jax.tree.structure(old) == jax.tree.structure(new):  # else all is new
                 fields[field] = jax.tree.map(
                     # `done` [N] chooses entries of [N, ...]
                     lambda a, b: b if a is b else jax.vmap(jnp.where)(done, a, b),

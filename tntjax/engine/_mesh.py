@@ -115,7 +115,7 @@ class Placement:
             )
         try:
             sharding = NamedSharding(self.mesh, spec)
-            sharding.shard_shape(leaf.shape)
+            sharding.shard_shape(leaf.shape)  # raises if it does not fit
         except ValueError as error:  # no such axis, or too few rows for it
             error.add_note(f"This happened in shard, for {name}, {describe(leaf)}.")
             raise
@@ -209,7 +209,7 @@ def _move_state(mesh: Mesh, state: State) -> State:
 
 
 def _put(leaf: Any, sharding: NamedSharding) -> jax.Array:
-    # Each process has all of a leaf, or it lies on the devices of several already.
+    # Of several processes: a leaf on their devices moves, one that each has is cut.
     if jax.process_count() == 1 or not getattr(leaf, "is_fully_addressable", True):
         return jax.device_put(leaf, sharding)
     return _put_by_each(leaf, sharding)  # pragma: no cover - see below

@@ -106,7 +106,7 @@ def explain_methods(cls: Class) -> Class:
 
     And that it takes one Hooks, where it is given several.
     """
-    init: Any = cls.__init__
+    init: Any = cls.__init__  # which dataclass has made
     fields = [field.name for field in dataclasses.fields(cls)]
     in_train = {
         name: f"It belongs to train: {cls.__name__}(...).train(..., {name}=...)."

@@ -32,9 +32,9 @@ def explain_nothing(iterator: Any, epoch: int, start: int) -> None:
 
 def _find_layers(iterator: Any, epoch: int) -> Iterator[Dataset]:
     """Yields the dataset that is read and, one by one, those that it wraps."""
-    source = getattr(iterator, "source", None)
-    if callable(source) and not is_dataset(source):
-        source = source(epoch)
+    # A DatasetIterator knows by which arguments its source wants to be called.
+    make = getattr(iterator, "_make_dataset", None)
+    source = make(epoch) if callable(make) else getattr(iterator, "source", None)
     while is_dataset(source):
         yield source
         source = getattr(source, "dataset", None)

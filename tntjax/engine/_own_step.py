@@ -95,7 +95,7 @@ def fire(state: State, event: str) -> State:
             "fire(state, event) works on the State in the step of a StepEngine, got"
             f" {'one outside of it' if isinstance(state, State) else describe(state)}."
         )
-    state.events.fired.add(event)
+    state.events.fired.add(event)  # as it is traced, also in a branch of a cond
     return fire_compiled(state.events.hooks, event, state)
 
 
@@ -122,7 +122,7 @@ def run_own(step: Callable[[State, Sample], State], given: State) -> State:
             error.add_note(KEEPS)
             raise
     _check_fired(name, events)
-    return new.replace(events=None)
+    return new.replace(events=None)  # those of this trace
 
 
 def _check_fired(step: str, events: Events) -> None:

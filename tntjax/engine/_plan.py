@@ -95,6 +95,7 @@ class Plan:
         """Returns how many steps may be made at once when `t` updates are done."""
         usual = self.usual(sample_bytes, epoch_length)
         waits = [stop.wait(t) for stop in self.stops]
+        # To a multiple, from where on calls keep what watches see.
         if self.keep_every is not None and (
             t % self.keep_every or usual < self.keep_every
         ):
@@ -171,7 +172,7 @@ def make_plan(
       ValueError: if it is another word or below 1.
     """
     steps_per_call = check_steps_per_call(steps_per_call)
-    if accelerated is None:
+    if accelerated is None:  # asked late: it starts JAX's devices
         accelerated = jax.default_backend() != "cpu"
     usual = LONGEST_ACCELERATED if accelerated else LONGEST
     most_bytes = CHUNK_BYTES_ACCELERATED if accelerated else CHUNK_BYTES

@@ -213,6 +213,7 @@ def _drop_hidden_batch(state: State, before: State, sample: Sample) -> State:
     """Makes the gradients zero and keeps the model state if a mask hides all rows."""
     if "mask" not in sample:
         return state
+    # The optimizer runs all the same: its momentum goes on.
     some = jnp.any(sample["mask"])  # [B] -> []
     zero = jnp.zeros_like
     grads, own = state.grads, state.criterion_grads

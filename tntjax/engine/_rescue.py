@@ -94,7 +94,7 @@ def _attach(error: BaseException, now: Callable[[], State | None]) -> None:
     the outer run. An attribute that the class of the error defines stays.
     """
     _detach(error)
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(Exception):  # of the device: read_whole returns None
         if now() is None:  # before the State was read that the run goes on from
             return
     state = read_whole(now)
@@ -143,7 +143,7 @@ class Saves:
         self._last = [_moment(state)] * len(self.scheduled)
 
     def run(self, state: State, due: Callable[[Scheduled], bool] | None = None) -> None:
-        """Saves a State."""
+        """Saves a State by all hooks, or by those that are due."""
         for number, last in enumerate(self._last):  # none before `begin`
             scheduled = self.scheduled[number]
             if last != _moment(state) and (due is None or due(scheduled)):

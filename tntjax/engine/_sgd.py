@@ -74,6 +74,7 @@ class SGDEngine:
         def start(params: Any, criterion_params: Any) -> dict[str, Any]:
             del params, criterion_params  # rates do not depend on them
             members = arguments.get("members")
+            # Here, as with state= nobody gives a rate: then this is not called.
             rate, own = check_rate("lr", lr, members), lr_criterion
             own = rate if own is None else check_rate("lr_criterion", own, members)
             return {"lr": rate, "lr_criterion": own}

@@ -49,7 +49,7 @@ def _tree(name: str, tree: Any) -> str:
 
 
 def _entries(name: str, entries: Any, shown: Callable[[Any], str]) -> list[str]:
-    if not isinstance(entries, dict):
+    if not isinstance(entries, dict):  # a hook's mistake, which is to be seen
         return [f"{name}: {describe(entries)}"]
     first = itertools.islice(entries.items(), LINES)
     lines = [f"{name}[{key!r}]: {shown(entry)}" for key, entry in first]

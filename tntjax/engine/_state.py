@@ -16,7 +16,7 @@ CARRIED = (*HEAVY, *LIGHT, *COUNTERS)
 STEP_ONLY = (
     "sample",
     "output",
-    "loss",
+    "loss",  # and outside its mean, which is carried
     "grad_output",
     "grads",
     "criterion_grads",
@@ -136,6 +136,7 @@ class State:
     events: Any = child(Opaque, default=None)
     engine: Any = child(Opaque, default=None)
     recorded: Any = child(Opaque, default=None)
+    # A jit of the user's sees the values of these, and is compiled for them.
     max_epoch: int | None = static(default=None)
     max_steps: int | None = static(default=None)
     members: int | None = static(default=None)

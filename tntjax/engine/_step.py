@@ -98,6 +98,7 @@ class StepEngine:
                 "opt_state is an optimizer. Pass what it keeps, optimizer.init(params),"
                 " and call optimizer.update in the step."
             )
+        # The step may need none, or find it in the State that it goes on from.
         rate = None if lr is None else check_rate("lr", lr, arguments.get("members"))
 
         def start(params: Any, criterion_params: Any) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Traces:
         self._seen.append(trace)
         if len(self._seen) == self._budget + 1:
             stated = getattr(iterator, "shapes", ())
-            if isinstance(stated, tuple):
+            if isinstance(stated, tuple):  # a user's may mean something else
                 self._budget = max(self._budget, LENGTHS * len(stated) + SPARE)
         # Still: the warning is given once.
         if len(self._seen) == self._budget + 1:

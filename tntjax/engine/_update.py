@@ -114,6 +114,7 @@ def _run_optimizer(
     offered = {"value": value, "grad": grads, "value_fn": value_fn}
     # In optax.contrib sam asks for grad_fn, and sophia for obj_fn.
     by_name = {**offered, "grad_fn": grad_fn, "obj_fn": value_fn}
+    # A plain optimizer ignores what it is offered.
     update = optax.with_extra_args_support(optimizer).update
     # One that names what it takes would refuse the rest.
     takes = inspect.signature(update).parameters
@@ -124,4 +125,4 @@ def _run_optimizer(
     except Exception as error:
         error.add_note(OFFERED)
         raise
-    return optax.apply_updates(params, updates), own
+    return optax.apply_updates(params, updates), own  # each in its dtype

@@ -82,7 +82,7 @@ class WatchQueue:
 
     def settle(self, most: int) -> None:
         """Waits until at most so many calls are left, and shows those done in order."""
-        self._show()
+        self._show()  # those that were left when one failed
         while len(self._calls) > most:
             result, shows = self._calls.popleft()
             # A counter of the call: when it is there, so is all that the call made.

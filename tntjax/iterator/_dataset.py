@@ -74,7 +74,7 @@ class DatasetIterator(Epochs):
     @property
     def shapes(self) -> tuple:
         """The shapes that the dataset states, as `BucketDataset` does, else ()."""
-        return find_shapes(self._dataset(0))
+        return find_shapes(self._make_dataset(0))
 
     def prepare(self, epoch: int) -> None:
         """Makes what an epoch begins with, if the source can do so beforehand.
@@ -85,13 +85,13 @@ class DatasetIterator(Epochs):
             self.source.prepare(epoch)
 
     def _count(self) -> int:
-        return len(self._dataset(0))  # as `__len__` says, of epoch 0
+        return len(self._make_dataset(0))  # as `__len__` says, of epoch 0
 
-    def _dataset(self, epoch: int) -> Dataset:
+    def _make_dataset(self, epoch: int) -> Dataset:
         return make_dataset(open_source(self.source, worker=0), epoch, worker=0)
 
     def _samples(self, epoch: int, start: int) -> Iterator[Sample]:
-        return self._read_from(self._dataset(epoch), start)
+        return self._read_from(self._make_dataset(epoch), start)
 
     def _read_from(self, dataset: Dataset, start: int) -> Iterator[Sample]:
         skipped = self._skip(start)  # read all the same, for the filter to count
@@ -110,7 +110,7 @@ class DatasetIterator(Epochs):
         return self._finish(dataset[index] for index in indices)
 
     def _chunks(self, epoch: int, start: int, room: Room) -> Iterator[Chunk]:
-        dataset = self._dataset(epoch)
+        dataset = self._make_dataset(epoch)
         # A filter may change the count, a host transform the shapes: none runs ahead.
         spec = find_spec(dataset)
         uniform = spec.alike if self.filter is None else 0
