@@ -67,7 +67,7 @@ def test_a_message_that_cannot_be_written_is_told_of():
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"), [("csv", "2\n3\n"), ("json", '{"a": 2}\n{"a": 3}\n')]
+    ("name", "kept"), [("csv", "a\n2\n3\n"), ("json", '{"a": 2}\n{"a": 3}\n')]
 )
 def test_a_file_that_is_gone_is_made_again_and_told_of_once(name, kept, tmp_path):
     path = tmp_path / "log"

@@ -1,6 +1,7 @@
 """The view that writes a row of a table for each row."""
 
 import csv as standard
+import dataclasses
 import io
 import os
 from collections.abc import Callable, Sequence
@@ -57,6 +58,7 @@ def csv(
     output = open_output("csv", file, filename, append)
     if not first:
         output.write(header)
+    output = dataclasses.replace(output, head=header + "\n")
     return Lines("csv", keys, output, _write)
 
 

@@ -44,11 +44,15 @@ class Lost:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Output:
-    """An open file, or the name of one, or standard output if both are None."""
+    """An open file, or the name of one, or standard output if both are None.
+
+    `head` is the first line of each new file of that name.
+    """
 
     file: Writable | None
     filename: str | None
     lost: Lost
+    head: str = ""
 
     def write(self, line: str) -> None:
         """Writes a line, and leaves nothing of it in a buffer.
@@ -63,17 +67,17 @@ class Output:
                 return
             if not os.path.exists(self.filename):
                 self.lost.tell("it is gone; what follows is in a new file of that name")
-            _append(self.filename, line + "\n")
+            _append(self.filename, line + "\n", self.head)
         except (OSError, ValueError) as error:  # as of a file that was closed
             self.lost.tell(f"it could not be written to: {error}")
 
 
-def _append(filename: str, text: str) -> None:
+def _append(filename: str, text: str, head: str) -> None:
     """Writes at the end of a file; of what cannot be written whole nothing stays."""
-    # Half a character, of broken text, has no bytes but an escape.
-    rest = text.encode(errors="backslashreplace")
     with open(filename, "ab", buffering=0) as file:
         end = file.tell()
+        # Half a character, of broken text, has no bytes but an escape.
+        rest = (text if end else head + text).encode(errors="backslashreplace")
         try:
             while rest:
                 rest = rest[file.write(rest) :]
