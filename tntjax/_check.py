@@ -1,6 +1,6 @@
 """Checks of what a user passed, with errors that say what to do."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tntjax._struct import describe
@@ -47,6 +47,18 @@ def check_optional_functions(name: str, **functions: Any) -> None:
     for argument, function in functions.items():
         if function is not None:
             check_function(function, f"{name} needs a function or None, but {argument}")
+
+
+def is_kept(filter: Callable[[Any], Any] | None, sample: Any) -> bool:
+    """True if a filter keeps a sample, or if there is no filter."""
+    kept = True if filter is None else filter(sample)
+    try:
+        return bool(kept)
+    except (ValueError, RuntimeError) as error:  # arrays of NumPy and JAX, of torch
+        raise TypeError(
+            f"A filter must return True or False, got {describe(kept)}. Of an array"
+            " take its .all() or .any()."
+        ) from error
 
 
 def check_choice(name: str, argument: str, value: Any, choices: Sequence[str]) -> None:

@@ -358,6 +358,7 @@ def test_a_real_gradient_does_not_become_complex(problem):
         (lambda o, t: criterion(o, t).sum(), "one loss for each row, got float32.."),
         (lambda o, t: o, r"a loss of shape \[\] or \[B\]"),
         (lambda o, t: None, r"a loss of shape \[\] or \[B\], got None"),
+        (lambda o, t: (criterion(o, t), {}), r"got \(.*\)\. Return an array alone"),
     ],
 )
 def test_a_test_refuses_the_losses_that_training_refuses(

@@ -89,3 +89,8 @@ def test_hooks_of_plugins_are_shown_with_the_name_of_the_plugin(capsys):
     said = capsys.readouterr().out
     assert "on_backward            compiled  nan_guard.guard()" in said
     assert "ema.start(" in said
+
+
+def test_a_dataset_has_to_be_wrapped():
+    with pytest.raises(TypeError, match=r"Wrap it: tnt\.DatasetIterator\(dataset\)"):
+        tnt.SGDEngine().explain(iterator=[{"input": 0.0, "target": 0.0}])

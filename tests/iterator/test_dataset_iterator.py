@@ -514,6 +514,22 @@ def test_with_a_filter_the_length_is_not_known(iterator):
     assert list(iterator) == [1, 2]
 
 
+@pytest.mark.parametrize("asarray", [np.asarray, jnp.asarray])
+def test_a_filter_says_yes_or_no_of_the_sample_and_not_of_its_parts(asarray):
+    positive = lambda sample: asarray(sample) > 0  # noqa: E731
+    samples = [np.ones(3), np.ones(3)]
+    for read in (
+        DatasetIterator(samples, filter=positive),
+        ParallelDatasetIterator(samples, 1, filter=positive),
+        BatchDataset(samples, 2, filter=positive),
+    ):
+        with pytest.raises(
+            TypeError, match=r"got bool\[3\]. Of an array take"
+        ):
+            list(read)
+    assert len(list(DatasetIterator([np.ones(1)], filter=positive))) == 1
+
+
 def test_survives_pickle():
     iterator = DatasetIterator(table(), filter=is_odd, transform=dict)
     assert_equal(pickle.loads(pickle.dumps(iterator)), iterator)

@@ -8,7 +8,7 @@ import numpy as np
 from jax.core import Tracer
 
 from tntjax._array import can_be_read
-from tntjax._check import check_dataset, check_optional_functions
+from tntjax._check import check_dataset, check_optional_functions, is_kept
 from tntjax._numbers import check_at_least
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
@@ -165,8 +165,7 @@ class BatchDataset(IndexMap):
 
     def _read_kept(self, number: int) -> list[Sample]:
         """Reads the samples of a batch that the filter keeps."""
-        keep = self.filter
-        return [s for s in self._read_batch(number) if keep is None or keep(s)]
+        return [s for s in self._read_batch(number) if is_kept(self.filter, s)]
 
     @cached_property
     def _first_kept(self) -> list[Sample]:

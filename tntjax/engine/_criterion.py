@@ -62,6 +62,8 @@ def _check_loss(loss: Any, mask: Any, output: Any, *target: Any) -> None:
         advice = ". Take the mean over the other axes."
         if loss is None:
             advice = ". Return what it computes."
+        elif not hasattr(loss, "shape"):
+            advice = ". Return an array alone; hooks measure what else is of interest."
         elif _may_repeat(output, *target):
             advice = f": {REPEATED.format(**_words(output, *target))}"
         raise ValueError(

@@ -4,6 +4,7 @@ from typing import Literal
 
 from tntjax._struct import describe
 from tntjax._types import SampleIterator
+from tntjax.engine._check import check_iterator
 from tntjax.engine._engine import HasHooks
 from tntjax.engine._executables import describe_executables
 from tntjax.engine._hooks import EVENTS, HOST_EVENTS, Hooks, Scheduled
@@ -25,6 +26,9 @@ def explain(
       iterator: what is to be trained on, to list the executables as well: its first
         sample is read. On a CPU a step with convolutions is an executable by itself.
 
+    Raises:
+      TypeError: if `iterator` cannot be iterated over by an engine.
+
     Example:
       >>> import tntjax as tnt
       >>> def clip(state): return state
@@ -42,6 +46,7 @@ def explain(
     plan = make_plan(steps_per_call, engine.hooks.schedule)
     lines = _make_lines(engine.hooks, plan)
     if iterator is not None:
+        check_iterator(iterator)
         lines += describe_executables(plan, iterator)
     print("\n".join(lines))
 

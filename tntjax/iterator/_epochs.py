@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from tntjax._check import is_kept
 from tntjax._numbers import check_integer
 from tntjax._types import Chunk, Room, Sample
 from tntjax.dataset._protocol import check_index
@@ -92,7 +93,7 @@ class Epochs:
         for sample in samples:
             if self.transform is not None:
                 sample = self.transform(copy_writable(sample))  # which may write to it
-            if self.filter is None or self.filter(sample):
+            if is_kept(self.filter, sample):
                 yield sample
 
 
