@@ -79,6 +79,7 @@ def with_one_dtype(arrays: Sequence[Any]) -> list[Any]:
     xp = namespace(*arrays)
     if xp is np:
         dtype = functools.reduce(common_dtype, (array.dtype for array in arrays))
+        dtype = dtype.newbyteorder("=")  # JAX takes native bytes only
         return [convert(array, dtype) for array in arrays]
     arrays = [a if isinstance(a, jax.Array) else _on_device(a) for a in arrays]
     common = functools.partial(common_dtype, xp=xp)

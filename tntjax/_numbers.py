@@ -44,6 +44,14 @@ def check_at_least(subject: str, value: Any, least: int) -> int:
     return number
 
 
+def check_axis(subject: str, value: Any, least: int = 0, bits: int = 31) -> int:
+    """Returns the size of an axis, which JAX counts in 32 bits, or raises an error."""
+    size = check_at_least(subject, value, least)
+    if size >> bits:
+        raise ValueError(f"{subject} must be less than 2**{bits}, got {size}.")
+    return size
+
+
 def check_boolean(subject: str, value: Any) -> bool:
     """Returns a choice as a bool, or raises a TypeError: text, say, would be true."""
     if isinstance(value, bool):

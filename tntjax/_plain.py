@@ -1,6 +1,6 @@
 """Values as a person reads them: Python numbers and NumPy arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -43,6 +43,18 @@ def as_plain(value: Any) -> Any:
         is_time = value.dtype.kind in "mM" and isinstance(value.item(), int)
         return np.asarray(value)[()] if is_time else value.item()
     return value
+
+
+def as_columns(rows: Iterable[Mapping[Any, Any]]) -> dict[Any, list[Any]]:
+    """Makes a list a name of rows, None where one has no value of the name.
+
+    Example:
+      >>> as_columns([{"t": 1, "loss": 0.5}, {"t": 2}])
+      {'t': [1, 2], 'loss': [0.5, None]}
+    """
+    rows = list(rows)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def summarize(

@@ -90,6 +90,21 @@ def test_a_function_may_restore_from_a_relative_folder():
     assert int(state.t) == 2
 
 
+def test_a_function_that_restores_starts_in_the_folder_of_the_run():
+    def resume(like):
+        return tnt.checkpoint.restore(SAVED, like, skip_broken=True)
+
+    for max_epoch in (1, 3):  # at first there is no folder
+        hooks = tnt.hooks.checkpoint(SAVED)
+        assert int(train(hooks, max_epoch, resume=resume).t) == max_epoch
+    with pytest.raises(FileNotFoundError, match="no folder .*tpyo to restore from"):
+        train(
+            tnt.hooks.checkpoint(SAVED),
+            3,
+            resume=lambda like: tnt.checkpoint.restore("tpyo", like),
+        )
+
+
 # ---- where nothing is -------------------------------------------------------------
 
 

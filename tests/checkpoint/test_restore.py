@@ -128,6 +128,15 @@ def test_no_checkpoint_is_none(tmp_path):
     assert tnt.checkpoint.best(tmp_path) is None
 
 
+@pytest.mark.parametrize("options", [{}, {"step": 3}, {"skip_broken": True}], ids=repr)
+def test_a_folder_that_is_missing_is_an_error(tmp_path, options):
+    folder = tmp_path / "tpyo"
+    with pytest.raises(FileNotFoundError, match=f"no folder {folder} to restore from"):
+        tnt.checkpoint.restore(folder, {}, **options)
+    assert tnt.checkpoint.steps(folder) == []
+    assert tnt.checkpoint.best(folder) is None
+
+
 # ---- what does not fit --------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.dataset._archives import contents, names_in, numbered, put, write
 from tntjax.dataset import IndexedDatasetReader, IndexedDatasetWriter
 from tntjax.dataset.indexed._format import name_journal
+from tntjax.dataset.indexed._recover import Entries, pack_record, replay
 
 recover = IndexedDatasetWriter.recover
 ITEMS = [np.full((1, n), n, np.int32) for n in (2, 0, 3, 1)] + [np.int32(7)]
@@ -468,6 +469,14 @@ def test_a_journal_is_read_up_to_where_it_makes_no_sense(tmp_path, at, value):
     put_journal(names, journal[:second] + number + journal[second + 8 :])
     assert recover(*names) == 1
     assert_goes_on(names, 1)
+
+
+def test_an_empty_item_whose_axes_no_reader_takes_makes_no_sense():
+    entries = Entries("byte")
+    replay(pack_record((0, 2**60), 0), entries)
+    assert len(entries) == 0
+    replay(pack_record((0, 2**59), 0), entries)
+    assert len(entries) == 1
 
 
 CHILD = """

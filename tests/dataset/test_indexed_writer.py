@@ -318,3 +318,20 @@ def test_what_a_crash_leaves_is_recovered_by_a_link(tmp_path):
         raise KeyError
     assert IndexedDatasetWriter.recover(*links) == 1
     assert IndexedDatasetReader(*names)[0].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "fits"),
+    [((0, 2**60), False), ((2**30, 0, 2**30), False), ((0, 2**59), True), ((0,), True)],
+)
+def test_what_is_written_can_be_read(tmp_path, shape, fits):
+    names, item = names_in(tmp_path), np.zeros(shape, np.uint8)
+    with IndexedDatasetWriter(*names, "byte") as writer:
+        writer.add(np.uint8([7]))
+        if fits:
+            writer.add(item)
+        else:
+            with pytest.raises(ValueError, match=r"at most 2\*\*59 elements, .* got"):
+                writer.add(item)
+    reader = IndexedDatasetReader(*names)
+    assert [item.shape for item in reader] == [(1,), shape][: 1 + fits]

@@ -93,6 +93,11 @@ def test_other_fields_are_left_out_by_name():
         ({"length": 0}, ValueError, "length must be at least 1"),
         ({"length": 3, "window": 0}, ValueError, "window must be at least 1"),
         ({"length": "3"}, TypeError, "length must be an integer, got '3'"),
+        (
+            {"length": 3, "fields": {"input": 5}},
+            ValueError,
+            r"a list of names as fields, all of length 3, got \{'input': 5\}",
+        ),
     ],
 )
 def test_bad_arguments_are_told(arguments, error, words):
@@ -121,3 +126,10 @@ def test_a_mask_of_tokens_is_packed_like_any_field_and_false_in_padding():
 def test_samples_that_cannot_be_packed_are_told(some, options, error, words):
     with pytest.raises(error, match=words):
         tnt.PackDataset(some, 4, **options)[0]
+
+
+def test_a_dict_of_fields_that_says_nothing_else_is_a_list_of_names():
+    rows = [
+        tnt.PackDataset([[1, 2]], 3, fields=f)[0] for f in ({"input": 3}, ["input"])
+    ]
+    assert rows[0]["input"].tolist() == rows[1]["input"].tolist() == [1, 2, 0]

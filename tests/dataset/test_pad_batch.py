@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import tntjax as tnt
+from tntjax._dtype import with_one_dtype
 
 
 def test_fields_are_padded_or_stacked_and_rows_filled_up():
@@ -109,3 +110,13 @@ def test_narrow_numbers_of_streams_count_as_far_as_python_does():
     assert len(tnt.bptt(np.arange(90_000), np.int8(100), np.int8(100))) == 8
     with pytest.raises(ValueError, match="Can't make one array"):
         tnt.bptt([[1], [1, 2]], 1, 1)
+
+
+@pytest.mark.parametrize("dtype", [">i2", ">f4", ">f8"])
+def test_batches_are_of_native_bytes_whatever_the_samples_are(dtype):
+    some = [np.arange(n).astype(dtype) for n in (2, 3)]
+    padded, packed = tnt.pad_batch(some)["input"], tnt.PackDataset(some, 5)[0]["input"]
+    assert padded.tolist() == [[0, 1, 0], [0, 1, 2]]
+    assert packed.tolist() == [0, 1, 0, 1, 2]
+    for made in (padded, packed, *with_one_dtype(some), *with_one_dtype(some[:1])):
+        assert made.dtype == dtype[1:] and made.dtype.isnative

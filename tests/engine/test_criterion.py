@@ -215,3 +215,68 @@ def test_rows_that_a_criterion_aligns_are_fine(problem):
         for criterion in (aligned, ravelled)
     ]
     assert (states[0].params["weight"] == states[1].params["weight"]).all()
+
+
+# ---- how many losses -----------------------------------------------------------------
+
+
+def tokens(output, target):  # [B, K] -> [B * K]
+    return (output - target[:, None]).ravel() ** 2
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_losses_of_another_number_than_rows_are_an_error(problem, how):
+    words = (
+        r"a loss of shape \[\] or \[(8|2)\], one for each row that it is given, got"
+        r" float32\[(24|6)\]. Take the mean of each row, loss.reshape\(len\(target\),"
+    )
+    with pytest.raises(ValueError, match=words):
+        tnt.SGDEngine().train(**problem.job(criterion=tokens, **how))
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        lambda output, target: jnp.zeros(2),
+        lambda output, target: jnp.sum(output) * jnp.ones(1),
+        lambda output, target: jnp.zeros(0),
+    ],
+)
+def test_losses_that_are_no_rows_are_an_error(problem, losses):
+    words = r"got float32\[[012]\]. Take the mean of all, loss.mean\(\)\."
+    job = problem.job(criterion=losses)
+    with pytest.raises(ValueError, match=words):
+        tnt.SGDEngine().train(**job)
+    del job["lr"], job["max_epoch"]
+    with pytest.raises(ValueError, match=words):
+        tnt.SGDEngine().test(**job)
+
+
+@pytest.mark.parametrize("how", [{}, {"accumulate": 3}])
+def test_rows_of_tokens_train_like_the_mean_of_all(problem, how):
+    def rows(output, target):
+        return tokens(output, target).reshape(len(target), -1).mean(1)
+
+    def all_of_them(output, target):
+        return tokens(output, target).mean()
+
+    states = [
+        tnt.SGDEngine().train(**problem.job(criterion=loss, **how))
+        for loss in (rows, all_of_them)
+    ]
+    same(states[0].params, states[1].params)
+
+
+def test_one_sample_that_is_not_a_batch_may_have_a_loss_in_parts():
+    sample = {"input": np.float32([1.0, 3.0]), "target": np.float32(2.0)}
+    job = {
+        "network": lambda params, input: input * params,
+        "criterion": lambda output, target: jnp.append(output - target, 0.0) ** 2,
+        "iterator": tnt.DatasetIterator([sample]),
+        "params": jnp.ones(()),
+        "lr": 1.0,
+        "max_epoch": 1,
+    }
+    with pytest.warns(UserWarning, match="the step sees one sample"):
+        state = tnt.SGDEngine().train(**job)
+    assert float(state.loss) == pytest.approx(2 / 3)

@@ -91,9 +91,64 @@ def test_a_name_that_is_not_there(problem):
     )
     with pytest.raises(ValueError, match="did you mean 'error'"):
         train(problem, *hooks)
-    bare = tnt.hooks.validate(tnt.SGDEngine(), problem.iterator(), score="loss")
+
+
+def stepped(state):
+    raise AssertionError("a step was made, or a test begun")
+
+
+@pytest.mark.parametrize("name", ["eror", "los", "mean_loss", "error_", ""])
+def test_a_name_that_no_meter_has_is_told_before_the_first_step(problem, name):
+    before = [
+        tnt.hooks.metering("error", more=(tnt.AverageValueMeter(), lambda s: s.loss)),
+        tnt.Hooks(on_sample=stepped),
+        tnt.hooks.progress(),
+    ]
+    words = f"score='{name}' .*, and it measures 'loss', 'error', 'more'"
+    given = tnt.SGDEngine(tnt.chain(tnt.hooks.record(), *before))
+    with pytest.raises(ValueError, match=words):
+        tnt.hooks.validate(given, problem.iterator(), score=name)
+    own = tnt.hooks.validate(problem.iterator(), score=name)
+    with pytest.raises(ValueError, match=words):
+        train(problem, own, *before)
+
+
+def test_what_a_test_of_another_engine_lacks_is_told_at_once(problem):
     with pytest.raises(ValueError, match="it measures nothing. Chain"):
-        train(problem, bare)
+        tnt.hooks.validate(tnt.SGDEngine(), problem.iterator(), score="loss")
+
+
+def test_a_meter_that_a_hook_of_the_user_makes_is_known_when_it_is_there(problem):
+    def start(state):
+        meters = {**state.meters, "own": tnt.AverageValueMeter()}
+        return state.replace(meters=meters)
+
+    def add(state):
+        own = state.meters["own"].add(state.loss)
+        return state.replace(meters={**state.meters, "own": own})
+
+    hooks = tnt.Hooks(on_start=start, on_forward_criterion=add)
+    state = train(
+        problem, hooks, tnt.hooks.validate(problem.iterator(), score="own.mean")
+    )
+    assert 0 < float(state.aux["validate"]) < 2
+    with pytest.raises(ValueError, match="did you mean 'own.mean'"):
+        train(problem, hooks, tnt.hooks.validate(problem.iterator(), score="own.men"))
+
+
+def test_a_part_of_a_meter_is_a_score(problem):
+    meter = tnt.ClassErrorMeter(topk=(1, 2))
+    hooks = tnt.hooks.metering(error=(meter, lambda s: (s.output, s.sample["target"])))
+    scores = [
+        float(train(problem, hooks, validate).aux["validate"])
+        for validate in (
+            tnt.hooks.validate(problem.iterator(), score="error.top2"),
+            tnt.hooks.validate(
+                tnt.SGDEngine(hooks), problem.iterator(), score="error.top2"
+            ),
+        )
+    ]
+    assert scores[0] == scores[1]
 
 
 def test_it_comes_before_what_reads_it(problem):

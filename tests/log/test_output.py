@@ -104,3 +104,19 @@ WRITTEN = {
 def test_a_program_that_is_killed_has_written_what_it_flushed(name, tmp_path):
     run_killed(f"tnt.log.{name}(['t', 'loss'], filename='log')", tmp_path)
     assert (tmp_path / "log").read_text() == WRITTEN[name]
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "words"),
+    [
+        (csv, "a.json", "csv writes CSV, but '.*a.json' .* .csv or .tsv, or"),
+        (csv, "a.csv.gz", "a file that is compressed. Let it end in .csv"),
+        (json, "a.csv", r"json writes JSON, .*tnt.log.csv\(keys, filename="),
+        (json, "a.HTM", r"have a page written by tnt.log.report\('.*a.HTM'"),
+    ],
+)
+def test_a_file_is_named_as_what_is_written(make, name, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        make(["loss"], filename=tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    make(["loss"], filename=tmp_path / "rows.of.a.run")

@@ -149,6 +149,14 @@ def test_a_name_that_is_there_twice(tmp_path):
         report(tmp_path / "out.html", {"a": HISTORY}, a=ROWS)
 
 
+def test_a_page_is_not_written_over_a_run(tmp_path, file):
+    before = file.read_bytes()
+    words = "report, to its first argument, writes HTML, but .* .html or .htm, or"
+    with pytest.raises(ValueError, match=words):
+        report(file, HISTORY)
+    assert file.read_bytes() == before
+
+
 def test_the_runs_before_the_path(tmp_path):
     with pytest.raises(TypeError, match="needs the name of the file to write first"):
         report(HISTORY, tmp_path / "out.html")

@@ -131,3 +131,59 @@ def test_what_is_not_one_key_is_told(key):
         text.sample(key, jnp.zeros((2, 3)))
     with pytest.raises(TypeError, match=f"mask_tokens: key {words}"):
         text.mask_tokens(key, jnp.zeros((2, 3), int), 1, 9)
+
+
+NOTHING = [
+    [-np.inf] * 3,
+    [0.0, np.nan, 1.0],
+    [-np.inf, 2.0, -np.inf],
+    [0.0, np.inf, 1.0],
+]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"temperature": 0}, {"top_k": 1}, {"top_p": 0.5}, {"top_k": 2}]
+)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_no_id_is_drawn_of_a_row_of_nothing(options, dtype):
+    logits = jnp.array(NOTHING, dtype)
+    draw = lambda key: text.sample(key, logits, **options)  # noqa: E731
+    for drawn in (draw(KEY), jax.jit(draw)(KEY)):
+        assert drawn.dtype == jnp.int32 and not drawn.weak_type
+        assert drawn.tolist() == [-1, -1, 1, 1]
+
+
+def test_an_id_of_nothing_is_told_when_it_is_read():
+    vocab = text.Vocab(["a", "b", "c"], unknown=None)
+    ids = text.sample(KEY, jnp.full((2, 3), jnp.nan))
+    with pytest.raises(ValueError, match="-1"):
+        vocab.decode(ids)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda n: text.causal_mask(n), r"causal_mask: length .* than 2\*\*30, got"),
+        (
+            lambda n: text.length_mask(jnp.array([2]), n),
+            "length_mask: size must be less",
+        ),
+        (lambda n: search(width=n), "beam_search: width must be less than"),
+        (lambda n: search(length=n), "beam_search: length must be less than"),
+    ],
+)
+@pytest.mark.parametrize("size", [2**31, 2**63, np.uint64(2**63)])
+def test_sizes_beyond_those_of_arrays_are_told(make, words, size):
+    with pytest.raises(ValueError, match=words):
+        make(size)
+    with pytest.raises(ValueError, match=words):
+        jax.jit(lambda: make(size))()
+
+
+def search(**sizes):
+    def step(state, ids):
+        return jnp.zeros((len(ids), 3)), state
+
+    return text.beam_search(
+        step, (), jnp.array([0]), **{"width": 2, "length": 2, "end": 0, **sizes}
+    )

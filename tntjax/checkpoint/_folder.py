@@ -94,7 +94,6 @@ def start_lengths(directory: Path, now: dict[str, int]) -> dict[str, int]:
     path, rest = directory / START, directory / f"{START}.new"
     noted = json.loads(path.read_text()) if path.exists() else {}
     lengths = {name: min(size, noted.get(name, size)) for name, size in now.items()}
-    directory.mkdir(parents=True, exist_ok=True)
     rest.write_text(json.dumps(lengths))
     rest.replace(path)
     return lengths

@@ -31,6 +31,10 @@ not save there but {where}. Is the path right? To start with an empty folder and
 from it later, chain tnt.hooks.checkpoint(folder) with the same folder."""
 
 
+MISSING = """there is no folder {folder} to restore from. Is the path right? \
+tnt.hooks.checkpoint makes its folder at the start of a run."""
+
+
 class Score(NamedTuple):
     """A number that a checkpoint is judged by."""
 
@@ -61,16 +65,21 @@ def restore(
         warning.
 
     Returns:
-      The fields, or None if there is no checkpoint and no `step` was asked for.
+      The fields, or None if the folder has no checkpoint yet and no `step` was asked
+      for: `resume` starts then.
 
     Raises:
       TypeError: if an argument is of the wrong kind.
+      FileNotFoundError: if there is no such folder. `tnt.hooks.checkpoint` makes its
+        own at the start of a run, before anything is restored.
       ValueError: if a checkpoint cannot be read, or is of something else; which leaves
         differ is said, and how.
       ImportError: if there is one to read and Orbax is not installed.
 
     Example:
-      >>> restore("a folder that is not there yet", {"params": np.zeros(3)}) is None
+      >>> import tempfile
+      >>> with tempfile.TemporaryDirectory() as folder:  # of a run that just began
+      ...     restore(folder, {"params": np.zeros(3)}) is None
       True
     """
     if not isinstance(like, Mapping):
@@ -79,6 +88,8 @@ def restore(
             f" got {describe(like)}."
         )
     found = entries(directory)
+    if not found and not (folder := absolute(directory, "directory")).exists():
+        raise FileNotFoundError(MISSING.format(folder=folder))
     if step is not None:
         step = check_at_least("restore: step", step, 0)
         found = [entry for entry in found if entry.t == step]

@@ -17,6 +17,7 @@ class Saver:
 
     def __init__(self, directory: Path, keep: int | None, keep_best: bool) -> None:
         entries(directory)  # nothing foreign in it?
+        directory.mkdir(parents=True, exist_ok=True)  # told at the start if it cannot
         self._directory, self._keep, self._keep_best = directory, keep, keep_best
         self._scores: dict[Path, Score | None] = {}
         self._writer, self._pending = make_writer(), False

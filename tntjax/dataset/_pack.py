@@ -1,10 +1,11 @@
 """PackDataset: several samples in one row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from tntjax._check import require
 from tntjax._numbers import check_at_least
 from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Dataset, Sample
@@ -27,14 +28,16 @@ class PackDataset(IndexMap):
       window: from how many samples at a time rows are filled.
       lengths: how long each sample is, as `BucketDataset` takes it. Samples of length 0
         are in no row.
-      fields: names of the fields to pack, None for all of a sample.
+      fields: names of the fields to pack, None for all of a sample. The length is that
+        of all of them.
       fill: what to pad with.
       seed: a non-negative integer, None for samples in their order.
       epoch: which epoch; `at_epoch` makes others.
 
     Raises:
       TypeError: if `dataset` is not one, or a number not an integer.
-      ValueError: if a number is too small, or a sample longer than a row.
+      ValueError: if a number is too small, a sample longer than a row, or `fields` a
+        dict that gives one another length.
 
     A sample is a dict: the fields [T, ...], `segment` [T] int32, which numbers the
     samples of a row from 1 on and is 0 for padding, and `position` [T] int32 in each.
@@ -66,6 +69,9 @@ class PackDataset(IndexMap):
         order = check_planned(self)
         length = check_at_least(f"{name}: length", self.length, 1)
         window = check_at_least(f"{name}: window", self.window, 1)
+        own = self.fields.values() if isinstance(self.fields, Mapping) else ()
+        needs = f"{name} needs a list of names as fields, all of length {length}"
+        require(all(end in (None, length) for end in own), needs, self.fields)
         lengths = read_lengths(self.dataset, self.lengths, name, length)
         samples = order_of(len(lengths), **order)
         samples = samples[lengths[samples] > 0]

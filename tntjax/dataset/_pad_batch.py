@@ -155,7 +155,8 @@ def join(
     """Writes arrays [n, ...] into one array [length, ...], each from its start on."""
     # An empty list, which NumPy takes for floats, makes no floats of ids.
     known = [array for array in arrays if array.size] or arrays
-    dtype = reduce(common_dtype, [array.dtype for array in known])
+    # JAX takes native bytes only.
+    dtype = reduce(common_dtype, [array.dtype for array in known]).newbyteorder("=")
     if dtype.kind == "b":
         fill = False
     elif getattr(fill, "shape", None) == ():

@@ -13,7 +13,7 @@ from tntjax._struct import describe
 from tntjax._types import Sample
 from tntjax.engine._explain_error import TRACER_ERRORS
 from tntjax.engine._primitives import has_shape
-from tntjax.engine._rows import count_examples, count_rows, read_field
+from tntjax.engine._rows import count_examples, count_rows, is_unbatched, read_field
 from tntjax.engine._state import State
 from tntjax.network._check import takes
 
@@ -48,7 +48,7 @@ def run_criterion(criterion: Any, state: State) -> tuple[Measure, dict[str, Any]
         shown |= asked
         with explain_call(f"criterion({', '.join(shown)})", **shown):
             loss = criterion(*given, **asked)
-        _check_loss(loss, state.sample.get("mask"), output, *target)
+        _check_loss(loss, state.sample, output, *target)
         if _may_repeat(output, *target):
             _warn_of_repeats(lambda: criterion(*given, **asked), output, *target)
         return loss
@@ -56,8 +56,9 @@ def run_criterion(criterion: Any, state: State) -> tuple[Measure, dict[str, Any]
     return run, asked
 
 
-def _check_loss(loss: Any, mask: Any, output: Any, *target: Any) -> None:
-    """Raises a ValueError if a loss has more axes, or a mask does not fit it."""
+def _check_loss(loss: Any, sample: Sample, output: Any, *target: Any) -> None:
+    """Raises a ValueError unless a loss is [], or [B] of the rows or of the mask."""
+    mask = sample.get("mask")
     if not hasattr(loss, "shape") or loss.ndim > 1:
         advice = ". Take the mean over the other axes."
         if loss is None:
@@ -75,6 +76,17 @@ def _check_loss(loss: Any, mask: Any, output: Any, *target: Any) -> None:
             f"The sample has a mask {describe(mask)}, so the criterion must return one"
             f" loss for each row, got {describe(loss)}. Leave out its mean."
         )
+    if loss.ndim and not is_unbatched(sample):  # or it may have parts
+        rows = count_rows(sample)
+        if len(loss) != rows:
+            given = "target" if target else "output"
+            each = f"of each row, loss.reshape(len({given}), -1).mean(1), or "
+            splits = len(loss) > rows > 0 and len(loss) % rows == 0
+            raise ValueError(
+                f"The criterion must return a loss of shape [] or [{rows}], one for"
+                f" each row that it is given, got {describe(loss)}. Take the mean"
+                f" {each * splits}of all, loss.mean()."
+            )
 
 
 def _may_repeat(output: Any, target: Any = None) -> bool:

@@ -67,18 +67,6 @@ def rows_until(state: Any) -> list[Row]:
     return [row for row in rows if row["t"] <= t and row["epoch"] <= epoch]
 
 
-def as_columns(rows: Iterable[Row]) -> dict[str, list[Any]]:
-    """Makes a list a name of rows, None where one has no value of the name.
-
-    Example:
-      >>> as_columns([{"t": 1, "loss": 0.5}, {"t": 2}])
-      {'t': [1, 2], 'loss': [0.5, None]}
-    """
-    rows = list(rows)
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}
-
-
 def check_rows(what: str, rows: Any) -> None:
     """Raises a TypeError if what comes from a checkpoint is not a list of rows."""
     if rows is None:

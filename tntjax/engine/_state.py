@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from tntjax._plain import as_columns
 from tntjax._struct import Opaque, child, pytree, static
-from tntjax.engine._history import as_columns, rows_until
+from tntjax.engine._history import rows_until
 from tntjax.engine._names import find_close
 from tntjax.engine._show import show_state
 

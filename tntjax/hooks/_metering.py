@@ -4,7 +4,7 @@ import inspect
 import operator
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax.numpy as jnp
 
@@ -13,6 +13,7 @@ from tntjax._types import Meter
 from tntjax.engine import Hooks, State
 from tntjax.engine._names import find_close
 from tntjax.hooks._bind import Bound, bind, claim
+from tntjax.hooks._mean_loss import MEAN_LOSS
 from tntjax.meter import AverageValueMeter, ClassErrorMeter
 
 UNMASKED = """the meter {name!r} takes no mask, so it counts rows that only fill up a \
@@ -73,6 +74,23 @@ def metering(*meters: str | Mapping[str, Metered] | None, **named: Metered) -> H
         on_forward=Bound(_measure_without_criterion, (reads,), only_in_tests=True),
         on_forward_criterion=bind(_measure, reads),
     )
+
+
+def find_names(hooks: Hooks) -> list[str] | None:
+    """Returns by which names a test shows what hooks measure; None if others may add.
+
+    A meter that shows several things has `name.part` for each.
+    """
+    names: list[str] = []
+    for hook in hooks.functions("on_start"):
+        function = getattr(hook, "function", hook)
+        if not str(getattr(function, "__module__", "")).startswith("tntjax.hooks."):
+            return None
+        if function is _start:
+            names += [name for name, _ in cast(Bound, hook).arguments[0]]
+        elif hook == MEAN_LOSS.on_start:
+            names.append("loss")
+    return names
 
 
 def _read(some: Any) -> Mapping[str, Metered]:

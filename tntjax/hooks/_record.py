@@ -20,7 +20,7 @@ from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
 from tntjax.hooks._score import measured_now
 from tntjax.log import Log
-from tntjax.log._file import Output, open_output
+from tntjax.log._file import Output, check_form, open_output
 from tntjax.log._view import View
 
 Where = str | os.PathLike | Log | Callable[[Row], Any]
@@ -59,7 +59,8 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
 
     Raises:
       TypeError: if an argument is of the wrong kind.
-      ValueError: if `every` is below 1; when it runs, if `validate` is chained after.
+      ValueError: if `every` is below 1, or the file is named as one of another form,
+        such as "run.csv"; when it runs, if `validate` is chained after.
       OSError: if the file cannot be opened. One that cannot be written to later, as the
         disk is full, is told of in a warning, and training goes on.
 
@@ -216,6 +217,7 @@ class _File:
     """A file with lines of JSON."""
 
     def __init__(self, filename: str | os.PathLike) -> None:
+        check_form("record", "JSON", filename)
         self._filename = os.path.abspath(os.fspath(filename))
         self._output: Output | None = None
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from tntjax._check import check_optional_functions
 from tntjax._numbers import check_at_least
@@ -15,7 +15,7 @@ from tntjax.engine._fire import copy_containers
 from tntjax.engine._names import check_names, find_close
 from tntjax.hooks._bind import bind
 from tntjax.hooks._mean_loss import COLUMNS, MEAN_LOSS, show_meters
-from tntjax.hooks._metering import USUAL
+from tntjax.hooks._metering import USUAL, find_names
 from tntjax.hooks._score import claim_measured, put_measured
 
 PASSED_ON = ("key", "mesh", "shard", "data_axis", "jit", "steps_per_call")
@@ -73,8 +73,9 @@ def validate(
 
     Raises:
       TypeError: if an argument is of the wrong kind, or `test` has none of the name.
-      ValueError: if a number is out of range, or, when it runs, if the name is taken,
-        nothing was measured of the score's name, or it is chained after `record`.
+      ValueError: if a number is out of range, or nothing is measured of the score's
+        name (told after an epoch where other hooks than plugins may make meters); when
+        it runs, if the name is taken, or it is chained after `record`.
 
     Example:
       >>> import jax.numpy as jnp
@@ -99,6 +100,7 @@ def validate(
     if engine is None and score is None:
         score = "loss"
     judged = score if isinstance(score, str) else None
+    _check_judged(engine, judged)
     own_engine = _make_tester()
 
     def test(state: State) -> State:
@@ -177,7 +179,20 @@ def _start(state: State, name: str | None, is_own: bool, judged: str | None) -> 
         raise ValueError(LATE)
     if state.recorded is not None and name is not None and judged is not None:
         state.recorded.scores[name] = judged
+    if state.training and is_own:
+        _check_judged(state.engine, judged, "loss")
     return state if name is None else claim_measured(state, name)
+
+
+def _check_judged(engine: Any, judged: str | None, *added: str) -> None:
+    """Raises a ValueError, not after an epoch, if no meter of a test has the name."""
+    # A test of another kind of engine may measure anything.
+    names = find_names(engine.hooks) if type(engine) in get_args(Engine) else None
+    if judged is None or names is None:
+        return
+    measured = dict.fromkeys([*added, *names])
+    if not any(judged.startswith(f"{name}.") for name in measured):
+        _find(measured, judged)
 
 
 def _find(measured: dict[str, Any], score: str) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tntjax._struct import describe
-from tntjax.log._file import Lines, Writable, open_output
+from tntjax.log._file import Lines, Writable, check_form, open_output
 from tntjax.log._log import Log, check_names
 
 
@@ -36,7 +36,8 @@ def csv(
 
     Raises:
       ValueError: if both `file` and `filename` are given, or `append` without
-        `filename`, or the file has other columns.
+        `filename`, or the file has other columns, or is
+        named as one of another form, such as "run.json".
       TypeError: if `keys` aren't strings.
 
     Example:
@@ -46,6 +47,8 @@ def csv(
       3,0.5
     """
     keys = check_names(keys, "csv")
+    if filename is not None:
+        check_form("csv", "CSV", filename)
     header, first = _join(keys), ""
     if append and filename is not None and os.path.exists(filename):
         with open(filename, encoding="utf-8", errors="backslashreplace") as opened:

@@ -14,6 +14,37 @@ from tntjax._numbers import check_boolean
 from tntjax._struct import describe
 from tntjax.log._log import Log
 
+FORMS = {
+    "CSV": (".csv", ".tsv"),
+    "JSON": (".json", ".jsonl", ".ndjson"),
+    "HTML": (".html", ".htm"),
+    "compressed": (".gz", ".bz2", ".xz", ".zst", ".zip"),
+}
+"""What a file holds, by the end of its name."""
+
+
+def check_form(writer: str, form: str, filename: str | os.PathLike) -> None:
+    """Raises a ValueError if a file is named as one of another form than is written."""
+    name = os.fsdecode(filename)
+    end = os.path.splitext(name)[1].lower()
+    for other, ends in FORMS.items():
+        if end in ends and other != form:
+            raise ValueError(
+                f"{writer} writes {form}, but {name!r} is the name of a file that is"
+                f" {other}. Let it end in {' or '.join(FORMS[form][:2])}"
+                f"{INSTEAD.get(other, '').format(name=name)}."
+            )
+
+
+INSTEAD = {
+    "CSV": ", or have the table written by pandas.DataFrame(state.history).to_csv("
+    "{name!r}) after a run, or row by row by tnt.log.csv(keys, filename={name!r})",
+    "JSON": ", or have JSON written by tnt.hooks.record({name!r}) or"
+    " tnt.log.json(keys, filename={name!r})",
+    "HTML": ", or have a page written by tnt.log.report({name!r}, state)",
+}
+"""Who writes files of a form, by whose name they go."""
+
 
 class Writable(Protocol):
     """An open file, as far as a view needs it; flushed if it has `flush`."""

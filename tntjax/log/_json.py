@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from tntjax._json import as_json_line
-from tntjax.log._file import Lines, Writable, open_output
+from tntjax.log._file import Lines, Writable, check_form, open_output
 from tntjax.log._log import Log, check_names
 
 
@@ -32,7 +32,7 @@ def json(
 
     Raises:
       ValueError: if both `file` and `filename` are given, or `append` without
-        `filename`.
+        `filename`, or the file is named as one of another form, such as "run.csv".
       TypeError: if `keys` aren't strings.
 
     Example:
@@ -45,6 +45,8 @@ def json(
     numbers: set what you want to be written.
     """
     keys = check_names(keys, "json")
+    if filename is not None:
+        check_form("json", "JSON", filename)
     return Lines("json", keys, open_output("json", file, filename, append), _write)
 
 

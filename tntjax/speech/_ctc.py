@@ -8,7 +8,7 @@ import optax
 from jax.typing import ArrayLike
 
 from tntjax._check import require
-from tntjax._numbers import check_at_least
+from tntjax._numbers import check_at_least, check_axis
 from tntjax.speech._lengths import (
     Lengths,
     Padded,
@@ -199,7 +199,7 @@ def ctc_beam(
 
     Graves (2012), Hannun et al. (2014), with no language model.
     """
-    width = check_at_least("ctc_beam: width", width, 1)
+    width = check_axis("ctc_beam: width", width, 1)
     logits, lengths = _as_logits(logits, lengths, blank, "ctc_beam")
     scores = jax.nn.log_softmax(jax.lax.stop_gradient(logits).astype(jnp.float32))
     frames = scores.shape[-2]

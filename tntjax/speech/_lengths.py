@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from tntjax._array import as_array
 from tntjax._check import require
 from tntjax._key import check_key
-from tntjax._numbers import check_at_least, check_boolean, is_number
+from tntjax._numbers import check_axis, check_boolean, is_number
 from tntjax._struct import describe
 from tntjax.text import length_mask
 from tntjax.text._ids import as_integers, as_lengths
@@ -61,7 +61,7 @@ def frame_lengths(
 
 def check_sizes(name: str, least: int, **sizes: Any) -> list[int]:
     """Returns the arguments of a function as ints that are at least so large."""
-    return [check_at_least(f"{name}: {k}", size, least) for k, size in sizes.items()]
+    return [check_axis(f"{name}: {k}", size, least) for k, size in sizes.items()]
 
 
 def check_scalar(subject: str, value: Any) -> None:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._check import check_function, require
-from tntjax._numbers import check_at_least, check_number
+from tntjax._numbers import check_axis, check_number
 from tntjax._struct import describe
 from tntjax.text._ids import as_id, as_int32
 
@@ -70,7 +70,8 @@ def beam_search(
 
     Raises:
       TypeError: if `start` or a number is something else, or what the step returns.
-      ValueError: if a leading axis is another, or `width` or `length` is below 1.
+      ValueError: if a leading axis is another, or `width` or `length` is below 1
+        or not below 2**31.
 
     Example:
       >>> after = [[0.0, 0.6, 0.4], [0.5, 0.3, 0.2], [0.9, 0.1, 0.0]]
@@ -87,8 +88,8 @@ def beam_search(
     first = as_int32(start, "beam_search needs integers as start")
     require(first.ndim == 1, "beam_search needs start of shape [B]", first)
     rows = len(first)
-    width = check_at_least("beam_search: width", width, 1)
-    length = check_at_least("beam_search: length", length, 1)
+    width = check_axis("beam_search: width", width, 1)
+    length = check_axis("beam_search: length", length, 1)
     finite = math.isfinite(check_number("beam_search: penalty", penalty))
     require(finite, "beam_search needs a finite penalty", penalty)
     last = as_id(end, jnp.int32, "beam_search: end")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._check import require
-from tntjax._numbers import check_at_least
+from tntjax._numbers import check_axis
 from tntjax.text._ids import as_id, as_ids, as_int32
 
 
@@ -20,13 +20,14 @@ def length_mask(length: ArrayLike, size: int) -> jax.Array:
       [..., T] bool.
 
     Raises:
-      TypeError, ValueError: if something is not integers, or `size` is negative.
+      TypeError, ValueError: if something is not integers, or `size` is negative, or
+        2**31 or more.
 
     Example:
       >>> length_mask(jnp.array([2, 0]), 3).astype(int).tolist()
       [[1, 1, 0], [0, 0, 0]]
     """
-    places = jnp.arange(check_at_least("length_mask: size", size, 0))
+    places = jnp.arange(check_axis("length_mask: size", size))
     return places < as_int32(length, "length_mask needs integers as length")[..., None]
 
 
@@ -40,13 +41,13 @@ def causal_mask(length: int) -> jax.Array:
       [T, T] bool, of queries (rows) and keys.
 
     Raises:
-      ValueError: if `length` is negative.
+      ValueError: if `length` is negative, or 2**30 or more.
 
     Example:
       >>> causal_mask(3).astype(int).tolist()
       [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
     """
-    places = jnp.arange(check_at_least("causal_mask: length", length, 0))
+    places = jnp.arange(check_axis("causal_mask: length", length, bits=30))
     return places[:, None] >= places
 
 

@@ -34,7 +34,8 @@ def sample(
       top_p: a probability, above 0.
 
     Returns:
-      [...] int32.
+      [...] int32; -1, which no vocabulary has, where nothing can be drawn: of a row
+      that is -inf throughout, or has a NaN.
 
     Raises:
       TypeError, ValueError: if something is not a number, or out of its range.
@@ -57,10 +58,12 @@ def sample(
     require(0 < share <= 1, "sample needs 0 < top_p <= 1", share)
     *rows, size = scores.shape
     most = size if top_k is None else check_at_least("sample: top_k", top_k, 1)
+    best = scores.max(-1, keepdims=True)  # [..., 1], NaN if there is one
+    some = best[..., 0] > -jnp.inf
     if warmth < jnp.finfo(jnp.float32).tiny:
-        return scores.argmax(-1).astype(jnp.int32)
+        return jnp.where(some, scores.argmax(-1).astype(jnp.int32), -1)
     scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
-    best = scores.max(-1, keepdims=True)  # which a small temperature must not overflow
+    # Relative to the best, which a small temperature must not overflow.
     scores = (scores - jnp.where(jnp.isfinite(best), best, 0)) / warmth
     order = jnp.argsort(-scores, axis=-1, stable=True)  # [..., V] best first
     scores = jnp.take_along_axis(scores, order, axis=-1)
@@ -72,4 +75,5 @@ def sample(
     keys = jax.random.split(key, math.prod(rows))
     drawn = jax.vmap(jax.random.categorical)(keys, scores.reshape(len(keys), size))
     places = drawn.reshape(*rows, 1)
-    return jnp.take_along_axis(order, places, axis=-1)[..., 0].astype(jnp.int32)
+    ids = jnp.take_along_axis(order, places, axis=-1)[..., 0].astype(jnp.int32)
+    return jnp.where(some, ids, -1)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least
+from tntjax._numbers import check_axis
 from tntjax.vision._images import (
     check_colors,
     check_within,
@@ -47,7 +47,7 @@ def grayscale(images: ArrayLike, num_channels: int = 1) -> jax.Array:
       (1, 2, 2, 1)
     """
     images = check_colors(images, "grayscale")
-    num_channels = check_at_least("grayscale: num_channels", num_channels, 1)
+    num_channels = check_axis("grayscale: num_channels", num_channels, 1)
     grey = restore(_luma(widen(images)), images)
     return jnp.broadcast_to(grey, (*grey.shape[:3], num_channels))
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least
+from tntjax._numbers import check_axis
 from tntjax._struct import describe
 from tntjax.vision._images import as_fill, as_size, compiled, draw_uniform
 
@@ -65,7 +65,7 @@ def random_crop(
       (8, 32, 32, 3)
     """
     images = jnp.asarray(images)
-    pad = check_at_least("random_crop: pad", pad, 0)
+    pad = check_axis("random_crop: pad", pad, bits=30)
     batch, rows, columns, channels = images.shape
     shape = batch, rows + 2 * pad, columns + 2 * pad, channels
     padded = jnp.broadcast_to(as_fill(fill, images, "random_crop"), shape)

@@ -14,7 +14,13 @@ from jax.typing import ArrayLike
 
 from tntjax._array import as_array
 from tntjax._key import as_keys
-from tntjax._numbers import check_at_least, check_integers, check_number, find_outside
+from tntjax._numbers import (
+    check_at_least,
+    check_axis,
+    check_integers,
+    check_number,
+    find_outside,
+)
 from tntjax._struct import describe
 from tntjax.meter.parts._inputs import narrow
 
@@ -175,7 +181,7 @@ def as_size(size: Any, name: str) -> tuple[int, int]:
     pair = size if isinstance(size, tuple | list) else (size, size)
     if len(pair) != 2:
         raise ValueError(f"{name} needs size (height, width), got {describe(size)}.")
-    height, width = (check_at_least(f"{name}: size", part, 1) for part in pair)
+    height, width = (check_axis(f"{name}: size", part, 1) for part in pair)
     return height, width
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._numbers import check_at_least
+from tntjax._numbers import check_axis
 from tntjax._struct import describe
 from tntjax.vision._boxes import as_bools, as_boxes, box_iou
 from tntjax.vision._images import check_within, compiled
@@ -56,7 +56,7 @@ def nms(
       ([0, 2, 0], [True, True, False])
     """
     boxes, scores = as_boxes(boxes, "nms"), jnp.asarray(scores)
-    count = check_at_least("nms: count", count, 1)
+    count = check_axis("nms: count", count, 1)
     check_within("nms", "threshold", threshold)
     if boxes.ndim != 2 or scores.shape != boxes.shape[:1]:
         raise ValueError(

@@ -6,9 +6,10 @@ items, number S of sizes; then `dims[N + 1]`, where the shape of each item start
 """
 
 import dataclasses
+import math
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -174,6 +175,11 @@ def find_shape(index: Index, item: int) -> tuple[int, ...]:
     if first != last:
         return tuple(index.sizes[first:last].tolist())
     return () if index.offsets[item] != index.offsets[item + 1] else (0,)
+
+
+def is_too_long(shape: Sequence[int]) -> bool:
+    """True for a shape that no index has: NumPy bounds the axes of empty arrays too."""
+    return math.prod(max(size, 1) for size in shape) > MOST_ELEMENTS
 
 
 def _parse_header(buffer: Any, name: str) -> tuple[str, int, int]:

@@ -21,6 +21,7 @@ from tntjax.dataset.indexed._format import (
     INT64,
     KINDS,
     Index,
+    is_too_long,
     name_journal,
     parse_leading_items,
     write_index,
@@ -130,7 +131,8 @@ def replay(records: bytes, entries: Entries) -> None:
         *shape, stop = struct.unpack_from(f"<{axes + 1}q", records, at + 8)
         elements = stop - entries.offsets[-1]
         possible = (math.prod(shape),) if shape else (0, 1)
-        if elements not in possible or min(shape, default=0) < 0:
+        is_one = elements in possible and min(shape, default=0) >= 0
+        if not is_one or is_too_long(shape):
             return
         entries.append(shape, stop)
         at = end

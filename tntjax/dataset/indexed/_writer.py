@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from tntjax._array import check_unmasked
 from tntjax._struct import describe
 from tntjax.dataset.indexed._archive import open_index
-from tntjax.dataset.indexed._format import KINDS, name_journal, write_index
+from tntjax.dataset.indexed._format import KINDS, is_too_long, name_journal, write_index
 from tntjax.dataset.indexed._recover import Entries, pack_record, recover, start_journal
 from tntjax.dataset.indexed._torch_write import encode
 
@@ -118,7 +118,8 @@ class IndexedDatasetWriter:
 
         Raises:
           TypeError: if it has another dtype, or something that no table holds.
-          ValueError: if the writer is closed.
+          ValueError: if the writer is closed, or an array without elements has axes
+            whose product, but for the zeros, is above 2**59.
         """
         if self.kind == "table":
             self._write(np.frombuffer(encode(item), np.int8))
@@ -132,6 +133,11 @@ class IndexedDatasetWriter:
             raise TypeError(
                 f"The archive holds {self.kind!r}: arrays of {dtype.name}, got"
                 f" {describe(item)}. Convert it: np.asarray(item, np.{dtype.name})."
+            )
+        if is_too_long(array.shape):
+            raise ValueError(
+                "The archive holds arrays of at most 2**59 elements, were zeros in the"
+                f" shape ones, got {describe(item)}. Give it shorter axes."
             )
         self._write(np.asarray(array, dtype, order="C"))
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tntjax.log._file import check_place
+from tntjax.log._file import check_form, check_place
 from tntjax.log._report._curves import Drawing, arrange
 from tntjax.log._report._html import Markup, escape, join, section, tag
 from tntjax.log._report._matrix import show_matrices
@@ -60,7 +60,8 @@ def report(
 
     Raises:
       TypeError: if an argument is of the wrong kind.
-      ValueError: if there is no run, two have one name, or nothing was recorded; or if
+      ValueError: if the path is named as a file of another form, as those are that
+        hold runs; if there is no run, two have one name, or nothing was recorded; or if
         a file has other lines than objects of JSON.
       OSError: if a file cannot be read or written.
 
@@ -78,6 +79,7 @@ def report(
             "report needs the name of the file to write first, and then the runs:"
             " report('out.html', state)."
         )
+    check_form("report, to its first argument,", "HTML", path)  # not over a run
     if isinstance(classes, str):
         raise TypeError(f"report: classes must be a list of names, got {classes!r}.")
     check_place("report", os.path.abspath(path))

@@ -2,13 +2,13 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from tntjax._json import read_json_line
-from tntjax._plain import as_plain
+from tntjax._plain import as_columns, as_plain
 from tntjax._struct import describe
 
 FORMS = """a State that train returned, a dict of columns such as state.history, a \
@@ -112,18 +112,6 @@ def _check_columns(name: str, columns: Mapping[Any, Any]) -> dict[str, list[Any]
             " row has no value put None."
         )
     return plain
-
-
-def as_columns(rows: Iterable[Mapping[Any, Any]]) -> dict[str, list[Any]]:
-    """Puts rows together as columns, with None where a row has no value.
-
-    Example:
-      >>> as_columns([{"t": 1, "loss": 0.5}, {"t": 2}])
-      {'t': [1, 2], 'loss': [0.5, None]}
-    """
-    rows = [{str(key): value for key, value in row.items()} for row in rows]
-    keys = dict.fromkeys(key for row in rows for key in row)
-    return {key: [row.get(key) for row in rows] for key in keys}
 
 
 def _read_lines(filename: str) -> list[dict[str, Any]]:
