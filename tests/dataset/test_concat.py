@@ -278,3 +278,16 @@ def test_what_does_not_mix_is_an_error(first, other, wrap):
         dataset = wrap(parts)
         with pytest.raises(TypeError, match="samples of datasets 0 and .* be stacked"):
             take(dataset, np.arange(len(dataset)))
+
+
+def test_keys_that_do_not_sort_are_told():
+    samples = [{0: np.ones(2), "a": 1}] * 3
+    reads = (
+        lambda: take(ConcatDataset([samples, samples]), [0, 4]),
+        lambda: next(DatasetIterator(samples).chunks(0, 0, lambda *_, **__: 2)),
+        lambda: BatchDataset(samples, 2).sample_bytes,
+    )
+    for read in reads:
+        with pytest.raises(ValueError, match="keys of a dict are of one type"):
+            read()
+    assert list(ConcatDataset([samples, samples])[4]) == [0, "a"]

@@ -19,6 +19,7 @@ from tntjax.dataset._index_map import IndexMap, find_take
 from tntjax.dataset._many import read_samples
 from tntjax.dataset._protocol import Spec, find_spec, hide_unreadable
 from tntjax.dataset._take import take
+from tntjax.transform._row import flatten
 
 
 @pytree
@@ -175,7 +176,7 @@ class ConcatDataset(IndexMap):
 
 
 def _flatten_columns(batch: Sample) -> tuple[list, Any]:
-    return jax.tree.flatten(batch, is_leaf=lambda node: isinstance(node, list))
+    return flatten(batch, lambda node: isinstance(node, list))
 
 
 def _find_kind(batch: Sample, stacked: bool = False) -> tuple[Any, list]:

@@ -14,6 +14,7 @@ from tntjax._types import Dataset, Room, Sample
 from tntjax.dataset._protocol import bytes_of
 from tntjax.dataset._take import take
 from tntjax.transform._batch import check_fields, stack_rows
+from tntjax.transform._row import flatten
 
 NUMBERS = (np.number, np.bool_, jax.dtypes.prng_key)
 
@@ -123,7 +124,7 @@ def _stack(group: list[Sample]) -> Iterator[StackedChunk]:
 def _find_signature(sample: Sample) -> tuple:
     """Finds structure, shapes and dtypes; two samples stack if these are equal."""
     check_fields(sample)
-    leaves, structure = jax.tree.flatten(sample, lambda node: isinstance(node, list))
+    leaves, structure = flatten(sample, lambda node: isinstance(node, list))
     return structure, tuple(
         list
         if isinstance(leaf, list)  # which never stack, and may hold any number of lists

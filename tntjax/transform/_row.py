@@ -1,6 +1,6 @@
 """Rows: what can be one of a batch's, and the errors for what cannot."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,7 +33,18 @@ Path = tuple[Any, ...]
 
 def open_node(value: Any) -> tuple[list, Any]:
     """Returns the children of a pytree, one level deep, and its structure."""
-    return jax.tree.flatten(value, lambda node: node is not value)
+    return flatten(value, lambda node: node is not value)
+
+
+def flatten(sample: Any, is_leaf: Callable[[Any], bool]) -> tuple[list, Any]:
+    """Flattens a sample as a pytree, or raises if JAX cannot sort its keys."""
+    try:
+        return jax.tree.flatten(sample, is_leaf)
+    except ValueError as error:
+        raise ValueError(
+            "An engine and ConcatDataset need samples that are pytrees, where the keys"
+            f" of a dict are of one type, as JAX sorts them; got {describe(sample)}."
+        ) from error
 
 
 def is_node(value: Any) -> bool:
