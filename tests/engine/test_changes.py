@@ -396,3 +396,36 @@ def test_a_number_of_steps_beyond_the_epoch_costs_no_memory(problem):
     """The samples of a shorter call are padded, but not to terabytes."""
     state = train(problem, steps_per_call=10**9)
     same(state.params, train(problem).params)
+
+
+# ---- integers of 64 bits, and keys that are none ------------------------------------
+
+
+@pytest.mark.parametrize("value", [2**40, np.int64(2**40), np.array([1, 2**32])])
+@pytest.mark.parametrize("event", ["on_start", "on_end_epoch"])
+def test_what_hooks_leave_does_not_wrap_around(problem, event, value):
+    hooks = tnt.Hooks(**{event: lambda state: state.replace(aux={"n": value})})
+    with pytest.raises(
+        OverflowError, match=r"state.aux\['n'\] is .* beyond the 32 bits"
+    ):
+        train(problem, hooks)
+
+
+def test_small_numbers_of_64_bits_are_carried_in_32(problem):
+    ends = np.array([2**31 - 1, -(2**31)])
+    hooks = tnt.Hooks(on_start=lambda state: state.replace(aux={"n": ends}))
+    carried = train(problem, hooks, model_state={"n": ends})
+    for found in (carried.aux["n"], carried.model_state["n"]):
+        assert found.dtype == jnp.int32
+        assert found.tolist() == ends.tolist()
+
+
+def test_a_model_state_does_not_wrap_around(problem):
+    with pytest.raises(OverflowError, match=r"model_state\['n'\] has the number 1099"):
+        train(problem, model_state={"n": np.array(2**40)})
+
+
+def test_a_hook_may_not_take_the_key_away(problem):
+    hooks = tnt.Hooks(on_start=lambda state: state.replace(key=None))
+    with pytest.raises(TypeError, match=r"state.key must be a PRNG key, got None"):
+        train(problem, hooks)

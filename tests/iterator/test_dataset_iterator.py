@@ -523,9 +523,7 @@ def test_a_filter_says_yes_or_no_of_the_sample_and_not_of_its_parts(asarray):
         ParallelDatasetIterator(samples, 1, filter=positive),
         BatchDataset(samples, 2, filter=positive),
     ):
-        with pytest.raises(
-            TypeError, match=r"got bool\[3\]. Of an array take"
-        ):
+        with pytest.raises(TypeError, match=r"got bool\[3\]. Of an array take"):
             list(read)
     assert len(list(DatasetIterator([np.ones(1)], filter=positive))) == 1
 

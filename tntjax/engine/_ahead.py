@@ -101,7 +101,7 @@ def _read_by_thread(
                 stretch, asked = stretch + 1, 0
             yield planned
             asked += _ask(asks, stretch, 1 - asked)  # the one that is waited for
-            planned, error = found.get()
+            planned, error = found.get()  # None and None at the end
             asked -= 1
             if error is not None:
                 try:

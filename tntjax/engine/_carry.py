@@ -15,6 +15,13 @@ RATES = ("lr", "lr_criterion")
 NUMBERS = (*RATES, "loss")
 """Floats of the State that hooks of the host see as Python's."""
 
+NOT_CARRIED = """{} is {}, but what is carried from step to step must be numbers or \
+arrays. Keep other things in the hook's own closure (a TimeMeter, a Log), or return \
+them from a host hook."""
+
+TOO_WIDE = """{} is {}, which has a number beyond the 32 bits that JAX computes with. \
+Use smaller numbers, floats, or jax.config.update("jax_enable_x64", True)."""
+
 
 def as_carry(state: State) -> State:
     """Turns what hooks left in the carried fields into strongly typed arrays.
@@ -44,13 +51,11 @@ def _strengthen(state: State, fields: tuple[str, ...]) -> State:
             return drop_weak_type(leaf)
         try:
             return _convert(leaf, jnp.result_type(leaf))
-        except (TypeError, ValueError) as error:
-            where = path[0].key + jax.tree_util.keystr(path[1:])
-            raise TypeError(
-                f"state.{where} is {describe(leaf)}, but what is carried from step to"
-                " step must be numbers or arrays. Keep other things in the hook's own"
-                " closure (a TimeMeter, a Log), or return them from a host hook."
-            ) from error
+        except (TypeError, ValueError, OverflowError) as error:
+            where = f"state.{path[0].key}{jax.tree_util.keystr(path[1:])}"
+            if isinstance(error, OverflowError):
+                raise OverflowError(TOO_WIDE.format(where, describe(leaf))) from error
+            raise TypeError(NOT_CARRIED.format(where, describe(leaf))) from error
 
     carried = {field: getattr(state, field) for field in fields}
     for field in NUMBERS:  # a Python number would be of another dtype than an array
@@ -190,9 +195,13 @@ def drop_weak_type(leaf: Any) -> Any:
 
 def _convert(leaf: Any, kind: Any) -> Any:
     """Makes an array of a dtype: NumPy's of what lies on the host, else JAX's."""
-    if isinstance(leaf, bool | int | float | complex | np.generic | np.ndarray):
-        return np.asarray(leaf, kind)
-    return jnp.asarray(leaf, kind)
+    if not isinstance(leaf, bool | int | float | complex | np.generic | np.ndarray):
+        return jnp.asarray(leaf, kind)
+    array = np.asarray(leaf, kind)  # refuses a Python int that is too large
+    narrower = getattr(leaf, "itemsize", 0) > array.itemsize
+    if narrower and array.dtype.kind in "iu" and not np.array_equal(array, leaf):
+        raise OverflowError  # NumPy's numbers would wrap around
+    return array
 
 
 def _send_together(tree: Any) -> Any:

@@ -178,7 +178,8 @@ def check_values(where: str, old: Any, new: Any) -> None:
                 raise TypeError(f"{name} must be a pytree of float arrays, got None.")
             check_params(name, value)
         elif field == "key":
-            check_key(value if new.members is None else value[0], name)  # [N] keys
+            one = value if new.members is None or value is None else value[0]  # of [N]
+            _key.check_key(one, name)
         elif field == "stop":
             check_boolean(name, value)
         elif value is not None:  # max_epoch, max_steps
@@ -196,22 +197,23 @@ def check_concrete(**arguments: Any) -> None:
         raise TypeError(IN_A_TRANSFORMATION.format(what="each array made there"))
 
 
-def check_width(samples: Any) -> None:
+def check_width(tree: Any, name: str = "sample") -> None:
     """Raises an OverflowError for integers that JAX would wrap around in silence.
 
     Args:
-      samples: what is sent to the device; arrays of NumPy are looked at.
+      tree: what is sent to the device; arrays of NumPy are looked at.
+      name: what it is, for errors.
     """
     if jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
         return
-    for path, leaf in jax.tree_util.tree_leaves_with_path(samples):
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         is_wide = isinstance(leaf, np.ndarray) and leaf.dtype.name in WIDE
         if not is_wide or not leaf.size:  # which has no max
             continue
         limits = np.iinfo(WIDE[leaf.dtype.name])  # of what JAX makes of it
         ends = int(leaf.max()), int(leaf.min())  # most int64 are small numbers
         if ends[0] > limits.max or ends[1] < limits.min:
-            where = f"sample{jax.tree_util.keystr(path)}"
+            where = f"{name}{jax.tree_util.keystr(path)}"
             raise OverflowError(
                 f"{where} has the number {max(ends, key=abs)}, but JAX computes with"
                 f" {limits.dtype}. Use smaller numbers, leave the field out, or"

@@ -71,7 +71,7 @@ def _check_loss(loss: Any, sample: Sample, output: Any, *target: Any) -> None:
             "The criterion must return a loss of shape [] or [B],"
             f" got {describe(loss)}{advice}"
         )
-    if mask is not None and loss.shape != mask.shape:
+    if mask is not None and loss.shape != mask.shape:  # [] or [B], [B]
         raise ValueError(
             f"The sample has a mask {describe(mask)}, so the criterion must return one"
             f" loss for each row, got {describe(loss)}. Leave out its mean."
@@ -92,7 +92,7 @@ def _check_loss(loss: Any, sample: Sample, output: Any, *target: Any) -> None:
 def _may_repeat(output: Any, target: Any = None) -> bool:
     """True for [B, 1] beside [B], which NumPy's rules make a [B, B] of, in silence."""
     one, other = (getattr(value, "shape", ()) for value in (output, target))
-    short, long = sorted((one, other), key=len)
+    short, long = sorted((one, other), key=len)  # whichever is the output
     return len(short) == 1 and short[0] > 1 and long == (*short, 1)
 
 

@@ -227,7 +227,7 @@ def _scan(step: Callable[[Any, Any], Any], carry: Any, xs: Any) -> tuple[Any, An
     if _is_traced((carry, xs)):
         return jax.lax.scan(step, carry, xs)
     ys = []  # of each turn, stacked at the end as a scan does
-    for k in range(len(jax.tree.leaves(xs)[0])):
+    for k in range(len(jax.tree.leaves(xs)[0])):  # of leaves [P, ...]
         carry, y = step(carry, jax.tree.map(lambda leaf: leaf[k], xs))  # noqa: B023
         ys.append(y)
     return carry, jax.tree.map(lambda *leaves: jnp.stack(leaves), *ys)

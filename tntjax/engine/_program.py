@@ -133,13 +133,13 @@ def own_step(program: Program, state: State, sample: Sample) -> State:
     """Makes one step of the user's."""
     hooks, before = program.hooks, state.replace(loss=None)  # not the last one's
     state = fire_compiled(hooks, "on_sample", before.replace(sample=sample))
-    given, sample = state.replace(events=Events(hooks)), state.sample
+    given, sample = state.replace(events=Events(hooks)), state.sample  # of this trace
     new = run_own(program.update.function, given)
     state = _undo_skipped(_count(new, count_any(sample)), before)
     after = fire_compiled(hooks, "on_update", state)
     if after is not state:
         after = _undo_skipped(after, before)
-    return keep_loss(after, find_mean_loss(state))
+    return keep_loss(after, find_mean_loss(state))  # as the step left it
 
 
 def train_step(program: Program, state: State, sample: Sample) -> State:

@@ -55,7 +55,7 @@ def count_rows(sample: Sample) -> int:
         advice = (
             "For numbers write mask != 0; weights of rows belong into the criterion."
         )
-        if jnp.ndim(mask) > 1 and jnp.shape(mask)[1:] != (1,):
+        if jnp.ndim(mask) > 1 and jnp.shape(mask)[1:] != (1,):  # [B, T], not [B, 1]
             advice = "A mask of parts of a row, such as tokens, needs another name."
         raise TypeError(
             f"sample['mask'] must be a bool [B], got {describe(mask)}. {advice}"

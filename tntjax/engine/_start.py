@@ -9,7 +9,13 @@ import numpy as np
 
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
-from tntjax.engine._check import check_concrete, check_key, check_params, check_values
+from tntjax.engine._check import (
+    check_concrete,
+    check_key,
+    check_params,
+    check_values,
+    check_width,
+)
 from tntjax.engine._members import check_axis, check_done, spread_rate
 from tntjax.engine._state import CARRIED, State
 
@@ -49,6 +55,8 @@ def fields_of_arguments(
         raise TypeError(NO_PARAMS)
     check_params("params", params)
     check_params("criterion_params", criterion_params)
+    for name in ("model_state", "opt_state"):  # which may have integers
+        check_width(given.get(name), name)
     copy = np.array if on_mesh else jnp.array
 
     # JAX's arrays are copied before they are donated, if need be: `claim_buffers`.
