@@ -44,6 +44,12 @@ def common_dtype(first: Any, second: Any, xp: ModuleType = np) -> Any:
     return common
 
 
+def find_dtype(arrays: Sequence[np.ndarray]) -> np.dtype:
+    """Returns a dtype for NumPy arrays, of native bytes, as JAX takes no others."""
+    dtype = functools.reduce(common_dtype, (array.dtype for array in arrays))
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
+
+
 def convert(array: np.ndarray, dtype: Any) -> np.ndarray:
     """Converts a NumPy array to a dtype that `common_dtype` gave, and loses no digit.
 
@@ -78,8 +84,7 @@ def with_one_dtype(arrays: Sequence[Any]) -> list[Any]:
         check_unmasked(array, f"{describe(array)}")
     xp = namespace(*arrays)
     if xp is np:
-        dtype = functools.reduce(common_dtype, (array.dtype for array in arrays))
-        dtype = dtype.newbyteorder("=")  # JAX takes native bytes only
+        dtype = find_dtype(arrays)
         return [convert(array, dtype) for array in arrays]
     arrays = [a if isinstance(a, jax.Array) else _on_device(a) for a in arrays]
     common = functools.partial(common_dtype, xp=xp)

@@ -120,3 +120,5 @@ def test_batches_are_of_native_bytes_whatever_the_samples_are(dtype):
     assert packed.tolist() == [0, 1, 0, 1, 2]
     for made in (padded, packed, *with_one_dtype(some), *with_one_dtype(some[:1])):
         assert made.dtype == dtype[1:] and made.dtype.isnative
+    text = np.array(["a", "bc"], np.dtypes.StringDType())  # has no order of bytes
+    assert tnt.ConcatDataset([text, text]).take([1, 2]).tolist() == ["bc", "a"]

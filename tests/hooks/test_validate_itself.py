@@ -136,6 +136,17 @@ def test_a_meter_that_a_hook_of_the_user_makes_is_known_when_it_is_there(problem
         train(problem, hooks, tnt.hooks.validate(problem.iterator(), score="own.men"))
 
 
+def test_what_a_hook_makes_at_the_end_of_a_test_is_a_score(problem):
+    late = tnt.AverageValueMeter().add(3.0)
+
+    def end(state):
+        return state.replace(meters={**state.meters, "late": late})
+
+    hooks = tnt.Hooks(on_end=end), tnt.hooks.metering("error")
+    validate = tnt.hooks.validate(problem.iterator(), score="late.mean")
+    assert float(train(problem, *hooks, validate).aux["validate"]) == 3
+
+
 def test_a_part_of_a_meter_is_a_score(problem):
     meter = tnt.ClassErrorMeter(topk=(1, 2))
     hooks = tnt.hooks.metering(error=(meter, lambda s: (s.output, s.sample["target"])))

@@ -321,3 +321,17 @@ def test_either_order_of_bytes_is_read():
 def test_bad_arguments_are_refused(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda n: speech.frames(np.zeros(9, np.float32), size=n, hop=2),
+        lambda n: speech.frames(np.zeros(9, np.float32), size=2, hop=n),
+        lambda n: speech.ctc_beam(np.zeros((1, 5, 3), np.float32), width=n),
+    ],
+)
+@pytest.mark.parametrize("size", [2**31, 2**64])
+def test_sizes_of_more_bits_than_axes_have_are_refused(call, size):
+    with pytest.raises(ValueError, match=rf"must be less than 2\*\*31, got {size}"):
+        call(size)

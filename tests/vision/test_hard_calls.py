@@ -212,3 +212,18 @@ def test_wide_integers_are_not_cut():
     scores = np.array([2**60, 1, 2**61])
     kept = vision.nms([[0, 0, 1, 1], [2, 2, 3, 3], [4, 4, 5, 5]], scores, 3)
     assert kept.index.tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda n: vision.resize(IMAGES, n),
+        lambda n: vision.grayscale(IMAGES, num_channels=n),
+        lambda n: vision.random_crop(KEY, IMAGES, 4, pad=n),
+        lambda n: vision.nms(BOXES[0], np.float32([1]), count=n),
+    ],
+)
+@pytest.mark.parametrize("size", [2**31, 2**64])
+def test_sizes_of_more_bits_than_axes_have_are_refused(call, size):
+    with pytest.raises(ValueError, match=rf"must be less than 2\*\*3[01], got {size}"):
+        call(size)

@@ -1,14 +1,14 @@
 """pad_batch: samples of several lengths as one batch, and how long each is."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from tntjax._array import check_unmasked
 from tntjax._check import require
-from tntjax._dtype import common_dtype
+from tntjax._dtype import find_dtype
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
 from tntjax._types import Dataset, Sample
@@ -155,8 +155,7 @@ def join(
     """Writes arrays [n, ...] into one array [length, ...], each from its start on."""
     # An empty list, which NumPy takes for floats, makes no floats of ids.
     known = [array for array in arrays if array.size] or arrays
-    # JAX takes native bytes only.
-    dtype = reduce(common_dtype, [array.dtype for array in known]).newbyteorder("=")
+    dtype = find_dtype(known)
     if dtype.kind == "b":
         fill = False
     elif getattr(fill, "shape", None) == ():

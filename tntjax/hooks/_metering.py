@@ -82,7 +82,8 @@ def find_names(hooks: Hooks) -> list[str] | None:
     A meter that shows several things has `name.part` for each.
     """
     names: list[str] = []
-    for hook in hooks.functions("on_start"):
+    # In a step no meter is made, as what is carried keeps its structure.
+    for hook in (*hooks.functions("on_start"), *hooks.functions("on_end")):
         function = getattr(hook, "function", hook)
         if not str(getattr(function, "__module__", "")).startswith("tntjax.hooks."):
             return None
