@@ -140,6 +140,34 @@ def test_merge_makes_a_monoid(law):
     assert re.search(r"measures \S+,\n  \S.* measures \S+\.", text)
 
 
+class Greatest(tnt.Meter):
+    """Its zeros pass for an identity of merge where all values are above 0."""
+
+    best: jax.typing.ArrayLike = np.float32(-np.inf)
+
+    def add(self, value, *, mask=None):
+        seen = jnp.where(True if mask is None else mask, value, -jnp.inf)
+        return type(self)(jnp.maximum(self.best, seen.max()))
+
+    def merge(self, other):
+        return type(self)(jnp.maximum(self.best, other.best))
+
+    def value(self):
+        return self.best
+
+
+class GreatestReset(Greatest):
+    def reset(self):
+        return type(self)()
+
+
+def test_a_reset_meter_is_as_new():
+    text = complaint(Greatest())
+    assert "'reset() returns a meter that has seen nothing'" in text
+    assert "m.reset() measures 0.0,\n  a new meter measures -inf" in text
+    tnt.testing.check_meter(GreatestReset(), BATCHES)
+
+
 def test_ordered_meters_may_be():
     text = complaint(
         broken(merge=MERGES["the order of merging does not matter"]), ordered=True

@@ -113,6 +113,12 @@ def check_monoid(subject: Subject) -> None:
     same(law, hint, **{"m.merge(m.reset())": a.merge(a.reset()), "m": a})
     same(law, hint, **{"m.reset().merge(m)": a.reset().merge(a), "m": a})
     same(
+        "reset() returns a meter that has seen nothing",
+        "tnt.Meter makes zeros of all fields: define reset if yours begin with others,"
+        " as the least value so far begins with infinity.",
+        **{"m.reset()": a.reset(), "a new meter": subject.meter},
+    )
+    same(
         "merge is associative",
         "Keep what can be summed (counts, sums, the moments), not what was measured: a"
         " mean of means forgets how many values each had.",
