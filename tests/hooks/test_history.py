@@ -11,6 +11,7 @@ import pytest
 
 import tntjax as tnt
 from tests.engine.conftest import criterion, network
+from tntjax.hooks import _checkpoint
 
 CONFUSION = (tnt.ConfusionMeter(3), lambda s: (s.output, s.sample["target"]))
 
@@ -148,6 +149,21 @@ def test_a_file_has_the_history_of_a_run_that_is_resumed(problem, tmp_path):
     both = run(max_epoch=3, resume=tmp_path / "checkpoints")
     assert moments(both) == [(1, 7), (2, 14), (3, 21)]
     assert both.history["loss"][:2] == first.history["loss"]
+
+
+def test_rows_are_not_written_anew_for_each_checkpoint(problem, tmp_path, monkeypatch):
+    pytest.importorskip("orbax.checkpoint")
+    written, write = [], _checkpoint.as_json_line
+    monkeypatch.setattr(
+        _checkpoint,
+        "as_json_line",
+        lambda *given: (written.append(1), write(*given))[1],
+    )
+    save = tnt.hooks.checkpoint(tmp_path, every=1)
+    state = train(problem, tnt.hooks.record(every=1), save)
+    assert len(written) < 2 * len(moments(state)) + 2
+    again = train(problem, tnt.hooks.record(every=1), save, resume=True)
+    assert without_seconds(again) == without_seconds(state)
 
 
 def test_numbers_that_are_not_finite_come_back(problem, tmp_path):

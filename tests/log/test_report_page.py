@@ -268,9 +268,10 @@ def test_names_of_other_classes(tmp_path, classes):
         write_and_read(tmp_path, {"m": [np.eye(2)]}, classes=classes)
 
 
-def test_classes_that_are_text(tmp_path):
-    with pytest.raises(TypeError, match="classes must be a list of names, got 'ab'"):
-        write_and_read(tmp_path, {"m": [np.eye(2)]}, classes="ab")
+@pytest.mark.parametrize("classes", ["ab", 2])
+def test_classes_that_are_no_list(tmp_path, classes):
+    with pytest.raises(TypeError, match=f"be a list of names, got {classes!r}"):
+        write_and_read(tmp_path, {"m": [np.eye(2)]}, classes=classes)
 
 
 def test_meters_are_shown_where_nothing_was_recorded(tmp_path):

@@ -13,7 +13,7 @@ from tntjax.checkpoint._restore import Score
 from tntjax.checkpoint._save import Saver
 from tntjax.engine._around import Session, Source
 from tntjax.engine._carry import read_saved
-from tntjax.engine._history import rows_until
+from tntjax.engine._history import Row, rows_until
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._state import State
 from tntjax.hooks._arguments import explain_arguments
@@ -121,6 +121,7 @@ class _Checkpoint:
         self._files = {os.path.relpath(p, self.directory): p for p in paths}
         self._keep, self._best, self._maximize = keep, best, maximize
         self._saver: Any = None
+        self._lines: dict[int, tuple[Row, str]] = {}  # by the row's id, which it keeps
 
     def open(self) -> None:
         """Comes before any hook writes, or a run killed then would write it twice."""
@@ -152,9 +153,17 @@ class _Checkpoint:
         try:
             score = self._score(state)
         finally:  # a mistake in the score costs no checkpoint
-            rows = [as_json_line(row, "checkpoint") for row in rows_until(state)]
+            rows = self._write_lines(rows_until(state))
             counts, saved = (int(state.t), int(state.epoch)), read_saved(state)
             self._saver.save(*counts, saved, score, self._lengths(), rows)
+
+    def _write_lines(self, rows: list[Row]) -> list[str]:
+        """Writes rows as lines of JSON, each once, as all but the last stay as is."""
+        for row in rows[:-1]:
+            if id(row) not in self._lines:
+                self._lines[id(row)] = row, as_json_line(row, "checkpoint")
+        last = [as_json_line(row, "checkpoint") for row in rows[-1:]]
+        return [*(self._lines[id(row)][1] for row in rows[:-1]), *last]
 
     def _score(self, state: State) -> Score | None:
         if self._best is None:
@@ -168,7 +177,7 @@ class _Checkpoint:
         return Score(as_score(value, "checkpoint: best"), self._maximize)
 
     def close(self) -> None:
-        saver, self._saver = self._saver, None
+        saver, self._saver, self._lines = self._saver, None, {}
         if saver is not None:
             saver.close()
 

@@ -7,7 +7,7 @@ import importlib.resources
 import json
 import os
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def report(
             " report('out.html', state)."
         )
     check_form("report, to its first argument,", "HTML", path)  # not over a run
-    if isinstance(classes, str):
+    if isinstance(classes, str) or not isinstance(classes, Sized | None):
         raise TypeError(f"report: classes must be a list of names, got {classes!r}.")
     check_place("report", os.path.abspath(path))
     read = read_runs(runs, named)
