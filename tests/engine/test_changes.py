@@ -429,3 +429,14 @@ def test_a_hook_may_not_take_the_key_away(problem):
     hooks = tnt.Hooks(on_start=lambda state: state.replace(key=None))
     with pytest.raises(TypeError, match=r"state.key must be a PRNG key, got None"):
         train(problem, hooks)
+    state = train(problem).replace(key=None)
+    given = {"params": None, "lr": None, "state": state, "max_epoch": 3}
+    with pytest.raises(ValueError, match=r"this one has no key. Give it one"):
+        train(problem, **given)
+
+
+def test_one_key_for_all_members_is_refused(problem):
+    hooks = tnt.Hooks(on_end_epoch=lambda state: state.replace(key=jax.random.key(1)))
+    params = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), problem.params)
+    with pytest.raises(ValueError, match=r"state.key is key<.* a leading axis of 2"):
+        train(problem, hooks, params=params, members=2)

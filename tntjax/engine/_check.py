@@ -178,8 +178,9 @@ def check_values(where: str, old: Any, new: Any) -> None:
                 raise TypeError(f"{name} must be a pytree of float arrays, got None.")
             check_params(name, value)
         elif field == "key":
-            one = value if new.members is None or value is None else value[0]  # of [N]
-            _key.check_key(one, name)
+            # Of [N] the first; a single one is told of with all that lacks the axis.
+            several = new.members is not None and getattr(value, "ndim", 0)
+            _key.check_key(value[0] if several else value, name)
         elif field == "stop":
             check_boolean(name, value)
         elif value is not None:  # max_epoch, max_steps

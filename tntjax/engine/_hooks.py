@@ -151,7 +151,7 @@ class Hooks:
     @property
     def schedule(self) -> tuple[Scheduled, ...]:
         """Returns what runs after some updates; what saves comes last."""
-        # Last, as it is to save what an `every` of the same update has changed.
+        # Last, as in a run: they save what an `every` of the same update has changed.
         saves = ((s.every, s.save) for s in self.sessions if s.save is not None)
         return self.scheduled + tuple(Scheduled("save", n, save) for n, save in saves)
 

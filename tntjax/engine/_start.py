@@ -125,6 +125,9 @@ def fields_of_state(
     if lacks:
         advice = f"Go on with the same engine and optimizer. {ANEW}"
         raise ValueError(NOT_A_START.format(lacks=lacks, advice=advice))
+    if previous.key is None:
+        advice = "Give it one: state.replace(key=jax.random.key(0))."
+        raise ValueError(NOT_A_START.format(lacks="has no key", advice=advice))
     check_done("train(state=...)", previous.done, members)
     done = None if previous.stop else previous.done  # stop is reset: all go on
     return {**carried, "loss": previous.loss, "members": members, "done": done}
