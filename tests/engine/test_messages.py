@@ -224,10 +224,10 @@ def test_errors_of_jax_say_what_to_write(problem):
 
 def test_keys_of_several_types_in_a_sample():
     job = {"network": max, "criterion": max, "params": (), "lr": 0.1}
-    with pytest.raises((KeyError, ValueError)) as caught:
+    with pytest.raises(ValueError) as caught:
         iterator = tnt.DatasetIterator([{0: np.ones(2), "inputs": np.ones(2)}])
         tnt.SGDEngine().train(**job, iterator=iterator)
-    assert "Write all as strings: str(key)" in "".join(caught.value.__notes__)
+    assert "Write all as strings: str(key)" in str(caught.value)
 
 
 def test_a_state_is_frozen():

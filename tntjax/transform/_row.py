@@ -44,6 +44,7 @@ def flatten(sample: Any, is_leaf: Callable[[Any], bool]) -> tuple[list, Any]:
         raise ValueError(
             "An engine and ConcatDataset need samples that are pytrees, where the keys"
             f" of a dict are of one type, as JAX sorts them; got {describe(sample)}."
+            " Write all as strings: str(key)."
         ) from error
 
 
