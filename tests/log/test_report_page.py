@@ -177,6 +177,9 @@ def test_the_pace_of_a_run_that_was_killed_is_that_of_epochs_with_a_time(tmp_pat
     later = {key: column[3:] for key, column in run.items()}  # epoch 1 is not there
     page = write_and_read(tmp_path, later)
     assert page.table("Runs")["run"][3:] == ["6 s", "50"]
+    none = {**HISTORY, "seconds": [None] * 3}
+    page = write_and_read(tmp_path, ended(history=none, seconds=seconds, samples=320))
+    assert page.table("Runs")["run"][3:] == ["1 s", ""]
 
 
 def test_where_the_time_went(tmp_path):

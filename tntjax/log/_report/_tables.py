@@ -61,7 +61,9 @@ def _find_pace(
     if "seconds" not in numbers:
         spent = getattr(run.state, "seconds", None)
         seconds = None if spent is None else float(sum(spent))
-        return seconds, samples / seconds if seconds and samples else None
+        if not (seconds and samples) or "seconds" in run.columns:
+            return seconds, None
+        return seconds, samples / seconds
     rows, spent = numbers["seconds"]
     seconds, keys = float(spent.sum()), {"epoch", "samples"} & numbers.keys()
     whole = [numbers[key].values for key in keys if _is_whole(run, numbers[key])]
