@@ -124,7 +124,7 @@ def _read_on(chunks: Generator[Planned], asks: Asks, found: Found) -> None:
     stretch = 0
     with contextlib.closing(chunks):
         while (asked := asks.get()) is not None:
-            if asked == stretch:  # else void
+            if asked == stretch:  # else it is void: see Asks
                 planned, error = _read(chunks)
                 stretch += planned is None or not planned.leads_on  # 0 or 1
                 found.put((planned, error))

@@ -68,7 +68,7 @@ class _Jitted:
     function: Any
     light: Any  # tree of the light part that comes back
     kept: Any  # tree of what is kept, without the key
-    convolves: bool | None = None  # None until it matters
+    convolves: bool | None = None  # None until it was looked for
 
 
 class Calls:

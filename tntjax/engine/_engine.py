@@ -101,7 +101,7 @@ def make_training(
     lone = criterion_params is None and own.get("lr_criterion") is not None
     if lone and state is None:  # a State may bring criterion_params of its own
         raise TypeError(LONE_RATE)
-    given = {"params": params, **own, "model_state": model_state}  # or a State has it
+    given = {"params": params, **own, "model_state": model_state}  # None with state=
     given |= {"criterion_params": criterion_params, "key": key}
     if state is None:
         fields = fields_of_arguments(start, given, mesh is not None, members)

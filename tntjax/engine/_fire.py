@@ -189,7 +189,7 @@ def _check_optimizer_state(event: str, old: State, new: State) -> None:
     # SGD keeps nothing, so its parameters may change their form between epochs.
     if one == other or not jax.tree.leaves(old.opt_state):
         return
-    if is_unchanged(old.opt_state, new.opt_state):  # who made both anew knows why
+    if is_unchanged(old.opt_state, new.opt_state):  # else a hook made both anew
         before, after = describe(old.params), describe(new.params)
         raise TypeError(
             f"{event}: state.params changed from {before} to {after}, and the opt_state"

@@ -85,7 +85,7 @@ class Training:
             self._closing(),
         ):
             self._state = enter(self._state)
-            with run.signals, self._rescuing():  # the rescue has its handlers
+            with run.signals, self._rescuing():  # handlers outlive the rescue
                 saved = self._start()
                 if run.goes_on and not (self._goes_on() or self._has_to_count()):
                     words = vars(self._state)
@@ -206,7 +206,7 @@ class Training:
         if self._run.load:  # else it comes from memory, and was checked
             load = functools.partial(_load, load, self._state.members)
         try:
-            return load({**read_saved(self._state), "recorded": None})  # and rows
+            return load({**read_saved(self._state), "recorded": None})  # with rows
         except ValueError as error:  # which may tell the numbers that it could read
             if (numbers := getattr(error, "numbers", None)) is None:
                 raise

@@ -121,7 +121,7 @@ def _cast_like(before: Any, after: Any) -> Any:
     # A weak type would be another one for jit, and compile the step again.
     if getattr(after, "dtype", None) == before.dtype:
         return drop_weak_type(after)
-    if jnp.issubdtype(before.dtype, jax.dtypes.prng_key):  # and a raw key, say
+    if jnp.issubdtype(before.dtype, jax.dtypes.prng_key):  # of another kind, or raw
         return None
     weak = getattr(after, "weak_type", isinstance(after, bool | int | float | complex))
     # `aux + 1` is fine where `aux` is float32, `aux + 1.0` where it is int32 is not.

@@ -79,7 +79,7 @@ class Placement:
         devices = self.mesh.shape[self.data_axis]
         if leaf.ndim < 2 or leaf.shape[1] % devices:  # [K] numbers, or a shorter batch
             return self._everywhere
-        return NamedSharding(self.mesh, PartitionSpec(None, self.data_axis))  # of B
+        return NamedSharding(self.mesh, PartitionSpec(None, self.data_axis))  # along B
 
     @property
     def _everywhere(self) -> NamedSharding:

@@ -66,5 +66,5 @@ def _explain_filter(iterator: Any, layers: list[tuple[str, int, Any]]) -> str:
     who += [name for name, _, d in layers if getattr(d, "filter", None) is not None]
     if who:
         return f"The filter of {who[0]} drops everything of the {length} samples there."
-    # They came, as nothing drops any, and none counted as one: `Epoch._next`.
+    # Samples came, as nothing drops any, but none had a row: `Epoch._next`.
     return f"The {length} samples of {name} are arrays without a row."

@@ -44,7 +44,7 @@ def _tree(name: str, tree: Any) -> str:
     leaves = [leaf for leaf in jax.tree.leaves(tree) if hasattr(leaf, "shape")]
     if not leaves:
         return f"{name}: {describe(tree)}" if tree else ""
-    size = sum(np.prod(leaf.shape, dtype=int) for leaf in leaves)  # else 1.0 of ()
+    size = sum(np.prod(leaf.shape, dtype=int) for leaf in leaves)  # np.prod(()) is 1.0
     return f"{name}: {size:,} numbers in {len(leaves)} arrays, {describe(tree)}"
 
 

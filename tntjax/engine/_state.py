@@ -209,7 +209,7 @@ def split_state(state: State) -> Carry:
     """Takes what is carried out of a State, and the loss of the last update."""
     heavy = {name: getattr(state, name) for name in HEAVY}
     names = (*LIGHT, *COUNTERS, "loss") if state.training else (*LIGHT, *COUNTERS)
-    names = names if state.done is None else (*names, "done")  # once one stopped
+    names = names if state.done is None else (*names, "done")  # once a member stopped
     return Carry(heavy, {name: getattr(state, name) for name in names})
 
 
