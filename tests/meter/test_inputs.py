@@ -289,6 +289,14 @@ def test_labels_may_have_an_axis_of_length_1(make, read, expected):
     assert int(masked.n) == 3
 
 
+def test_scores_of_a_single_class_need_no_axis_if_the_meter_knows_that():
+    mask = np.arange(6) < 3
+    for meter in (PrecisionMeter(num_classes=1), RecallMeter((0.3,), 1)):
+        found = meter.add(SCORES, LABELS, mask=mask)
+        assert_same(found, meter.add(SCORES[:, None], LABELS[:, None], mask=mask))
+        assert int(found.n) == 3
+
+
 def test_one_score_an_example_does_not_tell_classes_apart():
     column = SCORES[:, None]
     for meter in (ClassErrorMeter(), PrecisionMeter(None), RecallMeter(None, 1)):

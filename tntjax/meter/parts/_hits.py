@@ -69,7 +69,7 @@ class MeterOfHits(Meter):
 
         Args:
           output: [B, K] real scores, or [K] for one example; [B, 1] for a single class
-            that is there or not. Or the predicted class numbers, integers [B] or [B, 1]
+            that is there or not, or [B] if `num_classes` is 1. Or the predicted class numbers, integers [B] or [B, 1]
             if target has integers of that shape too: with `num_classes`, or without
             thresholds. They are as scores of 1 for that class and 0 for the others.
           target: [B, K] real, above 0 where the example is of the class, or [B] for a
@@ -148,6 +148,8 @@ class MeterOfHits(Meter):
             if numbers := as_predicted(output, target, classes):
                 return _scores_of(*numbers, classes=classes)
         output, target = same_rank(output, target)
+        if classes == 1 and output.ndim == 1 and target.shape == output.shape:
+            output, target = output[:, None], target[:, None]  # [B, 1]
         if target.shape != output.shape:
             return as_classes(output, target, name)
         output = as_real(output, f"{name} needs real scores", "output ")
