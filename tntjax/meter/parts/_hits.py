@@ -69,9 +69,10 @@ class MeterOfHits(Meter):
 
         Args:
           output: [B, K] real scores, or [K] for one example; [B, 1] for a single class
-            that is there or not, or [B] if `num_classes` is 1. Or the predicted class numbers, integers [B] or [B, 1]
-            if target has integers of that shape too: with `num_classes`, or without
-            thresholds. They are as scores of 1 for that class and 0 for the others.
+            that is there or not, or [B] if `num_classes` is 1. Or the predicted class
+            numbers, integers [B] or [B, 1] if target has integers of that shape too:
+            with `num_classes`, or without thresholds. They are as scores of 1 for that
+            class and 0 for the others.
           target: [B, K] real, above 0 where the example is of the class, or [B] for a
             single class; or [B] integers, the class numbers from 0 of examples that
             have one class each.
