@@ -420,6 +420,13 @@ def test_small_numbers_of_64_bits_are_carried_in_32(problem):
         assert found.tolist() == ends.tolist()
 
 
+@pytest.mark.parametrize("count", [2**40, np.int64(2**40)])
+def test_a_counter_does_not_wrap_around(problem, count):
+    hooks = tnt.Hooks(on_start=lambda state: state.replace(t=count))
+    with pytest.raises(OverflowError, match=r"state\.t is .* beyond the 32 bits"):
+        train(problem, hooks)
+
+
 def test_a_model_state_does_not_wrap_around(problem):
     with pytest.raises(OverflowError, match=r"model_state\['n'\] has the number 1099"):
         train(problem, model_state={"n": np.array(2**40)})

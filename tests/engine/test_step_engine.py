@@ -367,7 +367,9 @@ def test_an_error_in_the_step_tells_the_shapes():
 
 
 def test_arguments_are_checked(problem):
-    with pytest.raises(TypeError, match="StepEngine: step must be a function, got 5"):
+    with pytest.raises(
+        TypeError, match="StepEngine: step must be a function, but it is 5"
+    ):
         tnt.StepEngine(5)
     with pytest.raises(TypeError, match="StepEngine needs Hooks"):
         tnt.StepEngine(descend, [])

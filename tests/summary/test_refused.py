@@ -50,7 +50,7 @@ def criterion(output, target):
             {"criterion": criterion},
             r"criterion takes \(output, target\): pass target=, an array or its shape",
         ),
-        ({"criterion": 3, "target": ONES}, "criterion must be a function, got 3"),
+        ({"criterion": 3, "target": ONES}, "criterion must be a function, but it is 3"),
         (
             {"criterion": criterion, "target": ONES, "optimizer": 0.1},
             "optimizer must be an optimizer of optax, such as",

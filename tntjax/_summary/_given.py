@@ -5,8 +5,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from tntjax._check import check_function
 from tntjax._struct import describe
-from tntjax.engine._check import check_function, check_optimizer, check_params
+from tntjax.engine._check import check_optimizer, check_params
 from tntjax.network._adapted import take_apart
 from tntjax.network._check import check_network, takes
 
@@ -49,7 +50,7 @@ def check_step(sample: dict[str, Any], criterion: Any, optimizer: Any) -> None:
             raise TypeError(NOT_ALONE.format(name=f"{name}=", lacks="criterion="))
     if criterion is None:
         return
-    check_function("criterion", criterion)
+    check_function(criterion, "criterion must be a function, but it")
     if sample["input"] is None:
         raise TypeError(NOT_ALONE.format(name="criterion=", lacks="input="))
     if sample["target"] is None and not takes(criterion, 1):

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import DictKey
 
 from tntjax._struct import describe
 from tntjax._types import Meter
@@ -29,7 +30,10 @@ def as_carry(state: State) -> State:
     Raises:
       TypeError: if something in there is not a number or an array.
     """
-    counts = {name: _convert(getattr(state, name), jnp.int32) for name in COUNTERS}
+    counts = {
+        name: _strong((DictKey(name),), getattr(state, name), jnp.int32)
+        for name in COUNTERS
+    }
     if state.training and state.loss is None:
         shape = () if state.members is None else (state.members,)
         state = state.replace(loss=np.full(shape, np.nan))  # before any update
@@ -46,23 +50,25 @@ def as_restored(state: State) -> State:
 
 
 def _strengthen(state: State, fields: tuple[str, ...]) -> State:
-    def strong(path: Any, leaf: Any) -> Any:
-        if isinstance(leaf, jax.Array):
-            return drop_weak_type(leaf)
-        try:
-            return _convert(leaf, jnp.result_type(leaf))
-        except (TypeError, ValueError, OverflowError) as error:
-            where = f"state.{path[0].key}{jax.tree_util.keystr(path[1:])}"
-            if isinstance(error, OverflowError):
-                raise OverflowError(TOO_WIDE.format(where, describe(leaf))) from error
-            raise TypeError(NOT_CARRIED.format(where, describe(leaf))) from error
-
     carried = {field: getattr(state, field) for field in fields}
     for field in NUMBERS:  # a Python number would be of another dtype than an array
         if carried.get(field) is not None:
             carried[field] = _convert(carried[field], jnp.result_type(float))
-    carried = _send_together(jax.tree_util.tree_map_with_path(strong, carried))
+    carried = _send_together(jax.tree_util.tree_map_with_path(_strong, carried))
     return state.replace(**_commit_together(carried))
+
+
+def _strong(path: Any, leaf: Any, kind: Any = None) -> Any:
+    """Returns a leaf of a field, path[0], of a dtype that no operand can change."""
+    if kind is None and isinstance(leaf, jax.Array):
+        return drop_weak_type(leaf)
+    try:
+        return _convert(leaf, jnp.result_type(leaf) if kind is None else kind)
+    except (TypeError, ValueError, OverflowError) as error:
+        where = f"state.{path[0].key}{jax.tree_util.keystr(path[1:])}"
+        if isinstance(error, OverflowError):
+            raise OverflowError(TOO_WIDE.format(where, describe(leaf))) from error
+        raise TypeError(NOT_CARRIED.format(where, describe(leaf))) from error
 
 
 def as_plain(state: State) -> State:

@@ -38,12 +38,6 @@ CHECKED += ("max_epoch", "max_steps", "stop")
 """Fields of a State that a user may set, and that have to be of some kind."""
 
 
-def check_function(name: str, function: Any) -> None:
-    """Raises a TypeError if an argument is not a function."""
-    if not callable(function):
-        raise TypeError(f"{name} must be a function, got {describe(function)}.")
-
-
 def check_iterator(iterator: Any) -> None:
     """Raises a TypeError if an engine cannot iterate over it."""
     # A class has the methods too, so that it passes for an instance.

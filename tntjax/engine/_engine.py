@@ -9,13 +9,13 @@ from typing import Any, ParamSpec, Protocol, get_args
 import jax
 from jax.sharding import Mesh
 
+from tntjax._check import check_function
 from tntjax._numbers import check_at_least, check_boolean
 from tntjax._types import Criterion, Network, SampleIterator
 from tntjax.checkpoint._restore import read_from
 from tntjax.engine._arguments import Resume
 from tntjax.engine._check import (
     check_concrete,
-    check_function,
     check_iterator,
     check_key,
     refuse_state,
@@ -88,7 +88,7 @@ def make_training(
     if minimises or network is not None:
         check_network(network)
     if minimises or criterion is not None:
-        check_function("criterion", criterion)
+        check_function(criterion, "criterion must be a function, but it")
     check_iterator(iterator)
     resume = None if resume is False else resume  # what the flag of a program gives
     if state is not None and resume is not None:
@@ -265,7 +265,7 @@ def test(
     """
     check_network(network)
     if criterion is not None:
-        check_function("criterion", criterion)
+        check_function(criterion, "criterion must be a function, but it")
     check_iterator(iterator)
     refuse_state(params)
     fields = {"params": params, "model_state": model_state, "key": key}

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._check import check_function
 from tntjax._numbers import check_at_least, is_number
 from tntjax._struct import describe, is_unchanged
 from tntjax._types import Hook
-from tntjax.engine._check import check_function, check_iterator, check_values
+from tntjax.engine._check import check_iterator, check_values
 from tntjax.engine._explain_error import explain_error
 from tntjax.engine._hooks import Hooks
 from tntjax.engine._match import difference_of, match_carried, name_in_code
@@ -178,7 +179,7 @@ def _check_changes(event: str, old: State, new: State) -> None:
     if new.network is not old.network:  # == of a module may fail, or take long
         check_network(new.network)
     if new.criterion is not old.criterion:
-        check_function("criterion", new.criterion)
+        check_function(new.criterion, "criterion must be a function, but it")
     if new.iterator is not old.iterator:
         check_iterator(new.iterator)
 

@@ -7,9 +7,10 @@ from typing import Any, Unpack
 import optax
 from jax.typing import ArrayLike
 
+from tntjax._check import check_function
 from tntjax._types import Criterion, Network, Sample
 from tntjax.engine._arguments import RunArguments
-from tntjax.engine._check import check_function, check_rate
+from tntjax.engine._check import check_rate
 from tntjax.engine._engine import make_training, run_method, test
 from tntjax.engine._explain import explain
 from tntjax.engine._hooks import Hooks, check_hooks
@@ -60,7 +61,7 @@ class StepEngine:
     hooks: Hooks = dataclasses.field(default_factory=Hooks)
 
     def __post_init__(self) -> None:
-        check_function("StepEngine: step", self.step)
+        check_function(self.step, "StepEngine: step must be a function, but it")
         check_hooks("StepEngine needs", self.hooks)
 
     @run_method
