@@ -52,9 +52,9 @@ def _guarded(draw: Callable[..., None]) -> Callable[..., None]:
             draw(bars, *arguments)
         except (OSError, ValueError) as error:  # a file that was closed, too
             bars.is_gone = True
-            bars.lost.tell(f"it could not be written to: {error}")
             with contextlib.suppress(OSError, ValueError):
                 bars.stop()
+            bars.lost.tell(f"it could not be written to: {error}")
 
     return call
 
