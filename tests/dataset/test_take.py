@@ -40,7 +40,7 @@ class OwnTake(MapStyle):
     uniform_length = 2
 
     def take(self, indices):
-        return ("mine", indices)
+        return (indices + 100, indices)
 
 
 class TakeIsNoMethod(MapStyle):
@@ -74,9 +74,26 @@ def test_reads_any_dataset(dataset, indices, expected):
     assert batch.dtype.kind == "i"
 
 
+def test_the_take_of_a_dataset_keeps_the_axes_of_the_indices():
+    """A flat one gave an engine twice as many batches, of half as many rows."""
+
+    class Flat(MapStyle):
+        def take(self, indices):
+            return np.asarray(self.samples).take(np.ravel(indices))
+
+    flat = Flat(range(10))
+    assert take(flat, [3, 1]).tolist() == [3, 1]
+    for read in (
+        lambda: take(flat, [[3], [1]]),
+        lambda: take(BatchDataset(flat, 2), [0, 1]),
+    ):
+        with pytest.raises(ValueError, match=r"Flat.take\(indices\) was given .* \[.*"):
+            read()
+
+
 def test_uses_the_take_of_a_dataset_with_indices():
     mine, indices = take(OwnTake([10, 20]), [[1], [0]])
-    assert (mine, indices.tolist()) == ("mine", [[1], [0]])
+    assert (mine.tolist(), indices.tolist()) == ([[101], [100]], [[1], [0]])
     assert find_spec(OwnTake([1])).alike == 2
 
 

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from tntjax._array import check_unmasked
 from tntjax._check import check_dataset
+from tntjax._struct import describe
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._columns import map_columns, with_flat
 from tntjax.dataset._many import read_samples
@@ -61,8 +62,26 @@ def take(dataset: Dataset, indices: ArrayLike) -> Sample:
         check_unmasked(dataset, "An array")
         return gather(dataset, rows, "An array")
     if has_take(kind):
-        return dataset.take(rows)  # pyright: ignore[reportAttributeAccessIssue]  # optional member
+        batch = dataset.take(rows)  # pyright: ignore[reportAttributeAccessIssue]  # optional member
+        return _check_taken(batch, rows.shape, kind.__name__)
     return take_one_by_one(dataset, rows)
+
+
+def _check_taken(batch: Sample, shape: tuple[int, ...], name: str) -> Sample:
+    """Returns what a `take` gave that is not ours, or raises if it has other axes."""
+
+    def check(column: Any) -> Any:
+        given = (len(column),) if isinstance(column, list) else np.shape(column)
+        wanted = shape[:1] if isinstance(column, list) else shape
+        if given[: len(wanted)] != wanted:
+            raise ValueError(
+                f"{name}.take(indices) was given indices of shape {list(shape)} and"
+                " must return samples stacked along as many first axes, got"
+                f" {describe(column)}."
+            )
+        return column
+
+    return map_columns(check, batch)
 
 
 def take_one_by_one(
