@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from tntjax._array import namespace
+from tntjax._array import empty_aligned, namespace
 from tntjax._check import check_dataset
 from tntjax._dtype import with_one_dtype
 from tntjax._struct import child, describe, pytree, static
@@ -210,7 +210,7 @@ def _scatter(columns: Sequence[Any], places: Sequence[np.ndarray]) -> Any:
     if (xp := namespace(*columns)) is not np:
         return xp.concatenate(columns)[np.argsort(np.concatenate(places))]
     count = sum(map(len, places))
-    rows = np.empty((count, *columns[0].shape[1:]), columns[0].dtype)
+    rows = empty_aligned((count, *columns[0].shape[1:]), columns[0].dtype)
     for column, place in zip(columns, places, strict=True):
         rows[place] = column
     return rows

@@ -1,6 +1,6 @@
 """TableDataset: columns of equal length."""
 
-from functools import cached_property
+from functools import cached_property, partial
 from operator import methodcaller
 from typing import Any
 
@@ -8,12 +8,12 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from tntjax._array import as_array, check_unmasked
+from tntjax._array import LARGE, as_array, check_unmasked
 from tntjax._struct import describe, pytree
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._protocol import Spec, bytes_of
-from tntjax.dataset._take import gather
+from tntjax.dataset._take import gather, take_rows
 
 
 @pytree
@@ -93,20 +93,28 @@ class TableDataset(IndexMap):
     def _on_host(self) -> bool:
         return all(type(leaf) is np.ndarray for leaf in jax.tree.leaves(self.data))
 
+    @cached_property
+    def _row_bytes(self) -> int:
+        return bytes_of(self.data) // max(1, len(self))
+
     def _get(self, index: int) -> Sample:
         return self._take(index)
 
     def _take(self, rows: Any) -> Sample:
-        if self._on_host and not isinstance(rows, Tracer):  # the same, in fewer calls
-            return jax.tree.map(methodcaller("take", rows, axis=0), self.data)
+        if self._on_host and not isinstance(rows, Tracer):
+            size = rows.size * self._row_bytes if isinstance(rows, np.ndarray) else 0
+            read = methodcaller("take", rows, axis=0)  # of little the same, sooner
+            return jax.tree.map(
+                read if size < LARGE else partial(take_rows, indices=rows), self.data
+            )
         return jax.tree.map(lambda leaf: gather(leaf, rows, "TableDataset"), self.data)
 
     @property
     def spec(self) -> Spec:
         """All rows are alike, and an array tells what one takes."""
-        arrays, length = jax.tree.leaves(self.data), len(self)
+        arrays = jax.tree.leaves(self.data)
         on_device = any(isinstance(leaf, jax.Array) for leaf in arrays)
-        return Spec(length, on_device, lambda: bytes_of(self.data) // max(1, length))
+        return Spec(len(self), on_device, lambda: self._row_bytes)
 
 
 def _is_foreign(leaf: Any) -> bool:

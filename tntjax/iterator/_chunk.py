@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tntjax._array import as_array
+from tntjax._array import as_array, empty_aligned
 from tntjax._struct import describe, pytree, static
 from tntjax._types import Dataset, Room, Sample
 from tntjax.dataset._protocol import bytes_of
@@ -90,8 +90,8 @@ def _pad(array: Any, length: int) -> Any:
     if isinstance(array, jax.Array):
         # The last is repeated, as keys have no zero.
         return array[np.arange(length).clip(None, len(array) - 1)]  # [length, ...]
-    rows = np.zeros((length, *array.shape[1:]), array.dtype)  # [length, ...]
-    rows[: len(array)] = array
+    rows = empty_aligned((length, *array.shape[1:]), array.dtype)  # [length, ...]
+    rows[: len(array)], rows[len(array) :] = array, 0
     return rows
 
 

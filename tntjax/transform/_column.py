@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tntjax._array import namespace
+from tntjax._array import empty_aligned, namespace
 from tntjax._dtype import common_dtype, convert, with_one_dtype
 from tntjax.transform._row import (
     Path,
@@ -124,7 +124,7 @@ class _HostArrays:
         self.dtype = first.dtype
         if not self.dtype.isnative:  # JAX takes native bytes only
             self.dtype = self.dtype.newbyteorder("=")
-        self.rows = np.empty((count, *self.shape), self.dtype)
+        self.rows = empty_aligned((count, *self.shape), self.dtype)
         self.fast = issubclass(self.type, np.ndarray) and len(self.shape) > 0
 
     def write(self, start: int, values: list) -> None:
@@ -157,7 +157,7 @@ class _HostArrays:
             raise mixed(self.path, self.rows[0], row, array) from error
 
     def widen(self, done: int, dtype: np.dtype) -> None:
-        rows = np.empty(self.rows.shape, dtype)
+        rows = empty_aligned(self.rows.shape, dtype)
         rows[:done] = convert(self.rows[:done], dtype)  # the rest has no value yet
         self.rows, self.dtype = rows, dtype
 

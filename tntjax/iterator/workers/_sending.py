@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tntjax._array import ALIGNMENT
 from tntjax._struct import describe
 
 
@@ -111,8 +112,6 @@ def _map_again(
 
 SMALL = 4096
 """Bytes below which an array travels with the rest, through the pipe."""
-
-ALIGNMENT = 64  # bytes: no two arrays share a cache line
 
 
 class Block:
