@@ -36,7 +36,6 @@ import tntjax as tnt
 KEYS = ["epoch", "t", "loss", "error"]
 SHORT, TURNS = 10, 20  # steps of a short epoch; turns in a round
 ROWS_BAR, PROGRESS_BAR, TRAINING_BAR = 2.0, 1.01, 1.03
-SHORT, TURNS = 10, 20  # steps of a short epoch; turns in a round
 SAMPLES, FEATURES, HIDDEN, CLASSES, BATCH = 60_000, 784, 128, 10, 128
 
 
