@@ -28,20 +28,36 @@ def is_aligned(array):
 def test_what_is_taken_is_aligned_and_as_one_by_one(name):
     dataset = DATASETS[name]
     indices = np.arange(len(dataset))[::-1]
-    for _ in range(4):  # or one in four would be by chance
-        batch = jax.tree.leaves(tnt.take(dataset, indices))[0]
+    expected = [jax.tree.leaves(dataset[index])[0] for index in indices.tolist()]
+    # Several that live at once: one alone is aligned by chance in one of four.
+    batches = [jax.tree.leaves(tnt.take(dataset, indices))[0] for _ in range(6)]
+    for batch in batches:
         assert is_aligned(batch)
-        expected = [jax.tree.leaves(dataset[index])[0] for index in indices.tolist()]
         np.testing.assert_array_equal(batch, np.stack(expected))
 
 
 def test_chunks_of_an_iterator_are_aligned():
     iterator = tnt.DatasetIterator(tnt.BatchDataset(TABLE, 50))
-    for _ in range(4):
-        (chunk,) = iterator.chunks(0, 0, lambda position, size, length=None: 6)
-        assert is_aligned(chunk.xs["input"])
-        padded = chunk.padded(9).xs["input"]
-        assert is_aligned(padded) and not padded[6:].any()
+    chunks = [
+        chunk
+        for _ in range(6)
+        for chunk in iterator.chunks(0, 0, lambda position, size, length=None: 6)
+    ]
+    padded = [chunk.padded(9).xs["input"] for chunk in chunks]
+    assert all(is_aligned(chunk.xs["input"]) for chunk in chunks)
+    assert all(is_aligned(rows) and not rows[6:].any() for rows in padded)
+
+
+def test_records_of_an_archive_are_aligned(tmp_path):
+    names = tmp_path / "input.idx", tmp_path / "input.bin"
+    with tnt.IndexedDatasetWriter(*names, "float") as writer:
+        for row in INPUT:
+            writer.add(row)
+    dataset = tnt.IndexedDataset(["input"], path=tmp_path)
+    batches = [dataset.take(np.arange(300))["input"] for _ in range(6)]
+    for batch in batches:
+        assert is_aligned(batch)
+        np.testing.assert_array_equal(batch, INPUT)
 
 
 @pytest.mark.parametrize(

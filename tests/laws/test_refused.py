@@ -136,7 +136,6 @@ def mask_large(x):
     return np.ma.array(x, mask=x > 0)
 
 
-@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="older NumPy")
 def test_text_of_any_length_is_batched_and_not_written():
     text = np.array(["a", "long"], np.dtypes.StringDType())
     batch = tnt.BatchDataset([{"x": text}, {"x": text}], 2)[0]["x"]

@@ -36,8 +36,8 @@ def csv(
 
     Raises:
       ValueError: if both `file` and `filename` are given, or `append` without
-        `filename`, or the file has other columns, or is
-        named as one of another form, such as "run.json".
+        `filename`, or the file has other columns, or is named as one of another form,
+        such as "run.json".
       TypeError: if `keys` aren't strings.
 
     Example:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tntjax._array import empty_aligned
 from tntjax.dataset.indexed._format import (
     KINDS,
     Index,
@@ -77,7 +78,7 @@ class Archive:
         shape = None if self.table else self._common_shape(items)
         if shape is None:
             return None
-        flat = np.empty((len(items), math.prod(shape)), self.dtype)
+        flat = empty_aligned((len(items), math.prod(shape)), self.dtype)
         size = flat.shape[1] * self.itemsize
         if size:
             view = flat.reshape(-1).view(np.uint8).data
