@@ -169,8 +169,13 @@ def _repr(self: Any) -> str:
 
 def is_unchanged(before: Any, after: Any) -> bool:
     """True if the leaves of two trees are the same objects, at the same places."""
-    one, other = jax.tree.flatten(before), jax.tree.flatten(after)
-    return one[1] == other[1] and all(map(operator.is_, one[0], other[0]))
+    return consists_of(after, *jax.tree.flatten(before))
+
+
+def consists_of(tree: Any, leaves: list[Any], structure: Any) -> bool:
+    """True if the leaves of a tree are these objects, at these places."""
+    found, form = jax.tree.flatten(tree)
+    return form == structure and all(map(operator.is_, found, leaves))
 
 
 def describe(value: Any) -> str:

@@ -1,6 +1,7 @@
 """Parameters exist once, unless somebody holds on to a State; and then they stay."""
 
 import gc
+import io
 import sys
 from pathlib import Path
 
@@ -78,6 +79,9 @@ HOOKS = {
     "none": tnt.Hooks(),
     "every": tnt.every(2, lambda state: state.replace(aux={"t": state.t})),
     "nan_guard": tnt.hooks.nan_guard(2),
+    "progress": tnt.hooks.progress(io.StringIO()),
+    "record": tnt.hooks.record(),
+    "timing": tnt.hooks.timing(lambda times: None),
     "epochs": tnt.Hooks(
         on_start=same, on_start_epoch=same, on_end_epoch=same, on_end=same
     ),

@@ -20,6 +20,8 @@ class Bound:
       each_member: True if it runs once for each of the members of a run, on the host.
       only_in_tests: True if it does nothing in training, whose step need not fire it.
       is_shared: True if it runs once where several plugins chain it.
+      is_trusted: True if the host need not check what it returns, as it changes no more
+        than entries of its own.
     """
 
     function: Callable[..., State]
@@ -27,6 +29,7 @@ class Bound:
     each_member: bool = False
     only_in_tests: bool = False
     is_shared: bool = False
+    is_trusted: bool = False
 
     def __call__(self, state: State) -> State:
         return self.function(state, *self.arguments)
@@ -46,6 +49,11 @@ def bind(function: Callable[..., State], *arguments: Any) -> Bound:
 def bind_each(function: Callable[..., State], *arguments: Any) -> Bound:
     """Returns a hook of the host that sees one member at a time."""
     return Bound(function, arguments, each_member=True)
+
+
+def trust(function: Callable[[State], State]) -> Bound:
+    """Returns a hook of the host that only looks, and so is not checked."""
+    return Bound(function, (), is_trusted=True)
 
 
 def put(state: State, field: str, name: str, value: Any) -> State:

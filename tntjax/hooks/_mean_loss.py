@@ -85,7 +85,7 @@ def _measure_in_test(state: State) -> State:
 
 MEAN_LOSS = Hooks(
     on_start=Bound(_start, (), is_shared=True),
-    on_start_epoch=Bound(_start_epoch, (), is_shared=True),
+    on_start_epoch=Bound(_start_epoch, (), is_shared=True, is_trusted=True),
     on_forward_criterion=Bound(
         _measure_in_test, (), only_in_tests=True, is_shared=True
     ),

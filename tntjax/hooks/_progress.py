@@ -12,6 +12,7 @@ from tntjax.engine import Hooks, State, chain
 from tntjax.engine._around import Display
 from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._bars import Bars, make_bars
+from tntjax.hooks._bind import trust
 from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
 from tntjax.hooks._score import measured_now
 from tntjax.log._file import check_file
@@ -71,10 +72,10 @@ def progress(file: TextIO | None = None, interval: float | None = None) -> Hooks
             raise ValueError(f"progress: interval must be >= 0, got {interval}.")
     shown = _Progress(file, interval)
     own = Hooks(
-        on_start=shown.start,
-        on_start_epoch=shown.start_epoch,
-        on_end_epoch=shown.end_epoch,
-        on_end=shown.end,
+        on_start=trust(shown.start),
+        on_start_epoch=trust(shown.start_epoch),
+        on_end_epoch=trust(shown.end_epoch),
+        on_end=trust(shown.end),
         displays=(
             Display(shown.open, shown.close, shown.wants, shown.show, shown.compile),
         ),
@@ -83,17 +84,18 @@ def progress(file: TextIO | None = None, interval: float | None = None) -> Hooks
 
 
 class _Part:
-    """An epoch or a test under way, with its name and the State at its start."""
+    """An epoch or a test under way: its name, and what was counted at its start."""
 
     def __init__(self, what: str, state: State) -> None:
         self.what, self.total = what, _count_updates(state)
         self.began = self._since = time.perf_counter()
-        self.start, self._from = state, None
+        # Not the State: the engine would copy parameters that somebody holds.
+        self._t, self._from = int(state.t), None
         self.is_compiling, self.done = False, 0
 
     def describe(self, state: State, ended: float, unit: str = "updates") -> str:
         """Returns the line of what is done."""
-        count = f"{int(state.t) - int(self.start.t)} {unit}"
+        count = f"{int(state.t) - self._t} {unit}"
         measured = _as_texts(show_meters(state))
         return "  ".join([self.what, count, _as_time(ended - self.began), *measured])
 

@@ -17,6 +17,7 @@ from tntjax.engine._around import Session, Source
 from tntjax.engine._carry import read_on_host
 from tntjax.engine._history import MOMENT, Row
 from tntjax.hooks._arguments import explain_arguments
+from tntjax.hooks._bind import trust
 from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
 from tntjax.hooks._score import measured_now
 from tntjax.log import Log
@@ -82,10 +83,10 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
     write, sessions = _open(where)
     recorder = _Recorder(write)
     own = Hooks(
-        on_start=recorder.start,
-        on_start_epoch=recorder.start_epoch,
-        on_end_epoch=recorder.end_epoch,
-        on_end=recorder.end,
+        on_start=trust(recorder.start),
+        on_start_epoch=trust(recorder.start_epoch),
+        on_end_epoch=trust(recorder.end_epoch),
+        on_end=trust(recorder.end),
         sessions=(*sessions, Session(load=recorder.load)),
     )
     hooks = chain(MEAN_LOSS, own)

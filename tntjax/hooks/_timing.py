@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from tntjax._struct import describe
 from tntjax.engine import Hooks, Seconds, State
 from tntjax.hooks._arguments import explain_arguments
+from tntjax.hooks._bind import trust
 
 
 class Timing(NamedTuple):
@@ -73,22 +74,24 @@ def timing(report: Callable[[Timing], Any]) -> Hooks:
             f"timing needs a function of a record, got {describe(report)}."
             " timing(print) prints a line for each epoch."
         )
-    before = State()
+    began: tuple[Seconds, int, int] = Seconds(), 0, 0
 
     def start(state: State) -> State:
         # Not in `aux`: in a run that is resumed the clock starts anew.
-        nonlocal before
-        before = state
+        nonlocal began
+        began = _read(state)  # not the State: its parameters would exist twice
         return state
 
     def end(state: State) -> State:
-        spent, earlier = state.seconds or Seconds(), before.seconds or Seconds()
+        (spent, *counts), (earlier, *before) = _read(state), began
         seconds = Seconds(*(b - a for a, b in zip(earlier, spent, strict=True)))
-        updates, samples = (
-            int(getattr(state, name)) - int(getattr(before, name))
-            for name in ("t", "samples")
-        )
+        updates, samples = (b - a for a, b in zip(before, counts, strict=True))
         report(Timing(int(state.epoch), seconds, updates, samples))
         return state
 
-    return Hooks(on_start_epoch=start, on_end_epoch=end)
+    return Hooks(on_start_epoch=trust(start), on_end_epoch=trust(end))
+
+
+def _read(state: State) -> tuple[Seconds, int, int]:
+    """Returns the seconds spent, and the updates and samples that were counted."""
+    return state.seconds or Seconds(), int(state.t), int(state.samples)
