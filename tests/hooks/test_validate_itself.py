@@ -58,6 +58,7 @@ def test_what_it_measures_is_recorded(problem):
     )
     history = state.history
     assert history["validate"][0] is None
+    assert history["validate"][1] == float(str(np.float32(history["validate"][1])))
     assert history["validate.accuracy"][1] == pytest.approx(history["validate"][1])
     assert history["validate.loss"][1] > 0
     assert 0 < history["accuracy"][0] <= 100

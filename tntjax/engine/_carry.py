@@ -81,11 +81,12 @@ def as_plain(state: State) -> State:
         if type(count := getattr(state, name)) is not int:  # reading it waits
             plain[name] = int(count)
     for name in NUMBERS:
-        rate = getattr(state, name)
-        if getattr(rate, "ndim", None) == 0:
-            plain[name] = read_number(np.asarray(rate))
-        elif isinstance(rate, jax.Array):  # of many members
-            plain[name] = np.asarray(rate)
+        number = getattr(state, name)
+        read = read_shortest(number)
+        if isinstance(read, jax.Array):  # of many members
+            read = np.asarray(read)
+        if read is not number:
+            plain[name] = read
     return state.replace(**plain) if plain else state
 
 
@@ -121,6 +122,12 @@ def read_on_host(tree: Any, place: tuple = ()) -> Any:
 def read_number(array: np.ndarray) -> Any:
     """Returns a Python number; a float32 with its shortest decimals, such as 0.1."""
     return float(str(array)) if array.dtype == np.float32 else array.item()
+
+
+def read_shortest(value: Any) -> Any:
+    """Reads one number as `watch` does, 0.1 and not 0.10000000149; else as it is."""
+    is_one = getattr(value, "ndim", None) == 0
+    return read_number(np.asarray(value)) if is_one else value
 
 
 def is_on_host(tree: Any) -> bool:

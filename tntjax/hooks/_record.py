@@ -6,15 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-
 from tntjax._json import as_json_line, read_json_line
 from tntjax._numbers import check_at_least
 from tntjax._plain import as_plain
 from tntjax._struct import describe
 from tntjax.engine import Hooks, State, chain, watch
 from tntjax.engine._around import Session, Source
-from tntjax.engine._carry import read_on_host
+from tntjax.engine._carry import read_shortest
 from tntjax.engine._history import MOMENT, Row
 from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._bind import trust
@@ -154,9 +152,7 @@ def _read_rate(state: State) -> Row:
     rate = state.lr
     if rate is None:  # a plugin that changes that of an optimizer keeps it there
         rate = state.aux.get("learning_rate") if isinstance(state.aux, dict) else None
-    if isinstance(rate, jax.Array):
-        rate = read_on_host(rate)  # as a watch reads it: 0.1, not 0.10000000149
-    return {} if rate is None else {"lr": as_plain(rate)}
+    return {} if rate is None else {"lr": as_plain(read_shortest(rate))}
 
 
 def _open(where: Any) -> tuple[Callable[[Row], Any], tuple[Session, ...]]:

@@ -14,6 +14,7 @@ from tntjax._plain import as_plain
 from tntjax._score import as_score, is_better
 from tntjax._struct import describe
 from tntjax.engine import State
+from tntjax.engine._carry import read_shortest
 from tntjax.hooks._bind import claim, put
 
 NOTHING_YET = np.finfo(np.float32).max
@@ -121,7 +122,7 @@ def put_measured(state: State, name: str, score: Any) -> State:
 def measured_now(state: State) -> dict[str, Any]:
     """Returns the scores in `aux` that were measured at the end of this epoch."""
     return {
-        name: as_plain(score)
+        name: as_plain(read_shortest(score))
         for name, score in state.aux.items()
         if int(np.max(state.aux.get(_epoch_of(name), -1))) == int(state.epoch)
     }
