@@ -1,12 +1,13 @@
 """The carried fields: as a device holds them, and as the host reads them."""
 
+import functools
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import DictKey
 
 from tntjax._struct import describe
 from tntjax._types import Meter
@@ -31,7 +32,7 @@ def as_carry(state: State) -> State:
       TypeError: if something in there is not a number or an array.
     """
     counts = {
-        name: _strong((DictKey(name),), getattr(state, name), jnp.int32)
+        name: _strong(getattr(state, name), jnp.int32, lambda name=name: name)
         for name in COUNTERS
     }
     if state.training and state.loss is None:
@@ -54,21 +55,30 @@ def _strengthen(state: State, fields: tuple[str, ...]) -> State:
     for field in NUMBERS:  # a Python number would be of another dtype than an array
         if carried.get(field) is not None:
             carried[field] = _convert(carried[field], jnp.result_type(float))
-    carried = _send_together(jax.tree_util.tree_map_with_path(_strong, carried))
-    return state.replace(**_commit_together(carried))
+    leaves, structure = jax.tree.flatten(carried)
+    for n, leaf in enumerate(leaves):
+        leaves[n] = _strong(leaf, None, functools.partial(_name_leaf, carried, n))
+    _send_together(leaves)
+    _commit_together(leaves)
+    return state.replace(**structure.unflatten(leaves))
 
 
-def _strong(path: Any, leaf: Any, kind: Any = None) -> Any:
-    """Returns a leaf of a field, path[0], of a dtype that no operand can change."""
+def _strong(leaf: Any, kind: Any, find_name: Callable[[], str]) -> Any:
+    """Returns a leaf of a dtype that no operand can change; an error needs its name."""
     if kind is None and isinstance(leaf, jax.Array):
         return drop_weak_type(leaf)
     try:
         return _convert(leaf, jnp.result_type(leaf) if kind is None else kind)
     except (TypeError, ValueError, OverflowError) as error:
-        where = f"state.{path[0].key}{jax.tree_util.keystr(path[1:])}"
+        where = f"state.{find_name()}"
         if isinstance(error, OverflowError):
             raise OverflowError(TOO_WIDE.format(where, describe(leaf))) from error
         raise TypeError(NOT_CARRIED.format(where, describe(leaf))) from error
+
+
+def _name_leaf(carried: dict[str, Any], number: int) -> str:
+    (field, *path), _ = jax.tree_util.tree_flatten_with_path(carried)[0][number]
+    return field.key + jax.tree_util.keystr(tuple(path))
 
 
 def as_plain(state: State) -> State:
@@ -158,19 +168,18 @@ def claim_buffers(leaves: list[jax.Array]) -> list[jax.Array]:
     claimed = []
     for leaf, is_held in zip(leaves, held, strict=True):
         # A key wraps an array of numbers, which live_arrays lists as another one.
-        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        copies = is_held or is_key or _is_shared(leaf, others)
+        copies = is_held or jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        if not copies:
+            pointers = _pointers(leaf)
+            copies = _is_shared(leaf, [a for p in pointers for a in others.get(p, [])])
+            for pointer in [] if copies else pointers:  # none may be donated twice
+                others.setdefault(pointer, []).append(leaf)
         claimed.append(jnp.array(leaf, copy=True) if copies else leaf)
-        for pointer in [] if copies else _pointers(leaf):  # none may be donated twice
-            others.setdefault(pointer, []).append(leaf)
     return claimed
 
 
-def _is_shared(leaf: jax.Array, others: dict[int, list[jax.Array]]) -> bool:
-    """True if other arrays lie in the memory of a leaf, but for its own shards."""
-    sharing = [
-        array for pointer in _pointers(leaf) for array in others.get(pointer, [])
-    ]
+def _is_shared(leaf: jax.Array, sharing: list[jax.Array]) -> bool:
+    """True if an array in the memory of a leaf is another one, and no shard of it."""
     if not sharing:
         return False
     shards = {id(shard.data) for shard in leaf.addressable_shards}  # JAX keeps them
@@ -183,7 +192,7 @@ def _count_references(objects: list[Any]) -> list[int]:
 
 def _pointers(array: jax.Array) -> list[int]:
     """Returns where the memory of an array is, on each device of this process."""
-    if not array.size:  # nothing to overwrite
+    if 0 in array.shape:  # nothing to overwrite
         return []
     if len(array.sharding.device_set) == 1:  # whose shard JAX would keep, as an alias
         return [array.unsafe_buffer_pointer()]
@@ -217,30 +226,26 @@ def _convert(leaf: Any, kind: Any) -> Any:
     return array
 
 
-def _send_together(tree: Any) -> Any:
-    """Puts NumPy's leaves of a tree on the device, all in one transfer."""
-    leaves, structure = jax.tree.flatten(tree)
+def _send_together(leaves: list[Any]) -> None:
+    """Puts NumPy's leaves on the device, all in one transfer."""
     places = [n for n, leaf in enumerate(leaves) if isinstance(leaf, np.ndarray)]
-    for n, sent in zip(
-        places, jax.device_put([leaves[n] for n in places]), strict=True
-    ):
-        leaves[n] = sent
-    return structure.unflatten(leaves)
+    _put(leaves, places)
 
 
-def _commit_together(tree: Any) -> Any:
-    """Leaves of a tree where one of them was put on purpose.
+def _commit_together(leaves: list[Any]) -> None:
+    """Puts leaves where one of them was put on purpose.
 
     Were some committed to a device and others not, then all would be after the first
     compiled call, and the second would compile anew.
     """
-    leaves, structure = jax.tree.flatten(tree)
     devices = next((leaf.devices() for leaf in leaves if leaf.committed), ())
-    if len(devices) != 1:
-        return tree
-    # Those that are there stay as they are: on a mesh of one device, say.
-    loose = [n for n, leaf in enumerate(leaves) if not leaf.committed]
-    sent = jax.device_put([leaves[n] for n in loose], *devices)
-    for n, leaf in zip(loose, sent, strict=True):
+    if len(devices) == 1:
+        # Those that are there stay as they are: on a mesh of one device, say.
+        loose = [n for n, leaf in enumerate(leaves) if not leaf.committed]
+        _put(leaves, loose, *devices)
+
+
+def _put(leaves: list[Any], places: list[int], *device: Any) -> None:
+    sent = jax.device_put([leaves[n] for n in places], *device)
+    for n, leaf in zip(places, sent, strict=True):
         leaves[n] = leaf
-    return structure.unflatten(leaves)
