@@ -82,8 +82,8 @@ def is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _is_scalar(value: Any) -> TypeGuard[jax.Array | np.ndarray]:
-    return isinstance(value, jax.Array | np.ndarray) and not value.shape
+def _is_scalar(value: Any) -> TypeGuard[jax.Array | np.ndarray | np.generic]:
+    return isinstance(value, jax.Array | np.ndarray | np.generic) and not value.shape
 
 
 def check_integers(values: Any, subject: str) -> Any:

@@ -397,6 +397,12 @@ def test_members_compile_once(problem):
     assert len(traced) == before
 
 
+def test_rates_of_16_bits_are_numbers(problem):
+    rates = RATES.astype(jnp.bfloat16)
+    job = problem.job(params=PARAMS, lr=rates, members=MEMBERS)
+    np.testing.assert_array_equal(tnt.SGDEngine().train(**job).lr, np.float32(rates))
+
+
 # ---- what is wrong says so ----------------------------------------------------------
 
 

@@ -224,6 +224,15 @@ def test_the_loss_that_is_seen_is_the_mean_of_rows_that_count():
     assert tnt.StepEngine(step).train(iterator=iterator, **arguments).loss == 3
 
 
+@pytest.mark.parametrize(("dtype", "large"), [("float16", 2**15), ("int32", 10**9)])
+def test_the_mean_of_losses_whose_sum_is_beyond_their_dtype_is_right(dtype, large):
+    iterator = tnt.DatasetIterator([{"x": np.ones(8), "mask": np.ones(8, bool)}])
+    state = tnt.StepEngine(
+        lambda state, sample: state.replace(loss=jnp.full(8, large, dtype))
+    ).train(iterator=iterator, params=jnp.zeros(()), max_epoch=1)
+    assert state.loss == large
+
+
 def test_nan_guard_takes_a_mask_of_another_form_for_a_field():
     def step(state, sample):
         state = state.replace(loss=sample["x"], grads=state.params)

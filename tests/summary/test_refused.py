@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 
@@ -34,6 +35,10 @@ def criterion(output, target):
             "parameters must be floating point",
         ),
         ({"input": ["text"]}, r"input\[0\] is 'text', but must be an array or its sha"),
+        (
+            {"input": np.array(["a"])},
+            r"input is .*U1\[1\], but must be an array or its",
+        ),
         ({"model_state": {"a": max}}, r"model_state\['a'\] is max, but must be"),
         ({"input": (64, 784)}, r"input is \(64, 784\), but .* jax.ShapeDtypeStruct"),
         ({"target": "text"}, "target is 'text', but must be an array or its shape"),

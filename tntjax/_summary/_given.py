@@ -71,6 +71,8 @@ def _check_arrays(name: str, tree: Any) -> None:
         raise TypeError(NOT_AN_ARRAY.format(where=name, what=describe(tree)))
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         is_array = hasattr(leaf, "shape") and hasattr(leaf, "dtype")
+        # Text, times and objects of NumPy; keys of JAX have no kind.
+        is_array = is_array and getattr(leaf.dtype, "kind", "V") not in "OSUMm"
         if not is_array and not isinstance(leaf, bool | int | float | complex):
             where = name + jax.tree_util.keystr(path)
             raise TypeError(NOT_AN_ARRAY.format(where=where, what=describe(leaf)))
