@@ -60,6 +60,31 @@ def test_passes_what_is_right():
     tnt.testing.check_meter(Mean(), BATCHES)
 
 
+class Count(tnt.Meter):
+    """A meter that holds a key, as one that draws samples does."""
+
+    key: jax.Array
+    n: jax.Array
+
+    def add(self, value, mask=None):
+        mask = np.ones(len(value), bool) if mask is None else mask
+        return dataclasses.replace(self, n=self.n + jnp.sum(mask, dtype="int32"))
+
+    def merge(self, other):
+        return dataclasses.replace(self, n=self.n + other.n)
+
+    def reset(self):
+        return dataclasses.replace(self, n=jnp.zeros_like(self.n))
+
+    def value(self):
+        return self.n
+
+
+@pytest.mark.parametrize("make", [jax.random.key, jax.random.PRNGKey])
+def test_a_meter_may_hold_a_key(make):
+    tnt.testing.check_meter(Count(make(0), jnp.int32(0)), BATCHES)
+
+
 def test_needs_batches_to_check_with():
     with pytest.raises(ValueError, match="three batches, got 2"):
         tnt.testing.check_meter(Mean(), BATCHES[:2])

@@ -85,6 +85,17 @@ def describe_leaves(meter: Any) -> dict[str, str]:
     }
 
 
+def read_bytes(meter: Any) -> list[bytes]:
+    """Reads the bytes of each leaf, those of its numbers if it is a typed key."""
+    leaves = [
+        jax.random.key_data(leaf)
+        if jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
+        else leaf
+        for leaf in jax.tree.leaves(meter)
+    ]
+    return [np.asarray(leaf).tobytes() for leaf in leaves]
+
+
 def with_infinity(batch: tuple, number: float) -> tuple | None:
     """Puts a number into the first row of the first argument that has floats."""
     for place, part in enumerate(batch):

@@ -14,6 +14,7 @@ from tntjax.testing._compare import (
     add_all,
     as_batches,
     describe_leaves,
+    read_bytes,
     take_rows,
     with_infinity,
 )
@@ -233,11 +234,11 @@ def check_compiled(subject: Subject) -> None:
 def check_unchanged(subject: Subject) -> None:
     """Checks that nothing changes in place, and that a meter survives pickle."""
     added = subject.meter.add(*subject.batches[0])
-    before = [np.array(leaf).tobytes() for leaf in jax.tree.leaves(added)]
+    before = read_bytes(added)
     for act in (added.value, added.reset, lambda: added.merge(added)):
         act()
     added.add(*subject.batches[1])
-    if before != [np.array(leaf).tobytes() for leaf in jax.tree.leaves(added)]:
+    if before != read_bytes(added):
         subject.fail(
             "nothing changes in place",
             "a meter was another one after value, add, merge or reset.",
