@@ -56,6 +56,15 @@ def test_add_keeps_dtypes_with_x64(case):
 
 @pytest.mark.slow
 @every_meter
+def test_is_measured_where_nothing_may_be_promoted(case):
+    expected = filled(case).merge(filled(case, seed=1))
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        strict = filled(case).merge(filled(case, seed=1))
+        strict.value()
+    assert_equal(strict, expected)
+
+
+@every_meter
 def test_reset_keeps_structure_shapes_and_dtypes_on_the_host(case):
     meter = filled(case).reset()
     assert_equal(meter, case.make())

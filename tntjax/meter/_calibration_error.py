@@ -157,6 +157,7 @@ def _add(meter: Any, output: Any, target: Any, mask: Any) -> Any:
     counted = counted if mask is None else counted & mask
     edges = jnp.asarray(bin_edges(0, 1, meter.num_bins)[1:-1])
     if len(edges) < 32:  # to compare with a few edges is less work than to search
+        edges = jnp.expand_dims(edges, tuple(range(certain.ndim)))  # [..., edges]
         place = (certain[..., None] >= edges).sum(-1, dtype=jnp.uint32)  # [...]
     else:
         place = jnp.searchsorted(edges, certain, side="right").astype(jnp.uint32)

@@ -103,7 +103,8 @@ class ClassErrorMeter(Meter):
 
 @functools.partial(jax.jit, inline=True)
 def _add(meter: Any, output: Any, target: Any, mask: Any) -> Any:
-    missed = _rank(output, target)[..., None] >= jnp.array(meter.topk)  # [..., topk]
+    rank = _rank(output, target)  # [...]
+    missed = jnp.stack([rank >= k for k in meter.topk], -1)  # [..., topk]
     if mask is None:
         seen = Count.of(target.size)
     else:
@@ -122,7 +123,8 @@ def _rank(output: jax.Array, target: jax.Array) -> jax.Array:
     known = (target >= 0) & (target < classes)
     target = jnp.where(known, target, 0)[..., None]  # [..., 1]
     score = jnp.take_along_axis(output, target, axis=-1)  # [..., 1]
-    earlier = jnp.arange(classes, dtype=target.dtype) < target  # [..., K]
+    numbers = jax.lax.broadcasted_iota(target.dtype, output.shape, output.ndim - 1)
+    earlier = numbers < target  # [..., K]
     # "not less" where one would say "greater or equal": NaN comes before any number
     before = jnp.where(earlier, ~(output < score), ~(output <= score))  # [..., K]
     return jnp.where(known, before.sum(-1, dtype=jnp.int32), classes)

@@ -24,4 +24,4 @@ class MeanReciprocalRankMeter(MeterOfRankings):
     @staticmethod
     def _measure(hits: Any, total: Any, last: Any) -> Any:
         before = (hits == 0).sum(1)[:, None]  # [B, 1] ranks before the first
-        return jnp.where(before <= last, 1 / (before + 1), 0)  # [B, K]
+        return jnp.where(before <= last[None], 1 / (before + 1), 0)  # [B, K]

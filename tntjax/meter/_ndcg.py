@@ -89,11 +89,13 @@ def _ndcg(scores: Any, relevance: Any, *, topk: tuple, convention: str) -> Any:
     factors, sums = _discounts(topk, scores.shape[1], convention)
     # a difference of sums is less exact than the sums, which are large
     shared = jnp.sum(sums[..., end] - sums[..., first], 0)  # [K, B, C]
-    alone = first + 1 == end
-    factor = jnp.where(alone, factors, shared / (end - first).astype(jnp.float32))
-    ideal = sum_in_pairs(jnp, factors * best, FEW)  # [K, B]
-    gain = sum_in_pairs(jnp, factor * found, FEW) / jnp.where(ideal == 0, 1, ideal)
-    return jnp.where(jnp.isnan(scores).any(-1), jnp.nan, gain).T
+    size = (end - first).astype(jnp.float32)[None]  # [1, B, C]
+    factor = jnp.where(size == 1, factors, shared / size)  # [K, B, C]
+    ideal = sum_in_pairs(jnp, factors * best[None], FEW)  # [K, B]
+    gain = sum_in_pairs(jnp, factor * found[None], FEW) / jnp.where(
+        ideal == 0, 1, ideal
+    )
+    return jnp.where(jnp.isnan(scores).any(-1)[None], jnp.nan, gain).T
 
 
 def _ties(falling: Any) -> tuple[Any, Any]:

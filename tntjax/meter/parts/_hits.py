@@ -191,9 +191,9 @@ def _count(
     thresholds: Thresholds,
     apart: bool,
 ) -> Hits:
-    rows, classes = output.shape[:-1], output.shape[-1]  # [..., K]
+    rows = output.shape[:-1]  # [...]
     seen = jnp.broadcast_to(seen, rows)  # [...]
-    numbers = jnp.arange(classes, dtype=jnp.int32)  # [K]
+    numbers = jax.lax.broadcasted_iota(jnp.int32, output.shape, len(rows))  # [..., K]
     if target.shape == output.shape:
         actual = target > 0  # [..., K]
     else:

@@ -39,15 +39,16 @@ def of_batch(value: jax.Array, weight: jax.Array) -> tuple[Moments, jax.Array]:
     # a value that counts zero times may be anything, and NaN * 0 would be NaN
     offset, lost = two_sum(jnp, jnp.where(counts, value, center), -center)  # [...]
     count, factor = weight.sum(dtype=jnp.int32), weight.astype(value.dtype)
+    total = count.astype(value.dtype)
 
     def average(numbers: jax.Array) -> jax.Array:
-        return (factor * numbers).sum() / jnp.maximum(count, 1).astype(value.dtype)
+        return (factor * numbers).sum() / jnp.maximum(total, 1)
 
     first = average(offset)  # the mean, from the center
     away = (offset - first) + lost
     # Both sums in one pass. `second` is what rounding left, so its square is small.
     second, m2 = average(away), (factor * away**2).sum()
-    m2 = jnp.maximum(m2 - count * second**2, 0)  # NaN if a value isn't finite
+    m2 = jnp.maximum(m2 - total * second**2, 0)  # NaN if a value isn't finite
     second = jnp.where(jnp.isfinite(first), second, 0)
     mean, rest = two_sum(jnp, center, first)
     moments = Moments(Count.of(count), mean, m2, rest + second, jnp.zeros_like(m2))
