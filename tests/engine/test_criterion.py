@@ -280,3 +280,32 @@ def test_one_sample_that_is_not_a_batch_may_have_a_loss_in_parts():
     with pytest.warns(UserWarning, match="the step sees one sample"):
         state = tnt.SGDEngine().train(**job)
     assert float(state.loss) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("how", [{}, {"accumulate": 2}, {"members": 2}])
+def test_nothing_is_promoted_where_nothing_may_be(problem, how):
+    def network(params, input):
+        return input @ params["weight"] + params["bias"][None]
+
+    params, iterator = problem.params, problem.iterator(policy="pad-last")
+    if "members" in how:
+        params = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), params)
+    job = problem.job(network=network, iterator=iterator, params=params)
+    engine = tnt.SGDEngine(tnt.hooks.metering("loss", "error"))
+    expected = engine.train(**job, **how)
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        state = engine.train(**job, **how)
+    jax.tree.map(np.testing.assert_array_equal, state.params, expected.params)
+    jax.tree.map(np.testing.assert_array_equal, state.meters, expected.meters)
+
+
+def test_nothing_is_promoted_beside_a_step_of_ones_own(problem):
+    def step(state, sample):
+        return state.replace(loss=sample["input"].sum(-1))
+
+    engine = tnt.StepEngine(step, tnt.hooks.record())
+    iterator = problem.iterator(policy="pad-last")
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        state = engine.train(iterator=iterator, params=jnp.ones(()), max_epoch=1)
+    mean = problem.data["input"].sum(-1).mean()
+    assert state.history["loss"] == [pytest.approx(mean, rel=1e-5)]

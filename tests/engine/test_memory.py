@@ -99,6 +99,12 @@ def test_parameters_exist_once(name):
     assert state.params["weight"].shape == (FLOATS,)
 
 
+def test_an_average_takes_the_place_of_the_parameters_once():
+    # At the start it is the parameters: of the two one is copied.
+    _, peak = peak_of(lambda: train(make_params, tnt.hooks.ema(0.9)))
+    assert peak <= 4.3  # the parameters, two moments and the average
+
+
 @pytest.mark.slow
 def test_parameters_of_the_user_stay():
     params = make_params()

@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -159,16 +160,21 @@ def claim_buffers(leaves: list[jax.Array]) -> list[jax.Array]:
       Arrays of the same values, each the only one in its memory.
     """
     # The list itself and the call are references too: a lone object tells how many.
-    held = [n > _count_references([object()])[0] for n in _count_references(leaves)]
+    (lone,), places = _count_references([object()]), Counter(map(id, leaves))
+    counts = zip(leaves, _count_references(leaves), strict=True)
+    held = [n >= lone + places[id(leaf)] for leaf, n in counts]
     own, others = set(map(id, leaves)), {}  # others: {pointer: arrays there}
     for array in jax.live_arrays():
         if id(array) not in own and not array.is_deleted():
             for pointer in _pointers(array):
                 others.setdefault(pointer, []).append(array)
-    claimed = []
+    claimed: list[jax.Array] = []
+    given: set[int] = set()
     for leaf, is_held in zip(leaves, held, strict=True):
         # A key wraps an array of numbers, which live_arrays lists as another one.
-        copies = is_held or jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        copies = is_held or is_key or id(leaf) in given  # once more, as an average is
+        given.add(id(leaf))
         if not copies:
             pointers = _pointers(leaf)
             copies = _is_shared(leaf, [a for p in pointers for a in others.get(p, [])])

@@ -145,7 +145,7 @@ def weigh_losses(loss: Any, mask: Any, piece: Sample, whole: Sample) -> jax.Arra
         share = count_rows(piece) / max(count_rows(whole), 1)
         return jnp.asarray(share / max(loss.size, 1), dtype)  # [], the same for all
     # [B]: one over the number of rows that count, 0 for those hidden.
-    return mask / jnp.maximum(count_examples(whole), 1).astype(dtype)
+    return mask.astype(dtype) / jnp.maximum(count_examples(whole), 1).astype(dtype)
 
 
 def add_weighted(loss: jax.Array, weight: jax.Array) -> jax.Array:

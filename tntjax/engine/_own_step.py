@@ -168,6 +168,8 @@ def find_mean_loss(state: State) -> Any:
     loss, mask = jnp.asarray(state.loss), find_row_mask(state.sample)  # [] or [B], [B]
     if mask is None or mask.shape != loss.shape:
         return jnp.mean(loss)
-    loss = loss.astype(jnp.promote_types(loss.dtype, jnp.float32))  # else sums overflow
+    if loss.dtype != jnp.float64:  # else sums overflow, of integers too
+        loss = loss.astype(jnp.float32)
     # 0 and not NaN if all rows are hidden, as in the other engines.
-    return jnp.sum(jnp.where(mask, loss, 0)) / jnp.maximum(jnp.sum(mask), 1)
+    count = jnp.maximum(jnp.sum(mask), 1).astype(loss.dtype)
+    return jnp.sum(jnp.where(mask, loss, 0)) / count
