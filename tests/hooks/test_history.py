@@ -7,6 +7,7 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import tntjax as tnt
@@ -311,3 +312,19 @@ def test_it_is_the_same_network(problem):
     ):
         np.testing.assert_array_equal(one, other)
     assert state.network is network
+
+
+def test_the_rate_that_an_optimizer_keeps(problem):
+    def train(optimizer, **how):
+        job = problem.job(optimizer=optimizer, max_epoch=2, **how)
+        del job["lr"]
+        return tnt.OptimEngine(tnt.hooks.record(every=7)).train(**job).history
+
+    schedule = optax.linear_schedule(0.1, 0.0, 28)
+    kept = train(optax.inject_hyperparams(optax.sgd)(schedule))
+    by_epoch = [rate for rate in kept["lr"] if rate is not None]  # no watch sees it
+    assert by_epoch == pytest.approx([float(schedule(t)) for t in (6, 13)])
+    groups = {"low": optax.inject_hyperparams(optax.sgd)(0.25), "high": optax.sgd(0.5)}
+    labels = {"weight": "low", "bias": "high"}
+    assert train(optax.partition(groups, labels))["lr"][-1] == 0.25
+    assert "lr" not in train(optax.sgd(schedule))

@@ -342,8 +342,8 @@ def test_the_data_of_a_state(tmp_path, states):
     told = write_and_read(tmp_path, states["one"][0]).table("Data")
     assert told["from the outside in"] == [
         "DatasetIterator \u2192 BatchDataset(10 samples, batch_size=10,"
-        " policy='include-last') \u2192 ShuffleDataset(100 samples, replacement=False)"
-        " \u2192 TableDataset(100 samples)"
+        " policy='include-last') \u2192 ShuffleDataset(100 samples, replacement=False,"
+        " seed=0) \u2192 TableDataset(100 samples)"
     ]
     assert told["one sample"] == ["{'input': float32[2], 'target': int64[]}"]
     assert re.fullmatch(
@@ -351,6 +351,14 @@ def test_the_data_of_a_state(tmp_path, states):
         r" 99\); a change in others is not seen",
         told["fingerprint"][0],
     )
+
+
+def test_the_seed_of_the_data(tmp_path):
+    batches = tnt.shuffle_and_batch([{"x": np.zeros(2)}] * 5, 2, seed=77)
+    state = ended(history=HISTORY, iterator=tnt.DatasetIterator(batches))
+    told = write_and_read(tmp_path, state).table("Data")
+    assert told["seed"] == ["77"]
+    assert f"seed={77 << 32}" in told["from the outside in"][0]  # of the first order
 
 
 def fingerprint(tmp_path, iterator):

@@ -32,7 +32,7 @@ class ShuffleDataset(IndexMap):
     Args:
       dataset: what to shuffle.
       seed: a non-negative integer; the order is a function of it and of nothing else.
-        It is not kept.
+        It is kept as `seed`, but not where JAX rebuilds the dataset.
       size: how many samples to draw, None for as many as there are.
       replacement: draw each sample independently, so that one may come twice.
 
@@ -74,7 +74,7 @@ class ShuffleDataset(IndexMap):
                 order = generator.integers(length, size=size, dtype=np.int32)
             else:
                 order = generator.permutation(np.arange(length, dtype=np.int32))[:size]
-        object.__setattr__(self, "order", order)
+        vars(self).update(order=order, seed=seed)
 
     def _checked_size(self) -> int:
         length = len(self.dataset)

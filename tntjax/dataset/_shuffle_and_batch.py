@@ -57,6 +57,11 @@ class BatchesOfEpochs:
         self._arguments = arguments
         self._prepared: dict[int, BatchDataset] = {}
 
+    @property
+    def seed(self) -> int:
+        """The seed of the orders."""
+        return self._arguments[2]
+
     def prepare(self, epoch: int) -> None:
         """Makes the order of an epoch that comes next, while a device is at work."""
         self._prepared = {epoch: self._make(epoch)}

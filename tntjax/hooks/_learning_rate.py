@@ -127,17 +127,31 @@ def read_rates(state: State) -> dict[str, Any]:
     """Returns the network's rates by where they are, or raises a ValueError."""
     if state.lr is not None:
         return {"lr": state.lr}
-    optimizer = _network_part(state)
-    found = {
-        f"opt_state{jax.tree_util.keystr(path)}": node
-        for path, node in jax.tree_util.tree_leaves_with_path(optimizer, _has_rate)
-        if _has_rate(node)
-    }
+    found = _find_kept(_network_part(state))
     if not found:
         raise ValueError(NO_RATE)
     if any(map(_has_schedule, found.values())):
         raise ValueError(OWN_SCHEDULE)
     return {where: node.hyperparams[NAME] for where, node in found.items()}
+
+
+def read_kept(state: State) -> Any:
+    """Returns the network's highest rate that is kept, [N] of members, or None."""
+    tree = state.opt_state
+    if state.criterion_params is not None and isinstance(tree, dict):
+        tree = tree.get("network", tree)  # a step of one's own may have any
+    found = _find_kept(tree).values()
+    rates = [np.asarray(node.hyperparams[NAME]) for node in found]
+    return np.maximum.reduce(rates) if rates else None
+
+
+def _find_kept(tree: Any) -> dict[str, Any]:
+    """Finds what keeps a rate, of `optax.inject_hyperparams`, by where it is."""
+    return {
+        f"opt_state{jax.tree_util.keystr(path)}": node
+        for path, node in jax.tree_util.tree_leaves_with_path(tree, _has_rate)
+        if _has_rate(node)
+    }
 
 
 def write_rate(state: State, rate: Any) -> State:

@@ -16,6 +16,7 @@ from tntjax.engine._carry import read_shortest
 from tntjax.engine._history import MOMENT, Row
 from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._bind import trust
+from tntjax.hooks._learning_rate import read_kept
 from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
 from tntjax.hooks._score import measured_now
 from tntjax.log import Log
@@ -33,9 +34,10 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
     epoch so far, whether it is metered or not (of a criterion that returns one number
     a batch each batch counts alike); the rate of the last update, if the State has it,
     as `lr`; what each meter shows, under its name, or `name.part` if it shows several
-    things. That of an epoch also has its `seconds`, without hooks at its end, and what
-    a `validate`, chained before, has measured there: the score as `validate`, the rest
-    as `validate.name`.
+    things. That of an epoch also has its `seconds`, without hooks at its end; as `lr`
+    what an optimizer keeps, as `optax.inject_hyperparams(optax.adam)(schedule)` does;
+    and what a `validate`, chained before, has measured there: the score as `validate`,
+    the rest as `validate.name`.
 
     All rows are `state.history`, columns for `pandas.DataFrame(state.history)`. They
     are in checkpoints, and a run that goes on, from a State or the disk, goes on with
@@ -152,6 +154,8 @@ def _read_rate(state: State) -> Row:
     rate = state.lr
     if rate is None:  # a plugin that changes that of an optimizer keeps it there
         rate = state.aux.get("learning_rate") if isinstance(state.aux, dict) else None
+    if rate is None and state.opt_state is not None:  # of a watch it is
+        rate = read_kept(state)
     return {} if rate is None else {"lr": as_plain(read_shortest(rate))}
 
 

@@ -33,6 +33,9 @@ def describe_data(iterator: Any) -> dict[str, str]:
     data = layers[-1]
     names = [type(iterator).__name__, *map(_show_layer, layers)]
     facts = {"from the outside in": " \u2192 ".join(names)}
+    seed = getattr(getattr(iterator, "source", None), "seed", None)
+    if isinstance(seed, int):  # of `shuffle_and_batch`
+        facts["seed"] = str(seed)
     try:
         facts["one sample"] = describe(data[0])
         facts["fingerprint"] = _sum_up(data)
@@ -57,7 +60,9 @@ def _find_layers(iterator: Any) -> Iterator[Any]:
 def _show_layer(dataset: Any) -> str:
     parts = [f"{len(dataset):,} samples"]
     if dataclasses.is_dataclass(dataset):
-        values = {f.name: getattr(dataset, f.name) for f in dataclasses.fields(dataset)}
+        names = [f.name for f in dataclasses.fields(dataset)]
+        # That of ShuffleDataset is not a field.
+        values = {n: getattr(dataset, n, None) for n in dict.fromkeys([*names, "seed"])}
         parts += [
             f"{name}={value!r}"
             for name, value in values.items()
