@@ -1,8 +1,10 @@
 """Byte pair encoding gives the published ids."""
 
 import base64
+import gc
 import pickle
 import re
+import weakref
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -173,3 +175,34 @@ def test_ids_are_a_list_of_integers(ids):
         BPE(BYTES).decode(ids)
     with pytest.raises(TypeError, match="BPE.encode needs a text, a str"):
         BPE(BYTES).encode(b"a")
+
+
+@pytest.mark.parametrize(("size", "kept"), [(8, True), (5000, False)])
+def test_ids_of_short_parts_are_kept_and_those_of_long_ones_are_not(size, kept):
+    asked = []
+
+    class Ranks(dict):
+        def get(self, token, default=None):
+            asked.append(token)
+            return super().get(token, default)
+
+    bpe = BPE(Ranks({**BYTES, b"xy": 256}))
+    text = "xy" * (size // 2)
+    first = bpe.encode(text)
+    assert first.tolist() == [256] * (size // 2)
+    assert asked
+    asked.clear()
+    np.testing.assert_array_equal(bpe.encode(text), first)
+    assert (not asked) == kept
+
+
+def test_a_tokenizer_is_let_go_at_once():
+    bpe = BPE(BYTES)
+    bpe.encode("some text")
+    alive = weakref.ref(bpe)
+    gc.disable()  # a cycle would keep it, with its kept ids, until a collection
+    try:
+        del bpe
+        assert alive() is None
+    finally:
+        gc.enable()

@@ -26,6 +26,9 @@ GPT2 = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\
 SPACES = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 """White space of Unicode: `re` counts four control characters more."""
 
+KEPT = 64
+"""The most characters of a part whose ids are kept."""
+
 
 @dataclasses.dataclass(frozen=True)
 class BPE:
@@ -85,8 +88,9 @@ class BPE:
             raise ValueError(
                 f"BPE can't part text by the pattern {self.pattern!r}: {error}."
             ) from None
-        # The ids of common parts are kept.
-        merge = lru_cache(1 << 16)(lambda part: _merge(part.encode(), self.ranks))
+        # The ids of common parts are kept, without `self`: nothing outlives it.
+        ranks = self.ranks
+        merge = lru_cache(1 << 16)(lambda part: _merge(part.encode(), ranks))
         table = dict(zip(ids, tokens, strict=True))
         vars(self).update(_tokens=table, _parts=parts, _merge=merge)
 
@@ -138,7 +142,10 @@ class BPE:
             if match.start() > end:
                 break
             end = match.end()
-            ids += merge(match[0])
+            part = match[0]
+            # Of text without spaces each part is long and rare: gigabytes, if kept.
+            short = len(part) <= KEPT
+            ids += merge(part) if short else _merge(part.encode(), self.ranks)
         if end < len(text):
             raise ValueError(
                 f"The pattern of this BPE has no part for {text[end : end + 20]!r}."
