@@ -353,9 +353,13 @@ def test_the_data_of_a_state(tmp_path, states):
     )
 
 
-def test_the_seed_of_the_data(tmp_path):
+@pytest.mark.parametrize(
+    "make",
+    [tnt.DatasetIterator, lambda batches: tnt.ParallelDatasetIterator(batches, 1)],
+)
+def test_the_seed_of_the_data(tmp_path, make):
     batches = tnt.shuffle_and_batch([{"x": np.zeros(2)}] * 5, 2, seed=77)
-    state = ended(history=HISTORY, iterator=tnt.DatasetIterator(batches))
+    state = ended(history=HISTORY, iterator=make(batches))
     told = write_and_read(tmp_path, state).table("Data")
     assert told["seed"] == ["77"]
     assert f"seed={77 << 32}" in told["from the outside in"][0]  # of the first order

@@ -137,10 +137,7 @@ def read_rates(state: State) -> dict[str, Any]:
 
 def read_kept(state: State) -> Any:
     """Returns the network's highest rate that is kept, [N] of members, or None."""
-    tree = state.opt_state
-    if state.criterion_params is not None and isinstance(tree, dict):
-        tree = tree.get("network", tree)  # a step of one's own may have any
-    found = _find_kept(tree).values()
+    found = _find_kept(_network_part(state)).values()
     rates = [np.asarray(node.hyperparams[NAME]) for node in found]
     return np.maximum.reduce(rates) if rates else None
 
@@ -191,9 +188,10 @@ def _with_rates(optimizer: Any, change: Callable[[Any], Any]) -> Any:
 
 def _network_part(state: State) -> Any:
     """Returns the state of the network's optimizer; a criterion's has another."""
-    if state.criterion_params is None:
-        return state.opt_state
-    return state.opt_state["network"]
+    whole = state.opt_state
+    if state.criterion_params is None or not isinstance(whole, dict):
+        return whole
+    return whole.get("network", whole)  # a step of one's own may have any
 
 
 def _has_rate(node: Any) -> bool:

@@ -33,7 +33,7 @@ def describe_data(iterator: Any) -> dict[str, str]:
     data = layers[-1]
     names = [type(iterator).__name__, *map(_show_layer, layers)]
     facts = {"from the outside in": " \u2192 ".join(names)}
-    seed = getattr(getattr(iterator, "source", None), "seed", None)
+    seed = getattr(_source_of(iterator), "seed", None)
     if isinstance(seed, int):  # of `shuffle_and_batch`
         facts["seed"] = str(seed)
     try:
@@ -44,9 +44,13 @@ def describe_data(iterator: Any) -> dict[str, str]:
     return facts
 
 
+def _source_of(iterator: Any) -> Any:
+    return getattr(iterator, "source", getattr(iterator, "closure", None))
+
+
 def _find_layers(iterator: Any) -> Iterator[Any]:
     """Yields the dataset that is read and, one by one, those that it wraps."""
-    source = getattr(iterator, "source", getattr(iterator, "closure", None))
+    source = _source_of(iterator)
     if callable(source) and not is_dataset(source):
         try:
             source = source(0)
