@@ -119,7 +119,7 @@ def test_the_rate_of_a_criterion_stays(problem):
 @pytest.mark.parametrize(
     ("optimizer", "words"),
     [
-        (optax.sgd(0.1), r"optimizer=optax.inject_hyperparams\(optax.adam\)"),
+        (optax.sgd(0.1), r"optimizer=optax.adam, lr=1e-3     # right"),
         (optax.inject_hyperparams(optax.sgd)(HALVING), "has a schedule of its own"),
     ],
 )

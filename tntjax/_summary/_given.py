@@ -7,7 +7,8 @@ import numpy as np
 
 from tntjax._check import check_function
 from tntjax._struct import describe
-from tntjax.engine._check import check_optimizer, check_params
+from tntjax.engine._check import check_params
+from tntjax.engine._optimizer import check_optimizer
 from tntjax.network._adapted import take_apart
 from tntjax.network._check import check_network, takes
 

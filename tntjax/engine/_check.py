@@ -31,7 +31,7 @@ IN_A_TRANSFORMATION = (
 
 
 OPTIMIZER_RATE = """the optimizer has the learning rate. Change it by a plugin, \
-tnt.hooks.learning_rate(schedule), of optax.inject_hyperparams(optax.sgd)(0.1)."""
+tnt.hooks.learning_rate(schedule), and train(optimizer=optax.sgd, lr=0.1)."""
 
 CHECKED = ("params", "criterion_params", "lr", "lr_criterion", "key")
 CHECKED += ("max_epoch", "max_steps", "stop")
@@ -214,14 +214,3 @@ def check_width(tree: Any, name: str = "sample") -> None:
                 f" {limits.dtype}. Use smaller numbers, leave the field out, or"
                 ' jax.config.update("jax_enable_x64", True).'
             )
-
-
-def check_optimizer(name: str, optimizer: Any) -> None:
-    """Raises a TypeError if optax did not make it."""
-    if not callable(getattr(optimizer, "init", None)) or not callable(
-        getattr(optimizer, "update", None)
-    ):
-        raise TypeError(
-            f"{name} must be an optimizer of optax, such as optax.adam(1e-3); got"
-            f" {describe(optimizer)}."
-        )

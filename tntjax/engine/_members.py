@@ -249,8 +249,8 @@ def _repeat(members: int, leaf: Any) -> Any:
     return xp.repeat(xp.asarray(leaf)[None], members, axis=0)  # [N, ...]
 
 
-def spread_rate(rate: Any, members: int) -> Any:
-    """Returns a learning rate for each member."""
-    if rate is None or np.ndim(rate):  # None: a StepEngine needs none
+def spread_rate(rate: Any, members: int | None) -> Any:
+    """Returns a learning rate for each member, the same if there are none."""
+    if rate is None or members is None or np.ndim(rate):  # None if none is needed
         return rate
     return np.full(members, rate)  # [N]

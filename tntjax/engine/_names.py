@@ -34,8 +34,7 @@ ARGUMENTS = {
 ELSEWHERE = {
     "optimizer": "tnt.OptimEngine(hooks).train(..., optimizer=...) takes an optimizer.",
     "criterion_optimizer": "tnt.OptimEngine(hooks).train takes optimizers.",
-    "lr": "The optimizer has the learning rate: optimizer=optax.sgd(0.1).",
-    "lr_criterion": "The optimizer has the rate: criterion_optimizer=optax.sgd(0.1).",
+    "lr_criterion": "The optimizer has it: criterion_optimizer=optax.sgd(0.1).",
     "hooks": "The engine has the hooks: tnt.SGDEngine(hooks).train(...).",
     "callbacks": "The engine has the hooks: tnt.SGDEngine(hooks).train(...).",
     "batch_size": "The dataset has the batches: tnt.BatchDataset(dataset, batch_size).",

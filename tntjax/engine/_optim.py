@@ -3,15 +3,17 @@
 import dataclasses
 from typing import Any, Unpack
 
-import optax
+import jax
+from jax.typing import ArrayLike
 
 from tntjax.engine._arguments import Arguments
-from tntjax.engine._check import check_optimizer
 from tntjax.engine._engine import make_training, run_method, test
 from tntjax.engine._explain import explain
 from tntjax.engine._hooks import Hooks, check_hooks
 from tntjax.engine._loop import Training
+from tntjax.engine._members import spread_rate
 from tntjax.engine._names import explain_methods
+from tntjax.engine._optimizer import Optimizer, Schedule, check_lr
 from tntjax.engine._update import OptaxUpdate
 
 
@@ -51,8 +53,9 @@ class OptimEngine:
     def train(
         self,
         *,
-        optimizer: optax.GradientTransformation,
-        criterion_optimizer: optax.GradientTransformation | None = None,
+        optimizer: Optimizer,
+        lr: float | ArrayLike | Schedule | None = None,
+        criterion_optimizer: Optimizer | None = None,
         **arguments: Unpack[Arguments],
     ) -> Training:
         """Trains for some epochs.
@@ -65,10 +68,14 @@ class OptimEngine:
         Args:
           optimizer: of optax. Make it once: what is compiled is cached on it. One that
             needs `value`, `grad` or `value_fn`, as `optax.lbfgs` does, is given them;
-            `value_fn` evaluates the batch anew. To have a hook change
-            its learning rate, wrap it in `optax.inject_hyperparams`. For groups of
-            parameters see `optax.partition`.
-          criterion_optimizer: of the criterion's parameters, by default `optimizer`.
+            `value_fn` evaluates the batch anew. For groups of parameters see
+            `optax.partition`. Or a function of a learning rate that makes one, such as
+            `optax.adam` or `functools.partial(optax.adamw, weight_decay=0.1)`.
+          lr: the rate of such a function, at least 0, or a schedule of optax, by the
+            number of updates. `opt_state` has it, so that hooks show and change it, and
+            another number compiles nothing anew; of `members` it may be [N].
+          criterion_optimizer: of the criterion's parameters, by default `optimizer`;
+            if it is a function, of `lr`, too.
           **arguments: those that follow, which all engines take.
           network: `(params, input) -> output`, or a `tnt.network.Stateful`; or what
             adapted a module, `tnt.network.nnx(model)` say, whose parameters and model
@@ -126,19 +133,24 @@ class OptimEngine:
           ValueError: if a number is out of range, a checkpoint or State does not fit,
             or an epoch has no sample.
         """
-        check_optimizer("optimizer", optimizer)
+        members, goes_on = arguments.get("members"), arguments.get("state") is not None
+        optimizers: dict[str, Any] = {"optimizer": optimizer}
         if criterion_optimizer is not None:
-            check_optimizer("criterion_optimizer", criterion_optimizer)
-            # A State may bring them.
-            if "state" not in arguments and arguments.get("criterion_params") is None:
-                raise TypeError(
-                    "criterion_optimizer is for criterion_params: pass these as well,"
-                    " or leave it out."
-                )
-        update = OptaxUpdate(optimizer, criterion_optimizer)
+            optimizers["criterion_optimizer"] = criterion_optimizer
+        rate, schedule = check_lr(optimizers, lr, members, goes_on)
+        # A State may bring them.
+        is_lone = not goes_on and arguments.get("criterion_params") is None
+        if is_lone and criterion_optimizer is not None:
+            raise TypeError(
+                "criterion_optimizer is for criterion_params: pass these as well, or"
+                " leave it out."
+            )
+        update = OptaxUpdate(optimizer, criterion_optimizer, schedule)
 
         def start(params: Any, criterion_params: Any) -> dict[str, Any]:
-            return {"opt_state": update.start(params, criterion_params)}
+            begin = update.start if members is None else jax.vmap(update.start)
+            own = begin(params, criterion_params, spread_rate(rate, members))
+            return {"opt_state": own}
 
         return make_training(self, update, start, {}, **arguments)
 

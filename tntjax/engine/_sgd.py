@@ -11,6 +11,7 @@ from tntjax.engine._engine import make_training, run_method, test
 from tntjax.engine._explain import explain
 from tntjax.engine._hooks import Hooks, check_hooks
 from tntjax.engine._loop import Training
+from tntjax.engine._members import spread_rate
 from tntjax.engine._names import explain_methods
 from tntjax.engine._update import sgd_update
 
@@ -77,7 +78,8 @@ class SGDEngine:
             # Here, as with state= nobody gives a rate: then this is not called.
             rate, own = check_rate("lr", lr, members), lr_criterion
             own = rate if own is None else check_rate("lr_criterion", own, members)
-            return {"lr": rate, "lr_criterion": own}
+            rates = {"lr": rate, "lr_criterion": own}
+            return {name: spread_rate(rates[name], members) for name in rates}
 
         own = {"lr": lr, "lr_criterion": lr_criterion}
         return make_training(self, sgd_update, start, own, **arguments)

@@ -16,11 +16,12 @@ from tntjax.engine._check import (
     check_values,
     check_width,
 )
-from tntjax.engine._members import check_axis, check_done, spread_rate
+from tntjax.engine._members import check_axis, check_done
 from tntjax.engine._state import CARRIED, State
 
 Start = Callable[[Any, Any], dict[str, Any]]
-"""`(params, criterion_params) -> fields` of the first State that an engine adds."""
+"""`(params, criterion_params) -> fields` of the first State that an engine adds, of all
+members at once if there are several."""
 
 NO_PARAMS = """train needs params=..., a pytree of float arrays (an empty tuple if the \
 network has none), or state=... to go on from a State."""
@@ -65,15 +66,10 @@ def fields_of_arguments(
 
     given = jax.tree.map(own, given)
     if members is None:
-        added = start(given["params"], given["criterion_params"])
-        return {**given, **added, "key": check_key(given["key"])}
-    given = {**given, **start_members(given, members)}
-    number: int = given["members"]  # as it was checked
-    params, criterion_params = given["params"], given["criterion_params"]
-    if "lr" not in given:  # optax starts on the parameters of each member, [N, ...]
-        return {**given, **jax.vmap(start)(params, criterion_params)}
-    rates = start(params, criterion_params)  # which do not depend on parameters
-    return {**given, **{n: spread_rate(rate, number) for n, rate in rates.items()}}
+        given["key"] = check_key(given["key"])
+    else:
+        given |= start_members(given, members)
+    return {**given, **start(given["params"], given["criterion_params"])}
 
 
 def start_members(given: dict[str, Any], members: int) -> dict[str, Any]:
@@ -139,8 +135,7 @@ def _find_lack(previous: State, start: Start | None) -> str:
         wrong = previous.lr is None or previous.opt_state is not None
         return "has an opt_state and no lr, as OptimEngine leaves it" if wrong else ""
     # Shapes alone: starting the optimizer anew would take its memory once more.
-    begin = start if previous.members is None else jax.vmap(start)
-    wanted = jax.eval_shape(begin, previous.params, previous.criterion_params)
+    wanted = jax.eval_shape(start, previous.params, previous.criterion_params)
 
     def kinds(tree: Any) -> list[tuple]:
         return [

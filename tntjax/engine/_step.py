@@ -15,6 +15,7 @@ from tntjax.engine._engine import make_training, run_method, test
 from tntjax.engine._explain import explain
 from tntjax.engine._hooks import Hooks, check_hooks
 from tntjax.engine._loop import Training
+from tntjax.engine._members import spread_rate
 from tntjax.engine._names import explain_methods
 from tntjax.engine._program import OwnStep
 from tntjax.engine._state import State
@@ -100,11 +101,12 @@ class StepEngine:
                 " and call optimizer.update in the step."
             )
         # The step may need none, or find it in the State that it goes on from.
-        rate = None if lr is None else check_rate("lr", lr, arguments.get("members"))
+        members = arguments.get("members")
+        rate = None if lr is None else check_rate("lr", lr, members)
 
         def start(params: Any, criterion_params: Any) -> dict[str, Any]:
             del params, criterion_params  # a rate does not depend on them
-            return {"lr": rate}
+            return {"lr": spread_rate(rate, members)}
 
         own = {"opt_state": opt_state, "lr": lr}
         functions: dict[str, Any] = {"network": network, "criterion": criterion}

@@ -10,6 +10,7 @@ import optax
 
 from tntjax._struct import describe
 from tntjax.engine._gradients import Objective, conjugate
+from tntjax.engine._optimizer import Optimizer, Schedule, keep_rate
 from tntjax.engine._state import State
 
 OFFERED = """This happened in the optimizer. It is called with the gradients, its \
@@ -45,25 +46,34 @@ class OptaxUpdate:
     Args:
       optimizer: for `params`.
       criterion_optimizer: for `criterion_params`, if there are any; None for the same.
+      schedule: of the rate of those that are functions of one, if there is one.
     """
 
-    optimizer: optax.GradientTransformation
-    criterion_optimizer: optax.GradientTransformation | None = None
+    optimizer: Optimizer
+    criterion_optimizer: Optimizer | None = None
+    schedule: Schedule | None = None
 
-    def start(self, params: Any, criterion_params: Any) -> Any:
+    def start(self, params: Any, criterion_params: Any, lr: Any) -> Any:
         """Returns the first `opt_state`; with a learnable criterion that is a dict.
+
+        Args:
+          params: of the network.
+          criterion_params: of the criterion, or None.
+          lr: of optimizers that are functions of it, []; None if there is none, or a
+            schedule, or nothing but shapes is asked for.
 
         Raises:
           TypeError: if `optimizer` cannot start on the criterion's parameters.
         """
-        own = self.optimizer.init(params)
+        optimizer, criterion_optimizer = self._make(0.0 if lr is None else lr)
+        own = optimizer.init(params)
         if criterion_params is None:
             return own
         if self.criterion_optimizer is not None:
-            other = self.criterion_optimizer.init(criterion_params)
+            other = criterion_optimizer.init(criterion_params)
             return {"network": own, "criterion": other}
         try:
-            return {"network": own, "criterion": self.optimizer.init(criterion_params)}
+            return {"network": own, "criterion": optimizer.init(criterion_params)}
         except Exception as error:
             raise TypeError(
                 "optimizer does not fit criterion_params"
@@ -71,9 +81,14 @@ class OptaxUpdate:
                 " criterion_optimizer=optax.adam(1e-3)."
             ) from error
 
+    def _make(self, lr: Any = 0.0) -> list[Any]:
+        given = self.optimizer, self.criterion_optimizer or self.optimizer
+        return [keep_rate(optimizer, self.schedule or lr) for optimizer in given]
+
     def __call__(self, state: State, objective: Objective) -> State:
         """Returns the State with new parameters and `opt_state`."""
         params, other = state.params, state.criterion_params
+        optimizer, criterion_optimizer = self._make()
 
         def at(params: Any) -> jax.Array:
             return objective.at(params, other)
@@ -85,14 +100,17 @@ class OptaxUpdate:
             return _run_optimizer(optimizer, own, objective.value, *what)
 
         if other is None:
-            new, own = update(self.optimizer, state.opt_state, params, state.grads, at)
+            new, own = update(optimizer, state.opt_state, params, state.grads, at)
             return state.replace(params=new, opt_state=own)
         # The criterion's gradients are those before the network was updated.
-        optimizer, own = self.optimizer, dict(state.opt_state)
+        own = dict(state.opt_state)
         new, own["network"] = update(optimizer, own["network"], params, state.grads, at)
-        optimizer = self.criterion_optimizer or optimizer
         new_other, own["criterion"] = update(
-            optimizer, own["criterion"], other, state.criterion_grads, criterion_at
+            criterion_optimizer,
+            own["criterion"],
+            other,
+            state.criterion_grads,
+            criterion_at,
         )
         return state.replace(params=new, opt_state=own, criterion_params=new_other)
 

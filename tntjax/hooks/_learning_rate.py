@@ -1,5 +1,6 @@
 """The learning rates of a State, wherever they are, and a schedule that sets one."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -17,15 +18,15 @@ from tntjax.hooks._bind import bind, claim, put
 
 NAME = "learning_rate"
 
-NO_RATE = """there is no learning rate to change. SGDEngine has one. For OptimEngine \
-have optax keep it in its state:
+NO_RATE = """there is no learning rate to change. SGDEngine has one. To OptimEngine \
+pass it beside the optimizer, which then keeps it in its state:
 
-    optimizer=optax.adam(1e-3)                              # wrong
-    optimizer=optax.inject_hyperparams(optax.adam)(1e-3)    # right
+    optimizer=optax.adam(1e-3)        # wrong
+    optimizer=optax.adam, lr=1e-3     # right
 """
 
 OWN_SCHEDULE = """the optimizer has a schedule of its own, which sets the learning \
-rate in each step. Give optax.inject_hyperparams a number instead."""
+rate in each step. Give it a number instead: optimizer=optax.adam, lr=1e-3."""
 
 SEVERAL = """learning_rate sets one rate, but the optimizer has several:
 {rates}
@@ -43,8 +44,9 @@ def learning_rate(schedule: Schedule, by: Literal["step", "epoch"] = "step") -> 
     """Sets the learning rate by how far training is.
 
     It is set in `on_sample`, compiled, so no step is made alone for it and nothing
-    compiles anew. For SGDEngine it is `state.lr`; for OptimEngine what
-    `optax.inject_hyperparams` keeps. For both it is `state.aux["learning_rate"]`, too.
+    compiles anew. For SGDEngine it is `state.lr`; for OptimEngine what the optimizer
+    keeps, given as `optimizer=optax.adam, lr=1e-3` or by `optax.inject_hyperparams`.
+    For both it is `state.aux["learning_rate"]`, too.
     The rate of a criterion's parameters stays as it is. Groups of `optax.partition`
     whose rates differ are an error.
 
@@ -138,8 +140,8 @@ def read_rates(state: State) -> dict[str, Any]:
 def read_kept(state: State) -> Any:
     """Returns the network's highest rate that is kept, [N] of members, or None."""
     found = _find_kept(_network_part(state)).values()
-    rates = [np.asarray(node.hyperparams[NAME]) for node in found]
-    return np.maximum.reduce(rates) if rates else None
+    rates = [node.hyperparams[NAME] for node in found]
+    return functools.reduce(jnp.maximum, rates) if rates else None
 
 
 def _find_kept(tree: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def plateau(
     `learning_rate` a run has one.
 
     For SGDEngine the rates are `state.lr` and `state.lr_criterion`; for OptimEngine all
-    that `optax.inject_hyperparams` keeps in `state.opt_state`. Each is multiplied, so
+    that are kept in `state.opt_state`, as for `learning_rate`. Each is multiplied, so
     groups of `optax.partition` and a learnable criterion keep their ratios; rates that
     are not kept there stay as they are. The highest of the network's is
     `state.aux["learning_rate"]`, too.

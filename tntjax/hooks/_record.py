@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from tntjax._json import as_json_line, read_json_line
 from tntjax._numbers import check_at_least
 from tntjax._plain import as_plain
@@ -16,6 +18,8 @@ from tntjax.engine._carry import read_shortest
 from tntjax.engine._history import MOMENT, Row
 from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._bind import trust
+from tntjax.hooks._kept_rate import KEPT_RATE
+from tntjax.hooks._kept_rate import NAME as KEPT
 from tntjax.hooks._learning_rate import read_kept
 from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
 from tntjax.hooks._score import measured_now
@@ -32,12 +36,12 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
 
     A row has `epoch`, `t` and `samples`, how many are done; `loss`, the mean of the
     epoch so far, whether it is metered or not (of a criterion that returns one number
-    a batch each batch counts alike); the rate of the last update, if the State has it,
-    as `lr`; what each meter shows, under its name, or `name.part` if it shows several
-    things. That of an epoch also has its `seconds`, without hooks at its end; as `lr`
-    what an optimizer keeps, as `optax.inject_hyperparams(optax.adam)(schedule)` does;
-    and what a `validate`, chained before, has measured there: the score as `validate`,
-    the rest as `validate.name`.
+    a batch each batch counts alike); the rate of the last update as `lr`, if the State
+    has it or the optimizer keeps it, given as `optimizer=optax.adam, lr=schedule`; what
+    each meter shows, under its name, or `name.part` if it shows several things. That of
+    an epoch also has its `seconds`, without hooks at its end; and what a `validate`,
+    chained before, has measured there: the score as `validate`, the rest as
+    `validate.name`.
 
     All rows are `state.history`, columns for `pandas.DataFrame(state.history)`. They
     are in checkpoints, and a run that goes on, from a State or the disk, goes on with
@@ -90,7 +94,9 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
         sessions=(*sessions, Session(load=recorder.load)),
     )
     hooks = chain(MEAN_LOSS, own)
-    return hooks if every is None else chain(hooks, watch(every, recorder.look))
+    if every is None:
+        return hooks
+    return chain(hooks, KEPT_RATE, watch(every, recorder.look))
 
 
 class _Recorder:
@@ -151,12 +157,12 @@ def _make_row(state: State) -> Row:
 
 def _read_rate(state: State) -> Row:
     """Returns the learning rate as `lr`, nothing if the State has none."""
-    rate = state.lr
+    rate, aux = state.lr, state.aux if isinstance(state.aux, dict) else {}
     if rate is None:  # a plugin that changes that of an optimizer keeps it there
-        rate = state.aux.get("learning_rate") if isinstance(state.aux, dict) else None
-    if rate is None and state.opt_state is not None:  # of a watch it is
-        rate = read_kept(state)
-    return {} if rate is None else {"lr": as_plain(read_shortest(rate))}
+        rate = aux.get("learning_rate")
+    if rate is None:  # a watch sees no opt_state
+        rate = aux.get(KEPT) if state.opt_state is None else read_kept(state)
+    return {} if rate is None else {"lr": as_plain(read_shortest(np.asarray(rate)))}
 
 
 def _open(where: Any) -> tuple[Callable[[Row], Any], tuple[Session, ...]]:
