@@ -33,6 +33,14 @@ def as_json_line(row: Mapping[str, Any], name: str) -> str:
     return LINE_BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def as_json_text(value: Any, name: str) -> str:
+    """Writes a plain value as JSON, or raises a TypeError."""
+    try:
+        return ENCODER.encode(_as_json(value))
+    except TypeError as error:
+        raise TypeError(f"{name} {error}") from None
+
+
 def read_json_line(line: str) -> dict[str, Any]:
     """Reads what `as_json_line` has written; lists of numbers are arrays.
 

@@ -97,6 +97,7 @@ def test_a_criterion_has_the_same_rate_or_an_optimizer_of_its_own(problem):
 
 @pytest.mark.parametrize("lr", [0.1, COSINE])
 def test_it_goes_on_from_a_state_and_from_the_disk(problem, tmp_path, lr):
+    pytest.importorskip("orbax.checkpoint")
     how = {"optimizer": optax.adam, "lr": lr}
     whole = train(problem, tnt.hooks.record(every=2), **how)
     hooks = tnt.hooks.record(every=2), tnt.hooks.checkpoint(tmp_path)

@@ -4,7 +4,6 @@ import io
 import json
 import math
 import os
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -285,26 +284,9 @@ def test_arguments_are_checked(problem):
             tnt.hooks.record(where)
     with pytest.raises(ValueError, match="record: every must be at least 1"):
         tnt.hooks.record(print, every=0)
-    for name in ("run.csv", Path("run.CSV")):
-        words = r"record writes JSON, but 'run.csv' .*to_csv\('run.csv'\) after a run"
-        with pytest.raises(ValueError, match=f"(?i){words}"):
-            tnt.hooks.record(name)
     for name in ("run.html", "run.jsonl.gz"):
         with pytest.raises(ValueError, match="Let it end in .json or .jsonl"):
             tnt.hooks.record(name)
-
-
-def test_rows_are_a_table_by_the_ways_that_the_error_names(problem, tmp_path):
-    pandas = pytest.importorskip("pandas")
-    keys = ["epoch", "t", "loss"]
-    view = tnt.log.csv(keys, filename=tmp_path / "rows.csv")
-    log = tnt.Log(keys, on_flush=[view])
-    state = tnt.SGDEngine(tnt.hooks.record(log)).train(**problem.job())
-    pandas.DataFrame(state.history).to_csv(tmp_path / "all.csv")
-    for name in ("rows.csv", "all.csv"):
-        table = pandas.read_csv(tmp_path / name)
-        assert table["t"].tolist() == [7, 14]
-        assert table["loss"].tolist() == pytest.approx(state.history["loss"])
 
 
 def test_nothing_is_compiled_anew(problem, tmp_path):

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from tntjax._json import as_json_line, read_json_line
 from tntjax._numbers import check_at_least
 from tntjax._plain import as_plain
 from tntjax._struct import describe
@@ -22,9 +21,9 @@ from tntjax.hooks._kept_rate import KEPT_RATE
 from tntjax.hooks._kept_rate import NAME as KEPT
 from tntjax.hooks._learning_rate import read_kept
 from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
+from tntjax.hooks._record_file import RecordFile
 from tntjax.hooks._score import measured_now
 from tntjax.log import Log
-from tntjax.log._file import Output, check_form, open_output
 from tntjax.log._view import View
 
 Where = str | os.PathLike | Log | Callable[[Row], Any]
@@ -50,12 +49,13 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
     has begun has no `seconds`.
 
     Args:
-      where: also write the rows to a file, a line of JSON each, as
-        `pandas.read_json(file, lines=True)` reads it; to a `Log`, whose keys that a row
-        has are set before it is flushed; or to a function of a row, a dict, such as the
-        `append` of a list or `tnt.log.tensorboard(folder)`. A run that goes on drops
-        lines of a file that are behind where it goes on from, and writes on; any other
-        empties the file.
+      where: also write the rows to a file: "run.csv", a table for `pandas.read_csv`
+        with a column for each of several numbers (`loss.0` of member 0), or of another
+        name, "run.jsonl", a line of JSON each for `pandas.read_json(file, lines=True)`;
+        to a `Log`, whose keys that a row has are set before it is flushed; or to a
+        function of a row, a dict, such as the `append` of a list or
+        `tnt.log.tensorboard(folder)`. A run that goes on drops lines of a file that are
+        behind where it goes on from, and writes on; any other empties the file.
       every: also a row after each so many updates, without waiting for the device.
 
     Returns:
@@ -65,7 +65,7 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
     Raises:
       TypeError: if an argument is of the wrong kind.
       ValueError: if `every` is below 1, or the file is named as one of another form,
-        such as "run.csv"; when it runs, if `validate` is chained after.
+        such as "run.html"; when it runs, if `validate` is chained after.
       OSError: if the file cannot be opened. One that cannot be written to later, as the
         disk is full, is told of in a warning, and training goes on.
 
@@ -170,7 +170,7 @@ def _open(where: Any) -> tuple[Callable[[Row], Any], tuple[Session, ...]]:
     if where is None:
         return _drop, ()
     if isinstance(where, str | os.PathLike):
-        file = _File(where)
+        file = RecordFile(where)
         return file.write, (Session(load=file.load),)
     if isinstance(where, Log):
         return _write_to(where), (_tell(where.on_flush),)
@@ -218,68 +218,3 @@ def _write_to(log: Log) -> Callable[[Row], None]:
         log = log.set({name: row[name] for name in row if name in log.keys}).flush()
 
     return write
-
-
-class _File:
-    """A file with lines of JSON."""
-
-    def __init__(self, filename: str | os.PathLike) -> None:
-        check_form("record", "JSON", filename)
-        self._filename = os.path.abspath(os.fspath(filename))
-        self._output: Output | None = None
-
-    def load(self, state: State, source: Source) -> None:
-        """Empties the file, or drops what the run will do again."""
-        if not state.training:
-            return
-        history, goes_on, rows = state.recorded, source != "start", []
-        if history.files.setdefault(self._filename, self) is not self:
-            raise ValueError(f"two hooks record into {self._filename}: chain one.")
-        if goes_on and os.path.exists(self._filename):
-            rows = self._drop_others(history.rows, int(state.t), int(state.epoch))
-        self._output = open_output("record", None, self._filename, append=goes_on)
-        if not rows:
-            for row in history.rows:  # of a run that had another file, or none
-                self.write(row)
-        elif not history.rows:
-            history.rows = rows
-
-    def _drop_others(self, known: list[Row], t: int, epoch: int) -> list[Row]:
-        """Drops lines of what a history does not have; returns the rows of the others.
-
-        These are of what the run will do again, and of where it was stopped.
-        """
-        with open(self._filename, encoding="utf-8", errors="replace") as file:
-            lines = file.readlines()
-        moments = {_moment(row) for row in known}
-        read = [(line, _read_before(line, t, epoch, moments)) for line in lines]
-        if lines and not any(line.startswith("{") for line in lines):
-            raise ValueError(
-                f"{self._filename} has no rows of a run. Record into another file."
-            )
-        kept = {line: row for line, row in read if row is not None}
-        if len(kept) < len(lines):
-            rest = f"{self._filename}.part"
-            with open(rest, "w", encoding="utf-8") as file:
-                file.writelines(kept)
-            os.replace(rest, self._filename)  # whole, or not at all
-        return list(kept.values())
-
-    def write(self, row: Row) -> None:
-        """Writes a line; a disk that is full is told of once."""
-        assert self._output is not None, "load comes first"
-        self._output.write(as_json_line(row, "record"))
-
-
-def _moment(row: Row) -> tuple[Any, ...]:
-    return tuple(row[name] for name in MOMENT)
-
-
-def _read_before(line: str, t: int, epoch: int, moments: set[Any]) -> Row | None:
-    """Reads a line; None if it is not whole, or of what a history does not have."""
-    try:
-        row = read_json_line(line)
-        is_before = line.endswith("\n") and row["t"] <= t and row["epoch"] <= epoch
-        return row if is_before and (not moments or _moment(row) in moments) else None
-    except (ValueError, KeyError, TypeError):  # killed while it was written
-        return None

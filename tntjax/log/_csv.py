@@ -2,13 +2,14 @@
 
 import csv as standard
 import dataclasses
+import functools
 import io
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from tntjax._struct import describe
-from tntjax.log._file import Lines, Writable, check_form, open_output
+from tntjax.log._file import Lines, Writable, check_form, find_delimiter, open_output
 from tntjax.log._log import Log, check_names
 
 
@@ -22,7 +23,8 @@ def csv(
 
     The first line names the columns; it is written now, unless the file is appended to
     and has it. `pandas.read_csv(filename)` and any spreadsheet read the rest. Text with
-    commas, quotes or line breaks is quoted, as RFC 4180 has it.
+    commas, quotes or line breaks is quoted, as RFC 4180 has it. A file named `.tsv` has
+    tabs for the commas.
 
     Args:
       keys: which values to write, in order. One that isn't set is an empty field. NaN
@@ -49,7 +51,8 @@ def csv(
     keys = check_names(keys, "csv")
     if filename is not None:
         check_form("csv", "CSV", filename)
-    header, first = _join(keys), ""
+    delimiter = "," if filename is None else find_delimiter(filename)
+    header, first = join_fields(keys, delimiter), ""
     if append and filename is not None and os.path.exists(filename):
         with open(filename, encoding="utf-8", errors="backslashreplace") as opened:
             first = opened.readline().rstrip("\n")
@@ -62,10 +65,10 @@ def csv(
     if not first:
         output.write(header)
     output = dataclasses.replace(output, head=header + "\n")
-    return Lines("csv", keys, output, _write)
+    return Lines("csv", keys, output, functools.partial(_write, delimiter))
 
 
-def _write(keys: tuple[str, ...], log: Log) -> str:
+def _write(delimiter: str, keys: tuple[str, ...], log: Log) -> str:
     row = [log.get(key) for key in keys]
     for key, value in zip(keys, row, strict=True):
         if not isinstance(value, str | bool | int | float | None):
@@ -73,11 +76,12 @@ def _write(keys: tuple[str, ...], log: Log) -> str:
                 f"csv: the value of {key!r} must be one number or text, got"
                 f" {describe(value)}. Set its parts under names of their own."
             )
-    return _join(row)
+    return join_fields(row, delimiter)
 
 
-def _join(fields: Sequence[Any]) -> str:
+def join_fields(fields: Sequence[Any], delimiter: str) -> str:
+    """Writes the fields of a row, without the end of a line."""
     line = io.StringIO()
     # What ends a line is quoted elsewhere; \r alone would split one, too.
-    standard.writer(line, lineterminator="\r\n").writerow(fields)
+    standard.writer(line, delimiter=delimiter, lineterminator="\r\n").writerow(fields)
     return line.getvalue()[:-2]

@@ -37,13 +37,18 @@ def check_form(writer: str, form: str, filename: str | os.PathLike) -> None:
 
 
 INSTEAD = {
-    "CSV": ", or have the table written by pandas.DataFrame(state.history).to_csv("
-    "{name!r}) after a run, or row by row by tnt.log.csv(keys, filename={name!r})",
+    "CSV": ", or have a table written by tnt.hooks.record({name!r}) or"
+    " tnt.log.csv(keys, filename={name!r})",
     "JSON": ", or have JSON written by tnt.hooks.record({name!r}) or"
     " tnt.log.json(keys, filename={name!r})",
     "HTML": ", or have a page written by tnt.log.report({name!r}, state)",
 }
 """Who writes files of a form, by whose name they go."""
+
+
+def find_delimiter(filename: str | os.PathLike) -> str:
+    """Returns what is between the fields of a table, by the name of its file."""
+    return "\t" if os.fsdecode(filename).lower().endswith(".tsv") else ","
 
 
 class Writable(Protocol):
