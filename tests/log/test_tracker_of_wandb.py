@@ -1,5 +1,6 @@
 """A run of W&B without a network, read back from its file."""
 
+import contextlib
 import json
 import math
 import struct
@@ -10,6 +11,7 @@ import pytest
 import wandb
 from wandb.proto.wandb_internal_pb2 import Record
 
+import tntjax as tnt
 from tntjax.log import Image, tracker
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -34,6 +36,10 @@ def records(path):
 
 def history(folder):
     (path,) = folder.glob("wandb/offline-run-*/*.wandb")
+    return rows(path)
+
+
+def rows(path):
     return [
         {
             "/".join(item.nested_key) or item.key: json.loads(item.value_json)
@@ -44,9 +50,10 @@ def history(folder):
     ]
 
 
-def start(folder):
+def start(folder, **how):
     settings = wandb.Settings(silent=True, disable_git=True, x_disable_stats=True)
-    return wandb.init(mode="offline", project="test", dir=folder, settings=settings)
+    how |= {"mode": "offline", "project": "test", "settings": settings}
+    return wandb.init(dir=folder, **how)
 
 
 def test_what_is_logged_is_in_the_file(tmp_path):
@@ -64,6 +71,43 @@ def test_what_is_logged_is_in_the_file(tmp_path):
     assert sum(first["weights/values"]) == 99
     assert first["i/_type"] == "image-file" and first["i/width"] == 2
     assert (second["_step"], second["loss"], second["seconds"]) == (5, 0.25, 2.0)
+
+
+def test_a_training_that_goes_on_goes_on_in_the_same_run(tmp_path):
+    pytest.importorskip("orbax.checkpoint")
+    batches = tnt.DatasetIterator([{"input": np.ones(4), "target": np.ones(4)}] * 5)
+    job = {
+        "network": lambda params, input: input * params,
+        "criterion": lambda output, target: (output - target) ** 2,
+        "iterator": batches,
+        "params": jnp.zeros(()),
+        "lr": 0.1,
+    }
+    save = tnt.hooks.checkpoint(tmp_path / "saved", every=1)
+    ends = {"before": 7, "after": 99}  # of three epochs with 15 updates
+    for part, last in ends.items():
+        (tmp_path / part).mkdir()
+        with start(tmp_path / part, id="one", resume="allow") as run:
+            hooks = tnt.chain(tnt.hooks.record(tracker(run)), stop_at(last), save)
+            with contextlib.suppress(KeyError):
+                tnt.SGDEngine(hooks).train(**job, max_epoch=3, resume=True)
+    wandb.teardown()  # waits for the process that writes
+    steps = {}
+    for part in ends:
+        (path,) = tmp_path.glob(f"{part}/wandb/offline-run-*/*.wandb")
+        steps[part] = [row["_step"] for row in rows(path)]
+        (run,) = (r.run for r in records(path) if r.WhichOneof("record_type") == "run")
+        assert run.run_id == "one"
+    assert steps == {"before": [5], "after": [10, 15]}
+
+
+def stop_at(last):
+    def stop(state):
+        if state.t == last:
+            raise KeyError
+        return state
+
+    return tnt.every(1, stop)
 
 
 def test_a_run_that_is_finished_is_told_of_once(tmp_path):
