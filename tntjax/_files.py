@@ -15,15 +15,20 @@ ABANDONED = 24 * 3600
 """Seconds after which nobody writes a part any more."""
 
 
-def as_place(path: Any, subject: str) -> str:
-    """Returns a path in full, or raises an error if it is none or empty."""
+def as_text(path: Any, subject: str) -> str:
+    """Returns a path as text, or raises an error if it is none or empty."""
     if not isinstance(path, str | bytes | os.PathLike):
         raise TypeError(f"{subject} must be a path, got {describe(path)}.")
     if not (text := os.fsdecode(path)):
         raise ValueError(
             f"{subject} must be a path, got ''. Write '.' for the working directory."
         )
-    return os.path.abspath(os.path.expanduser(text))
+    return text
+
+
+def as_place(path: Any, subject: str) -> str:
+    """Returns a path in full, or raises an error if it is none or empty."""
+    return os.path.abspath(os.path.expanduser(as_text(path, subject)))
 
 
 def write_cache(path: str, write: Callable[[Any], Any], subject: str) -> None:

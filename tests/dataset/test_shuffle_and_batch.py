@@ -39,7 +39,8 @@ def test_without_a_seed_it_is_the_order_of_the_epoch(table):
 
 def test_an_epoch_is_a_number_of_any_kind_that_is_not_negative(table):
     batches = tnt.shuffle_and_batch(table, 4, seed=1)
-    assert numbers(batches(np.int8(3))) == numbers(batches(3))
+    for epoch in (np.int8(3), np.array(3)):
+        assert numbers(batches(epoch)) == numbers(batches(3))
     with pytest.raises(ValueError, match="epoch must be at least 0, got -1"):
         batches(-1)  # or it would be an epoch of seed 0
     with pytest.raises(TypeError, match="epoch must be an integer, got None"):

@@ -65,10 +65,10 @@ def test_an_interrupted_run_stops_the_trace(problem, calls):
     def interrupt(state):
         raise KeyboardInterrupt
 
-    hooks = tnt.chain(profile("there", 2, 100), tnt.every(4, interrupt))
+    hooks = tnt.chain(profile("/there", 2, 100), tnt.every(4, interrupt))
     with pytest.raises(KeyboardInterrupt):
         tnt.SGDEngine(hooks).train(**problem.job())
-    assert calls == ["there", "stop"]
+    assert calls == ["/there", "stop"]
 
 
 @pytest.mark.slow
@@ -79,7 +79,7 @@ def test_the_trace_of_a_run_that_failed_ends_with_it(problem, calls):
     part = profile("there", 2, 4)
     with pytest.raises(OSError, match="disk"):
         tnt.SGDEngine(tnt.chain(part, tnt.every(3, fail))).train(**problem.job())
-    assert calls == ["there", "stop"]
+    assert calls == ["/there", "stop"]
     tnt.SGDEngine(part).train(**problem.job())
     assert calls == ["there", "stop", "there", "stop"]
 

@@ -37,6 +37,12 @@ def test_a_line_an_epoch(problem):
     ]
 
 
+def test_a_program_without_standard_error_shows_nothing(problem, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr", None)
+    state = tnt.SGDEngine(tnt.hooks.progress()).train(**problem.job())
+    assert state.epoch == 2 and capsys.readouterr().out == ""
+
+
 def test_a_validation_is_shown_and_ends_the_line(problem):
     state, lines = run(
         problem,

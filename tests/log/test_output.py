@@ -1,6 +1,7 @@
 """What cannot be written does not end training, and is told of once."""
 
 import errno
+import io
 import os
 import resource
 import tempfile
@@ -41,6 +42,20 @@ def test_of_a_row_that_is_half_written_nothing_stays(tmp_path):
     log.set(a="third").flush()
     rows = (tmp_path / "log").read_text().splitlines()
     assert rows == ['{"a": "first"}', '{"a": "third"}']
+
+
+def test_what_a_stream_has_no_bytes_for_is_written_as_escapes():
+    file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    log = Log(["a"], on_flush=[text(["a"], file=file)])
+    log.set(a="gr\xf6\xdfe").flush()
+    log.set(a="size").flush()
+    assert file.buffer.getvalue() == b"a gr\\xf6\\xdfe\na size\n"
+
+
+def test_a_program_without_standard_output_writes_nothing(monkeypatch):
+    log = Log(["a"], on_flush=[text(["a"])])
+    monkeypatch.setattr("sys.stdout", None)
+    assert log.set(a=1).flush().values == {}
 
 
 @pytest.mark.parametrize("name", ["json", "text"])

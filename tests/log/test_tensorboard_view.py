@@ -186,7 +186,7 @@ def test_arguments_are_checked(tmp_path):
         tensorboard(tmp_path, 0.1)
     with pytest.raises(TypeError, match="tensorboard needs the name of the step, got"):
         tensorboard(tmp_path, step=3)
-    with pytest.raises(TypeError, match="expected str, bytes or os.PathLike"):
+    with pytest.raises(TypeError, match="folder must be a path, got None"):
         tensorboard(None)
     assert repr(tensorboard(tmp_path)) == f"tensorboard({tmp_path})"
     assert not list(tmp_path.iterdir())

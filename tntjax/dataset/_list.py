@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from tntjax._check import check_function
+from tntjax._files import as_text
 from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Sample, is_dataset
 from tntjax.dataset._index_map import IndexMap
@@ -22,7 +23,8 @@ class ListDataset(IndexMap):
       path: a folder to put before each item: `load(f"{path}/{item}")`.
 
     Raises:
-      TypeError: if `load` is not a function, or `list` not a sequence or a string.
+      TypeError: if `load` is not a function, `list` not a sequence or a string, or
+        `path` not a path.
 
     Example:
       >>> dataset = ListDataset(["a", "bb"], load=len)
@@ -36,9 +38,11 @@ class ListDataset(IndexMap):
 
     list: Sequence[Any] = child(Opaque)
     load: Callable[[Any], Sample] = static()
-    path: str | None = static(default=None)
+    path: str | os.PathLike | None = static(default=None)
 
     def __post_init__(self) -> None:
+        if self.path is not None:
+            object.__setattr__(self, "path", as_text(self.path, "ListDataset: path"))
         check_function(self.load, "ListDataset needs a function, but load")
         if isinstance(self.list, str | bytes) or not is_dataset(self.list):
             raise TypeError(
@@ -52,7 +56,7 @@ class ListDataset(IndexMap):
         filename: str | os.PathLike,
         load: Callable[[str], Sample],
         max_load: int | None = None,
-        path: str | None = None,
+        path: str | os.PathLike | None = None,
     ) -> "ListDataset":
         r"""Makes the list from the lines of a UTF-8 file.
 

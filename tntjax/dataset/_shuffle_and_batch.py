@@ -67,12 +67,12 @@ class BatchesOfEpochs:
         self._prepared = {epoch: self._make(epoch)}
 
     def __call__(self, epoch: int) -> BatchDataset:
+        epoch = check_at_least("shuffle_and_batch: epoch", epoch, 0)
         made = self._prepared.pop(epoch, None)
         return self._make(epoch) if made is None else made
 
     def _make(self, epoch: int) -> BatchDataset:
         dataset, batch_size, seed, policy, merge = self._arguments
-        epoch = check_at_least("shuffle_and_batch: epoch", epoch, 0)
         # Words of 32 bits are what NumPy makes an order of, so that no two are alike.
         shuffled = ShuffleDataset(dataset, (seed << 32) + epoch)
         return BatchDataset(shuffled, batch_size, merge=merge, policy=policy)

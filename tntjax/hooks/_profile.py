@@ -4,6 +4,7 @@ import os
 
 import jax
 
+from tntjax._files import as_place
 from tntjax._numbers import check_at_least
 from tntjax.engine import Hooks, State
 from tntjax.engine._around import Session
@@ -28,7 +29,7 @@ def profile(directory: str | os.PathLike, first: int = 10, steps: int = 10) -> H
       A Hooks value, to be chained with others. It serves one run at a time.
 
     Raises:
-      TypeError: if a number is not an integer.
+      TypeError: if a number is not an integer, or `directory` not a path.
       ValueError: if `first` is below 0 or `steps` below 1.
 
     Example:
@@ -36,6 +37,7 @@ def profile(directory: str | os.PathLike, first: int = 10, steps: int = 10) -> H
       >>> tnt.hooks.profile("trace", first=100, steps=20).scheduled[0].steps
       (100,)
     """
+    folder = as_place(directory, "profile: directory")
     first = check_at_least("profile: first", first, 0)
     steps = check_at_least("profile: steps", steps, 1)
     running = False
@@ -43,7 +45,7 @@ def profile(directory: str | os.PathLike, first: int = 10, steps: int = 10) -> H
     def start(state: State) -> State:
         nonlocal running
         if int(state.t) == first and not running:
-            jax.profiler.start_trace(os.fspath(directory))
+            jax.profiler.start_trace(folder)
             running = True
         return state
 

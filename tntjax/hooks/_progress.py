@@ -1,6 +1,7 @@
 """The progress of a run, shown while it runs."""
 
 import math
+import sys
 import time
 from typing import Any, TextIO
 
@@ -127,7 +128,8 @@ class _Progress:
 
     def open(self) -> None:
         """Comes before a run or a test."""
-        if self._bars is None and jax.process_index() == 0:
+        is_seen = self._file or sys.stderr  # not in a program without standard error
+        if self._bars is None and is_seen and jax.process_index() == 0:
             self._bars = make_bars(self._file, self._interval)
         self._parts.append(None)
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tntjax._files import as_place
 from tntjax._json import as_json_line, as_json_text, read_json_line
 from tntjax._plain import as_plain
 from tntjax.engine import State
@@ -46,10 +47,10 @@ class RecordFile:
     """
 
     def __init__(self, filename: str | os.PathLike) -> None:
-        name = os.fsdecode(filename)
+        name = as_place(filename, "record: where")
         is_table = name.lower().endswith(FORMS["CSV"])
-        check_form("record", "CSV" if is_table else "JSON", filename)
-        self._filename = os.path.abspath(name)
+        check_form("record", "CSV" if is_table else "JSON", name)
+        self._filename = name
         self._form: Form = _Table(find_delimiter(name)) if is_table else _JsonLines()
         self._output: Output | None = None
 

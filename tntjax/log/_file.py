@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from tntjax._files import as_place, as_text
 from tntjax._json import LINE_BREAKS
 from tntjax._numbers import check_boolean
 from tntjax._struct import describe
@@ -25,7 +26,7 @@ FORMS = {
 
 def check_form(writer: str, form: str, filename: str | os.PathLike) -> None:
     """Raises a ValueError if a file is named as one of another form than is written."""
-    name = os.fsdecode(filename)
+    name = as_text(filename, f"{writer}: filename")
     end = os.path.splitext(name)[1].lower()
     for other, ends in FORMS.items():
         if end in ends and other != form:
@@ -97,15 +98,24 @@ class Output:
         """
         try:
             if self.filename is None:
-                file = sys.stdout if self.file is None else self.file
-                file.write(line + "\n")
-                getattr(file, "flush", lambda: None)()
+                _print(line + "\n", sys.stdout if self.file is None else self.file)
                 return
             if not os.path.exists(self.filename):
                 self.lost.tell("it is gone; what follows is in a new file of that name")
             _append(self.filename, line + "\n", self.head)
         except (OSError, ValueError) as error:  # as of a file that was closed
             self.lost.tell(f"it could not be written to: {error}")
+
+
+def _print(text: str, file: Writable | None) -> None:
+    """Writes as `print` does, but escapes of what an open file has no bytes for."""
+    if file is None:  # a program that was started without standard output
+        return
+    try:
+        file.write(text)
+    except UnicodeEncodeError:  # where the locale is C, say
+        file.write(text.encode("ascii", "backslashreplace").decode("ascii"))
+    getattr(file, "flush", lambda: None)()
 
 
 def _append(filename: str, text: str, head: str) -> None:
@@ -170,7 +180,7 @@ def open_output(
         if append:
             raise ValueError(f"{view} needs a filename to append to, got none.")
         return Output(file, None, Lost(f"{view}: its file"))
-    filename = os.path.abspath(os.fspath(filename))
+    filename = as_place(filename, f"{view}: filename")
     check_place(view, filename)
     with open(filename, "ab+" if append else "wb") as opened:
         if opened.tell():

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tntjax._files import as_place
 from tntjax._optional import import_optional
 from tntjax.log._parts import Parts, finite_numbers, read_parameters
 from tntjax.log._view import View
@@ -52,7 +53,7 @@ def tensorboard(
       >>> view({"t": 2, "loss": 0.25})
     """
     tensorboardx("summary")
-    folder = os.path.abspath(os.fspath(folder))
+    folder = as_place(folder, "tensorboard: folder")
     events = _Events(folder, read_parameters(hyperparameters, "tensorboard"))
     return View("tensorboard", folder, events.write, events.begin, step)
 

@@ -2,7 +2,7 @@ import os
 from collections.abc import Sequence
 from itertools import islice
 
-from tntjax._files import as_place
+from tntjax._files import as_place, as_text
 from tntjax._numbers import check_max_load
 
 
@@ -58,7 +58,7 @@ def list_image_files(
       The paths, `path` in front, sorted.
 
     Raises:
-      TypeError: if `extensions` is a string.
+      TypeError: if `path` is not a path, or `extensions` is a string.
       OSError: if a folder cannot be read.
 
     Example:
@@ -78,9 +78,10 @@ def list_image_files(
     def fail(error: OSError) -> None:
         raise error
 
+    folder = as_text(path, "list_image_files: path")
     return sorted(
-        os.path.join(folder, name)
-        for folder, _, names in os.walk(path, onerror=fail)
+        os.path.join(inside, name)
+        for inside, _, names in os.walk(folder, onerror=fail)
         for name in names
         if name.lower().endswith(ends)
     )

@@ -1,9 +1,11 @@
 """IndexedDataset: arrays of any shape from Torchnet's archives."""
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tntjax._files import as_place
 from tntjax._numbers import check_max_load
 from tntjax._struct import describe, flag, pytree, static
 from tntjax._types import Sample
@@ -62,7 +64,7 @@ class IndexedDataset(IndexMap):
     """
 
     fields: Sequence[str] | Mapping[str, Mapping[str, str]] = static()
-    path: str | None = static(default=None)
+    path: str | os.PathLike | None = static(default=None)
     max_load: int | None = static(default=None)
     mmap: bool = flag(default=True)
     standalone: bool = flag(default=False)
@@ -71,7 +73,10 @@ class IndexedDataset(IndexMap):
 
     def __post_init__(self) -> None:
         check_max_load(self.max_load, "IndexedDataset")
-        files = _files(self.fields, self.path)
+        path = self.path
+        if path is not None:
+            path = as_place(path, "IndexedDataset: path")
+        files = _files(self.fields, path)
         if isinstance(self.fields, Sequence) and len(files) < len(self.fields):
             raise ValueError(
                 f"IndexedDataset needs each field once, got {describe(self.fields)}."
@@ -88,8 +93,8 @@ class IndexedDataset(IndexMap):
         # Tuples, since what JAX caches on must be hashable.
         pairs = tuple((n, (("idx", i), ("bin", b))) for n, (i, b) in files.items())
         derived = {
-            "fields": pairs if self.path is None else tuple(files),
-            "path": self.path if self.path is None else os.fspath(self.path),
+            "fields": pairs if path is None else tuple(files),
+            "path": path,
             "size": min(self.max_load or 2**63, *lengths.values()),
             "archives": tuple(archives.items()),
         }
@@ -143,7 +148,8 @@ def _files(fields: Any, path: Any) -> dict[str, tuple[str, str]]:
     try:
         pairs = {name: dict(pair) for name, pair in dict(fields).items()}
         places = {name: (pair["idx"], pair["bin"]) for name, pair in pairs.items()}
-        return {n: (os.fspath(i), os.fspath(b)) for n, (i, b) in places.items()}
+        place = functools.partial(as_place, subject="IndexedDataset: a file")
+        return {name: (place(i), place(b)) for name, (i, b) in places.items()}
     except (TypeError, ValueError, KeyError) as error:
         raise TypeError(
             'IndexedDataset without path=... needs {name: {"idx": file, "bin": file}},'

@@ -5,6 +5,7 @@ from typing import Any
 
 from jax.core import Tracer
 
+from tntjax._files import as_place
 from tntjax._struct import flag, pytree, static
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
@@ -51,16 +52,17 @@ class IndexedDatasetReader(IndexMap):
     read, and nothing was compared with the length of the data.
     """
 
-    index_filename: str = static()
-    data_filename: str = static()
+    index_filename: str | os.PathLike = static()
+    data_filename: str | os.PathLike = static()
     mmap: bool = flag(default=True)
     archive: Archive = static(init=False)
 
     def __post_init__(self) -> None:
-        for name in ("index_filename", "data_filename"):
-            object.__setattr__(self, name, os.fspath(getattr(self, name)))
-        archive = Archive(self.index_filename, self.data_filename)
-        object.__setattr__(self, "archive", archive)
+        names = {
+            name: as_place(getattr(self, name), f"IndexedDatasetReader: {name}")
+            for name in ("index_filename", "data_filename")
+        }
+        vars(self).update(names, archive=Archive(**names))
 
     @property
     def kind(self) -> str:

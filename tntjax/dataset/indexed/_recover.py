@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tntjax._files import as_place
 from tntjax.dataset.indexed._archive import open_index
 from tntjax.dataset.indexed._format import (
     CODES,
@@ -168,7 +169,8 @@ def recover(index_filename: str | os.PathLike, data_filename: str | os.PathLike)
 
     Torchnet has no counterpart.
     """
-    index_name, data_name = os.fspath(index_filename), os.fspath(data_filename)
+    index_name = as_place(index_filename, "recover: index_filename")
+    data_name = as_place(data_filename, "recover: data_filename")
     length = os.path.getsize(data_name)
     index, journal = None, read_journal(index_name)
     with contextlib.suppress(FileNotFoundError), open(index_name, "rb") as file:

@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._array import check_unmasked
+from tntjax._files import as_place
 from tntjax._struct import describe
 from tntjax.dataset.indexed._archive import open_index
 from tntjax.dataset.indexed._format import KINDS, is_too_long, name_journal, write_index
@@ -66,8 +67,9 @@ class IndexedDatasetWriter:
         data_filename: str | os.PathLike,
         kind: str | None = None,
     ) -> None:
-        names = os.fspath(index_filename), os.fspath(data_filename)
-        self.index_filename, self.data_filename = names
+        self.index_filename = as_place(index_filename, "IndexedDatasetWriter: a file")
+        self.data_filename = as_place(data_filename, "IndexedDatasetWriter: a file")
+        names = self.index_filename, self.data_filename
         if os.path.realpath(names[0]) == os.path.realpath(names[1]):
             raise ValueError(
                 "IndexedDatasetWriter needs two files, one for the index and one for"

@@ -82,6 +82,7 @@ def report(
     check_form("report, to its first argument,", "HTML", path)  # not over a run
     if isinstance(classes, str) or not isinstance(classes, Sized | None):
         raise TypeError(f"report: classes must be a list of names, got {classes!r}.")
+    path = Path(os.fsdecode(path)).expanduser()
     check_place("report", os.path.abspath(path))
     read = read_runs(runs, named)
     drawing = arrange(read)
@@ -101,7 +102,7 @@ def report(
         library=scripts[0],
         script=scripts[1],
     )
-    return _write(Path(path), page)
+    return _write(path, page)
 
 
 def _make_body(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tntjax._files import as_place
 from tntjax._json import read_json_line
 from tntjax._plain import as_columns, as_plain
 from tntjax._struct import describe
@@ -59,7 +60,7 @@ def _name_runs(runs: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
         if isinstance(run, Mapping) and run and all(map(_is_run, run.values())):
             yield from ((str(name), one) for name, one in run.items())
         elif isinstance(run, str | os.PathLike):
-            yield os.path.splitext(os.path.basename(os.fspath(run)))[0], run
+            yield os.path.splitext(os.path.basename(os.fsdecode(run)))[0], run
         else:
             yield "run" if lone else f"run {number}", run
 
@@ -82,7 +83,7 @@ def _read_run(name: str, run: Any) -> Run:
     elif isinstance(run, Mapping):
         columns = run
     elif isinstance(run, str | os.PathLike):
-        columns = as_columns(_read_lines(os.fspath(run)))
+        columns = as_columns(_read_lines(as_place(run, f"report: {name!r}")))
     elif _is_run(run) or (isinstance(run, list) and not run):
         columns = as_columns(run)
     else:
