@@ -93,3 +93,11 @@ def test_arguments_are_checked():
     with pytest.raises(ValueError, match="csv needs a filename to append to"):
         csv(["a"], append=True)
     assert repr(csv(["a"], file=io.StringIO())) == "csv(['a'])"
+
+
+def test_a_file_named_tsv_has_tabs(tmp_path):
+    path = tmp_path / "rows.tsv"
+    for value, append in ((1, False), (2, True)):
+        view = csv(["a", "b"], filename=path, append=append)
+        Log(["a", "b"], on_flush=[view]).set(a=value, b="x\ty").flush()
+    assert path.read_text() == 'a\tb\n1\t"x\ty"\n2\t"x\ty"\n'

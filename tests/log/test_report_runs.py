@@ -103,6 +103,23 @@ def test_a_file_that_is_not_json_lines(tmp_path, file, line):
         report(tmp_path / "out.html", file)
 
 
+@pytest.mark.parametrize("rest", ["", "3", '3,0.25,"te'])
+def test_a_table(tmp_path, rest):
+    table = 't,loss,note\n1,0.75,"a, b"\n2,0.5,\n'
+    (tmp_path / "log.csv").write_text(table + rest)
+    page = write_and_read(tmp_path, tmp_path / "log.csv")
+    assert page.curves == {"log/loss": POINTS}
+    (tmp_path / "log.tsv").write_text("t\tloss\n1\t0.75\n2\t0.5")
+    page = write_and_read(tmp_path, tmp_path / "log.tsv")
+    assert page.curves == {"log/loss": POINTS}
+
+
+def test_a_table_whose_rows_are_of_several_lengths(tmp_path):
+    (tmp_path / "log.csv").write_text("t,loss\n1,0.5\n2\n3,0.5\n")
+    with pytest.raises(ValueError, match="have the 2 fields .*row 2 of .* has 1"):
+        report(tmp_path / "out.html", tmp_path / "log.csv")
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
         report(tmp_path / "out.html", tmp_path / "none.jsonl")

@@ -1,10 +1,9 @@
 """The file of a record: lines of JSON, or rows of a table whose columns become more."""
 
-import csv
 import dataclasses
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,8 +15,8 @@ from tntjax.engine import State
 from tntjax.engine._around import Source
 from tntjax.engine._carry import read_shortest
 from tntjax.engine._history import MOMENT, Row
-from tntjax.log._csv import join_fields
-from tntjax.log._file import FORMS, Output, check_form, find_delimiter, open_output
+from tntjax.log._file import Output, check_form, is_table, open_output
+from tntjax.log._table import find_delimiter, join_fields, read_field, split_table
 
 Lines = list[tuple[str, Row | None]]
 """Lines of a file, and the rows in there; None if one is not whole."""
@@ -47,11 +46,11 @@ class RecordFile:
     """
 
     def __init__(self, filename: str | os.PathLike) -> None:
-        name = as_place(filename, "record: where")
-        is_table = name.lower().endswith(FORMS["CSV"])
-        check_form("record", "CSV" if is_table else "JSON", name)
-        self._filename = name
-        self._form: Form = _Table(find_delimiter(name)) if is_table else _JsonLines()
+        self._filename = as_place(filename, "record: where")
+        in_table = is_table(self._filename)
+        check_form("record", "CSV" if in_table else "JSON", self._filename)
+        delimiter = find_delimiter(self._filename)
+        self._form: Form = _Table(delimiter) if in_table else _JsonLines()
         self._output: Output | None = None
 
     def load(self, state: State, source: Source) -> None:
@@ -162,13 +161,14 @@ class _Table:
 
     def read(self, text: str) -> Lines | None:
         """Reads rows, numbers as numbers."""
-        self._columns, *records = self._split(text) or [[]]
+        whole = text[: text.rfind("\n") + 1]  # the rest was cut off
+        self._columns, *records = split_table(whole, self._delimiter) or [[]]
         if text and not {*MOMENT} <= {*self._columns}:
             return None if "\n" in text else []  # killed while it was written
         width = len(self._columns)
         lines = []
         for fields in records:
-            row = dict(zip(self._columns, map(_as_value, fields), strict=False))
+            row = dict(zip(self._columns, map(read_field, fields), strict=False))
             lines.append((self._join(fields), row if len(fields) == width else None))
         return lines
 
@@ -188,7 +188,7 @@ class _Table:
     def _widen(self, new: list[str], output: Output) -> None:
         filename = output.filename or ""
         try:
-            _, *records = self._split(_read(filename)) or [[]]
+            _, *records = split_table(_read(filename), self._delimiter) or [[]]
             columns = [*self._columns, *new]
             if records:
                 wide = [columns, *(fields + [""] * len(new) for fields in records)]
@@ -196,16 +196,6 @@ class _Table:
             self._columns = columns
         except OSError as error:
             output.lost.tell(f"there is no room for columns {new}: {error}")
-
-    def _split(self, text: str) -> list[list[str]]:
-        """Splits a file into fields, without a line at its end that is not whole."""
-        records: list[list[str]] = []
-        lines = io.StringIO(text, newline="")
-        try:
-            records.extend(csv.reader(lines, delimiter=self._delimiter, strict=True))
-        except csv.Error:  # it ends between quotes; those before are there
-            return records
-        return records if text.endswith("\n") else records[:-1]
 
     def _join(self, fields: Sequence[Any]) -> str:
         return join_fields(fields, self._delimiter) + "\n"
@@ -220,16 +210,3 @@ def _as_fields(row: Row) -> Iterator[tuple[str, Any]]:
             yield name, value
         else:
             yield name, as_json_text(value, f"record: the value of {name!r}")
-
-
-def _as_value(field: str) -> Any:
-    readers: tuple[Callable[[str], Any], ...] = int, float, _WORDS.__getitem__
-    for read in readers:
-        try:
-            return read(field)
-        except (ValueError, KeyError):
-            continue
-    return field
-
-
-_WORDS = {"": None, "True": True, "False": False}

@@ -1,16 +1,15 @@
 """The view that writes a row of a table for each row."""
 
-import csv as standard
 import dataclasses
 import functools
-import io
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
 
+from tntjax._files import as_place
 from tntjax._struct import describe
-from tntjax.log._file import Lines, Writable, check_form, find_delimiter, open_output
+from tntjax.log._file import Lines, Writable, check_form, open_output
 from tntjax.log._log import Log, check_names
+from tntjax.log._table import find_delimiter, join_fields
 
 
 def csv(
@@ -49,9 +48,11 @@ def csv(
       3,0.5
     """
     keys = check_names(keys, "csv")
+    delimiter = ","
     if filename is not None:
+        filename = as_place(filename, "csv: filename")
         check_form("csv", "CSV", filename)
-    delimiter = "," if filename is None else find_delimiter(filename)
+        delimiter = find_delimiter(filename)
     header, first = join_fields(keys, delimiter), ""
     if append and filename is not None and os.path.exists(filename):
         with open(filename, encoding="utf-8", errors="backslashreplace") as opened:
@@ -77,11 +78,3 @@ def _write(delimiter: str, keys: tuple[str, ...], log: Log) -> str:
                 f" {describe(value)}. Set its parts under names of their own."
             )
     return join_fields(row, delimiter)
-
-
-def join_fields(fields: Sequence[Any], delimiter: str) -> str:
-    """Writes the fields of a row, without the end of a line."""
-    line = io.StringIO()
-    # What ends a line is quoted elsewhere; \r alone would split one, too.
-    standard.writer(line, delimiter=delimiter, lineterminator="\r\n").writerow(fields)
-    return line.getvalue()[:-2]

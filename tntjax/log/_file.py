@@ -37,6 +37,11 @@ def check_form(writer: str, form: str, filename: str | os.PathLike) -> None:
             )
 
 
+def is_table(filename: str) -> bool:
+    """True if a file is named as a table."""
+    return filename.lower().endswith(FORMS["CSV"])
+
+
 INSTEAD = {
     "CSV": ", or have a table written by tnt.hooks.record({name!r}) or"
     " tnt.log.csv(keys, filename={name!r})",
@@ -45,11 +50,6 @@ INSTEAD = {
     "HTML": ", or have a page written by tnt.log.report({name!r}, state)",
 }
 """Who writes files of a form, by whose name they go."""
-
-
-def find_delimiter(filename: str | os.PathLike) -> str:
-    """Returns what is between the fields of a table, by the name of its file."""
-    return "\t" if os.fsdecode(filename).lower().endswith(".tsv") else ","
 
 
 class Writable(Protocol):

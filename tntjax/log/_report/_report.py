@@ -48,7 +48,7 @@ def report(
       path: the file to write. An old one is replaced as a whole, or stays as it is.
       *runs: runs, or dicts of runs by name. A run is a State that `train` or `test`
         returned, a dict of columns such as `state.history`, a list of rows, or the name
-        of a file of JSON lines, as `tnt.hooks.record(file)` writes it.
+        of a file of JSON lines or a table, as `tnt.hooks.record(file)` writes them.
       title: of the page.
       config: settings to show, such as `vars(args)`; or a dict of these by the name of
         the run.
@@ -62,7 +62,7 @@ def report(
       TypeError: if an argument is of the wrong kind.
       ValueError: if the path is named as a file of another form, as those are that
         hold runs; if there is no run, two have one name, or nothing was recorded; or if
-        a file has other lines than objects of JSON.
+        a file has other lines than objects of JSON or rows of one table.
       OSError: if a file cannot be read or written.
 
     Example:

@@ -11,6 +11,8 @@ from tntjax._files import as_place
 from tntjax._json import read_json_line
 from tntjax._plain import as_columns, as_plain
 from tntjax._struct import describe
+from tntjax.log._file import is_table
+from tntjax.log._table import find_delimiter, read_field, split_table
 
 FORMS = """a State that train returned, a dict of columns such as state.history, a \
 list of rows, or the name of a file that tnt.hooks.record wrote"""
@@ -83,7 +85,9 @@ def _read_run(name: str, run: Any) -> Run:
     elif isinstance(run, Mapping):
         columns = run
     elif isinstance(run, str | os.PathLike):
-        columns = as_columns(_read_lines(as_place(run, f"report: {name!r}")))
+        filename = as_place(run, f"report: {name!r}")
+        read = _read_table if is_table(filename) else _read_lines
+        columns = as_columns(read(filename))
     elif _is_run(run) or (isinstance(run, list) and not run):
         columns = as_columns(run)
     else:
@@ -132,6 +136,21 @@ def _read_lines(filename: str) -> list[dict[str, Any]]:
                 )
             rows.append(row)
     return rows
+
+
+def _read_table(filename: str) -> list[dict[str, Any]]:
+    with open(filename, encoding="utf-8", errors="replace", newline="") as file:
+        text = file.read()
+    names, *records = split_table(text, find_delimiter(filename)) or [[]]
+    if not text.endswith("\n") and records and len(records[-1]) < len(names):
+        records.pop()  # the run was killed, or is about to write the rest
+    for number, fields in enumerate(records, start=1):
+        if len(fields) != len(names):
+            raise ValueError(
+                f"report needs a table whose rows have the {len(names)} fields of its"
+                f" first line; row {number} of {filename!r} has {len(fields)}."
+            )
+    return [dict(zip(names, map(read_field, row), strict=True)) for row in records]
 
 
 def _parse(line: str) -> dict[str, Any] | None:
