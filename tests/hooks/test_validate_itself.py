@@ -7,6 +7,7 @@ import pytest
 
 import tntjax as tnt
 from tests.engine.conftest import criterion
+from tests.garbage import left_by
 
 
 def train(problem, *hooks, engine=tnt.SGDEngine, **changes):
@@ -242,3 +243,13 @@ def test_a_score_may_have_any_other_name(problem, name):
     validate = tnt.hooks.validate(problem.iterator(), name=name)
     history = train(problem, validate, tnt.hooks.record(), max_epoch=1).history
     assert history[name] == pytest.approx(history[f"{name}.loss"])
+
+
+def test_an_engine_that_validates_is_gone_with_its_last_name(problem):
+    """And with it the iterator, whose workers it would keep."""
+
+    def run():
+        iterator = problem.iterator()
+        train(problem, tnt.hooks.validate(iterator), max_epoch=2)
+
+    assert left_by(run) == []

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 import tntjax.dataset
 import tntjax.vision
+from tests.garbage import left_by
 from tntjax._types import Dataset
 from tntjax.dataset import (
     BatchDataset,
@@ -544,6 +545,18 @@ def test_what_is_no_dataset_is_refused_at_once(make, dataset):
 def test_iterating_is_indexing(case):
     dataset = case.make()
     assert_equal(list(dataset), samples_of(dataset))
+
+
+def test_what_was_read_and_the_dataset_are_gone_with_their_names():
+    """No cycle keeps files open, or makes garbage of each batch."""
+
+    def read():
+        for case in CASES.values():
+            dataset = case.make()
+            samples_of(dataset)
+            take(dataset, indices_of(case, dataset)[1])
+
+    assert left_by(read) == []
 
 
 @every_dataset

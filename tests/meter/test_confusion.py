@@ -1,4 +1,5 @@
 import sys
+import tracemalloc
 import types
 
 import jax
@@ -61,6 +62,19 @@ def test_what_has_no_place_is_counted_apart(target):
     assert matrix(meter) == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
     assert int(meter.n) == 1 and int(meter.left_out) == 1
     assert repr(meter) == "ConfusionMeter(accuracy=100%, left_out=1, n=1)"
+
+
+def test_the_accuracy_is_read_off_the_diagonal():
+    """Of 1,000 classes a copy of the matrix would be 8 MB, for each line shown."""
+    counts = Count.of(np.eye(1000, dtype=np.int64) * 2**40)
+    meter = ConfusionMeter(1000, counts=counts, n=Count.of(1000 * 2**41))
+    tracemalloc.start()
+    try:
+        assert meter.summary() == {"accuracy": 50.0, "left_out": 0}
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 def test_nan_scores_and_rows_that_are_not_one_hot_have_no_place():

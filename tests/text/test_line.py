@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tntjax as tnt
+from tests.garbage import left_by
 from tests.text.verses import ENGLISH, SPANISH, write_lines
 from tntjax.text import LineDataset, _line_file
 
@@ -251,3 +252,14 @@ def test_many_lines_are_read_at_once_and_a_wrong_one_is_told(tmp_path):
 def test_a_file_whose_size_is_not_what_it_says_is_refused():
     with pytest.raises(ValueError, match="/proc/cpuinfo has .* bytes, not 0"):
         LineDataset("/proc/cpuinfo")
+
+
+def test_files_are_closed_with_the_dataset(tmp_path, english):
+    other = write_lines(tmp_path / "other", SPANISH)
+
+    def read():
+        dataset = LineDataset([english, other])
+        texts(dataset)
+        dataset.read_bytes(len(dataset) - 1)
+
+    assert left_by(read) == []

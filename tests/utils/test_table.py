@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.garbage import left_by
 from tntjax.utils import can_merge, foreach, merge, merge_arrays
 
 
@@ -109,3 +110,11 @@ def test_merge_arrays_stacks_in_a_dtype_that_holds_all():
 def test_merge_arrays_refuses(values, came):
     with pytest.raises(ValueError, match=f"arrays of one shape, got {came}"):
         merge_arrays(values)
+
+
+@pytest.mark.parametrize("recursive", [True, False])
+def test_foreach_keeps_no_table(recursive):
+    def double():
+        foreach({"a": [np.ones(3)]}, lambda value: 2 * value, recursive)
+
+    assert left_by(double) == []

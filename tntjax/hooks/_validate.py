@@ -1,6 +1,7 @@
 """A test after each epoch."""
 
 import dataclasses
+import weakref
 from collections.abc import Callable
 from typing import Any, cast, get_args
 
@@ -155,15 +156,18 @@ def _check(engine: Any, iterator: Any, name: str, arguments: dict[str, Any]) -> 
 def _make_tester() -> Callable[[Any], Any]:
     """Makes a function that adds the mean loss to what an engine measures.
 
-    Of the same engine it makes the same, as a jit of a State asks which one it has.
+    Of the same engine it makes the same, as a jit of a State asks which one it has. It
+    keeps neither that engine nor what no test runs, of which it is a part: in a cycle
+    an iterator and its workers would stay until garbage is collected.
     """
-    given, made = None, None
+    given, made = (lambda: None), None
 
     def add_loss(engine: Any) -> Any:
         nonlocal given, made
-        if engine is not given:
-            hooks = chain(engine.hooks, MEAN_LOSS)
-            given, made = engine, dataclasses.replace(engine, hooks=hooks)
+        if engine is not given():
+            of_tests = dataclasses.replace(engine.hooks, on_end_epoch=None)
+            hooks = chain(of_tests, MEAN_LOSS)
+            given, made = weakref.ref(engine), dataclasses.replace(engine, hooks=hooks)
         return made
 
     return add_loss

@@ -3,7 +3,7 @@
 import errno
 import os
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -127,17 +127,25 @@ class _Files:
         self.files = tuple(files)
         self.starts = [0, *accumulate(map(len, self.files))]
         self.count = self.starts[-1]
-        # Of one file, as most are, nothing needs to be searched.
-        self.read = self.files[0].read if len(self.files) == 1 else self._read
+        # Of one file, as most are, nothing needs to be searched. No method of `self`:
+        # in a cycle files would stay open until garbage is collected.
+        one = len(self.files) == 1
+        self.read = self.files[0].read if one else _reader(self.files, self.starts)
 
     def find(self, index: int) -> tuple[LineFile, int]:
         """Finds the file of a line, and its number there."""
         place = bisect_right(self.starts, index) - 1
         return self.files[place], index - self.starts[place]
 
-    def _read(self, index: int) -> bytes:
-        file, line = self.find(index)
-        return file.read(line)
-
     def __reduce__(self) -> tuple:
         return _Files, (self.files,)
+
+
+def _reader(files: Sequence[LineFile], starts: Sequence[int]) -> Callable[[int], bytes]:
+    """Makes a function that reads a line of several files by its number in all."""
+
+    def read(index: int) -> bytes:
+        place = bisect_right(starts, index) - 1
+        return files[place].read(index - starts[place])
+
+    return read

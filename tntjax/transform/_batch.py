@@ -109,19 +109,20 @@ def check_fields(sample: Sample) -> None:
 
     That takes dicts in dicts, the same one at many places: 2**n of n.
     """
-    known: dict[int, int] = {}  # so that each dict or tuple is walked once
-
-    def count(value: Any) -> int:
-        if not isinstance(value, Mapping | tuple):
-            return 1
-        if id(value) not in known:
-            parts = value.values() if isinstance(value, Mapping) else value
-            known[id(value)] = sum(map(count, parts))
-        return known[id(value)]
-
-    if count(sample) > MOST_FIELDS:
+    number = _count_fields(sample, {})
+    if number > MOST_FIELDS:
         raise ValueError(
-            f"Can't make a batch of samples with {count(sample)} fields each, at most"
+            f"Can't make a batch of samples with {number} fields each, at most"
             f" {MOST_FIELDS}. Fields of a dict count at each place where it is; keep"
             " what is not an array in a list."
         )
+
+
+def _count_fields(value: Any, known: dict[int, int]) -> int:
+    """Counts fields; each dict or tuple is walked once, and then `known` by its id."""
+    if not isinstance(value, Mapping | tuple):
+        return 1
+    if id(value) not in known:
+        parts = value.values() if isinstance(value, Mapping) else value
+        known[id(value)] = sum(_count_fields(part, known) for part in parts)
+    return known[id(value)]

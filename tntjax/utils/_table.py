@@ -36,21 +36,28 @@ def foreach(table: Any, function: Callable[[Any], Any], recursive: bool = False)
             f"foreach needs a dict, list or tuple, got {describe(table)}. Apply the"
             " function to it directly."
         )
+    return _walk(table, function, {} if recursive else None)
 
-    known: dict[int, tuple[Any, Any]] = {}  # a table at several places is walked once
+
+def _walk(
+    table: Any,
+    function: Callable[[Any], Any],
+    known: dict[int, tuple[Any, Any]] | None,
+) -> Any:
+    """Applies a function to values, in tables of them too if there is a `known`.
+
+    It holds what tables became by their ids, so that each is walked once.
+    """
 
     def apply(value: Any) -> Any:
-        if not recursive or not _is_table(value):
+        if known is None or not _is_table(value):
             return function(value)
         if id(value) not in known:
-            known[id(value)] = value, walk(value)
+            known[id(value)] = value, _walk(value, function, known)
         return known[id(value)][1]
 
-    def walk(table: Any) -> Any:
-        values = table.values() if isinstance(table, Mapping) else table
-        return alike(table, map(apply, values))
-
-    return walk(table)
+    values = table.values() if isinstance(table, Mapping) else table
+    return alike(table, map(apply, values))
 
 
 def alike(table: Any, values: Iterable[Any]) -> Any:
