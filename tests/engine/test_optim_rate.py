@@ -47,6 +47,17 @@ def test_the_history_has_the_rate_of_each_row(problem, jit):
     assert state.history["lr"] == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_history_has_the_rate_of_the_epoch_whatever_is_chained_before(problem):
+    def halve(state):
+        kept = state.opt_state.hyperparams
+        halved = {**kept, "learning_rate": kept["learning_rate"] / 2}
+        return state.replace(opt_state=state.opt_state._replace(hyperparams=halved))
+
+    hooks = tnt.Hooks(on_end_epoch=halve), tnt.hooks.record()
+    state = train(problem, *hooks, optimizer=optax.sgd, lr=0.4, max_epoch=3)
+    assert state.history["lr"] == pytest.approx([0.4, 0.2, 0.1])
+
+
 def test_another_number_compiles_nothing(problem, compiles):
     train(problem, optimizer=optax.adam, lr=0.1)
     first = len(compiles)

@@ -1,4 +1,7 @@
-"""The learning rate that an optimizer keeps, for a watch, which sees no optimizer."""
+"""The learning rate of the last update, where an optimizer keeps it.
+
+A watch sees no optimizer, and at the end of an epoch a hook may have changed it.
+"""
 
 import jax.numpy as jnp
 
@@ -10,14 +13,15 @@ NAME = "kept_rate"
 
 
 def _start(state: State) -> State:
-    kept = read_kept(state) if state.training and state.lr is None else None
+    keeps = state.training and state.lr is None and isinstance(state.aux, dict)
+    kept = read_kept(state) if keeps else None
     if kept is None:
         return state
     return claim(state, "aux", NAME, jnp.asarray(kept, jnp.float32))
 
 
 def _keep(state: State) -> State:
-    if NAME not in state.aux:
+    if not isinstance(state.aux, dict) or NAME not in state.aux:
         return state
     return put(state, "aux", NAME, jnp.asarray(read_kept(state), jnp.float32))
 

@@ -19,7 +19,6 @@ from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._bind import trust
 from tntjax.hooks._kept_rate import KEPT_RATE
 from tntjax.hooks._kept_rate import NAME as KEPT
-from tntjax.hooks._learning_rate import read_kept
 from tntjax.hooks._mean_loss import MEAN_LOSS, show_meters
 from tntjax.hooks._record_file import RecordFile
 from tntjax.hooks._score import measured_now
@@ -93,10 +92,8 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
         on_end=trust(recorder.end),
         sessions=(*sessions, Session(load=recorder.load)),
     )
-    hooks = chain(MEAN_LOSS, own)
-    if every is None:
-        return hooks
-    return chain(hooks, KEPT_RATE, watch(every, recorder.look))
+    hooks = chain(MEAN_LOSS, KEPT_RATE, own)
+    return hooks if every is None else chain(hooks, watch(every, recorder.look))
 
 
 class _Recorder:
@@ -160,8 +157,8 @@ def _read_rate(state: State) -> Row:
     rate, aux = state.lr, state.aux if isinstance(state.aux, dict) else {}
     if rate is None:  # a plugin that changes that of an optimizer keeps it there
         rate = aux.get("learning_rate")
-    if rate is None:  # a watch sees no opt_state
-        rate = aux.get(KEPT) if state.opt_state is None else read_kept(state)
+    if rate is None:
+        rate = aux.get(KEPT)
     return {} if rate is None else {"lr": as_plain(read_shortest(np.asarray(rate)))}
 
 
