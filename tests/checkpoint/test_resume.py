@@ -1,9 +1,12 @@
 """Going on from any checkpoint makes no difference."""
 
+import io
 import json
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
 import pytest
 
 import tntjax as tnt
@@ -52,6 +55,37 @@ def test_a_folder_without_checkpoints_is_a_start(tmp_path):
     name = "skip-last, adam, 3"
     end = train(name, tnt.hooks.checkpoint(tmp_path / "a"), resume=tmp_path / "a")
     assert leaves(end) == leaves(train(name, tnt.Hooks()))
+
+
+LOOKS = tnt.chain(tnt.hooks.record(every=2), tnt.hooks.progress(io.StringIO()))
+
+
+@pytest.mark.parametrize("steps", [3, 5])
+@pytest.mark.parametrize("are_there_after", [False, True])
+def test_plugins_that_only_show_come_and_go(tmp_path, steps, are_there_after):
+    before, after = (tnt.Hooks(), LOOKS)[:: 1 if are_there_after else -1]
+    batch = {"input": np.ones((4, 2), np.float32), "target": np.ones(4, np.float32)}
+    job = {
+        "network": lambda params, input: input @ params,
+        "criterion": lambda output, target: (output - target) ** 2,
+        "iterator": tnt.DatasetIterator([batch] * 5),
+        "params": jnp.zeros(2),
+        "optimizer": optax.adam,
+        "lr": 0.1,
+    }
+    save = tnt.hooks.checkpoint(tmp_path)
+
+    def go(hooks, **how):
+        return tnt.OptimEngine(tnt.chain(hooks, save)).train(**job, **how)
+
+    go(before, max_steps=steps)
+    end = go(after, max_epoch=2, resume=True)
+    whole = tnt.OptimEngine().train(**job, max_epoch=2)
+    assert leaves(whole.replace(meters={}, aux={})) == leaves(
+        end.replace(meters={}, aux={})
+    )
+    if are_there_after:
+        assert end.history["t"] == [t for t in (4, 5, 6, 8, 10, 10) if t > steps]
 
 
 @pytest.mark.slow

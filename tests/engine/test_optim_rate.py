@@ -1,6 +1,7 @@
 """An optimizer that is given as a function, and its learning rate beside it."""
 
 import functools
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -152,6 +153,8 @@ def test_it_is_float32_whatever_the_parameters_are(problem):
             TypeError,
             "must be an optimizer of optax",
         ),
+        ({"optimizer": SimpleNamespace(init=dict)}, TypeError, "must be an optimizer"),
+        ({"optimizer": lambda *, rate: 3}, TypeError, "must be an optimizer of optax"),
         ({"optimizer": lambda lr: 3}, TypeError, "what .* makes of lr must be .*got 3"),
     ],
 )

@@ -35,6 +35,11 @@ MISSING = """there is no folder {folder} to restore from. Is the path right? \
 tnt.hooks.checkpoint makes its folder at the start of a run."""
 
 
+SHOWN = (("meters", "mean_loss"), ("aux", "kept_rate"))
+"""Entries of plugins that only show what is measured, `progress` and `record`: a run
+may go on with them or without, whatever was saved."""
+
+
 class Score(NamedTuple):
     """A number that a checkpoint is judged by."""
 
@@ -183,6 +188,7 @@ def _restore(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         for name, (field, dtype, shape) in notes["leaves"].items()
         if field in like
     }
+    like, saved, added = _set_apart(like, saved)
     wanted = {name: kind_of(leaf) for name, leaf in named_leaves(like).items()}
     if differences := describe_differences(saved, wanted, path):
         numbers = {
@@ -193,11 +199,31 @@ def _restore(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         }
         raise MismatchError(differences, _read_like(path, notes, numbers))
     restored = _read_like(path, notes, like)
+    for field, own in added.items():
+        restored[field] = {**restored[field], **own}
     if "recorded" in given:
         lines = notes.get("recorded")
         rows = None if lines is None else [read_json_line(line) for line in lines]
         restored["recorded"] = rows
     return restored
+
+
+def _set_apart(
+    like: dict[str, Any], saved: dict[str, Kind]
+) -> tuple[dict[str, Any], dict[str, Kind], dict[str, dict[str, Any]]]:
+    """Leaves out what is only shown and is not in both; returns what is added, too."""
+    added = {}
+    for field, name in SHOWN:
+        leaves = {leaf for leaf in saved if leaf.startswith(f"{field}[{name!r}]")}
+        own = like.get(field)
+        own = own if isinstance(own, dict) else {}
+        if name in own and not leaves:
+            added[field] = {name: own[name]}
+            others = {other: own[other] for other in own if other != name}
+            like = {**like, field: others}
+        elif name not in own:
+            saved = {leaf: kind for leaf, kind in saved.items() if leaf not in leaves}
+    return like, saved, added
 
 
 def _read_like(path: Path, notes: Any, like: Mapping[str, Any]) -> dict[str, Any]:
