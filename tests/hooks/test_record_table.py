@@ -103,9 +103,15 @@ def test_a_run_that_goes_on_has_each_row_once(problem, tmp_path, steps, torn):
     assert one == other
 
 
-def test_a_run_that_goes_on_without_a_history_reads_the_rows(problem, tmp_path):
-    path = tmp_path / "run.csv"
-    record = tnt.hooks.record(path)
+@pytest.mark.parametrize("name", ["run.csv", "run.jsonl"])
+def test_a_run_that_goes_on_without_a_history_reads_the_rows(problem, tmp_path, name):
+    path = tmp_path / name
+
+    def note(state):
+        state.recorded.note(state.epoch, {"good": state.epoch == 1})
+        return state
+
+    record = tnt.chain(tnt.Hooks(on_end_epoch=note), tnt.hooks.record(path))
     first = tnt.SGDEngine(record).train(**job(problem, max_epoch=2))
 
     def load(fields):
@@ -115,7 +121,8 @@ def test_a_run_that_goes_on_without_a_history_reads_the_rows(problem, tmp_path):
     again = tnt.SGDEngine(record).train(**job(problem, resume=load, max_epoch=3))
     assert again.history["t"] == [7, 14, 21]
     assert again.history["loss"][:2] == first.history["loss"]
-    assert [row["t"] for row in read(path)] == ["7", "14", "21"]
+    assert [good is True for good in again.history["good"]] == [True, False, False]
+    assert path.read_text().count("\n") == 3 + (name == "run.csv")
 
 
 def test_a_run_that_goes_on_writes_a_file_that_is_not_there(problem, tmp_path):
