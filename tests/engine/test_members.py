@@ -533,3 +533,13 @@ def test_a_member_that_is_done_stays_so_when_the_run_goes_on(problem, place, tmp
         jax.tree.map(np.testing.assert_array_equal, *ends)
         ends = [member(getattr(state, field), 1) for state in (on, part)]
         jax.tree.map(np.testing.assert_array_equal, *ends)
+
+
+def test_members_without_parameters_have_an_optimizer_each(problem):
+    job = problem.job(network=lambda params, input: input[:, :3], params={"none": None})
+    del job["lr"]
+    job |= {"optimizer": optax.adam(0.1), "members": MEMBERS}
+    part = tnt.OptimEngine().train(**job | {"max_epoch": 1})
+    assert part.opt_state[0].count.tolist() == [7] * MEMBERS  # updates
+    on = tnt.OptimEngine().train(**job | {"params": None}, state=part)
+    assert on.opt_state[0].count.tolist() == [14] * MEMBERS

@@ -256,8 +256,9 @@ def test_an_error_in_the_background_is_raised(tmp_path, monkeypatch, every, afte
         tnt.hooks.checkpoint(tmp_path, every),
         tnt.Hooks(on_end=lambda s: seen.append("at the end") or s),
     )
-    with pytest.raises(OSError, match="the disk is full"):
+    with pytest.raises(OSError, match="the disk is full") as caught:
         train(NAME, hooks, max_epoch=1)
+    assert f"written into {tmp_path}. Is there room" in caught.value.__notes__[0]
     assert seen == (["at the end"] if after == "at the end" else [])
 
 

@@ -1,6 +1,7 @@
 """Writing checkpoints."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ from tntjax.checkpoint._folder import Entry, discard, entries, sweep
 from tntjax.checkpoint._leaves import copies, kind_of, named_leaves
 from tntjax.checkpoint._orbax import make_writer, read_notes, write
 from tntjax.checkpoint._restore import Score, best_of, read_score
+
+NOT_WRITTEN = """This happened while a checkpoint was written into {directory}. Is \
+there room on the disk, is the folder still there, and does no other run save into it? \
+Checkpoints that have their names are whole."""
 
 
 class Saver:
@@ -53,9 +58,10 @@ class Saver:
         numbered = {str(k): leaf for k, leaf in enumerate(leaves.values())}
         filled = {k: leaf for k, leaf in numbered.items() if leaf.size}
         path = self._directory / f"update-{t}-epoch-{epoch}"
-        self._directory.mkdir(parents=True, exist_ok=True)
-        sweep(self._directory)
-        write(self._writer, path, copies(filled), notes)
+        with self._explain_error():
+            self._directory.mkdir(parents=True, exist_ok=True)
+            sweep(self._directory)
+            write(self._writer, path, copies(filled), notes)
         self._pending = True
 
     def go_on(self, t: int, epoch: int) -> dict[str, int] | None:
@@ -82,7 +88,8 @@ class Saver:
         Nothing is deleted before there is something newer.
         """
         pending, self._pending = self._pending, False
-        self._writer.wait_until_finished()
+        with self._explain_error():
+            self._writer.wait_until_finished()
         if pending:
             self._prune()
 
@@ -92,6 +99,15 @@ class Saver:
             self.wait()
         finally:
             self._writer.close()
+
+    @contextlib.contextmanager
+    def _explain_error(self) -> Iterator[None]:
+        """Adds to an error, which is Orbax's as a rule, what to look at."""
+        try:
+            yield
+        except Exception as error:
+            error.add_note(NOT_WRITTEN.format(directory=self._directory))
+            raise
 
     def _prune(self) -> None:
         found = entries(self._directory)

@@ -148,7 +148,9 @@ class OptimEngine:
         update = OptaxUpdate(optimizer, criterion_optimizer, schedule)
 
         def start(params: Any, criterion_params: Any) -> dict[str, Any]:
-            begin = update.start if members is None else jax.vmap(update.start)
+            begin = update.start
+            if members is not None:  # told, as a network may have no parameters
+                begin = jax.vmap(begin, axis_size=members)
             own = begin(params, criterion_params, spread_rate(rate, members))
             return {"opt_state": own}
 
