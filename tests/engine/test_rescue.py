@@ -1,11 +1,15 @@
 """Errors carry the last good State, and what watches hold is shown first."""
 
+from contextlib import suppress
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import tntjax as tnt
+from tests.garbage import left_by
 from tntjax.engine._around import Session
 from tntjax.engine._call import Calls
 
@@ -75,6 +79,32 @@ def test_an_every_that_fails_keeps_no_watch_of_that_moment_from_showing(problem)
         hooks = tnt.chain(look, tnt.every(4, failing_at(8)), look)
         error = error_of(hooks, problem.job(), steps_per_call=steps_per_call)
         assert error.state.t == 8 and seen == [2, 2, 4, 4, 6, 6, 8, 8]
+
+
+@pytest.mark.parametrize("failing", [failing_at(4), failing_at(8)])
+def test_an_error_that_is_over_holds_no_state(problem, failing):
+    """Else its parameters stayed on the device until garbage is collected."""
+    hooks = tnt.chain(tnt.watch(4, failing_at(4)), tnt.every(4, failing))
+
+    def run():
+        with suppress(OSError):  # pytest.raises would make a cycle of its own
+            tnt.SGDEngine(hooks).train(**problem.job())
+
+    assert left_by(run) == []
+
+
+def test_all_is_closed_though_one_fails(problem):
+    closed = []
+
+    def close(name):
+        closed.append(name)
+        if name == "first":
+            raise OSError("disk")
+
+    sessions = [Session(close=partial(close, name)) for name in ("first", "second")]
+    hooks = tnt.Hooks(sessions=tuple(sessions))
+    assert str(error_of(hooks, problem.job())) == "disk"
+    assert closed == ["first", "second"]
 
 
 def test_what_the_rest_of_the_watches_raises_is_noted(problem):

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from multiprocessing import connection, resource_tracker, spawn
 from multiprocessing.process import BaseProcess
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 
 import tntjax as tnt
+from tests.garbage import left_by
 from tests.iterator import parallel_cases as cases
 from tntjax.iterator.workers import _pool, _process
 from tntjax.iterator.workers._process import LENT
@@ -72,6 +74,21 @@ def test_an_error_comes_in_its_turn_and_names_the_index(backend):
         assert list(iterator.run(0, 7)) == [7, 8, 9]
     if backend == "process":
         assert "__getitem__" in str(error.__cause__)  # where in the worker's code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_error_holds_no_workers(backend):
+    """Its traceback ends where it was raised: no process waits for a collection."""
+
+    def read():
+        iterator = parallel(tnt.ListDataset(["no number"], int), backend=backend)
+        with suppress(ValueError):  # pytest.raises would make a cycle of its own
+            list(iterator)
+        with suppress(AttributeError):
+            iterator.exec("no_such_method")
+
+    assert left_by(read) == []
 
 
 @pytest.mark.slow

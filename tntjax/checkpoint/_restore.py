@@ -104,17 +104,17 @@ def restore(
                 f" {steps(directory)}."
             )
     skip_broken = check_boolean("restore: skip_broken", skip_broken)
-    broken = None
+    broken = []
     for entry in reversed(found):
         try:
             return _restore(entry.path, like)
         except BrokenError as error:
             if not skip_broken:
                 raise
-            broken = error
+            broken = [error]
             warnings.warn(f"skipped: {error}", RuntimeWarning, stacklevel=2)
-    if broken is not None:  # to start anew is for the user to decide
-        raise broken
+    if broken:  # to start anew is for the user to decide
+        raise broken.pop()  # no name: its traceback would hold it, and it what is here
     return None
 
 

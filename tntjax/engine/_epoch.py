@@ -210,12 +210,16 @@ class Epoch:
                         if later.kind == "watch":
                             self._watch(later)
                     note_others(error, "A watch before", errors)
+                    errors.clear()
                     raise
             else:
                 self._watch(scheduled)
         if errors:
             note_others(errors[0], "A later watch", errors[1:])
-            raise errors[0]
+            try:
+                raise errors[0]
+            finally:
+                errors.clear()  # or tracebacks would hold them, and they the State
         t = self._t
         self._save(lambda scheduled: scheduled.is_due(t))
         most = self._host.max_steps

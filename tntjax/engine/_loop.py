@@ -216,12 +216,11 @@ class Training:
 
     @contextlib.contextmanager
     def _closing(self) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            for session in self._run.hooks.sessions:
+        with contextlib.ExitStack() as stack:  # all, though one fails
+            for session in reversed(self._run.hooks.sessions):  # the first one first
                 if session.close is not None:
-                    session.close()
+                    stack.callback(session.close)
+            yield
 
     @contextlib.contextmanager
     def _rescuing(self) -> Iterator[None]:

@@ -256,5 +256,8 @@ def read_ahead(
             done[number] = fine, value
         fine, value = done.pop(turn) if ordered else run.next_done()[1:]
         if not fine:
-            raise value
+            try:
+                raise value
+            finally:
+                del value  # or its traceback would hold it, and it the workers
         pending -= 1

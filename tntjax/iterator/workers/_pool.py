@@ -211,7 +211,11 @@ class Pool:
         self.wait(sink, len(workers))
         for _, fine, value in sink:
             if not fine:
-                raise value
+                try:
+                    raise value
+                finally:
+                    sink.clear()  # or its traceback would hold it, and it the pool
+                    del value
         replies = {number: value for number, _, value in sink}
         return [replies[worker.number] for worker in workers]
 

@@ -100,7 +100,10 @@ class ThreadRun:
         """Waits for the one thing that was asked for."""
         _, fine, value = self.next_done()
         if not fine:
-            raise value
+            try:
+                raise value
+            finally:
+                del value  # or its traceback would hold it, and it the threads
         return value
 
     def next_done(self) -> tuple[int, bool, Any]:
