@@ -140,6 +140,20 @@ def test_results_have_strong_dtypes(case):
 
 
 @pytest.mark.slow
+def test_64_bits_of_jax_change_nothing(case):
+    function, x = case
+    expected = jax.tree.leaves(function(x, LENGTH))
+    jax.config.update("jax_enable_x64", True)
+    try:
+        found = jax.tree.leaves(function(x, LENGTH))
+    finally:
+        jax.config.update("jax_enable_x64", False)
+    for left, right in zip(found, expected, strict=True):
+        assert left.dtype == right.dtype
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
 def test_compiled_code_computes_the_same(case):
     function, x = case
     with jax.disable_jit():

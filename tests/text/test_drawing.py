@@ -27,6 +27,18 @@ def test_tokens_are_hidden_as_often_as_bert_does():
     assert len({row.tobytes() for row in chosen}) == 200  # each row of its own
 
 
+def test_the_same_tokens_are_hidden_where_jax_has_64_bits():
+    ids = np.arange(40, dtype=np.int32).reshape(2, 20)
+    expected = text.mask_tokens(KEY, ids, 1, 1000, rate=0.5)
+    jax.config.update("jax_enable_x64", True)
+    try:
+        found = text.mask_tokens(KEY, ids, 1, 1000, rate=0.5)
+    finally:
+        jax.config.update("jax_enable_x64", False)
+    assert found.input.tolist() == expected.input.tolist()
+    assert found.mask.tolist() == expected.mask.tolist()
+
+
 def test_padding_is_never_chosen():
     allowed = np.arange(50) < 20
     ids = np.zeros((4, 50), np.uint16)

@@ -60,6 +60,18 @@ def test_an_example_depends_on_its_own_key_alone(name):
     assert len(np.unique(same.reshape(6, -1), axis=0)) > 1  # not one draw for all
 
 
+@every_transform
+def test_levels_are_the_same_where_jax_has_64_bits(name):
+    expected = np.asarray(RANDOM[name](KEY, images()), int)
+    jax.config.update("jax_enable_x64", True)
+    try:
+        found = np.asarray(RANDOM[name](KEY, images()))
+    finally:
+        jax.config.update("jax_enable_x64", False)
+    apart = np.abs(found - expected)
+    assert found.dtype == np.uint8 and apart.max() <= 1 and (apart > 0).mean() < 0.01
+
+
 @pytest.mark.slow
 @every_transform
 def test_levels_are_the_same_one_by_one_and_compiled(name):

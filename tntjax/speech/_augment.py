@@ -86,7 +86,7 @@ def _draw_spans(
     key: jax.Array, count: int, widest: ArrayLike, length: ArrayLike, size: int
 ) -> jax.Array:
     """Draws spans of 0 to `widest` places that lie below `length`: [size] bool."""
-    width, place = jax.random.uniform(key, (2, count))
+    width, place = jax.random.uniform(key, (2, count), jnp.float32)
     width = jnp.floor(width * (jnp.asarray(widest) + 1)).astype(jnp.int32)
     start = jnp.floor(place * (jnp.asarray(length) - width + 1)).astype(jnp.int32)
     steps = jnp.arange(size)[:, None]
@@ -142,7 +142,8 @@ def add_noise(
     def draw(
         key: jax.Array, wave: jax.Array, n: jax.Array, noise: jax.Array, m: jax.Array
     ) -> jax.Array:
-        start = jnp.floor(jax.random.uniform(key) * m).astype(jnp.int32)
+        share = jax.random.uniform(key, dtype=jnp.float32)
+        start = jnp.floor(share * m).astype(jnp.int32)
         places = start + jnp.arange(wave.size)
         chosen = noise[places % jnp.maximum(m, 1)]
         power, of_noise = jnp.sum(wave**2), jnp.sum(cut(chosen, n) ** 2)
@@ -180,7 +181,8 @@ def time_shift(
     wave, lengths = as_wave(wave, lengths, "time_shift")
 
     def move(key: jax.Array, wave: jax.Array) -> jax.Array:
-        places = jnp.arange(wave.size) - jax.random.randint(key, (), -most, most + 1)
+        shift = jax.random.randint(key, (), -most, most + 1, jnp.int32)
+        places = jnp.arange(wave.size) - shift
         inside = (places >= 0) & (places < wave.size)
         return jnp.where(inside, wave[jnp.clip(places, 0, wave.size - 1)], 0)
 

@@ -72,7 +72,7 @@ def mask_tokens(
 
     def draw(own: jax.Array) -> tuple[jax.Array, ...]:
         row, keys = shape[-1:], jax.random.split(own, 3)
-        kinds = (jax.random.uniform(one, row) for one in keys[:2])
+        kinds = (jax.random.uniform(one, row, jnp.float32) for one in keys[:2])
         return *kinds, jax.random.randint(keys[2], row, 0, most, jnp.int32)
 
     drawn = jax.vmap(draw)(jax.random.split(key, math.prod(shape[:-1])))

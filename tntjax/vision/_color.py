@@ -99,9 +99,10 @@ def color_jitter(
         raise ValueError("color_jitter: grey images have no saturation and no hue.")
     drawn = draw_uniform(key, (5,))  # [B, 5]
     swing = jnp.where(drawn[:, 4:] < rate, 2 * drawn[:, :4] - 1, 0)  # [B, 4]
-    reached = jnp.array([*reach.values(), hue])
-    least = jnp.array([*(max(0.0, 1 - number) for number in reach.values()), -1.0])
-    middle = jnp.array([1.0, 1.0, 1.0, 0.0])  # what changes nothing
+    reached = jnp.array([*reach.values(), hue], jnp.float32)
+    lowest = *(max(0.0, 1 - number) for number in reach.values()), -1.0
+    least = jnp.array(lowest, jnp.float32)
+    middle = jnp.array([1, 1, 1, 0], jnp.float32)  # what changes nothing
     changes = jnp.maximum(middle + reached * swing, least)  # [B, 4]
 
     def change(image: jax.Array, changes: jax.Array) -> jax.Array:
@@ -146,5 +147,5 @@ def _color_matrix(saturation: jax.Array, turn: jax.Array) -> jax.Array:
     quarter = np.outer(back[:, 2], _YIQ[1]) - np.outer(back[:, 1], _YIQ[2])
     cosine = saturation * jnp.cos(2 * math.pi * turn)
     sine = saturation * jnp.sin(2 * math.pi * turn)
-    matrix = jnp.eye(3) + (cosine - 1) * plane.astype(np.float32)
+    matrix = jnp.eye(3, dtype=np.float32) + (cosine - 1) * plane.astype(np.float32)
     return matrix + sine * quarter.astype(np.float32)
