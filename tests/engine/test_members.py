@@ -356,12 +356,17 @@ def test_tests_of_many_networks(problem):
     assert state.samples == 53
 
 
-def test_the_first_bad_member_is_named(problem):
-    rates = np.array([0.1, 1e38, 0.1, 0.1], np.float32)
+def test_the_first_bad_member_is_named_and_all_go_on(problem):
+    rates = np.array([0.1, 1e38, 0.1, 1e38], np.float32)
     job = problem.job(params=PARAMS, lr=rates, members=MEMBERS)
+    engine = tnt.SGDEngine(tnt.hooks.nan_guard(2))
     with pytest.raises(tnt.hooks.NonFiniteError) as caught:
-        tnt.SGDEngine(tnt.hooks.nan_guard(2)).train(**job)
+        engine.train(**job)
     assert "This was for member 1." in caught.value.__notes__
+    state = caught.value.state.replace(params=PARAMS, lr=RATES)
+    on = engine.train(**job | {"params": None, "lr": None}, state=state)
+    assert on.t == 14 and on.aux["nan_guard"]["step"].tolist() == [0] * MEMBERS
+    assert np.isfinite(on.params["weight"]).all()
 
 
 @pytest.mark.devices(4)

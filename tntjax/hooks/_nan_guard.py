@@ -10,7 +10,7 @@ from tntjax._numbers import check_at_least
 from tntjax.engine import Hooks, State, chain, every
 from tntjax.engine._rows import find_row_mask
 from tntjax.hooks._arguments import explain_arguments
-from tntjax.hooks._bind import bind, bind_each, claim, put, skip_if
+from tntjax.hooks._bind import bind, claim, put, skip_if
 
 NAME = "nan_guard"
 NOTHING = {"step": np.int32(0), "loss": np.float32(0), "leaf": np.int32(0)}
@@ -79,7 +79,7 @@ def nan_guard(n: int = 100) -> Hooks:
       on_end                 host      nan_guard.look()
       every 100 updates      host      nan_guard.look() (waits, may change)
     """
-    n, look = check_at_least("nan_guard: n", n, 1), bind_each(_look)
+    n, look = check_at_least("nan_guard: n", n, 1), bind(_look)
     compiled = Hooks(on_backward=bind(_guard), on_update=bind(_guard_update))
     host = Hooks(on_start=bind(_start), on_end_epoch=look, on_end=look)
     return chain(compiled, host, every(n, look))
@@ -151,7 +151,13 @@ def _look(state: State) -> State:
     for name, tree in trees.items():
         leaves = jax.tree_util.tree_leaves_with_path(tree)
         names += [f"{name}{jax.tree_util.keystr(path)}" for path, _ in leaves]
-    step, loss, leaf = int(seen["step"]), float(seen["loss"]), names[int(seen["leaf"])]
+    # Of many members, [N], the first that has one; error.state is that of all.
+    number = int(np.argmax(np.ravel(seen["step"]) > 0))
+    step, loss, leaf = (np.ravel(seen[name])[number].item() for name in NOTHING)
     # A run that goes on from there begins with no bad step.
-    state = put(state, "aux", NAME, {**seen, **NOTHING})
-    raise NonFiniteError(step, loss, leaf, state)
+    nothing = {name: np.zeros_like(seen[name]) for name in NOTHING}
+    state = put(state, "aux", NAME, {**seen, **nothing})
+    error = NonFiniteError(step, loss, names[leaf], state)
+    if state.members is not None:
+        error.add_note(f"This was for member {number}.")
+    raise error
