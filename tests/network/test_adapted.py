@@ -57,6 +57,15 @@ def test_parameters_without_the_statistics_that_belong_to_them():
     assert test.meters["loss"].value().mean == 0
 
 
+def test_a_stateful_network_without_its_state_is_told_of_where_it_fails():
+    with pytest.raises(TypeError) as caught:
+        ENGINE.test(network=ADAPTED.network, params=jnp.ones((3, 2)), **HOW)
+    assert any("had no model_state" in note for note in caught.value.__notes__)
+    with pytest.raises(TypeError) as caught:
+        ENGINE.test(network=ADAPTED.network, params=3, model_state=(), **HOW)
+    assert not any("had no model_state" in note for note in caught.value.__notes__)
+
+
 @pytest.mark.parametrize("engine", [tnt.SGDEngine, tnt.OptimEngine])
 def test_going_on_from_a_state_its_parts_do_not_count(engine):
     job = {name: TRAINED[name] for name in ("criterion", "iterator")}

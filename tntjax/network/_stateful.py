@@ -11,6 +11,11 @@ from tntjax.network._flags import check_flags
 READ_TRAINING = """Read the argument `training`, which the engine passes, or give \
 {name} another name."""
 
+NO_STATE = """The network had no model_state. If it keeps statistics, as BatchNorm \
+does, pass them beside its parameters: params=state.params, \
+model_state=state.model_state, or the whole that tnt.network made of a module as \
+network."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Stateful:
@@ -73,7 +78,12 @@ def forward(
     """
     if not isinstance(network, Stateful):
         return network(params, input), model_state
-    returned = network.apply(params, model_state, input, key=key, training=training)
+    try:
+        returned = network.apply(params, model_state, input, key=key, training=training)
+    except Exception as error:
+        if model_state is None:
+            error.add_note(NO_STATE)
+        raise
     if not isinstance(returned, tuple) or len(returned) != 2:
         raise TypeError(
             "A Stateful network returns (output, model_state), got"
