@@ -10,19 +10,21 @@ import sys
 import threading
 import time
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.garbage import left_by
 from tntjax.dataset import (
     CoroutineBatchDataset,
     ListDataset,
     ShuffleDataset,
     _deferred,
 )
-from tntjax.dataset._deferred import DaemonThreads, ReadingLoop, find_loop
+from tntjax.dataset._deferred import DaemonThreads, ReadingLoop, answer, find_loop
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = 1200  # seconds of a read that is not to be waited for
@@ -466,3 +468,35 @@ def test_a_loop_may_be_closed_from_inside():
 
     loop = ReadingLoop()
     assert loop.run(close()) is None
+
+
+async def fetch(index):
+    return fetch_now(index)
+
+
+def fetch_now(index):
+    if index == 2:
+        raise OSError("disk")
+    return index
+
+
+def give_future(index):
+    future = Future()
+    call = partial(fetch_now, index)
+    threading.Thread(target=answer, args=(future, call)).start()  # as a pool does
+    return future
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [fetch, lambda index: partial(fetch_now, index), give_future],
+    ids=["coroutine", "function", "future"],
+)
+def test_an_error_holds_no_loop(promise):
+    """Nor its threads and its three files, until garbage is collected."""
+
+    def read():
+        with suppress(OSError):  # pytest.raises would make a cycle of its own
+            CoroutineBatchDataset(ListDataset(range(4), promise), 4)[0]
+
+    assert left_by(read) == []

@@ -29,6 +29,8 @@ def read_all(batches: Any, indices: Sequence[int], concurrency: int) -> list[Any
     """Returns samples of what `batches` wraps, in order; they may be promises.
 
     All are asked for first, and `concurrency` functions and awaitables run at a time.
+    Where an error passes, no name is left of what holds it: in a cycle the loop and its
+    threads would stay until garbage is collected.
     """
     issued: list[Any] = []
     called: list[Future] = []
@@ -40,17 +42,21 @@ def read_all(batches: Any, indices: Sequence[int], concurrency: int) -> list[Any
                 if asyncio.isfuture(issued[-1]):
                     raise TypeError(FOREIGN_TASK.format(index=index))
         if not any(map(_is_deferred, issued)):
-            return issued
+            return [*issued]
         loop = find_loop(batches)
         reads = _Reads(name, asyncio.Semaphore(concurrency), loop.threads, called)
         outcome = loop.run(reads.resolve_all(issued, indices))
         if isinstance(outcome, _Failure):
-            raise outcome.error
+            try:
+                raise outcome.error
+            finally:
+                del outcome
         return outcome
     finally:
-        for value in issued:
-            _abandon(value)
+        while issued:
+            _abandon(issued.pop())
         wait(called, GRACE)  # what was given up may end, and not for long
+        called.clear()
 
 
 @dataclass(frozen=True)
@@ -118,13 +124,17 @@ class _Reads:
                 except asyncio.CancelledError as error:
                     raise CancelledError("The read was cancelled.") from error
         except BaseException as error:
+            del value
             return _Failure(error)
         return value
 
     async def _keep(self, promise: Any) -> Any:
         """Returns what a promise gives, which may be another promise."""
-        if isinstance(promise, Future):
-            return await _await_future(promise)  # runs elsewhere and takes no place
+        if isinstance(promise, Future):  # runs elsewhere and takes no place
+            try:
+                return await _await_future(promise)
+            finally:
+                del promise
         await self.gate.acquire()
         if inspect.isawaitable(promise):
             given = await promise
@@ -152,7 +162,10 @@ async def _await_future(future: Future) -> Any:
     except asyncio.CancelledError:
         _abandon(future)
         raise
-    return future.result()
+    try:
+        return future.result()
+    finally:
+        del future
 
 
 @contextmanager
@@ -216,6 +229,7 @@ def answer(future: Future, function: Callable[[], Any]) -> None:
         result = function()
     except BaseException as error:
         future.set_exception(error)
+        del future
     else:
         future.set_result(result)
 
