@@ -24,7 +24,8 @@ from tntjax.dataset import (
     ShuffleDataset,
     _deferred,
 )
-from tntjax.dataset._deferred import DaemonThreads, ReadingLoop, answer, find_loop
+from tntjax.dataset._daemon_threads import DaemonThreads, answer
+from tntjax.dataset._deferred import ReadingLoop, find_loop
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = 1200  # seconds of a read that is not to be waited for
@@ -378,7 +379,7 @@ def test_reads_see_the_context_variables_of_the_caller(within):
 def test_a_function_that_was_cancelled_in_time_is_not_called():
     called, future = [], Future()
     future.cancel()
-    _deferred.answer(future, lambda: called.append(1))
+    answer(future, lambda: called.append(1))
     assert not called
 
 

@@ -1,17 +1,17 @@
 """Deferred reads: all are issued, then waited for together."""
 
 import asyncio
-import contextvars
 import inspect
 import os
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Any
+
+from tntjax.dataset._daemon_threads import DaemonThreads, start_daemon
 
 FOREIGN_TASK = """Sample {index} is an asyncio Task or Future, which belongs to the \
 loop that made it, and that one stands still meanwhile.
@@ -94,7 +94,7 @@ class _Reads:
 
     name: str
     gate: asyncio.Semaphore
-    threads: "DaemonThreads"
+    threads: DaemonThreads
     called: list[Future]
 
     async def resolve_all(self, values: Sequence[Any], indices: Sequence[int]) -> Any:
@@ -181,59 +181,6 @@ GRACE = 1.0
 """Seconds that what runs has for its end before it is left behind."""
 
 
-class DaemonThreads:
-    """Calls functions in threads that the interpreter does not wait for.
-
-    An executor of `concurrent.futures` waits for a function that blocks, or the
-    interpreter does when it ends. A thread that is idle is used again.
-    """
-
-    def __init__(self) -> None:
-        self._idle, self._count = threading.Semaphore(0), 0
-        self._calls: SimpleQueue[Any] = SimpleQueue()  # futures and their functions
-
-    def submit(self, function: Callable[[], Any]) -> Future:
-        """Lets a thread call a function, with the context variables of the caller."""
-        if not self._idle.acquire(blocking=False):
-            _start(_work, self._calls, self._idle)
-            self._count += 1
-        future: Future = Future()
-        context = contextvars.copy_context()
-        self._calls.put((future, lambda: context.run(function)))
-        return future
-
-    def close(self) -> None:
-        """Ends the threads, each when it is done with what it runs."""
-        for _ in range(self._count):
-            self._calls.put(None)
-
-
-def _start(function: Callable[..., None], *args: Any) -> threading.Thread:
-    thread = threading.Thread(target=function, args=args, name="tnt-reads", daemon=True)
-    thread.start()
-    return thread
-
-
-def _work(calls: SimpleQueue, idle: threading.Semaphore) -> None:
-    while (call := calls.get()) is not None:
-        answer(*call)
-        del call  # or what it holds would live until the next one
-        idle.release()
-
-
-def answer(future: Future, function: Callable[[], Any]) -> None:
-    """Calls a function for a future, unless that was cancelled in time."""
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        result = function()
-    except BaseException as error:
-        future.set_exception(error)
-        del future
-    else:
-        future.set_result(result)
-
-
 class ReadingLoop:
     """Runs coroutines in an event loop of its own, which stays from batch to batch.
 
@@ -246,7 +193,7 @@ class ReadingLoop:
         self.threads = DaemonThreads()
         self._loop, self._closing = asyncio.new_event_loop(), threading.Event()
         args = self._loop, self._closing
-        self._thread = _start(_run, *args)
+        self._thread = start_daemon(_run, *args)
         self.close = weakref.finalize(self, _close, self._thread, *args, self.threads)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
