@@ -561,3 +561,19 @@ def test_a_single_chunk_stays_one():
     for other in (chunk, chunk.part(0), chunk.padded(8)):
         assert len(other) == 1
         assert jax.jit(lambda chunk: chunk.read(0))(other).tolist() == [4]
+
+
+class Doubled(DatasetIterator):
+    """An iterator of the user's, with samples of its own."""
+
+    def run(self, epoch=0, start=0):
+        for sample in super().run(epoch, start):
+            yield {"x": sample["x"] * 2}
+
+
+def test_an_engine_reads_what_the_run_of_a_derived_class_yields():
+    iterator = Doubled(BatchDataset(table(), 4))
+    chunks = iterator.chunks(0, 1, lambda position, size, length=None: 8)
+    assert_equal(samples_of(chunks), iterator.run(0, 1))
+    expected = 2 * table().data["x"][4:8]
+    np.testing.assert_array_equal(next(iterator.run(0, 1))["x"], expected)

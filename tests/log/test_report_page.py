@@ -100,6 +100,14 @@ def test_the_licence_of_the_library_goes_with_it(tmp_path):
     assert "Copyright (c) 2022 Leon Sorokin" in page.source
 
 
+def test_a_link_stays_one(tmp_path):
+    (tmp_path / "there").mkdir()
+    link, page = tmp_path / "page.html", tmp_path / "there" / "page.html"
+    link.symlink_to(page)
+    assert tnt.log.report(link, [{"t": 1, "loss": 0.5}]) == link
+    assert link.is_symlink() and page.read_text().startswith("<!doctype html>")
+
+
 def test_equal_runs_make_equal_pages_but_for_the_date(tmp_path):
     pages = [write_and_read(tmp_path, HISTORY).source for _ in range(2)]
     one, other = (re.sub("<time.*?</time>", "", page) for page in pages)

@@ -138,10 +138,11 @@ def _hash_script(script: str) -> str:
 
 
 def _write(path: Path, page: str) -> Path:
-    part = path.with_name(f"{path.name}.part")
+    place = path.resolve()  # a link stays one
+    part = place.with_name(f"{place.name}.part")
     try:
         part.write_text(page, encoding="utf-8", newline="\n")
-        os.replace(part, path)
+        os.replace(part, place)
     except OSError:
         part.unlink(missing_ok=True)
         raise
