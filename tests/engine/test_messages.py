@@ -250,6 +250,21 @@ def test_integers_of_numpy_are_integers(problem):
     assert repr(hooks.scheduled[0].n) == "3"
 
 
+def test_numbers_of_the_other_byte_order_are_numbers(problem):
+    def other_order(tree):  # as files of NumPy may hold them
+        return jax.tree.map(lambda leaf: np.asarray(leaf).astype(">f4"), tree)
+
+    hooks = tnt.chain(
+        tnt.Hooks(on_start=lambda s: s.replace(aux={"three": np.array([3], ">i4")})),
+        tnt.every(1, lambda s: s.replace(params=other_order(s.params))),
+    )
+    job = problem.job(max_steps=2)
+    plain = tnt.SGDEngine().train(**job)
+    state = tnt.SGDEngine(hooks).train(**job | {"params": other_order(job["params"])})
+    jax.tree.map(np.testing.assert_array_equal, state.params, plain.params)
+    assert state.aux["three"].tolist() == [3]
+
+
 # ---- errors in hooks ----------------------------------------------------------------
 
 

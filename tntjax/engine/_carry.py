@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._array import as_array
 from tntjax._struct import describe
 from tntjax._types import Meter
 from tntjax.engine._state import CARRIED, COUNTERS, HEAVY, LIGHT, State
@@ -69,6 +70,7 @@ def _strong(leaf: Any, kind: Any, find_name: Callable[[], str]) -> Any:
     if kind is None and isinstance(leaf, jax.Array):
         return drop_weak_type(leaf)
     try:
+        leaf = as_array(leaf) if isinstance(leaf, np.ndarray) else leaf  # native bytes
         return _convert(leaf, jnp.result_type(leaf) if kind is None else kind)
     except (TypeError, ValueError, OverflowError) as error:
         where = f"state.{find_name()}"

@@ -93,7 +93,10 @@ def check_params(name: str, params: Any) -> None:
                 f"{where} is {describe(leaf)}, but parameters must be floating point"
                 " arrays of JAX or NumPy. Keep functions and settings in the network."
             )
-        if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
+        # JAX refuses objects, and numbers whose bytes are not in the machine's order.
+        on_host = isinstance(leaf, np.ndarray)
+        dtype = leaf.dtype if on_host else jnp.result_type(leaf)
+        if not jnp.issubdtype(dtype, jnp.inexact):
             raise TypeError(
                 f"{where} is {describe(leaf)}, but"
                 " parameters must be floating point. Keep integers elsewhere."

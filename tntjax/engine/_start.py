@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tntjax._array import as_array
 from tntjax._numbers import check_at_least
 from tntjax._struct import describe
 from tntjax.engine._check import (
@@ -62,7 +63,7 @@ def fields_of_arguments(
 
     # JAX's arrays are copied before they are donated, if need be: `claim_buffers`.
     def own(leaf: Any) -> Any:
-        return copy(leaf) if isinstance(leaf, np.ndarray) else leaf
+        return copy(as_array(leaf)) if isinstance(leaf, np.ndarray) else leaf
 
     given = jax.tree.map(own, given)
     if members is None:
