@@ -156,3 +156,16 @@ def test_a_derived_class_that_is_no_pytree_is_read_on_the_host():
         samples = [row for chunk in chunks for row in chunk.samples.tolist()]
         assert samples == want
         assert not jax.device_put(BatchDataset(dataset, 2)).on_device
+
+
+def test_what_a_derived_class_reads_is_read_many_at_once_as_well():
+    class Doubled(TableDataset):
+        def __getitem__(self, index):
+            return super().__getitem__(index) * 2
+
+    for rows in (np.arange(6), jax.numpy.arange(6)):
+        dataset = Doubled(rows)
+        assert np.asarray(tntjax.take(dataset, [1, 2])).tolist() == [2, 4]
+        batches = DatasetIterator(tntjax.shuffle_and_batch(dataset, 6))
+        chunk = next(batches.chunks(0, 0, lambda position, size, length=None: 1))
+        assert sorted(np.asarray(chunk.samples)[0].tolist()) == [0, 2, 4, 6, 8, 10]

@@ -82,6 +82,10 @@ def has_take(kind: type) -> bool:
     method = getattr(kind, "take", None)
     if method is None or issubclass(kind, np.ndarray | jax.Array):
         return False
+    both = (getattr(kind, "__getitem__", None), method)
+    ours = [str(getattr(f, "__module__", "")).startswith("tntjax.") for f in both]
+    if ours == [False, True]:  # it would read past the `[index]` of a derived class
+        return False
     try:
         return list(signature(method).parameters)[1:] == ["indices"]
     except (TypeError, ValueError):  # no method, or a compiled one without a signature
