@@ -82,7 +82,7 @@ def draw(seed, images=5):
             "boxes": boxes.astype(float),
             "labels": labels,
             "iscrowd": rng.random(known) < 0.2,
-            "area": rng.choice([300.0, 1024, 5000, 9216, 20000], known),
+            "area": rng.choice([300.0, 1024, 1050, 9216, 9300, 20000], known),
         }
         near = rng.integers(0, max(known, 1), found)
         shift = rng.integers(-6, 7, (found, 4)) * (rng.random((found, 1)) < 0.8)
@@ -109,13 +109,15 @@ def test_random_detections(kind, seed):
     np.testing.assert_allclose(found, theirs(outputs, targets, kind), rtol=0, atol=1e-9)
 
 
-def test_more_detections_than_count():
+@pytest.mark.parametrize("place", [99, 100])  # the last that counts, and the next
+def test_more_detections_than_count(place):
     rng = np.random.default_rng(0)
     outputs, targets = draw(3, images=2)
     low = rng.random((150, 2)) * 100
     outputs[0]["boxes"] = np.concatenate([low, low + 20], 1)
-    outputs[0]["labels"], outputs[0]["scores"] = np.ones(150, int), rng.random(150)
-    outputs[0]["boxes"][-1] = targets[0]["boxes"][0]
+    outputs[0]["labels"] = np.full(150, targets[0]["labels"][0])
+    outputs[0]["scores"] = np.linspace(1, 0, 150)
+    outputs[0]["boxes"][place] = targets[0]["boxes"][0]
     found = CocoMAPMeter().add(outputs, targets).value()
     expected = theirs(outputs, targets, "boxes")
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
