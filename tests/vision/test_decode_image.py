@@ -55,8 +55,9 @@ def test_a_smaller_decode_is_the_same_by_both_and_keeps_the_least_size(
     fast = decode_image(photo("flower"), min_size=size)
     monkeypatch.setattr(_decode, "_find_simplejpeg", lambda: None)
     np.testing.assert_array_equal(decode_image(photo("flower"), min_size=size), fast)
-    assert min(fast.shape[:2]) >= min(size, 427)
-    assert len(fast) in (54, 107, 214, 427) and len(fast) < max(2 * size, 55) + 1
+    sides = (54, 107, 214, 427)  # of the lower side
+    assert min(fast.shape[:2]) == len(fast)
+    assert len(fast) == min(side for side in sides if side >= min(size, 427))
 
 
 def test_a_smaller_decode_looks_like_the_image():

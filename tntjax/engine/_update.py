@@ -83,7 +83,8 @@ class OptaxUpdate:
 
     def _make(self, lr: Any = 0.0) -> list[Any]:
         given = self.optimizer, self.criterion_optimizer or self.optimizer
-        return [keep_rate(optimizer, self.schedule or lr) for optimizer in given]
+        rate = lr if self.schedule is None else self.schedule
+        return [keep_rate(optimizer, rate) for optimizer in given]
 
     def __call__(self, state: State, objective: Objective) -> State:
         """Returns the State with new parameters and `opt_state`."""

@@ -46,9 +46,9 @@ def learning_rate(schedule: Schedule, by: Literal["step", "epoch"] = "step") -> 
     It is set in `on_sample`, compiled, so no step is made alone for it and nothing
     compiles anew. For SGDEngine it is `state.lr`; for OptimEngine what the optimizer
     keeps, given as `optimizer=optax.adam, lr=1e-3` or by `optax.inject_hyperparams`.
-    For both it is `state.aux["learning_rate"]`, too.
-    The rate of a criterion's parameters stays as it is. Groups of `optax.partition`
-    whose rates differ are an error.
+    For both it is `state.aux["learning_rate"]`, too. The rate of a criterion's
+    parameters stays as it is. Groups of `optax.partition` whose rates differ are an
+    error.
 
     Args:
       schedule: a schedule of optax, a function of the number of updates or epochs done,

@@ -63,9 +63,7 @@ class Epochs:
           TypeError: if a sample holds something that is not an array of numbers.
         """
         _check_position(epoch, start)
-        if (
-            type(self).run is not Epochs.run
-        ):  # a class of the user's, with other samples
+        if type(self).run is not Epochs.run:  # a user's class, with other samples
             return group(self.run(epoch, start), room, start)
         return self._chunks(epoch, start, room)
 
