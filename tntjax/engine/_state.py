@@ -88,7 +88,7 @@ class State:
     `criterion_grads`, and `skip`, a [] bool that a hook sets: True leaves all but
     `aux`, `key` and the counters as it was before the step, for hooks of `on_update`
     and after them. `loss` is [] or [B] inside a step; outside it is a number, the mean
-    of the last update (NaN before the first one, None in a test).
+    of the last update (None or NaN before the first one, None in a test).
 
     On the host: `network`, `criterion`, `iterator`, `engine`, `max_epoch`, `training`,
     `seconds`, `compiled`, how often a step was in this run, `recorded`, of which
