@@ -36,10 +36,10 @@ def test_the_trace_is_of_the_chosen_steps(
         calls.append(int(state.t))
         return state
 
-    hooks = tnt.chain(tnt.every(1, note), profile("there", first, steps))
+    hooks = tnt.chain(tnt.every(1, note), profile("/there", first, steps))
     tnt.SGDEngine(hooks).train(**problem.job(), steps_per_call=steps_per_call)
-    start, stop = calls.index("there"), calls.index("stop")
-    assert [call for call in calls if isinstance(call, str)] == ["there", "stop"]
+    start, stop = calls.index("/there"), calls.index("stop")
+    assert [call for call in calls if isinstance(call, str)] == ["/there", "stop"]
     assert calls[start + 1 : stop] == list(range(seen[0] + 1, seen[1] + 1))
 
 
@@ -57,7 +57,7 @@ def test_calls_end_there_and_only_there(problem, calls):
                 yield chunk
 
     job = problem.job(iterator=Iterator(problem.iterator(3)), max_epoch=1)
-    tnt.SGDEngine(profile("there", 4, 6)).train(**{**job, "network": network})
+    tnt.SGDEngine(profile("/there", 4, 6)).train(**{**job, "network": network})
     assert lengths == [4, 6, 7, 1]  # 17 batches of 3 and one of 2
 
 
@@ -76,12 +76,12 @@ def test_the_trace_of_a_run_that_failed_ends_with_it(problem, calls):
     def fail(state):
         raise OSError("disk")
 
-    part = profile("there", 2, 4)
+    part = profile("/there", 2, 4)
     with pytest.raises(OSError, match="disk"):
         tnt.SGDEngine(tnt.chain(part, tnt.every(3, fail))).train(**problem.job())
     assert calls == ["/there", "stop"]
     tnt.SGDEngine(part).train(**problem.job())
-    assert calls == ["there", "stop", "there", "stop"]
+    assert calls == ["/there", "stop", "/there", "stop"]
 
 
 def test_a_real_trace_is_written(problem, tmp_path):
@@ -99,4 +99,4 @@ def test_a_real_trace_is_written(problem, tmp_path):
 )
 def test_bad_arguments(arguments, error, words):
     with pytest.raises(error, match=words):
-        profile("there", *arguments)
+        profile("/there", *arguments)
