@@ -52,6 +52,10 @@ def check_optional_functions(name: str, **functions: Any) -> None:
 def is_kept(filter: Callable[[Any], Any] | None, sample: Any) -> bool:
     """True if a filter keeps a sample, or if there is no filter."""
     kept = True if filter is None else filter(sample)
+    if kept is None:
+        raise TypeError(
+            "A filter must return True or False, got None. Does it end with no return?"
+        )
     try:
         return bool(kept)
     except (ValueError, RuntimeError) as error:  # arrays of NumPy and JAX, of torch

@@ -270,6 +270,11 @@ def test_knows_the_bytes_of_a_full_batch():
     [
         ({"batch_size": 0}, ValueError, r"batch_size must be at least 1, got 0"),
         ({"batch_size": -1}, ValueError, r"batch_size must be at least 1, got -1"),
+        (
+            {"batch_size": 2**63},
+            ValueError,
+            r"batch_size must be less than 2\*\*63, got",
+        ),
         ({"batch_size": True}, TypeError, r"batch_size must be an integer, got True"),
         ({"batch_size": 2.5}, TypeError, r"batch_size must be an integer, got 2\.5"),
         ({"batch_size": "2"}, TypeError, r"batch_size must be an integer, got '2'"),

@@ -170,6 +170,7 @@ def test_the_repr_names_the_sampler():
         ({"sampler": [1, 0]}, TypeError, r"but sampler is \[1, 0\]"),
         ({"size": 0}, ValueError, "size must be at least 1, got 0"),
         ({"size": -1}, ValueError, "size must be at least 1, got -1"),
+        ({"size": 2**63}, ValueError, r"size must be less than 2\*\*63, got"),
         ({"size": 1.5}, TypeError, "size must be an integer, got 1.5"),
         ({"size": True}, TypeError, "size must be an integer, got True"),
         ({"size": 4}, ValueError, "has the 3 samples .* got size 4. Pass a sampler"),

@@ -99,6 +99,10 @@ def test_bad_arguments(arguments, error, words):
         ema(*arguments)
     with pytest.raises(ValueError, match="start must be at least 0, got -1"):
         ema(0.9, start=-1)
+    with pytest.raises(
+        ValueError, match="start must be less than 2\\*\\*31, got 2147483648"
+    ):
+        ema(0.9, start=2**31)
 
 
 def test_two_are_an_error(problem):

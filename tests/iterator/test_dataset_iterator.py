@@ -528,6 +528,17 @@ def test_a_filter_says_yes_or_no_of_the_sample_and_not_of_its_parts(asarray):
     assert len(list(DatasetIterator([np.ones(1)], filter=positive))) == 1
 
 
+def test_a_filter_that_returns_nothing_drops_nothing_in_silence():
+    forgets = lambda sample: None  # noqa: E731
+    for make in (
+        lambda: DatasetIterator([1, 2], filter=forgets),
+        lambda: ParallelDatasetIterator([1, 2], 1, filter=forgets),
+        lambda: BatchDataset([1, 2], 2, filter=forgets),
+    ):
+        with pytest.raises(TypeError, match=r"got None\. Does it end with no return"):
+            list(make())
+
+
 def test_survives_pickle():
     iterator = DatasetIterator(table(), filter=is_odd, transform=dict)
     assert_equal(pickle.loads(pickle.dumps(iterator)), iterator)

@@ -514,6 +514,7 @@ def test_closing_ends_a_run_and_allows_the_next(backend):
             TypeError,
             "num_workers .*must be an integer, got True",
         ),
+        ({"prefetch": 2**31}, ValueError, r"prefetch must be less than 2\*\*31, got"),
         ({"backend": "fork"}, ValueError, "'thread' or 'process', got 'fork'"),
     ],
 )

@@ -75,6 +75,11 @@ def test_refuses_less_than_nothing(size, seed):
         randperm(size, seed)
 
 
+def test_refuses_more_than_an_array_can_have():
+    with pytest.raises(ValueError, match=r"randperm: size must be less than 2\*\*63"):
+        randperm(2**63)
+
+
 def test_refuses_what_does_not_count():
     for size in (3.5, True, "3"):
         with pytest.raises(TypeError, match="randperm: size must be an integer, got"):

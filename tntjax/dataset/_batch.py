@@ -9,7 +9,7 @@ from jax.core import Tracer
 
 from tntjax._array import can_be_read
 from tntjax._check import check_dataset, check_optional_functions, is_kept
-from tntjax._numbers import check_at_least
+from tntjax._numbers import check_axis
 from tntjax._struct import child, describe, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._columns import map_columns
@@ -89,7 +89,7 @@ class BatchDataset(IndexMap):
                 f"{name} needs one of the policies {', '.join(get_args(Policy))};"
                 f" got {self.policy!r}."
             )
-        size = check_at_least(f"{name}: batch_size", self.batch_size, 1)
+        size = check_axis(f"{name}: batch_size", self.batch_size, 1, bits=63)
         object.__setattr__(self, "batch_size", size)
         rest = len(self.dataset) % size
         if self.policy == "divisible-only" and rest:

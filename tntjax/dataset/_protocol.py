@@ -82,14 +82,18 @@ def has_take(kind: type) -> bool:
     method = getattr(kind, "take", None)
     if method is None or issubclass(kind, np.ndarray | jax.Array):
         return False
-    both = (getattr(kind, "__getitem__", None), method)
-    ours = [str(getattr(f, "__module__", "")).startswith("tntjax.") for f in both]
-    if ours == [False, True]:  # it would read past the `[index]` of a derived class
-        return False
+    if _find_definer(kind, "__getitem__") < _find_definer(kind, "take"):
+        return False  # it would read past the `[index]` of a derived class
     try:
         return list(signature(method).parameters)[1:] == ["indices"]
     except (TypeError, ValueError):  # no method, or a compiled one without a signature
         return False
+
+
+def _find_definer(kind: type, name: str) -> int:
+    """Counts the classes from a class up to the one that defines a member."""
+    order = (name in vars(base) for base in kind.__mro__)
+    return next((place for place, defines in enumerate(order) if defines), 0)
 
 
 def hide_unreadable(dataset: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 from jax.core import Tracer
 
 from tntjax._check import check_dataset, check_function
-from tntjax._numbers import check_at_least
+from tntjax._numbers import check_axis
 from tntjax._struct import child, describe, flag, pytree, static
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._index_map import IndexMap
@@ -71,7 +71,7 @@ class ResampleDataset(IndexMap):
                 object.__setattr__(self, "sampler", _Function(sampler))
         if size is None:
             return
-        size = check_at_least("ResampleDataset: size", size, 1)
+        size = check_axis("ResampleDataset: size", size, 1, bits=63)
         object.__setattr__(self, "size", size)
         if sampler is None and size > len(self.dataset):
             raise ValueError(

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from tntjax._numbers import check_at_least, check_boolean, check_number
+from tntjax._numbers import check_axis, check_boolean, check_number
 from tntjax.engine import Hooks, State
 from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._bind import bind, claim, put
@@ -48,7 +48,7 @@ def ema(decay: float, *, start: int = 0, debias: bool = False) -> Hooks:
     debias = check_boolean("ema: debias", debias)
     if not 0 <= decay < 1:
         raise ValueError(f"ema needs 0 <= decay < 1, got {decay}.")
-    start = check_at_least("ema: start", start, 0)
+    start = check_axis("ema: start", start)
     return Hooks(
         on_start=bind(_start, debias), on_update=bind(_move, decay, start, debias)
     )

@@ -17,7 +17,8 @@ def profile(directory: str | os.PathLike, first: int = 10, steps: int = 10) -> H
     """Writes a trace of some steps, for TensorBoard, XProf or Perfetto.
 
     Calls end exactly where the trace starts and stops; there the host waits for the
-    device. A run that ends before, or is left by an error, stops the trace at its end.
+    device. A run that ends before, or is left by an error, stops the trace at its end;
+    one that makes none of these updates writes none.
 
     Args:
       directory: where the trace goes.

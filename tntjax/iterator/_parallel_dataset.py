@@ -10,7 +10,7 @@ from itertools import count, islice
 from typing import Any, Literal, get_args
 
 from tntjax._check import check_optional_functions
-from tntjax._numbers import check_at_least, check_number
+from tntjax._numbers import check_at_least, check_axis, check_number
 from tntjax._struct import describe, flag, pytree, static
 from tntjax._types import Chunk, Room, Sample, is_dataset
 from tntjax.dataset._protocol import find_shapes
@@ -107,7 +107,7 @@ class ParallelDatasetIterator(Epochs):
             self.num_workers,
             1,
         )
-        prefetch = check_at_least(f"{me}: prefetch", self.prefetch, 1)
+        prefetch = check_axis(f"{me}: prefetch", self.prefetch, 1)
         timeout = _check_seconds(self.timeout)
         if self.backend not in get_args(Backend):
             raise ValueError(

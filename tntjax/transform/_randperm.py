@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from tntjax._numbers import check_at_least, check_integers, find_outside
+from tntjax._numbers import check_at_least, check_axis, check_integers, find_outside
 
 
 def randperm(size: int, seed: int = 0) -> Callable[[Any], Any]:
@@ -38,7 +38,7 @@ def randperm(size: int, seed: int = 0) -> Callable[[Any], Any]:
 
     Torchnet: `transform.randperm`, which drew from the global generator.
     """
-    size = check_at_least("randperm: size", size, 0)
+    size = check_axis("randperm: size", size, bits=63)
     return _RandPerm(size, check_at_least("randperm: seed", seed, 0))
 
 
