@@ -421,6 +421,7 @@ def test_rates_of_16_bits_are_numbers(problem):
             r"params\['bias'\] is float32\[4,3\], but in a run of 3 members",
         ),
         ({"lr": RATES[:2]}, r"lr must be a number, got float32.*array of floats \[4\]"),
+        ({"lr": RATES > 0}, r"lr must be a number, got .*array of floats \[4\]"),
         ({"lr": RATES.tolist()}, r"lr must be a number, got .*array of floats \[4\]"),
         ({"lr": -RATES}, "lr must be at least 0"),
         ({"model_state": jnp.zeros(3)}, r"model_state is float32\[3\], but in a run"),

@@ -332,6 +332,24 @@ def test_a_hook_that_drops_one_of_many_entries_is_told_which(problem):
     assert len(text) < 2000 and len(text.splitlines()) < 40
 
 
+@pytest.mark.parametrize("jit", [True, False])
+def test_the_output_of_a_network_is_numbers_in_training(problem, jit):
+    def named(params, input):
+        return {"logits": network(params, input), "name": "mine"}
+
+    def of_logits(output, target):
+        return criterion(output["logits"], target)
+
+    job = problem.job(network=named, criterion=of_logits, jit=jit)
+    with pytest.raises(TypeError, match=r"numbers .*output\['name'\] is 'mine'\. What"):
+        tnt.SGDEngine().train(**job)
+    names = []
+    hooks = tnt.Hooks(on_forward=lambda s: names.append(s.output["name"]) or s)
+    kept = {name: job[name] for name in ("network", "params", "iterator", "jit")}
+    tnt.SGDEngine(hooks).test(**kept)  # has no gradient
+    assert set(names) == {"mine"}
+
+
 def test_examples_of_code_are_python(problem):
     hooks = tnt.Hooks(on_update=lambda state: None)
     with pytest.raises(TypeError, match="returned None") as caught:

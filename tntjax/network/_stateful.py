@@ -3,6 +3,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 
 from tntjax._struct import describe
 from tntjax._types import Network
@@ -70,14 +71,16 @@ def forward(
       The output, and the model state after it.
 
     Raises:
-      TypeError: if a `Stateful` does not return two things.
+      TypeError: if a `Stateful` does not return two things, or if in training the
+        output holds something that is not a number or an array of them.
 
     Example:
       >>> forward(lambda params, input: params * input, 2, None, 3, None, True)
       (6, None)
     """
     if not isinstance(network, Stateful):
-        return network(params, input), model_state
+        output = network(params, input)
+        return _check_output(output) if training else output, model_state
     try:
         returned = network.apply(params, model_state, input, key=key, training=training)
     except Exception as error:
@@ -89,4 +92,25 @@ def forward(
             "A Stateful network returns (output, model_state), got"
             f" {describe(returned)} from {describe(network.apply)}."
         )
+    if training:
+        _check_output(returned[0])
     return returned
+
+
+def _check_output(output: Any) -> Any:
+    """Returns an output if it has a gradient, or raises a TypeError."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(output):
+        if not _is_numeric(leaf):
+            raise TypeError(
+                "In training a network must return numbers or arrays of them, in a"
+                f" pytree if they are several; output{jax.tree_util.keystr(path)} is {describe(leaf)}."
+                " What stays as it is can be a field of the sample."
+            )
+    return output
+
+
+def _is_numeric(leaf: Any) -> bool:
+    if isinstance(leaf, np.ndarray | np.generic):
+        return leaf.dtype.kind not in "OUSMm"  # objects, text, dates
+    known = isinstance(leaf, jax.Array | bool | int | float | complex)
+    return known or hasattr(leaf, "__jax_array__")
