@@ -101,10 +101,11 @@ def _check_output(output: Any) -> Any:
     """Returns an output if it has a gradient, or raises a TypeError."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(output):
         if not _is_numeric(leaf):
+            where = jax.tree_util.keystr(path)
             raise TypeError(
                 "In training a network must return numbers or arrays of them, in a"
-                f" pytree if they are several; output{jax.tree_util.keystr(path)} is {describe(leaf)}."
-                " What stays as it is can be a field of the sample."
+                f" pytree if they are several; output{where} is {describe(leaf)}. What"
+                " stays as it is can be a field of the sample."
             )
     return output
 
