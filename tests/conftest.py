@@ -15,10 +15,14 @@ os.environ["XLA_FLAGS"] = " ".join(
         "--xla_force_host_platform_device_count=4",
         "--xla_backend_optimization_level=0" * (os.environ["JAX_PLATFORMS"] == "cpu"),
         "--xla_cpu_parallel_codegen_split_count=1",
+        # A GPU would take the kernels that are fastest at the moment, others each time.
+        "--xla_gpu_autotune_level=0",
         "--xla_cpu_use_fusion_emitters=false"
         * ([int(part) for part in version("jaxlib").split(".")[:2]] < [0, 11]),
     ]
 )
+if os.environ["JAX_PLATFORMS"] != "cpu":  # an accelerator multiplies in fewer bits
+    os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
 
 import jax
 import pytest

@@ -134,6 +134,7 @@ def test_the_next_order_is_made_before_the_device_is_waited_for(
 
 
 def test_on_a_cpu_nothing_is_made_beforehand(problem, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     made = []
     monkeypatch.setattr(
         tnt.DatasetIterator, "prepare", lambda self, epoch: made.append(epoch)

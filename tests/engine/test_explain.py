@@ -1,5 +1,6 @@
 """What an engine says that it will do."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -12,7 +13,8 @@ def clip(state):
     return state
 
 
-def test_nothing_to_say(capsys):
+def test_nothing_to_say(capsys, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     tnt.SGDEngine().explain()
     words = "A compiled call makes up to 32 steps, fewer if their samples exceed 64 MiB"
     assert capsys.readouterr().out == words + ".\n"

@@ -1,5 +1,7 @@
 """Chunk lengths: they end at every stop and are few."""
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,8 @@ from tntjax.engine._hooks import Scheduled
 from tntjax.engine._plan import Plan, Steps, make_plan
 
 LENGTHS = st.integers(1, 70)
+
+plan_on_cpu = partial(make_plan, accelerated=False)
 
 
 def stops_at(*numbers, steps=()):
@@ -34,7 +38,7 @@ def test_no_chunk_passes_a_stop(longest, stops, t):
     [((), 32), ((10,), 10), ((100,), 25), ((469,), 32), ((64, 100), 32), ((3, 5), 3)],
 )
 def test_auto_divides_the_shortest_distance(stops, longest):
-    assert make_plan("auto", stops_at(*stops)).longest == longest
+    assert plan_on_cpu("auto", stops_at(*stops)).longest == longest
 
 
 @pytest.mark.parametrize(
@@ -42,7 +46,7 @@ def test_auto_divides_the_shortest_distance(stops, longest):
     [(1, 32), (2**21, 32), (2**22, 16), (2**30, 1), (0, 32)],
 )
 def test_auto_bounds_the_bytes(sample_bytes, room):
-    assert make_plan("auto", ()).room(0, sample_bytes) == room
+    assert plan_on_cpu("auto", ()).room(0, sample_bytes) == room
 
 
 def test_calls_on_an_accelerator_are_longer_but_send_less():
@@ -63,7 +67,7 @@ def test_calls_on_an_accelerator_are_longer_but_send_less():
     ],
 )
 def test_the_rest_of_an_epoch_is_not_padded(count, exact, steps):
-    assert make_plan("auto", watches(10)).steps(count, 4, exact) == steps
+    assert plan_on_cpu("auto", watches(10)).steps(count, 4, exact) == steps
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,7 @@ def test_the_rest_of_an_epoch_is_not_padded(count, exact, steps):
     [("auto", 2**21, 32), ("auto", 2**22, 16), (10**9, 4, 7), (100, 2**20, 7)],
 )
 def test_a_rest_is_padded_to_what_memory_bears(steps_per_call, sample_bytes, length):
-    steps = make_plan(steps_per_call, (), accelerated=False).steps(7, sample_bytes)
+    steps = plan_on_cpu(steps_per_call, ()).steps(7, sample_bytes)
     assert (steps.count, steps.length) == (7, length)
 
 
@@ -86,7 +90,7 @@ def test_a_number_of_steps_is_obeyed():
     + [(0, 1), (62, 31), (37, 18), (1_000_003, 32)],
 )
 def test_calls_divide_an_epoch(epoch_length, most):
-    plan = make_plan("auto", (), accelerated=False)
+    plan = plan_on_cpu("auto", ())
     assert plan.room(0, 4, epoch_length) == most
     rest = plan.steps(epoch_length % most or most, 4, epoch_length=epoch_length)
     assert rest.length in (1, most)
@@ -94,14 +98,14 @@ def test_calls_divide_an_epoch(epoch_length, most):
 
 @pytest.mark.parametrize("scheduled", [stops_at(25), watches(10)])
 def test_calls_end_at_stops_and_not_where_an_epoch_would_have_them(scheduled):
-    plan = make_plan("auto", scheduled, accelerated=False)
+    plan = plan_on_cpu("auto", scheduled)
     assert plan.room(0, 4, 28) == plan.room(0, 4)
 
 
 def test_a_single_update_is_a_stop_once():
     plan = make_plan(8, stops_at(10, steps=(13,)))
     assert [plan.room(t, 0) for t in (8, 10, 13, 20)] == [2, 3, 7, 8]
-    assert make_plan("auto", stops_at(steps=(3,))).longest == 32
+    assert plan_on_cpu("auto", stops_at(steps=(3,))).longest == 32
 
 
 def test_what_is_due():
@@ -131,7 +135,7 @@ def test_what_is_due():
     ],
 )
 def test_a_call_keeps_what_watches_see(scheduled, steps_per_call, longest, keep_every):
-    plan = make_plan(steps_per_call, scheduled)
+    plan = plan_on_cpu(steps_per_call, scheduled)
     assert (plan.longest, plan.keep_every) == (longest, keep_every)
     stops = [s for s in scheduled if s.kind != "watch" or keep_every is None]
     assert plan.stops == tuple(stops)

@@ -228,6 +228,7 @@ def test_a_terminal_that_is_gone_ends_no_training(problem, after, monkeypatch):
 def test_a_bar_starts_no_thread(problem, monkeypatch):
     """It would have to get a core, which the steps keep busy."""
     pytest.importorskip("rich")
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")  # which reads in line
     monkeypatch.setenv("TERM", "xterm")
     file = Terminal()
     started, start = [], threading.Thread.start
