@@ -6,6 +6,17 @@ from importlib.metadata import version
 
 # Before anything imports jax, and only where nobody chose: `JAX_PLATFORMS=cuda pytest`.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Beside an accelerator a CPU counts operations; its memory is for processes that tests
+# start as well, and by default it multiplies float32 in fewer bits.
+os.environ.update(
+    {
+        "JAX_PLATFORMS": os.environ["JAX_PLATFORMS"].removesuffix(",cpu") + ",cpu",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "JAX_DEFAULT_MATMUL_PRECISION": "highest",
+    }
+    if os.environ["JAX_PLATFORMS"] not in ("", "cpu")
+    else {}
+)
 # One CPU as four devices, so that a mesh can be had; without one all runs on the first.
 # A CPU optimizes nothing: most of the time goes to compiling what then runs once. Its
 # older code generator, which JAX 0.11 drops, takes a third of the time for it.
@@ -21,8 +32,6 @@ os.environ["XLA_FLAGS"] = " ".join(
         * ([int(part) for part in version("jaxlib").split(".")[:2]] < [0, 11]),
     ]
 )
-if os.environ["JAX_PLATFORMS"] != "cpu":  # an accelerator multiplies in fewer bits
-    os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
 
 import jax
 import pytest
