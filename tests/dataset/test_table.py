@@ -1,3 +1,5 @@
+import tracemalloc
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +26,42 @@ def test_a_sample_is_a_copy():
     dataset = table()
     dataset[0]["input"][:] = 9
     assert dataset[0]["input"].tolist() == [0, 1]
+
+
+def packed(array):
+    fields = np.dtype([("kind", np.uint8), ("value", array.dtype, array.shape[1:])])
+    records = np.zeros(len(array), fields)
+    records["value"] = array
+    return records["value"]
+
+
+@pytest.mark.parametrize("axes", [(5,), (5, 4)])
+@pytest.mark.parametrize("indices", [3, [3, 0], [[1], [4]], []])
+@pytest.mark.parametrize(
+    "order", [np.asfortranarray, lambda array: array.repeat(2, -1)[..., ::2], packed]
+)
+def test_rows_of_any_order_of_memory_are_the_same(order, indices, axes):
+    plain = np.arange(np.prod(axes), dtype=np.float32).reshape(axes)
+    rows = take(TableDataset(order(plain)), np.array(indices, int))
+    assert np.array_equal(rows, plain[np.array(indices, int)])
+    assert rows.dtype == np.float32
+    assert rows.flags.c_contiguous
+
+
+def test_objects_of_any_order_of_memory_are_the_same():
+    words = np.array(["a", 0, ["b"], 0], object)[::2]
+    assert TableDataset(words)[1] == ["b"]
+
+
+@pytest.mark.parametrize("order", [np.asfortranarray, packed])
+def test_of_an_array_in_another_order_rows_alone_are_copied(order):
+    dataset = TableDataset(order(np.zeros((1 << 20, 8), np.uint8)))
+    tracemalloc.start()
+    sample, batch = dataset[7], dataset.take([[7, 8], [9, 1]])
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (sample.shape, batch.shape) == ((8,), (2, 2, 8))
+    assert most < 1 << 20
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tntjax._struct import describe, pytree
 from tntjax._types import Sample
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._protocol import Spec, bytes_of
-from tntjax.dataset._take import gather, take_rows
+from tntjax.dataset._take import gather, is_plain, take_rows
 
 
 @pytree
@@ -91,7 +91,8 @@ class TableDataset(IndexMap):
 
     @cached_property
     def _on_host(self) -> bool:
-        return all(type(leaf) is np.ndarray for leaf in jax.tree.leaves(self.data))
+        leaves = jax.tree.leaves(self.data)
+        return all(type(leaf) is np.ndarray and is_plain(leaf) for leaf in leaves)
 
     @cached_property
     def _row_bytes(self) -> int:

@@ -107,8 +107,16 @@ def take_one_by_one(
     return with_flat(stack, indices)
 
 
+def is_plain(array: np.ndarray) -> bool:
+    """True if NumPy's `take` reads rows; else it copies the whole array each time."""
+    return array.flags.c_contiguous and array.flags.aligned
+
+
 def take_rows(array: np.ndarray, indices: Any) -> np.ndarray:
     """Reads rows of an array, into memory that JAX need not copy."""
+    if not is_plain(array):  # those rows alone, in any order of memory
+        few = np.arange(np.size(indices)).reshape(np.shape(indices))
+        array, indices = array[np.reshape(indices, -1)], few if few.ndim else 0
     if not isinstance(indices, np.ndarray):
         return array.take(indices, axis=0)  # one row, to be stacked with others
     rows = empty_aligned((*indices.shape, *array.shape[1:]), array.dtype)
@@ -123,6 +131,6 @@ def gather(leaf: Any, indices: Any, name: str) -> Any:
     if isinstance(indices, Tracer):
         raise traced_on_host(name)
     rows = take_rows(np.asarray(leaf), indices)  # of a map of a file plain rows
-    if rows.dtype.isnative:
+    if leaf.dtype.isnative:
         return rows
     return rows.astype(rows.dtype.newbyteorder("="))  # JAX takes native bytes only
