@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tntjax._array import as_mask
-from tntjax._struct import describe
+from tntjax._check import require
 from tntjax.meter.parts._inputs import as_real
 from tntjax.vision._rle import rle_area, rle_encode, rle_iou
 
@@ -42,8 +42,8 @@ def match_image(output: Any, target: Any, kind: str) -> list[Match]:
     for number in np.union1d(found, known):
         some, there = np.flatnonzero(found == number), np.flatnonzero(known == number)
         some = some[np.argsort(-scores[some], kind="stable")][:MOST]  # best first
-        own, crowds = [mine[at] for at in some], crowd[there]
-        shares = _overlaps(own, [others[at] for at in there], crowds, kind)
+        own, crowds = mine[some], crowd[there]
+        shares = _overlaps(own, others[there], crowds, kind)
         rest = match_regions(shares, crowds, _areas(own, kind), area[there])
         matches.append(Match(np.int64(number), scores[some], *rest))
     return matches
@@ -51,16 +51,14 @@ def match_image(output: Any, target: Any, kind: str) -> list[Match]:
 
 def _read(
     image: Any, kind: str, needed: tuple[str, ...], known: tuple[str, ...]
-) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Returns the regions of an image that are there, their labels, and what is known.
 
     The labels are the first column that is `needed`.
     """
-    if not isinstance(image, Mapping) or not {kind, *needed} <= set(image):
-        raise ValueError(
-            f"CocoMAPMeter needs a dict with {[kind, *needed]} of each image, got"
-            f" {describe(image)}."
-        )
+    fits = isinstance(image, Mapping) and {kind, *needed} <= set(image)
+    needs = f"CocoMAPMeter needs a dict with {[kind, *needed]} of each image"
+    require(fits, needs, image)
     regions = _as_regions(image[kind], kind)
     valid = np.ones(len(regions), bool)
     if "valid" in image:
@@ -71,11 +69,9 @@ def _read(
         name: _as_column(image[name], name, rows, len(regions))
         for name in (*needed, *there)
     }
-    if kind == "masks":
-        regions = [regions[row] for row in rows]
-    elif np.isnan(regions := regions[rows]).any():
+    regions, labels = regions[rows], columns[needed[0]]
+    if kind == "boxes" and np.isnan(regions).any():
         raise ValueError("CocoMAPMeter needs boxes that are numbers, got NaN.")
-    labels = columns[needed[0]]
     if (labels != np.floor(labels)).any():
         raise ValueError(f"CocoMAPMeter needs labels that are integers, got {labels}.")
     return regions, labels.astype(np.int64), columns
@@ -84,8 +80,8 @@ def _read(
 def _as_column(values: Any, name: str, rows: np.ndarray, count: int) -> np.ndarray:
     needs = f"CocoMAPMeter needs {name} [{count}] of {count} regions, numbers"
     column = np.asarray(as_real(values, needs)).astype(np.float64)
-    if column.shape != (count,) or np.isnan(column[rows]).any():
-        raise ValueError(f"{needs} and none of them NaN, got {describe(values)}.")
+    fits = column.shape == (count,) and not np.isnan(column[rows]).any()
+    require(fits, f"{needs} and none of them NaN", values)
     return column[rows]
 
 
@@ -123,32 +119,33 @@ def _outside(areas: np.ndarray) -> np.ndarray:
     return (areas < AREAS[:, :1]) | (areas > AREAS[:, 1:])
 
 
-def _as_regions(regions: Any, kind: str) -> Any:
-    """Returns a list of RLE, or boxes float64 [N, 4]."""
+def _as_regions(regions: Any, kind: str) -> np.ndarray:
+    """Returns RLE [N], or boxes float64 [N, 4]."""
     if kind == "masks":
-        return [r if isinstance(r, Mapping) else rle_encode(r) for r in regions]
+        masks = [r if isinstance(r, Mapping) else rle_encode(r) for r in regions]
+        return np.fromiter(masks, object, len(masks))
     needs = "CocoMAPMeter needs boxes [N, 4] of an image, numbers"
     boxes = np.asarray(as_real(regions, needs)).astype(np.float64)
-    if boxes.size and (boxes.ndim != 2 or boxes.shape[1] != 4):
-        raise ValueError(f"{needs}, got {describe(regions)}.")
+    fits = not boxes.size or boxes.ndim == 2 and boxes.shape[1] == 4
+    require(fits, needs, regions)
     return boxes.reshape(-1, 4)
 
 
-def _areas(regions: Any, kind: str) -> np.ndarray:
+def _areas(regions: np.ndarray, kind: str) -> np.ndarray:
     if kind == "masks":
         return np.array([rle_area(region) for region in regions], np.float64)
-    boxes = np.reshape(regions, (-1, 4))
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return (regions[:, 2] - regions[:, 0]) * (regions[:, 3] - regions[:, 1])
 
 
-def _overlaps(found: Any, known: Any, crowd: np.ndarray, kind: str) -> np.ndarray:
+def _overlaps(
+    found: np.ndarray, known: np.ndarray, crowd: np.ndarray, kind: str
+) -> np.ndarray:
     """Computes [D, G] intersections over unions; over the detection, of a crowd."""
     if kind == "masks":
-        return rle_iou(found, known, crowd)
+        return rle_iou([*found], [*known], crowd)
     mine, others = _areas(found, kind)[:, None], _areas(known, kind)  # [D, 1], [G]
-    found, known = np.reshape(found, (-1, 1, 4)), np.reshape(known, (-1, 4))
-    low = np.maximum(found[..., :2], known[:, :2])
-    high = np.minimum(found[..., 2:], known[:, 2:])
+    low = np.maximum(found[:, None, :2], known[:, :2])  # [D, G, 2]
+    high = np.minimum(found[:, None, 2:], known[:, 2:])
     shared = np.maximum(high - low, 0).prod(-1)
     whole = np.where(crowd, mine, mine + others - shared)
     return np.where(shared > 0, shared / np.where(whole > 0, whole, 1), 0)
