@@ -21,6 +21,7 @@ from tntjax.vision._images import (
     widen,
 )
 from tntjax.vision._tables import (
+    LEVEL,
     apply_table,
     count_levels,
     equalize,
@@ -82,8 +83,8 @@ def rand_augment(
     reach = (0.3, part * width, part * height, 30.0, 0.9, 4)
     drawn = draw_uniform(key, (number, 2))
     level = jnp.full(drawn.shape[:2], magnitude / STRONGEST, jnp.float32)
-    fill_ = as_fill(fill, images, "rand_augment")
-    return _augment(images, drawn, level, reach, fill_)
+    outside = as_fill(fill, images, "rand_augment")
+    return _augment(images, drawn, level, reach, outside)
 
 
 @compiled
@@ -114,8 +115,8 @@ def trivial_augment(
     drawn = draw_uniform(key, (1, 3))
     level = jnp.minimum(jnp.floor(drawn[..., 2] * (STRONGEST + 1)), STRONGEST)
     reach = (0.99, 32, 32, 135.0, 0.99, 6)
-    fill_ = as_fill(fill, images, "trivial_augment")
-    return _augment(images, drawn, level / STRONGEST, reach, fill_)
+    outside = as_fill(fill, images, "trivial_augment")
+    return _augment(images, drawn, level / STRONGEST, reach, outside)
 
 
 def _augment(
@@ -160,7 +161,8 @@ def _apply(
         return jax.lax.cond(_is_drawn(operation, names), change, lambda v: v, values)
 
     def move(_: jax.Array) -> jax.Array:
-        maps = jax.vmap(affine_map)(*(by_name[name] for name in MOVES))  # [n, 3, 3]
+        moves = jnp.stack([by_name[name] for name in MOVES], -1)  # [n, 5]
+        maps = jax.vmap(affine_map)(moves)  # [n, 3, 3]
         product = functools.partial(jnp.matmul, precision="highest")
         return warp(image, functools.reduce(product, maps), fill)
 
@@ -192,20 +194,19 @@ def _find_table(
 
     Each sees the levels as those before left them, of which the counts are enough.
     """
-    same = jnp.broadcast_to(jnp.arange(256, dtype=jnp.int32), (levels.shape[-1], 256))
+    same = jnp.broadcast_to(LEVEL, (levels.shape[-1], len(LEVEL)))
     counted = _is_drawn(operation, ("stretch", "equalize"))
     counts = jax.lax.cond(counted, count_levels, lambda _: same, levels)
     table = same
     for drawn, how in zip(operation, strength, strict=True):
         steps = [  # as in `TABLES`
-            posterize(8 - jnp.round(how).astype(jnp.int32)),
+            posterize(jnp.round(how).astype(jnp.int32)),
             solarize(255 * (1 - how)),
             stretch(counts),
             equalize(counts),
         ]
-        step = same
-        for name, own in zip(TABLES, steps, strict=True):
-            step = jnp.where(drawn == OPERATIONS.index(name), own, step)
+        chosen = [drawn == OPERATIONS.index(name) for name in TABLES]
+        step = jnp.select(chosen, steps, same)
         table = jnp.take_along_axis(step, table, -1)
         counts = move_counts(counts, step)
     return table

@@ -2,8 +2,9 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-LEVELS = 256
+LEVEL = np.arange(256, dtype=np.int32)
 
 
 def count_levels(levels: jax.Array) -> jax.Array:
@@ -14,7 +15,7 @@ def count_levels(levels: jax.Array) -> jax.Array:
 
 def move_counts(counts: jax.Array, levels: jax.Array) -> jax.Array:
     """Adds [C, N] counts to the levels they belong to: [C, 256] int32."""
-    zeros = jnp.zeros(LEVELS, jnp.int32)
+    zeros = jnp.zeros(len(LEVEL), jnp.int32)
     return jax.vmap(lambda count, to: zeros.at[to].add(count))(counts, levels)
 
 
@@ -28,11 +29,10 @@ def stretch(counts: jax.Array) -> jax.Array:
 
     As Pillow's `ImageOps.autocontrast`; a channel of one level stays.
     """
-    level = jnp.arange(LEVELS, dtype=jnp.int32)
     low, high = _outermost(counts)
     # in integers, where Pillow's floats are sometimes one level lower
-    table = jnp.clip((level - low) * 255 // jnp.maximum(high - low, 1), 0, 255)
-    return jnp.where(high > low, table, level)
+    table = jnp.clip((LEVEL - low) * 255 // jnp.maximum(high - low, 1), 0, 255)
+    return jnp.where(high > low, table, LEVEL)
 
 
 def equalize(counts: jax.Array) -> jax.Array:
@@ -40,28 +40,25 @@ def equalize(counts: jax.Array) -> jax.Array:
 
     As Pillow's `ImageOps.equalize`; a channel of one level stays.
     """
-    level = jnp.arange(LEVELS, dtype=jnp.int32)
-    above = jnp.where(level == _outermost(counts)[1], 0, counts)
+    above = jnp.where(LEVEL == _outermost(counts)[1], 0, counts)
     step = above.sum(-1, keepdims=True) // 255
     below = jnp.cumsum(counts, -1) - counts
     table = jnp.minimum((step // 2 + below) // jnp.maximum(step, 1), 255)
-    return jnp.where(step > 0, table, level).astype(jnp.int32)
+    return jnp.where(step > 0, table, LEVEL).astype(jnp.int32)
 
 
 def _outermost(counts: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Returns the darkest and the lightest level that is there, [C, 1] each."""
     there = counts > 0
     low, last = (jnp.argmax(side, -1)[:, None] for side in (there, there[:, ::-1]))
-    return low.astype(jnp.int32), (LEVELS - 1 - last).astype(jnp.int32)
+    return low.astype(jnp.int32), (len(LEVEL) - 1 - last).astype(jnp.int32)
 
 
-def posterize(bits: jax.Array) -> jax.Array:
-    """Returns the table [256] that keeps so many of the upper bits."""
-    level = jnp.arange(LEVELS, dtype=jnp.int32)
-    return (level >> (8 - bits)) << (8 - bits)
+def posterize(dropped: jax.Array) -> jax.Array:
+    """Returns the table [256] that drops so many of the lowest bits."""
+    return (-1 << dropped) & LEVEL
 
 
 def solarize(threshold: jax.Array) -> jax.Array:
     """Returns the table [256] that inverts levels from a threshold on."""
-    level = jnp.arange(LEVELS, dtype=jnp.int32)
-    return jnp.where(level < threshold, level, LEVELS - 1 - level)
+    return jnp.where(LEVEL < threshold, LEVEL, LEVEL[::-1])

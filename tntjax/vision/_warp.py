@@ -34,14 +34,9 @@ def warp(image: jax.Array, affine: jax.Array, fill: jax.Array) -> jax.Array:
     return total
 
 
-def affine_map(
-    shear_x: jax.Array,
-    shear_y: jax.Array,
-    move_x: jax.Array,
-    move_y: jax.Array,
-    degrees: jax.Array,
-) -> jax.Array:
-    """Returns the map [3, 3] that shears, moves and turns, given numbers."""
+def affine_map(moves: jax.Array) -> jax.Array:
+    """Returns the map [3, 3] of two shears, two moves and degrees of a turn, [5]."""
+    shear_x, shear_y, move_x, move_y, degrees = moves
     sine, cosine = jnp.sin(jnp.deg2rad(degrees)), jnp.cos(jnp.deg2rad(degrees))
     rows = [
         [cosine, sine + shear_x, move_x],
