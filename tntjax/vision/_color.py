@@ -91,19 +91,18 @@ def color_jitter(
     any order. Hue is turned in YIQ, where it is linear and grey stays, not in HSV.
     """
     images = check_colors(images, "color_jitter")
-    reach = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
-    for name, number in {**reach, "hue": hue}.items():
-        most = 0.5 if name == "hue" else math.inf
-        check_within("color_jitter", name, number, most)
+    factors = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
+    for name, number in factors.items():
+        check_within("color_jitter", name, number, math.inf)
+    check_within("color_jitter", "hue", hue, 0.5)
     if images.shape[-1] == 1 and (saturation or hue):
         raise ValueError("color_jitter: grey images have no saturation and no hue.")
     drawn = draw_uniform(key, (5,))  # [B, 5]
     swing = jnp.where(drawn[:, 4:] < rate, 2 * drawn[:, :4] - 1, 0)  # [B, 4]
-    reached = jnp.array([*reach.values(), hue], jnp.float32)
-    lowest = *(max(0.0, 1 - number) for number in reach.values()), -1.0
-    least = jnp.array(lowest, jnp.float32)
+    reach = jnp.array([*factors.values(), hue], jnp.float32)
     middle = jnp.array([1, 1, 1, 0], jnp.float32)  # what changes nothing
-    changes = jnp.maximum(middle + reached * swing, least)  # [B, 4]
+    least = jnp.array([0, 0, 0, -1], jnp.float32)
+    changes = jnp.maximum(middle + reach * swing, least)  # [B, 4]
 
     def change(image: jax.Array, changes: jax.Array) -> jax.Array:
         return restore(mix_colors(widen(image), peak_of(image), changes), image)
