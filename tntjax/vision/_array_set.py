@@ -1,14 +1,8 @@
-"""Sets that fit in memory: their splits, and the datasets of their columns."""
+"""Sets that fit in memory: the datasets of their columns."""
 
 import numpy as np
 
-from tntjax._check import check_choice
 from tntjax.dataset import TableDataset
-
-
-def check_split(name: str, split: str) -> None:
-    """Raises a ValueError for another split than train and test."""
-    check_choice(name, "split", split, ("train", "test"))
 
 
 def make_table(images: np.ndarray, **labels: np.ndarray) -> TableDataset:

@@ -6,17 +6,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tntjax._check import check_choice, require
 from tntjax._numbers import check_integers
 from tntjax._struct import describe
 from tntjax.vision._archive import read_members
-from tntjax.vision._array_set import check_split
 from tntjax.vision._missing import Place, Source, list_roots, missing
 from tntjax.vision._unpickle import unpickle_arrays
 
 PIXELS = 3 * 32 * 32
 
 SIZES = {"train": 50_000, "test": 10_000}
-
 
 Columns = tuple[np.ndarray, np.ndarray]
 """Pixels and labels."""
@@ -91,7 +90,7 @@ NAMES = {
 
 def read(variant: Variant, split: str, data_dir: Place) -> Columns:
     """Reads a split: images [N, 32, 32, 3] and labels [N, labels]."""
-    check_split(f"cifar{variant.number}", split)
+    check_choice(f"cifar{variant.number}", "split", split, tuple(SIZES))
     decode, contents = _find_parts(variant, split, data_dir)
     parts = [decode(variant, content, where) for where, content in contents.items()]
     for where, (pixels, labels) in zip(contents, parts, strict=True):
@@ -141,10 +140,7 @@ def _decode_pickle(variant: Variant, content: bytes, where: str) -> Columns:
             check_integers(batch[key], "Expected integers") for key in variant.classes
         ]
         labels = np.stack(columns, 1).astype(np.int64)
-        if labels.ndim != 2:
-            raise ValueError(
-                f"Expected one for each image, got {describe(columns[0])}."
-            )
+        require(labels.ndim == 2, "Expected one for each image", columns[0])
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{where} holds labels that are no numbers: {error}") from None
     return np.asarray(batch[b"data"]), labels

@@ -12,7 +12,7 @@ from tntjax._struct import describe
 from tntjax.dataset import TableDataset
 from tntjax.vision import _mnist_files as files
 from tntjax.vision._archive import DAMAGED
-from tntjax.vision._array_set import check_split, make_table
+from tntjax.vision._array_set import make_table
 from tntjax.vision._idx import parse_idx, read_idx
 
 
@@ -63,7 +63,7 @@ def mnist(
     Torchnet: its MNIST example took the tensors of the `mnist` rock, as doubles. Here
     the images stay uint8: make floats on the device, and targets count from 0.
     """
-    check_split("mnist", split)
+    check_choice("mnist", "split", split, tuple(files.SIZES))
     check_choice("mnist", "variant", variant, tuple(files.VARIANTS))
     chosen = files.VARIANTS[variant]
     paths = files.locate(chosen, split, data_dir)
@@ -113,7 +113,7 @@ def mnist_sample(split: str) -> TableDataset:
     Torchnet: has nothing like it. The digits are from http://yann.lecun.com/exdb/mnist;
     `tools/make_mnist_sample.py` makes the files.
     """
-    check_split("mnist_sample", split)
+    check_choice("mnist_sample", "split", split, tuple(files.SIZES))
     folder = importlib.resources.files("tntjax.vision") / "data"
     names = [f"{name}.gz" for name in files.names(split)]
     images, labels = (parse_idx((folder / n).read_bytes(), n) for n in names)
