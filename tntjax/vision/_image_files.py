@@ -17,8 +17,7 @@ from tntjax.vision._decode import decode_image
 from tntjax.vision._names import Names
 from tntjax.vision._tar_index import TarIndex
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tif")
-SUFFIXES += (".tiff",)
+SUFFIXES = tuple(".jpg .jpeg .png .webp .bmp .gif .ppm .pgm .tif .tiff".split())
 
 
 @dataclass(frozen=True, eq=False)
