@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._check import check_choice
+from tntjax._check import check_choice, require
 from tntjax._struct import describe
 from tntjax.vision._images import compiled
 
@@ -98,10 +98,9 @@ def as_boxes(boxes: Any, name: str, shape: str = "[..., 4]") -> jax.Array:
     """Converts to float32; raises a ValueError unless boxes have a shape "[N, 4]"."""
     axes = shape.count(",") + 1
     fits = boxes.ndim >= axes - 1 if "..." in shape else boxes.ndim == axes
-    if boxes.shape[-1:] != (4,) or not fits:
-        raise ValueError(f"{name} needs boxes {shape}, got {describe(boxes)}.")
-    if not (jnp.issubdtype(boxes.dtype, jnp.floating) or boxes.dtype.kind in "iu"):
-        raise TypeError(f"{name} needs boxes of real numbers, got {describe(boxes)}.")
+    require(fits and boxes.shape[-1:] == (4,), f"{name} needs boxes {shape}", boxes)
+    real = jnp.issubdtype(boxes.dtype, jnp.floating) or boxes.dtype.kind in "iu"
+    require(real, f"{name} needs boxes of real numbers", boxes, error=TypeError)
     return jnp.asarray(boxes, jnp.float32)
 
 
@@ -109,8 +108,7 @@ def as_bools(mask: Any, shape: tuple[int, ...], subject: str) -> jax.Array:
     """Checks a mask, which is to be bool and of one shape."""
     if mask.dtype != bool:
         raise TypeError(f"{subject} must be bool, got {mask.dtype}. Pass `mask != 0`.")
-    if mask.shape != shape:
-        raise ValueError(f"{subject} must be {list(shape)}, got {describe(mask)}.")
+    require(mask.shape == shape, f"{subject} must be {list(shape)}", mask)
     return jnp.asarray(mask)
 
 

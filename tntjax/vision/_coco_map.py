@@ -9,8 +9,8 @@ import jax
 import numpy as np
 
 from tntjax._array import as_mask
-from tntjax._check import check_choice
-from tntjax._struct import describe, static
+from tntjax._check import check_choice, require
+from tntjax._struct import static
 from tntjax.meter import Meter
 from tntjax.meter._meter import check_same, is_traced
 from tntjax.vision._coco_match import MOST, THRESHOLDS, Match, match_image
@@ -93,11 +93,9 @@ class CocoMAPMeter(Meter):
                 " outputs in state.aux, padded, and add them after."
             )
         outputs, targets = (_split_images(side, self.kind) for side in (output, target))
-        if len(outputs) != len(targets):
-            raise ValueError(
-                f"CocoMAPMeter.add needs as many images in output and target, got"
-                f" {len(outputs)} and {len(targets)}."
-            )
+        counts = len(outputs), len(targets)
+        needs = "CocoMAPMeter.add needs as many images in output and target"
+        require(len(outputs) == len(targets), needs, *counts)
         kept = np.ones(len(outputs), bool)
         if mask is not None:
             kept &= as_mask(mask, kept.shape, "CocoMAPMeter.add: mask")
@@ -140,11 +138,8 @@ class CocoMAPMeter(Meter):
 
 def _split_images(side: Any, kind: str) -> list:
     """Returns a dict for each image."""
-    if not isinstance(side, Iterable):
-        raise TypeError(
-            "CocoMAPMeter.add needs a list of dicts, one for each image, got"
-            f" {describe(side)}."
-        )
+    needs = "CocoMAPMeter.add needs a list of dicts, one for each image"
+    require(isinstance(side, Iterable), needs, side, error=TypeError)
     if not isinstance(side, Mapping):
         return list(side)
     names = {kind, "labels", "target", "scores", "iscrowd", "area", "valid"}
@@ -152,11 +147,8 @@ def _split_images(side: Any, kind: str) -> list:
     labels = side.get("target", side.get("labels"))
     if np.ndim(labels) < 2:
         return [side]
-    if len({len(column) for column in side.values()}) > 1:
-        raise ValueError(
-            "CocoMAPMeter.add needs as many images in each column, got"
-            f" {describe(side)}."
-        )
+    fits = len({len(column) for column in side.values()}) == 1
+    require(fits, "CocoMAPMeter.add needs as many images in each column", side)
     columns = zip(*side.values(), strict=True)
     return [dict(zip(side, image, strict=True)) for image in columns]
 

@@ -3,10 +3,9 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tntjax._check import check_choice
+from tntjax._check import check_choice, require
 from tntjax._numbers import check_integer
 from tntjax._optional import import_optional
-from tntjax._struct import describe
 from tntjax.meter.parts._inputs import as_real
 from tntjax.vision._images import as_size
 
@@ -38,10 +37,9 @@ def fit_image(
       ((20, 20, 3), (30, 20, 3))
     """
     image = np.asarray(image)
-    if image.dtype != np.uint8:
-        raise TypeError(f"fit_image needs uint8, got {describe(image)}.")
-    if image.ndim not in (2, 3) or not image.size or image.shape[2:] not in ((), (3,)):
-        raise ValueError(f"fit_image needs [H, W, 3] or [H, W], got {describe(image)}.")
+    require(image.dtype == np.uint8, "fit_image needs uint8", image, error=TypeError)
+    fits = image.ndim in (2, 3) and image.size and image.shape[2:] in ((), (3,))
+    require(fits, "fit_image needs [H, W, 3] or [H, W]", image)
     height, width = as_size(size, "fit_image")
     if not 0 <= check_integer(fill, "fit_image: fill must be an integer") <= 255:
         raise ValueError(f"fit_image needs 0 <= fill <= 255, got {fill}.")
@@ -88,18 +86,17 @@ def fit_boxes(
       [[5.0, 5.0, 15.0, 15.0]]
     """
     boxes = np.asarray(as_real(boxes, "fit_boxes needs boxes of real numbers"))
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f"fit_boxes needs boxes [n, 4], got {describe(boxes)}.")
+    fits = boxes.ndim == 2 and boxes.shape[1] == 4
+    require(fits, "fit_boxes needs boxes [n, 4]", boxes)
     size = as_size(size, "fit_boxes")
-    if not isinstance(shape, tuple | list) or len(shape) < 2:
-        raise ValueError(f"fit_boxes needs shape (H, W, ...), got {describe(shape)}.")
+    fits = isinstance(shape, tuple | list) and len(shape) >= 2
+    require(fits, "fit_boxes needs shape (H, W, ...)", shape)
     sides = as_size(shape[:2], "fit_boxes: shape")
     _, origin, scale = _plan("fit_boxes", sides, size, mode)
     # [4], of horizontal and vertical places in turn
     scales, origins, most = (np.tile(pair[::-1], 2) for pair in (scale, origin, size))
-    return np.clip(boxes.astype(np.float64) * scales + origins, 0, most).astype(
-        np.float32
-    )
+    moved = np.clip(boxes.astype(np.float64) * scales + origins, 0, most)
+    return moved.astype(np.float32)
 
 
 Pair = tuple[float, float]

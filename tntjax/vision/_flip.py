@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe
+from tntjax._check import require
 from tntjax.vision._boxes import as_bools, as_boxes
 from tntjax.vision._images import compiled, draw_uniform, per_example
 
@@ -80,10 +80,8 @@ def flip_boxes(boxes: ArrayLike, flipped: ArrayLike, width: ArrayLike) -> jax.Ar
     boxes = as_boxes(boxes, "flip_boxes", "[B, N, 4]")
     flipped = as_bools(flipped, boxes.shape[:1], "flip_boxes: flipped")
     width = jnp.asarray(width, jnp.float32)
-    if width.shape not in ((), boxes.shape[:1]):
-        raise ValueError(
-            f"flip_boxes needs one width, or [{len(boxes)}], got {describe(width)}."
-        )
+    fits = width.shape in ((), boxes.shape[:1])
+    require(fits, f"flip_boxes needs one width, or [{len(boxes)}]", width)
     left, top, right, bottom = jnp.moveaxis(boxes, -1, 0)  # [B, N] each
     width = width.reshape(-1, 1)
     mirrored = jnp.stack([width - right, top, width - left, bottom], -1)

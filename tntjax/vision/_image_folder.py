@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tntjax._check import require
 from tntjax._files import as_place
-from tntjax._struct import describe, pytree, static
+from tntjax._struct import pytree, static
 from tntjax.vision._image_files import (
     LabelledImages,
     check_decode,
@@ -62,11 +63,9 @@ class ImageFolder(LabelledImages):
         classes = self.classes
         if classes is not None:
             listed = isinstance(classes, list | tuple | np.ndarray)
-            if not listed or not all(isinstance(name, str) for name in classes):
-                raise TypeError(
-                    "ImageFolder needs a list of classes, the names of folders in"
-                    f" their order, got {describe(classes)}."
-                )
+            named = listed and all(isinstance(name, str) for name in classes)
+            needs = "ImageFolder needs a list of classes, the names of folders in order"
+            require(named, needs, classes, error=TypeError)
             classes = [str(name) for name in classes]
             if len(set(classes)) < len(classes):
                 raise ValueError(f"ImageFolder: a class is twice in {classes}.")

@@ -13,6 +13,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax._array import as_array
+from tntjax._check import require
 from tntjax._key import as_keys
 from tntjax._numbers import (
     check_at_least,
@@ -96,8 +97,7 @@ def _as_images(images: Any, name: str) -> jax.Array:
             f"{name} needs images [B, H, W, C], got {describe(images)}. Give one image"
             " as image[None], and grey ones an axis: images[..., None]."
         )
-    if 0 in images.shape[1:]:
-        raise ValueError(f"{name} needs images with pixels, got {describe(images)}.")
+    require(0 not in images.shape[1:], f"{name} needs images with pixels", images)
     images = jnp.asarray(images)
     if images.dtype != jnp.uint8 and not jnp.issubdtype(images.dtype, jnp.floating):
         raise TypeError(
@@ -109,12 +109,12 @@ def _as_images(images: Any, name: str) -> jax.Array:
 
 def _as_range(pair: Any, name: str, least: float, most: float) -> tuple[float, float]:
     """Returns the two numbers of a range; raises a ValueError if it is not one."""
-    if not isinstance(pair, tuple) or len(pair) != 2:
-        raise ValueError(f"{name} needs two numbers (low, high), got {describe(pair)}.")
+    two = isinstance(pair, tuple) and len(pair) == 2
+    require(two, f"{name} needs two numbers (low, high)", pair)
     low, high = (check_number(name, number) for number in pair)
-    if not least <= low <= high <= most or high == math.inf:
-        bounds = f"{least:g} <= low <= high" + f" <= {most:g}" * (most < math.inf)
-        raise ValueError(f"{name} needs {bounds}, got {describe(pair)}.")
+    fits = least <= low <= high <= most and high < math.inf
+    bound = f" <= {most:g}" * (most < math.inf)
+    require(fits, f"{name} needs {least:g} <= low <= high{bound}", pair)
     return low, high
 
 
@@ -127,10 +127,8 @@ def as_operand(value: Any, subject: str) -> jax.Array | np.ndarray:
     if isinstance(array, jax.Array):
         return array
     real = jnp.issubdtype(array.dtype, jnp.number) and array.dtype.kind != "c"
-    if array.dtype != bool and not real:
-        raise TypeError(
-            f"{subject} must be an array of real numbers, got {describe(value)}."
-        )
+    needs = f"{subject} must be an array of real numbers"
+    require(array.dtype == bool or real, needs, value, error=TypeError)
     return narrow(array)
 
 
@@ -179,40 +177,35 @@ def check_colors(images: Any, name: str) -> jax.Array:
 def as_size(size: Any, name: str) -> tuple[int, int]:
     """Returns height and width, given both or one number for both."""
     pair = size if isinstance(size, tuple | list) else (size, size)
-    if len(pair) != 2:
-        raise ValueError(f"{name} needs size (height, width), got {describe(size)}.")
+    require(len(pair) == 2, f"{name} needs size (height, width)", size)
     height, width = (check_axis(f"{name}: size", part, 1) for part in pair)
     return height, width
 
 
 def check_within(name: str, what: str, value: Any, most: float = 1.0) -> None:
     """Raises an error unless an argument is a number from 0 to `most`."""
-    if not 0 <= check_number(f"{name}: {what}", value) <= most:
-        bound = f" <= {most:g}" * (most < math.inf)
-        raise ValueError(f"{name} needs 0 <= {what}{bound}, got {value}.")
+    fits = 0 <= check_number(f"{name}: {what}", value) <= most
+    bound = f" <= {most:g}" * (most < math.inf)
+    require(fits, f"{name} needs 0 <= {what}{bound}", value)
 
 
 def as_channels(value: Any, images: Any, name: str, what: str) -> tuple[float, ...]:
     """Returns finite numbers, one for all channels of images or one for each."""
     parts = value if isinstance(value, tuple) else (value,)
-    if len(parts) not in (1, images.shape[-1]):
-        raise ValueError(
-            f"{name} needs {what} to be a number, or one for each of"
-            f" {images.shape[-1]} channels, got {describe(value)}."
-        )
-    if not all(math.isfinite(check_number(f"{name}: {what}", part)) for part in parts):
-        raise ValueError(f"{name} needs a finite {what}, got {describe(value)}.")
+    count = images.shape[-1]
+    needs = f"{name} needs {what} to be a number, or one for each of {count} channels"
+    require(len(parts) in (1, count), needs, value)
+    numbers = [check_number(f"{name}: {what}", part) for part in parts]
+    require(all(map(math.isfinite, numbers)), f"{name} needs a finite {what}", value)
     return parts
 
 
 def as_fill(fill: Any, images: jax.Array, name: str) -> jax.Array:
     """Returns a value of pixels, [1] or [C], in the dtype of the images."""
     parts = as_channels(fill, images, name, "fill")
-    if images.dtype == jnp.uint8 and any(x not in range(256) for x in parts):
-        raise ValueError(
-            f"{name} needs fill from 0 to 255, levels of these uint8 images, got"
-            f" {describe(fill)}."
-        )
+    fits = images.dtype != jnp.uint8 or all(part in range(256) for part in parts)
+    needs = f"{name} needs fill from 0 to 255, levels of these uint8 images"
+    require(fits, needs, fill)
     return jnp.asarray(parts, images.dtype)
 
 
@@ -238,8 +231,8 @@ def example_keys(seed: ArrayLike, epoch: ArrayLike, index: ArrayLike) -> jax.Arr
       >>> example_keys(0, 3, [4, 5]).shape
       (2,)
     """
-    if check_integers(seed, "example_keys needs an integer seed").ndim:
-        raise ValueError(f"example_keys needs one seed, got {describe(seed)}.")
+    number = check_integers(seed, "example_keys needs an integer seed")
+    require(not number.ndim, "example_keys needs one seed", seed)
     key = jax.random.fold_in(jax.random.key(seed), _as_words(epoch, "epoch"))
     numbers = _as_words(index, "index")
     keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers.reshape(-1))

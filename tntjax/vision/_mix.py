@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from tntjax._check import require
 from tntjax._numbers import check_number
 from tntjax._struct import describe
 from tntjax.vision._boxes import as_bools
@@ -122,8 +123,8 @@ def _check(
             f"{name} needs targets [{count}, K] of floats, shares of the classes,"
             f" got {describe(targets)}. Of class numbers: jax.nn.one_hot(targets, K)."
         )
-    if not 0 < check_number(f"{name}: alpha", alpha) < math.inf:
-        raise ValueError(f"{name} needs a finite alpha above 0, got {alpha}.")
+    fits = 0 < check_number(f"{name}: alpha", alpha) < math.inf
+    require(fits, f"{name} needs a finite alpha above 0", alpha)
     kept = jnp.ones(count, bool)
     if mask is not None:
         kept = as_bools(mask, kept.shape, f"{name}: mask")

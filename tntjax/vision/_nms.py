@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from tntjax._check import require
 from tntjax._numbers import check_axis
 from tntjax._struct import describe
 from tntjax.vision._boxes import as_bools, as_boxes, box_iou
@@ -66,8 +67,7 @@ def nms(
     scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     number = len(boxes)
     labels = jnp.zeros(number) if labels is None else jnp.asarray(labels)
-    if labels.shape != (number,):
-        raise ValueError(f"nms needs labels [{number}], got {describe(labels)}.")
+    require(labels.shape == (number,), f"nms needs labels [{number}]", labels)
     alive = ~jnp.isnan(scores)
     if mask is not None:
         alive &= as_bools(mask, (number,), "nms: mask")

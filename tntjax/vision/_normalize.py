@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from tntjax._check import require
 from tntjax.vision._images import as_channels, compiled, peak_of, widen
 
 
@@ -56,8 +57,7 @@ def normalize(
     images = jnp.asarray(images)
     center = np.array(as_channels(mean, images, "normalize", "mean"))
     scale = np.array(as_channels(std, images, "normalize", "std"))
-    if not scale.all():
-        raise ValueError(f"normalize needs deviations that are not 0, got {std}.")
+    require(scale.all(), "normalize needs deviations that are not 0", std)
     values, peak = widen(images), peak_of(images)
     center, scale = (jnp.asarray(part * peak, values.dtype) for part in (center, scale))
     return (values - center) / scale

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from tntjax._array import as_array
+from tntjax._check import require
 from tntjax._numbers import check_number
 from tntjax._struct import static
 from tntjax.meter import Meter
@@ -19,15 +20,7 @@ from tntjax.meter.parts._sums import Mean
 
 
 class MeterOfImages(Meter):
-    """The base of meters of a number for each image, of which they give the mean.
-
-    Args:
-      peak: the value of white: 1 of floats, 255 of levels.
-      mean: what was measured.
-
-    Raises:
-      ValueError: if `peak` is not above 0 and finite.
-    """
+    """The base of meters of a number for each image, of which they give the mean."""
 
     peak: float = static(default=1.0)
     mean: Mean = Mean()
@@ -35,8 +28,7 @@ class MeterOfImages(Meter):
     def __post_init__(self) -> None:
         name = type(self).__name__
         peak = check_number(f"{name}: peak", self.peak)
-        if not 0 < peak < math.inf:
-            raise ValueError(f"{name} needs 0 < peak < infinity, got {peak}.")
+        require(0 < peak < math.inf, f"{name} needs 0 < peak < infinity", peak)
         vars(self).update(peak=peak)
 
     n = count_of("mean")

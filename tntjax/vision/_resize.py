@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._check import check_choice
-from tntjax._struct import describe
+from tntjax._check import check_choice, require
 from tntjax.vision._images import as_size, compiled, restore, widen
 from tntjax.vision._window import find_windows
 
@@ -77,11 +76,8 @@ def crop_resize(
     """
     images, size = jnp.asarray(images), as_size(size, "crop_resize")
     boxes = jnp.asarray(boxes, jnp.float32)
-    if boxes.shape != (len(images), 4):
-        raise ValueError(
-            f"crop_resize needs boxes [{len(images)}, 4], one for each image, got"
-            f" {describe(boxes)}."
-        )
+    needs = f"crop_resize needs boxes [{len(images)}, 4], one for each image"
+    require(boxes.shape == (len(images), 4), needs, boxes)
     return _crop_resize(images, boxes, size)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tntjax._check import require
 from tntjax._numbers import check_at_least, check_integers
 from tntjax._optional import import_optional
 from tntjax._struct import describe
@@ -117,13 +118,11 @@ def rle_iou(
     Source: `rleIou` of `maskApi.c`, where a size that differs gives -1.
     """
     is_crowd = np.zeros(len(others), bool) if crowd is None else np.asarray(crowd, bool)
-    if is_crowd.shape != (len(others),):
-        raise ValueError(
-            f"rle_iou needs a crowd [{len(others)}], got {describe(crowd)}."
-        )
+    fits = is_crowd.shape == (len(others),)
+    require(fits, f"rle_iou needs a crowd [{len(others)}]", crowd)
     read = [_read(rle) for rle in (*masks, *others)]
-    if len(sizes := {size for size, _ in read}) > 1:
-        raise ValueError(f"rle_iou needs masks of one size, got {sorted(sizes)}.")
+    sizes = sorted({size for size, _ in read})
+    require(len(sizes) < 2, "rle_iou needs masks of one size", sizes)
     found = [_find_edges(runs) for _, runs in read]
     edges = found[: len(masks)]
     areas = np.array([e[1::2].sum() - e[::2].sum() for e in edges], np.float64)  # [D]
@@ -171,10 +170,8 @@ def polygons_to_rle(
         raise ValueError(
             f"polygons_to_rle needs fewer than 2**32 pixels, got {height} x {width}."
         )
-    if not isinstance(polygons, Sequence | np.ndarray) or not len(polygons):
-        raise ValueError(
-            f"polygons_to_rle needs at least one polygon, got {describe(polygons)}."
-        )
+    some = isinstance(polygons, Sequence | np.ndarray) and len(polygons)
+    require(some, "polygons_to_rle needs at least one polygon", polygons)
     parts = [_check_polygon(polygon) for polygon in polygons]
     mask = import_optional("pycocotools.mask", "polygons_to_rle", "vision")
     return mask.merge(mask.frPyObjects(parts, height, width))
@@ -204,10 +201,8 @@ def _read(rle: Any) -> tuple[tuple[int, int], np.ndarray]:
         height, width = check_integers(list(rle["size"]), "").tolist()
     except (TypeError, ValueError):
         height = width = -1
-    if height < 0 or width < 0:
-        raise ValueError(
-            f"Expected RLE with a size [height, width], got {describe(rle['size'])}."
-        )
+    needs = "Expected RLE with a size [height, width]"
+    require(height >= 0 and width >= 0, needs, rle["size"])
     counts = rle["counts"]
     if isinstance(counts, str | bytes | bytearray):
         runs = _unpack(counts.encode() if isinstance(counts, str) else bytes(counts))

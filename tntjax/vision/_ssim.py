@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tntjax._check import check_choice
+from tntjax._check import check_choice, require
 from tntjax._struct import static
 from tntjax.vision._quality import MeterOfImages
 
@@ -45,11 +45,9 @@ class SSIMMeter(MeterOfImages):
         if self.window == "gaussian":
             weights, scale = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2), 1.0
         weights = weights / weights.sum()
-        if min(output.shape[1:3]) < len(weights):
-            raise ValueError(
-                f"SSIMMeter(window={self.window!r}) needs images of {len(weights)} by"
-                f" {len(weights)} pixels or more, got {list(output.shape)}."
-            )
+        name, side = f"SSIMMeter(window={self.window!r})", len(weights)
+        needs = f"{name} needs images of {side} by {side} pixels or more"
+        require(min(output.shape[1:3]) >= side, needs, list(output.shape))
         return _ssim(output, target, self.peak, tuple(weights.tolist()), scale)
 
     def summary(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._struct import describe
+from tntjax._check import require
 from tntjax.vision._boxes import as_boxes, divide
 from tntjax.vision._images import as_size, compiled, draw_uniform
 
@@ -111,11 +111,8 @@ def crop_boxes(
     """
     height, width = as_size(size, "crop_boxes")
     boxes = as_boxes(boxes, "crop_boxes", "[B, N, 4]")
-    if jnp.shape(windows) != (len(boxes), 4):
-        raise ValueError(
-            f"crop_boxes needs windows [{len(boxes)}, 4], one for each image, got"
-            f" {describe(windows)}."
-        )
+    needs = f"crop_boxes needs windows [{len(boxes)}, 4], one for each image"
+    require(jnp.shape(windows) == (len(boxes), 4), needs, windows)
     windows = jnp.asarray(windows, jnp.float32).reshape(-1, 1, 2, 2)
     start, stop = windows[:, :, :1], windows[:, :, 1:]  # [B, 1, 1, xy]
     corners = boxes.reshape(*boxes.shape[:-1], 2, 2)  # [B, N, 2 corners, xy]
