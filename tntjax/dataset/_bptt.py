@@ -40,11 +40,11 @@ def bptt(ids: ArrayLike, batch_size: int, length: int) -> TableDataset:
     steps = (len(array) - 1) // rows if array.ndim else 0
     needs = f"bptt needs more than batch_size * length = {rows * length} ids"
     require(steps >= length, needs, array)
+    entry = array.shape[1:]
 
     def cut(first: int) -> np.ndarray:
         streams = array[first : first + steps * rows].reshape(rows, steps, *entry)
         parts = streams[:, : steps // length * length]
         return parts.reshape(rows, -1, length, *entry).swapaxes(0, 1)  # [S, B, T, ...]
 
-    entry = array.shape[1:]
     return TableDataset({"input": cut(0), "target": cut(1)})
