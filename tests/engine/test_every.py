@@ -101,9 +101,9 @@ def test_a_stop_in_an_iterator_that_reads_one_by_one(problem):
     read = []
 
     def load(index):
+        read.append(index)
         if index == 5:
             raise OSError("of a sample that nobody wants")
-        read.append(index)
         return {
             name: column[index : index + 8] for name, column in problem.data.items()
         }

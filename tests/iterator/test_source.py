@@ -30,6 +30,11 @@ class OfEpoch:
         return [epoch]
 
 
+class CalledList(list):
+    def __call__(self):
+        raise AssertionError("a dataset is read, though it can be called")
+
+
 def of_path(path, epoch):
     return [path, epoch]
 
@@ -59,6 +64,7 @@ FUNCTIONS = {
     "compiled": (range, [0, 1, 2, 3, 4, 5, 6]),
     "nested": (lambda worker: lambda e: [e, worker], [7, 3]),
     "nested in nothing": (lambda: lambda e: [e], [7]),
+    "a dataset that can be called": (CalledList([1, 2]), [1, 2]),
 }
 
 
