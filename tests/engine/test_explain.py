@@ -74,8 +74,26 @@ def test_executables_are_those_that_are_compiled(
     job = problem.job(iterator=iterator, max_epoch=3, steps_per_call=steps_per_call)
     # A network of its own: the functions of other runs are compiled already.
     state = engine.train(**{**job, "network": lambda p, x: x @ p["weight"] + p["bias"]})
-    assert f"An epoch of {batches} samples takes" in said
+    assert f"An epoch of {batches} sample" in said
     assert f"Executables of the step: {state.compiled} (" in said
+
+
+@pytest.mark.parametrize(
+    ("rows", "epoch", "executables"),
+    [
+        (8, "1 sample takes 1 call.", "1 (1 step)."),
+        (24, "3 samples takes 1 call.", "1 (up to 3 steps)."),
+        (29, "4 samples takes 2 calls.", "2 (up to 3 steps, 1 step of a last batch)."),
+    ],
+)
+def test_executables_have_names(capsys, rows, epoch, executables):
+    data = {"input": np.zeros((rows, 5)), "target": np.zeros(rows)}
+    batched = tnt.BatchDataset(tnt.TableDataset(data), 8)
+    tnt.SGDEngine().explain(3, tnt.DatasetIterator(batched))
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"An epoch of {epoch}",
+        f"Executables of the step: {executables}",
+    ]
 
 
 def test_an_epoch_whose_length_is_not_known(capsys):

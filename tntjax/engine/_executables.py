@@ -41,7 +41,7 @@ def describe_executables(plan: Plan, iterator: SampleIterator) -> list[str]:
         return ["An epoch has no samples."]
     calls, found = _follow(plan, samples, alike, size)
     return [
-        f"An epoch of {samples} samples takes {calls} call{'s' * (calls != 1)}.",
+        f"An epoch of {_count(samples, 'sample')} takes {_count(calls, 'call')}.",
         f"Executables of the step: {len(found)} ({', '.join(found)}).",
     ]
 
@@ -88,4 +88,8 @@ def _follow(
 def _name(steps: Steps, is_last: bool) -> str:
     most = "up to " * steps.counted
     shape = " of a last batch" * is_last
-    return f"{most}{steps.length} step{'s' * (steps.length > 1)}{shape}"
+    return f"{most}{_count(steps.length, 'step')}{shape}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
