@@ -68,6 +68,22 @@ def test_a_batch_is_filled_until_the_next_goes_beyond_one_budget():
     assert dataset.shapes == ((12, 20, 4),)
 
 
+@settings(max_examples=30)
+@given(sizes, st.integers(1, 4))
+def test_batches_are_those_that_are_filled_sample_by_sample(sizes, most):
+    nodes, edges = np.array(sizes).T
+    budgets = {"node": 12, "edge": 20, "graph": most}
+    graphs, told = [{"x": ()}] * len(sizes), {"node": nodes, "edge": edges}
+    dataset = tnt.BudgetDataset(graphs, budgets, told, {"x": "node"})
+    expected = [[]]
+    for number in range(len(sizes)):
+        batch = [*expected[-1], number]
+        if nodes[batch].sum() > 12 or edges[batch].sum() > 20 or len(batch) > most:
+            expected.append([])
+        expected[-1].append(number)
+    assert dataset.plan == expected
+
+
 def test_tokens_alone_may_be_a_budget():
     texts = [{"ids": np.arange(n)} for n in (3, 2, 4)]
     size = {"token": [3, 2, 4]}

@@ -1,5 +1,6 @@
 """BudgetDataset: as many samples as a budget of several counts allows."""
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
 
@@ -99,15 +100,16 @@ class BudgetDataset(IndexMap):
 
     def _fill(self, order: np.ndarray) -> list[list[int]]:
         """Divides samples, in their order, into batches within the budgets."""
-        most = np.array(list(self.budgets.values()))  # [C]
-        batches, left = [], np.zeros_like(most)
-        sizes = np.stack([*self._sizes(order).values()], axis=1)  # [N, C]
-        for number, size in zip(order.tolist(), sizes, strict=True):
-            if not batches or (size > left).any():
-                batches.append([])
-                left = most
-            batches[-1].append(number)
-            left = left - size
+        columns = self._sizes(order).values()
+        # For each count how many there are before each sample, and behind the last.
+        sums = [np.append(0, np.cumsum(column)).data for column in columns]
+        limits = list(zip(sums, self.budgets.values(), strict=True))
+        numbers, batches, start = order.tolist(), [], 0
+        while start < len(numbers):
+            ends = (bisect_right(n, n[start] + most, start) for n, most in limits)
+            end = min(ends) - 1
+            batches.append(numbers[start:end])
+            start = end
         return batches
 
     def _sizes(self, members: Any) -> dict[str, np.ndarray]:
