@@ -224,6 +224,16 @@ def test_the_loss_that_is_seen_is_the_mean_of_rows_that_count():
     assert tnt.StepEngine(step).train(iterator=iterator, **arguments).loss == 3
 
 
+@pytest.mark.parametrize("loss", [3.0, np.array([2.0, 4.0])])
+def test_a_mask_of_other_rows_hides_no_loss(loss):
+    """The mean that a step made itself is there though all rows are hidden."""
+    iterator = tnt.DatasetIterator([{"x": np.ones(3), "mask": np.zeros(3, bool)}])
+    state = tnt.StepEngine(lambda state, sample: state.replace(loss=loss)).train(
+        iterator=iterator, params=jnp.zeros(()), max_epoch=1
+    )
+    assert state.loss == 3
+
+
 @pytest.mark.parametrize(("dtype", "large"), [("float16", 2**15), ("int32", 10**9)])
 def test_the_mean_of_losses_whose_sum_is_beyond_their_dtype_is_right(dtype, large):
     iterator = tnt.DatasetIterator([{"x": np.ones(8), "mask": np.ones(8, bool)}])
