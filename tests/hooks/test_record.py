@@ -145,6 +145,7 @@ def test_many_members(problem, tmp_path):
     rows = read(path)
     assert [len(row["loss"]) for row in rows] == [2, 2]
     assert rows[0]["loss"][0] != rows[0]["loss"][1] and rows[0]["t"] == 7
+    assert rows[0]["lr"] == [0.1, 0.2]  # and not 0.10000000149
 
 
 def test_a_file_has_lines_of_json(problem, tmp_path):

@@ -13,7 +13,6 @@ from tntjax._plain import as_plain
 from tntjax._struct import describe
 from tntjax.engine import Hooks, State, chain, watch
 from tntjax.engine._around import Session, Source
-from tntjax.engine._carry import read_shortest
 from tntjax.engine._history import MOMENT, Row
 from tntjax.hooks._arguments import explain_arguments
 from tntjax.hooks._bind import trust
@@ -159,7 +158,12 @@ def _read_rate(state: State) -> Row:
         rate = aux.get("learning_rate")
     if rate is None:
         rate = aux.get(KEPT)
-    return {} if rate is None else {"lr": as_plain(read_shortest(np.asarray(rate)))}
+    if rate is None:
+        return {}
+    rate = np.asarray(rate)  # [], or [N] of members
+    if rate.dtype == np.float32:  # by its shortest decimals, 0.1 and not 0.10000000149
+        rate = rate.astype(str).astype(float)
+    return {"lr": as_plain(rate)}
 
 
 def _open(where: Any) -> tuple[Callable[[Row], Any], tuple[Session, ...]]:
