@@ -178,8 +178,8 @@ class _Table:
 
     def write(self, row: Row, output: Output) -> None:
         """Writes a row; what has several numbers, as of members, has a column each."""
-        fields = dict(_as_fields(row))
-        new = [name for name in fields if name not in self._columns]
+        fields, known = dict(_as_fields(row)), {*self._columns}  # of members, thousands
+        new = [name for name in fields if name not in known]
         if new:
             self._widen(new, output)
         line = self._join([fields.get(name) for name in self._columns])
