@@ -385,6 +385,12 @@ def test_a_file_that_is_new_is_left_alone(tmp_path):
     assert (tmp_path / "notes").read_text() == "kept\n"
 
 
+@pytest.mark.parametrize("name", ["run[1]/saved", "r*n", "r?n", "r\\n", b"r\xff"])
+def test_a_folder_that_orbax_would_not_find_again_is_refused(name):
+    with pytest.raises(ValueError, match="Save into a folder of another name"):
+        tnt.hooks.checkpoint(name)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [

@@ -25,6 +25,10 @@ ONE = """{directory} is one checkpoint, and not the folder of all. Name that: \
 NOT_LOCAL = """{name} must be a folder of this machine, got {path!r}. Mount the \
 storage, or copy the checkpoints here and back."""
 
+UNFIT = """{name} is {path!r}, but Orbax, which writes the files, needs a path that \
+is UTF-8 and without [, *, ? and \\, which it takes for patterns: what it writes there \
+cannot be read again. Save into a folder of another name."""
+
 
 class Entry(NamedTuple):
     """A checkpoint after `t` updates and `epoch` epochs, and its absolute path."""
@@ -52,6 +56,13 @@ def absolute(path: Any, name: str) -> Path:
     if "://" in text:
         raise ValueError(NOT_LOCAL.format(name=name, path=text))
     return Path(text).expanduser().resolve()
+
+
+def check_fit(path: Path, name: str) -> None:
+    """Raises a ValueError if Orbax cannot write into a folder of this path."""
+    text = path.as_posix()
+    if re.search(r"[\[*?\\\ud800-\udfff]", text):  # the last are bytes not in UTF-8
+        raise ValueError(UNFIT.format(name=name, path=text))
 
 
 def entries(directory: str | os.PathLike) -> list[Entry]:

@@ -8,7 +8,7 @@ from typing import Any
 from tntjax._json import as_json_line
 from tntjax._numbers import check_at_least, check_boolean
 from tntjax._score import as_score
-from tntjax.checkpoint._folder import absolute, start_lengths
+from tntjax.checkpoint._folder import absolute, check_fit, start_lengths
 from tntjax.checkpoint._restore import Score
 from tntjax.checkpoint._save import Saver
 from tntjax.engine._around import Session, Source
@@ -77,8 +77,9 @@ def checkpoint(
 
     Raises:
       TypeError: if an argument is of the wrong kind.
-      ValueError: if a number is below 1; and from `train`, if the folder holds
-        something else, or checkpoints and the run does not go on from one of them.
+      ValueError: if a number is below 1, or the folder's path has `[`, `*`, `?` or a
+        backslash; and from `train`, if the folder holds something else, or checkpoints
+        and the run does not go on from one of them.
       ImportError: from `train`, if Orbax is not installed.
 
     Example:
@@ -114,6 +115,7 @@ class _Checkpoint:
         self, directory: Any, keep: Any, best: Any, maximize: bool, files: Any
     ) -> None:
         self.directory = absolute(directory, "checkpoint: directory")
+        check_fit(self.directory, "checkpoint: directory")
         paths = [absolute(file, "checkpoint: an entry of files") for file in files]
         for path in paths:
             if path.is_dir():
