@@ -118,7 +118,7 @@ class CocoDetection(CocoImages):
         return np.array([rle_decode(m) for m in masks], bool).reshape(-1, *size)
 
 
-def _make_columns(found: Annotated, path: str) -> dict[str, Any]:
+def _make_columns(found: Annotated, path: Any) -> dict[str, Any]:
     notes = found.notes
     numbers = {entry["id"]: n for n, entry in enumerate(found.categories)}
     if strange := {note["category_id"] for note in notes} - set(numbers):

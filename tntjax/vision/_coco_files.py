@@ -33,8 +33,8 @@ Needed = dict[str, Callable[[Any], bool]]
 class CocoImages(IndexMap):
     """COCO's images in the order of their ids, with annotations as columns."""
 
-    images: str = static()
-    annotations: str = static()
+    images: str | os.PathLike[str] = static()
+    annotations: str | os.PathLike[str] = static()
     decode: Callable[[bytes], Any] = static(default=decode_image, kw_only=True)
     files: FolderFiles = child(Opaque, init=False)
     columns: dict[str, Any] = child(Opaque, init=False)

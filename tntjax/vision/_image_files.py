@@ -40,7 +40,7 @@ class FolderFiles:
 Files = FolderFiles | TarIndex
 
 
-def open_files(root: str, cache: str | None = None) -> Files:
+def open_files(root: str, cache: str | os.PathLike[str] | None = None) -> Files:
     """Lists the images below a folder, or in a tar and the tars in it."""
     if os.path.isfile(root):
         return TarIndex(root, nested=True, cache=cache)
@@ -122,9 +122,9 @@ def read_image(dataset: Any, row: int) -> Any:
 class LabelledImages(IndexMap):
     """Reads images of a folder or tar in the order of `rows`, with their targets."""
 
-    root: str = static()
+    root: str | os.PathLike[str] = static()
     decode: Callable[[bytes], Any] = static(default=decode_image, kw_only=True)
-    cache: str | None = static(default=None, kw_only=True)
+    cache: str | os.PathLike[str] | None = static(default=None, kw_only=True)
     files: Files = child(Opaque, init=False)
     rows: np.ndarray = child(Opaque, init=False)
     targets: np.ndarray | None = child(Opaque, init=False)

@@ -80,7 +80,7 @@ def _read_devkit(root: str, name: str) -> bytes | None:
     return read_members(path, [name]).get(name) if os.path.isfile(path) else None
 
 
-def find_files(root: str, split: str, cache: str | None) -> Files:
+def find_files(root: str, split: str, cache: str | os.PathLike[str] | None) -> Files:
     """Finds the images of a split in any of the layouts."""
     inside = (split, f"ILSVRC/Data/CLS-LOC/{split}", f"Data/CLS-LOC/{split}")
     folders = [os.path.join(root, name) for name in inside]

@@ -58,9 +58,9 @@ class TarIndex:
     Source: POSIX.1-1988 ustar, the pax headers of POSIX.1-2001, and GNU's additions.
     """
 
-    path: str
+    path: str | os.PathLike[str]
     nested: bool = field(default=False, kw_only=True)
-    cache: str | None = field(default=None, kw_only=True)
+    cache: str | os.PathLike[str] | None = field(default=None, kw_only=True)
     stamp: tuple[int, int] = field(init=False)  # size and time, in ns
     names: Names = field(init=False)
     offsets: np.ndarray = field(init=False)
@@ -99,7 +99,7 @@ class TarIndex:
             if self.cache:
                 arrays["stamp"] = stamp
                 write = functools.partial(np.savez, **arrays)
-                write_cache(self.cache, write, "TarIndex")
+                write_cache(os.fspath(self.cache), write, "TarIndex")
         names = Names(arrays["text"].tobytes(), arrays["ends"])
         vars(self).update(names=names, offsets=arrays["offsets"], sizes=arrays["sizes"])
         vars(self).update(stamp=(found.st_size, found.st_mtime_ns))
@@ -159,7 +159,9 @@ class TarIndex:
             self._open()
 
 
-def _load(cache: str, stamp: np.ndarray) -> dict[str, np.ndarray] | None:
+def _load(
+    cache: str | os.PathLike[str], stamp: np.ndarray
+) -> dict[str, np.ndarray] | None:
     """Reads a cache, unless it is not there, damaged, or of another tar."""
     with contextlib.suppress(KeyError, *DAMAGED):
         with open(cache, "rb") as file, np.load(file, allow_pickle=False) as archive:

@@ -22,7 +22,7 @@ class Member(NamedTuple):
     link: str = ""  # the name of the earlier file that a hard link leads to
 
 
-def list_members(path: str, nested: bool) -> Iterator[Member]:
+def list_members(path: str | os.PathLike[str], nested: bool) -> Iterator[Member]:
     """Yields the regular files of a tar, or also of tars in it, by their headers.
 
     Each header's sum is compared: `tarfile` takes a damaged header for the end.
@@ -35,7 +35,7 @@ def list_members(path: str, nested: bool) -> Iterator[Member]:
                 " random: unpack it to a plain .tar first."
             )
         end = os.fstat(file.fileno()).st_size
-        yield from _walk(file.fileno(), path, 0, end, nested, "")
+        yield from _walk(file.fileno(), os.fspath(path), 0, end, nested, "")
 
 
 def _walk(
