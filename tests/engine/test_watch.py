@@ -188,3 +188,14 @@ def test_a_watch_that_changes_the_state_is_an_error(problem):
     with pytest.raises(TypeError, match=words):
         tnt.SGDEngine(tnt.watch(2, slower)).train(**problem.job())
     tnt.SGDEngine(tnt.watch(2, look)).train(**problem.job())
+
+
+def test_a_watch_sees_numbers_arrays_and_keys_of_aux(problem):
+    seen, aux = [], {"n": jnp.int32(3), "v": jnp.ones(2), "key": jax.random.key(5)}
+    hooks = tnt.Hooks(on_start=lambda state: state.replace(aux=aux))
+    hooks = tnt.chain(hooks, tnt.watch(1, lambda state: seen.append(state.aux)))
+    tnt.SGDEngine(hooks).train(**problem.job(max_steps=1))
+    (found,) = seen
+    assert type(found["n"]) is int and found["n"] == 3
+    assert isinstance(found["v"], np.ndarray) and found["v"].tolist() == [1, 1]
+    assert found["key"] == aux["key"]
