@@ -115,9 +115,8 @@ def check_rate(name: str, rate: Any, members: int | None = None) -> Any:
     For many members it may be [N], which is returned as NumPy's.
     """
     if members is not None and getattr(rate, "shape", ()) == (members,):
-        return np.array(
-            [check_rate(name, one, members) for one in np.asarray(rate)]
-        )  # [N]
+        rates = [check_rate(name, one, members) for one in np.asarray(rate)]
+        return np.array(rates)  # [N]
     if callable(rate):
         raise TypeError(
             f"{name} must be a number, got the function {describe(rate)}. For a"
