@@ -1,4 +1,3 @@
-import itertools
 import pickle
 import sys
 from pathlib import Path
@@ -164,26 +163,8 @@ def test_what_a_derived_class_reads_is_read_many_at_once_as_well():
         def __getitem__(self, index):
             return super().__getitem__(index) * 2
 
-    class Read:  # a dataset of the user's own
-        def __init__(self, rows):
-            self.rows = rows
-
-        def __len__(self):
-            return len(self.rows)
-
-        def __getitem__(self, index):
-            return self.rows[index]
-
-        def take(self, indices):
-            return self.rows[indices]
-
-    class DoubledAgain(Read):
-        def __getitem__(self, index):
-            return super().__getitem__(index) * 2
-
-    cases = itertools.product((Doubled, DoubledAgain), (np, jax.numpy))
-    for kind, numpy in cases:
-        dataset = kind(numpy.arange(6))
+    for rows in (np.arange(6), jax.numpy.arange(6)):
+        dataset = Doubled(rows)
         assert np.asarray(tntjax.take(dataset, [1, 2])).tolist() == [2, 4]
         batches = DatasetIterator(tntjax.shuffle_and_batch(dataset, 6))
         chunk = next(batches.chunks(0, 0, lambda position, size, length=None: 1))

@@ -43,6 +43,11 @@ class OwnTake(MapStyle):
         return (indices + 100, indices)
 
 
+class OwnIndex(OwnTake):
+    def __getitem__(self, index):
+        return super().__getitem__(index) * 2
+
+
 class TakeIsNoMethod(MapStyle):
     take = "indices"
 
@@ -97,6 +102,11 @@ def test_uses_the_take_of_a_dataset_with_indices():
     assert find_spec(OwnTake([1])).alike == 2
 
 
+def test_what_a_derived_class_reads_counts_and_not_the_take_it_inherits():
+    assert take(OwnIndex([10, 20]), [1, 0]).tolist() == [40, 20]
+    assert find_spec(OwnIndex([1])).alike == 0
+
+
 @pytest.mark.parametrize("indices", [[-1], [2], 2, [0, True]], ids=str)
 def test_the_take_of_a_dataset_gets_no_index_that_is_wrong(indices):
     with pytest.raises((IndexError, TypeError), match=r"got (index )?(-1|2|True)"):
@@ -108,6 +118,7 @@ def test_the_take_of_a_dataset_gets_no_index_that_is_wrong(indices):
     [
         (TableDataset, True),
         (OwnTake, True),
+        (OwnIndex, False),
         (FirstRows, False),
         (TakeIsNoMethod, False),
         (MapStyle, False),
