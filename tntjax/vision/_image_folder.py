@@ -77,8 +77,9 @@ class ImageFolder(LabelledImages):
             )
         files = open_files(root, self.cache)
         found = find_folders(files)
-        folders = sorted({folder for folder, _, _ in found})
-        rows, targets, classes = label(found, folders if classes is None else classes)
+        folders = {folder for folder, _, _ in found}
+        wanted = sorted(folders) if classes is None else classes
+        rows, targets, classes = label(found, wanted)
         if empty := [name for name in classes if name not in folders]:
             raise ValueError(
                 f"ImageFolder: {root} has no images in the folders {empty[:10]}."
