@@ -66,9 +66,8 @@ def _walk(root: str, prefix: str, above: tuple[Path, ...] = ()) -> Iterator[str]
 
 
 def is_image(name: str) -> bool:
-    """True if a name has the suffix of an image and is not one of hidden files."""
-    last = name.rpartition("/")[2]
-    return last.lower().endswith(SUFFIXES) and not last.startswith(".")
+    """True if a name has the suffix of an image and nothing in it is hidden."""
+    return name.lower().endswith(SUFFIXES) and "/." not in f"/{name}"
 
 
 Found = tuple[str, str, int]
@@ -93,13 +92,18 @@ def label(found: Iterable[Found], classes: Iterable[str]) -> Labelled:
     return Labelled(np.array([row for _, _, row in kept], np.int64), targets, classes)
 
 
+def list_images(files: Files) -> Iterator[tuple[str, int]]:
+    """Yields the names of images that are not hidden, and their numbers."""
+    return ((name, row) for row, name in enumerate(files.names) if is_image(name))
+
+
 def find_folders(files: Files) -> list[Found]:
     """Lists the images in folders or inner tars, which are their classes."""
-    names = ((name.partition("/"), row) for row, name in enumerate(files.names))
+    names = ((name.partition("/"), row) for name, row in list_images(files))
     return [
         (folder.removesuffix(".tar"), rest, row)
         for (folder, inside, rest), row in names
-        if inside and is_image(rest)
+        if inside
     ]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tntjax.vision import _image_files as images
 from tntjax.vision._archive import read_members
-from tntjax.vision._image_files import Files, Labelled, is_image
+from tntjax.vision._image_files import Files, Labelled
 from tntjax.vision._missing import Source, missing
 
 WNID = r"n\d{8}"
@@ -98,8 +98,8 @@ def label_files(root: str, split: str, files: Files, synsets: Synsets) -> Labell
     """Numbers the classes of files by the rank of their synsets."""
     known = sorted(synsets.names)
     if split == "test":
-        listed = ((name, row) for row, name in enumerate(files.names) if is_image(name))
-        rows = np.array([row for _, row in sorted(listed)], np.int64)
+        listed = sorted(images.list_images(files))
+        rows = np.array([row for _, row in listed], np.int64)
         return Labelled(rows, None, tuple(known))
     found, are = images.find_folders(files), "are folders of images, but"
     used = {folder for folder, _, _ in found if re.fullmatch(WNID, folder)}
@@ -116,9 +116,8 @@ def label_files(root: str, split: str, files: Files, synsets: Synsets) -> Labell
 
 def _match(files: Files, wnids: dict[str, str], where: str) -> list[images.Found]:
     """Finds the synsets of images that lie in no folders, by a list."""
-    found = [(name, row) for row, name in enumerate(files.names) if is_image(name)]
     rows: dict[str, int] = {}
-    for name, row in found:
+    for name, row in images.list_images(files):
         stem = os.path.splitext(os.path.basename(name))[0]
         if rows.setdefault(stem, row) != row:
             one, other = files.where(rows[stem]), files.where(row)

@@ -68,7 +68,7 @@ def _walk(
             linked = extended.get("linkpath", _text(header[157:257]))
             if kind == b"1":
                 yield Member(full, 0, 0, prefix + linked.removeprefix("./"))
-            elif kind in (b"0", b"\0", b"7") and nested and full.endswith(".tar"):
+            elif kind in (b"0", b"\0", b"7") and nested and _is_tar(full):
                 inner = position + size
                 yield from _walk(file, path, position, inner, nested, f"{full}/")
             elif kind in (b"0", b"\0", b"7"):
@@ -81,6 +81,11 @@ def _walk(
             " cut short after a file. Compare its size, or write it anew.",
             stacklevel=2,
         )
+
+
+def _is_tar(name: str) -> bool:
+    """True for the name of a tar; macOS keeps attributes of `a.tar` in `._a.tar`."""
+    return name.endswith(".tar") and "/._" not in f"/{name}"
 
 
 def _parse(header: bytes, where: str) -> tuple[str, int, bytes]:
