@@ -209,7 +209,7 @@ def test_two_processes_build_the_cache_and_read_at_once(tmp_path):
     assert not list(tmp_path.glob("*.part"))
 
 
-@pytest.mark.parametrize("damage", ["other tar", "cut", "pickle", "nested"])
+@pytest.mark.parametrize("damage", ["other tar", "cut", "packing", "pickle", "nested"])
 def test_a_cache_that_does_not_belong_is_made_anew(tmp_path, damage):
     path, cache = tmp_path / "x.tar", tmp_path / "deep" / "x.npz"
     write(path, FILES)
@@ -218,6 +218,11 @@ def test_a_cache_that_does_not_belong_is_made_anew(tmp_path, damage):
         write(path, {"new": b"content"})
     elif damage == "cut":
         cache.write_bytes(cache.read_bytes()[:300])
+    elif damage == "packing":
+        at = cache.read_bytes().index(b"PK\1\2") + 10  # how its first array is packed
+        with open(cache, "r+b") as file:
+            file.seek(at)
+            file.write(b"\7")
     elif damage == "pickle":
         np.save(cache.with_suffix(".npy"), np.array([print]), allow_pickle=True)
         os.replace(cache.with_suffix(".npy"), cache)
@@ -322,6 +327,25 @@ def test_a_tar_that_shrank_is_an_error_when_it_is_read(tmp_path):
     os.truncate(path, 2000)
     with pytest.raises(ValueError, match="a/china.jpg: the tar changed after it was"):
         index.read(0)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_tar_that_changed_is_an_error_where_its_index_is_unpickled(tmp_path, cached):
+    write(tmp_path / "x.tar", FILES)
+    cache = tmp_path / "x.npz" if cached else None
+    sent = pickle.dumps(TarIndex(tmp_path / "x.tar", cache=cache))
+    write(tmp_path / "x.tar", dict(reversed(FILES.items())) | {"new": b"1"})
+    with pytest.raises(ValueError, match="x.tar.* changed after it was indexed"):
+        pickle.loads(sent).read(0)
+
+
+def test_a_tar_is_not_its_own_cache(tmp_path):
+    path = write(tmp_path / "x.tar", FILES)
+    os.symlink(path, tmp_path / "link")
+    for cache in (path, tmp_path / "link"):
+        with pytest.raises(ValueError, match="is the tar, and would be overwritten"):
+            TarIndex(path, cache=cache)
+    assert TarIndex(path).read("exact.bin") == FILES["exact.bin"]
 
 
 def test_wrong_places_are_refused(tmp_path):

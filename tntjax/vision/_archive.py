@@ -9,6 +9,7 @@ from collections.abc import Collection
 
 DAMAGED = (OSError, EOFError, ValueError, zlib.error)
 DAMAGED += (tarfile.TarError, zipfile.BadZipFile)
+DAMAGED += (RuntimeError,)  # of zipfile, as if packed in another way or encrypted
 """Errors of the standard library and of NumPy for an archive cut short or damaged."""
 
 

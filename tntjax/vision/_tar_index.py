@@ -16,6 +16,8 @@ from tntjax.vision._tar_members import Member, list_members
 
 FORMAT = 2  # of the cache; another one is not read
 
+CHANGED = "changed after it was indexed. Make the index anew."
+
 MOST = 1 << 30
 """Bytes to read at once: Linux gives less than 2 GiB, macOS refuses more."""
 
@@ -38,7 +40,8 @@ class TarIndex:
     Raises:
       FileNotFoundError: if there is no such tar.
       OSError: if the cache can't be written.
-      ValueError: if it is compressed, cut short, damaged or no tar, or holds no file.
+      ValueError: if it is compressed, cut short, damaged or no tar, holds no file, or
+        is the cache too; where it is unpickled, if it has changed.
 
     Warns:
       UserWarning: if the tar has no empty block to mark its end, as if it was cut short
@@ -73,6 +76,11 @@ class TarIndex:
         check_boolean("TarIndex: nested", self.nested)
         if not os.path.isfile(self.path):
             raise FileNotFoundError(f"TarIndex needs a tar; there is no {self.path}.")
+        if self.cache and os.path.realpath(self.cache) == os.path.realpath(self.path):
+            raise ValueError(
+                f"TarIndex needs a cache beside the tar: {self.cache} is the tar, and"
+                " would be overwritten."
+            )
         self._open()
 
     def _open(self) -> None:
@@ -132,8 +140,7 @@ class TarIndex:
         finally:
             os.close(file)
         if (found.st_size, found.st_mtime_ns) != self.stamp or len(content) != size:
-            where = f"{self.where(index)}: the tar"
-            raise ValueError(f"{where} changed after it was indexed. Make it anew.")
+            raise ValueError(f"{self.where(index)}: the tar {CHANGED}")
         return content
 
     def find(self, name: str) -> int:
@@ -157,6 +164,8 @@ class TarIndex:
         vars(self).update(state)
         if self.cache:
             self._open()
+            if self.stamp != state["stamp"]:  # numbers of files would be others
+                raise ValueError(f"{self.path} {CHANGED}")
 
 
 def _load(
