@@ -451,8 +451,17 @@ def test_numbers_in_compiled_functions_have_a_way_out(problem, wrong):
     assert "use jnp in the place of np, jnp.where" in "".join(caught.value.__notes__)
 
 
-def test_a_mask_of_tokens(problem):
-    batch = {"input": np.ones((4, 5)), "target": np.zeros(4, int)}
-    masked = tnt.DatasetIterator([batch | {"mask": np.ones((4, 5), bool)}])
-    with pytest.raises(TypeError, match="such as tokens, needs another name"):
-        tnt.SGDEngine().train(**problem.job(iterator=masked))
+@pytest.mark.parametrize(
+    "mask, advice",
+    [
+        (np.ones((4, 5), bool), "tokens, needs another name"),
+        (np.ones((4, 1), bool), r"Write mask\[:, 0\]\."),
+        (np.ones((4, 1), np.float32), r"write mask\[:, 0\] != 0;"),
+        (np.ones(4, np.int32), "write mask != 0;"),
+        (np.array(True), r"np\.full\(len\(input\), mask\)"),
+    ],
+)
+def test_a_mask_of_another_form(problem, mask, advice):
+    batch = {"input": np.ones((4, 5)), "target": np.zeros(4, int), "mask": mask}
+    with pytest.raises(TypeError, match=advice):
+        tnt.SGDEngine().train(**problem.job(iterator=tnt.DatasetIterator([batch])))

@@ -52,13 +52,9 @@ def count_rows(sample: Sample) -> int:
     """
     input, mask = read_field(sample, "input"), sample.get("mask")
     if mask is not None and (jnp.ndim(mask) != 1 or jnp.result_type(mask) != jnp.bool_):
-        advice = (
-            "For numbers write mask != 0; weights of rows belong into the criterion."
-        )
-        if jnp.ndim(mask) > 1 and jnp.shape(mask)[1:] != (1,):  # [B, T], not [B, 1]
-            advice = "A mask of parts of a row, such as tokens, needs another name."
         raise TypeError(
-            f"sample['mask'] must be a bool [B], got {describe(mask)}. {advice}"
+            f"sample['mask'] must be a bool [B], got {describe(mask)}."
+            f" {_advise_mask(mask)}"
         )
     if is_unbatched(sample):
         return 1
@@ -69,6 +65,19 @@ def count_rows(sample: Sample) -> int:
     if not told or not all(lengths <= told[0] for lengths in others):
         raise ValueError(_describe_rows(sample))
     return next(iter(told[0]))
+
+
+def _advise_mask(mask: Any) -> str:
+    """Tells what to write instead of a mask that is not a bool [B]."""
+    shape = jnp.shape(mask)
+    if not shape:
+        return "A batch has one value for each row: np.full(len(input), mask)."
+    if shape[1:] not in {(), (1,)}:  # [B, T]
+        return "A mask of parts of a row, such as tokens, needs another name."
+    flat = "mask[:, 0]" if shape[1:] else "mask"
+    if jnp.result_type(mask) == jnp.bool_:
+        return f"Write {flat}."
+    return f"For numbers write {flat} != 0; weights of rows belong into the criterion."
 
 
 def find_row_mask(sample: Sample) -> Any:
