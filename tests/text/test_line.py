@@ -163,8 +163,23 @@ def test_a_damaged_index_in_a_cache_is_made_again(tmp_path, english, damage):
     (index,) = (tmp_path / "cache").iterdir()
     index.write_bytes(index.read_bytes()[:-4] if damage is None else damage)
     assert texts(LineDataset(english, tmp_path / "cache")) == list(ENGLISH)
-    np.save(index, np.arange(4, dtype=np.uint32))  # whole, and not of this file
+    np.arange(4, dtype=np.uint32).tofile(index)  # whole, and not of this file
     assert texts(LineDataset(english, tmp_path / "cache")) == list(ENGLISH)
+
+
+@pytest.mark.parametrize("size", [0, 5, 4])
+def test_an_unpacked_text_that_was_cut_is_unpacked_again(tmp_path, size):
+    (tmp_path / "x.gz").write_bytes(gzip.compress(b"one\n\ntwo\n"))
+    LineDataset(tmp_path / "x.gz", tmp_path / "cache")
+    (plain,) = (tmp_path / "cache").glob("*.txt")
+    os.truncate(plain, size)
+    dataset = LineDataset(tmp_path / "x.gz", tmp_path / "cache")
+    assert texts(dataset) == ["one", "", "two"]
+
+
+def test_a_cache_takes_files_of_the_longest_names(tmp_path):
+    path = write_lines(tmp_path / ("é" * 125 + ".é"), ["one"])
+    assert texts(LineDataset(path, tmp_path / "cache")) == ["one"]
 
 
 def test_what_is_cached_is_as_readable_as_other_files(tmp_path, english):

@@ -1,5 +1,6 @@
 r"""A file of lines that end at `\n` alone, read through a map by their places."""
 
+import contextlib
 import gzip
 import hashlib
 import mmap
@@ -63,16 +64,19 @@ class LineFile:
     def _load_starts(self, file: BinaryIO) -> Any:
         if self.cache is None:
             return _find_starts(file)
-        index = self._place("npy")
-        try:
-            starts = np.asarray(np.load(index, mmap_mode="r"))
-            if int(starts[-1]) - os.fstat(file.fileno()).st_size in (0, 1):
-                return starts
-        except (ValueError, EOFError, OSError, IndexError):
-            pass  # not there, or damaged, as by a full disk
+        size = os.fstat(file.fileno()).st_size
+        with contextlib.suppress(ValueError, OSError):
+            return self._map_index(size)
         starts = _find_starts(file)
-        write_cache(index, lambda out: np.save(out, starts), "LineDataset")
-        return np.asarray(np.load(index, mmap_mode="r"))
+        write_cache(self._place("starts"), starts.tofile, "LineDataset")
+        return self._map_index(size)
+
+    def _map_index(self, size: int) -> np.ndarray:
+        """Maps the index in the cache; raises if it is not there, or cut."""
+        starts = np.memmap(self._place("starts"), _choose_dtype(size), "r")
+        if int(starts[-1]) - size not in (0, 1):
+            raise ValueError("It is not of a text of this size.")
+        return np.asarray(starts)
 
     def _unpack(self, source: BinaryIO) -> Any:
         """Returns a file, to be closed, of what gzip packed into another."""
@@ -94,8 +98,10 @@ class LineFile:
                 plain.flush()
                 return os.fdopen(os.dup(plain.fileno()), "rb")
         place = self._place("txt")
-        if not os.path.exists(place):
-            write_cache(place, write, "LineDataset")
+        with contextlib.suppress(ValueError, OSError):
+            self._map_index(os.path.getsize(place))  # the text may be cut, too
+            return open(place, "rb")
+        write_cache(place, write, "LineDataset")
         return open(place, "rb")
 
     def _place(self, kind: str) -> str:
@@ -103,14 +109,18 @@ class LineFile:
         assert self.cache is not None
         known = os.fsencode(f"{os.path.realpath(self.path)} {self.stamp}")
         number = hashlib.sha256(known).hexdigest()[:16]
-        name = f"{os.path.basename(self.path)}-{number}.{kind}"
+        name = f"{os.path.basename(self.path)[:40]}-{number}.{kind}"
         return os.path.join(self.cache, name)
+
+
+def _choose_dtype(size: int) -> Any:
+    return np.uint32 if size < 2**32 - 1 else np.int64
 
 
 def _find_starts(file: BinaryIO) -> np.ndarray:
     """Finds where each line begins and a next one would: [lines + 1]."""
     size = os.fstat(file.fileno()).st_size
-    dtype = np.uint32 if size < 2**32 - 1 else np.int64
+    dtype = _choose_dtype(size)
     parts, done = [np.zeros(1, dtype)], file.seek(0)
     while piece := file.read(PIECE):  # pages of a map would count as memory
         places = np.flatnonzero(np.frombuffer(piece, np.uint8) == 10)
