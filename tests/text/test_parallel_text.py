@@ -82,6 +82,22 @@ def test_empty_lines_are_pairs_or_dropped_on_both_sides(write):
         ParallelText(*paths, empty="skip")
 
 
+@pytest.mark.parametrize("share", [0.01, 0.9])
+def test_pairs_of_a_long_text_that_are_not_dropped_are_found(write, share):
+    full = np.random.default_rng(0).random(3000) >= share
+    full[:2] = full[-2:] = False
+    texts = [str(row) if full[row] else "" for row in range(3000)]
+    pairs = ParallelText(*write(texts, texts), empty="drop")
+    assert [pair["input"] for pair in pairs] == list(filter(None, texts))
+
+
+def test_a_pickle_grows_with_what_is_dropped_and_not_with_the_pairs(write):
+    texts = ["x"] * 100_000 + [""]
+    pairs = ParallelText(*write(texts, texts), empty="drop")
+    data = pickle.dumps(pairs)
+    assert len(data) < 2000 and len(pickle.loads(data)) == 100_000
+
+
 def test_other_arguments_in_its_place_count_the_pairs_again(write, tmp_path):
     pairs = ParallelText(*write(["one", "", "two"], ["x", "y", "z"]))
     dropped = dataclasses.replace(pairs, empty="drop")

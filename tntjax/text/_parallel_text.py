@@ -1,5 +1,6 @@
 """ParallelText: lines of two files that say the same."""
 
+from bisect import bisect_right
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class ParallelText(IndexMap):
     empty: str = static(default="keep")
     cache: Any = static(default=None)
     errors: str = static(default="strict")
-    rows: Any = child(Opaque, init=False)
+    before: Any = child(Opaque, init=False)  # pairs kept before each that is dropped
 
     def __post_init__(self) -> None:
         check_choice("ParallelText", "empty", self.empty, ("keep", "drop"))
@@ -54,16 +55,17 @@ class ParallelText(IndexMap):
                 vars(self)[side] = LineDataset(text, self.cache, self.errors)
         if len(self.input) != len(self.target):
             raise ValueError(_show_parting(self.input, self.target))
-        vars(self)["rows"] = None
+        dropped = np.zeros(0, np.int64)
         if self.empty == "drop":
             full = (_sizes(self.input) > 0) & (_sizes(self.target) > 0)
-            vars(self)["rows"] = np.flatnonzero(full)
+            dropped = np.flatnonzero(~full)
+        vars(self)["before"] = dropped - np.arange(len(dropped))
 
     def __len__(self) -> int:
-        return len(self.input if self.rows is None else self.rows)
+        return len(self.input) - len(self.before)
 
     def _get(self, index: int) -> Sample:
-        row = index if self.rows is None else int(self.rows[index])
+        row = index + bisect_right(self.before, index)
         mine, other = self.input._get(row), self.target._get(row)
         return {"input": mine["text"], "target": other["text"]}
 
