@@ -35,6 +35,19 @@ def test_nothing_but_a_line_feed_ends_a_line(tmp_path):
     assert texts(LineDataset(write_lines(tmp_path / "odd", ODD))) == ODD
 
 
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_mark_of_utf_8_is_not_part_of_the_first_line(tmp_path, cached):
+    cache = tmp_path / "cache" if cached else None
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes("\ufeffone\n\ufefftwo\n".encode())
+    (tmp_path / "mark").write_bytes("\ufeff".encode())
+    (tmp_path / "b.gz").write_bytes(gzip.compress("\ufeff\nthree".encode()))
+    files = [tmp_path / name for name in ("a", "mark", "b", "b.gz")]
+    dataset = LineDataset(files, cache)
+    assert texts(dataset) == ["one", "\ufefftwo", "one", "\ufefftwo", "", "three"]
+    assert dataset.files.files[0].sizes().tolist() == [3, 6]
+
+
 def test_a_last_line_needs_no_end(tmp_path):
     (tmp_path / "a").write_bytes(b"one\ntwo")
     assert texts(LineDataset(tmp_path / "a")) == ["one", "two"]

@@ -25,9 +25,12 @@ from tntjax.text._line_file import LineFile
 class LineDataset(IndexMap):
     r"""The lines of files of UTF-8, in any order, without reading them into memory.
 
-    A line ends at `\n` and nowhere else: `\r`, U+0085 and U+2028 are part of it. Memory
-    takes 4 bytes a line (8 in a file of 4 GiB or more), and none with `cache`. Another
-    process scans the files again, or shares the cache. Files must not change meanwhile.
+    A line ends at `\n` and nowhere else: `\r`, U+0085 and U+2028 are part of it. A mark
+    of UTF-8 that an editor put before the first line (U+FEFF) is not.
+
+    Memory takes 4 bytes a line (8 in a file of 4 GiB or more), and none with `cache`.
+    Another process scans the files again, or shares the cache. Files must not change
+    meanwhile.
 
     Args:
       paths: a file or several, one after the other. Those that gzip has packed are

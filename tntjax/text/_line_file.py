@@ -1,5 +1,6 @@
 r"""A file of lines that end at `\n` alone, read through a map by their places."""
 
+import codecs
 import contextlib
 import gzip
 import hashlib
@@ -121,7 +122,9 @@ def _find_starts(file: BinaryIO) -> np.ndarray:
     """Finds where each line begins and a next one would: [lines + 1]."""
     size = os.fstat(file.fileno()).st_size
     dtype = _choose_dtype(size)
-    parts, done = [np.zeros(1, dtype)], file.seek(0)
+    file.seek(0)
+    begin = 3 if file.read(3) == codecs.BOM_UTF8 else 0
+    parts, done = [np.array([begin], dtype)], file.seek(0)
     while piece := file.read(PIECE):  # pages of a map would count as memory
         places = np.flatnonzero(np.frombuffer(piece, np.uint8) == 10)
         parts.append((places + (done + 1)).astype(dtype))
