@@ -1,5 +1,6 @@
 """Reading audio files, SPHERE among them."""
 
+import os
 import sys
 
 import numpy as np
@@ -137,6 +138,26 @@ def test_a_header_may_be_long(tmp_path, wave):
     assert speech.read_audio_header(path) == (len(wave), 16000)
 
 
+@pytest.mark.parametrize(("subtype", "channels"), [("PCM_16", 2), ("ULAW", 1)])
+def test_a_part_of_a_sphere_is_of_its_channels(tmp_path, wave, subtype, channels):
+    samples = wave if channels == 1 else np.stack([wave, -wave // 2], 1)
+    path = sphere(tmp_path / "a.sph", samples, subtype)
+    whole = speech.read_audio(path, dtype="int16").wave
+    part = speech.read_audio(path, dtype="int16", start=501, frames=100).wave
+    np.testing.assert_array_equal(part, whole[501:601])
+    assert speech.read_audio(path, start=len(wave) + 5).wave.shape == whole[:0].shape
+
+
+def test_a_part_of_a_sphere_is_not_read_by_reading_all(tmp_path, wave):
+    path = sphere(tmp_path / "a.sph", wave)
+    count = 2**36  # samples of a file with holes, more than memory holds
+    change(path, b"sample_count -i %d" % len(wave), b"sample_count -i %d" % count)
+    os.truncate(path, 1024 + 2 * count)
+    part = speech.read_audio(path, dtype="int16", start=100, frames=50).wave
+    np.testing.assert_array_equal(part, wave[100:150])
+    assert not speech.read_audio(path, start=count - 9).wave.any()
+
+
 @pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
 def test_floats_become_int16_by_their_scale(tmp_path, wave, subtype):
     path = tmp_path / "a.wav"
@@ -194,10 +215,10 @@ def test_sphere_needs_no_extra(tmp_path, wave, monkeypatch):
             read(tmp_path / "a.flac")
 
 
-@pytest.mark.parametrize("name", ["a.flac", "a.wav"])
+@pytest.mark.parametrize("name", ["a.flac", "a.wav", "a.sph"])
 def test_files_are_read_whole_or_in_part(tmp_path, wave, name):
     path = tmp_path / name
-    soundfile.write(path, wave, 16000)
+    soundfile.write(path, wave, 16000, format="NIST" if name == "a.sph" else None)
     whole, rate = speech.read_audio(path, dtype="int16")
     np.testing.assert_array_equal(whole, wave)
     part = speech.read_audio(path, start=1000, frames=500).wave

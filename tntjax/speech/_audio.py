@@ -9,7 +9,12 @@ from tntjax._check import check_choice
 from tntjax._files import as_place
 from tntjax._numbers import check_at_least
 from tntjax._optional import import_optional
-from tntjax.speech._sphere import MAGIC, parse_sphere_header, read_sphere
+from tntjax.speech._sphere import (
+    MAGIC,
+    parse_sphere_header,
+    read_sphere_head,
+    read_sphere_part,
+)
 
 FLOATS = {"FLOAT", "DOUBLE", "VORBIS", "OPUS", "MPEG_LAYER_III"}
 """Codings of libsndfile that store floats, or may go beyond -1 and 1."""
@@ -62,8 +67,7 @@ def read_audio(
     if sample_rate is not None:
         sample_rate = check_at_least("read_audio: sample_rate", sample_rate, 1)
     if _read_head(where).startswith(MAGIC):  # libsndfile trusts a file's length
-        samples, header = read_sphere(where)
-        samples = samples[start:][:frames]
+        samples, header = read_sphere_part(where, start, frames)
         scaled = samples if dtype == "int16" else samples.astype(np.float32) / 32768
         audio = Audio(scaled, header["sample_rate"])
     else:
@@ -133,8 +137,9 @@ def _read_head(where: str) -> bytes:
     """Reads what a header may be, and checks the length of a RIFF file."""
     with open(where, "rb", buffering=0) as file:
         head = file.read(64)
-        if head.startswith(MAGIC) and (size := head[8:16].strip()).isdigit():
-            return head + file.read(int(size))
+        if head.startswith(MAGIC):
+            file.seek(0)
+            return read_sphere_head(file)
         if head.startswith(b"RIFF"):
             # libsndfile trusts the file's length; writers to a pipe know none.
             promised, found = int.from_bytes(head[4:8], "little") + 8, file.seek(0, 2)

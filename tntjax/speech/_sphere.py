@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,9 +47,31 @@ def read_sphere(path: str | os.PathLike[str]) -> Sphere:
 
     NIST's SPHERE 2.6; mu-law of ITU-T G.711.
     """
-    where = as_place(path, "read_sphere: path")
-    content = Path(where).read_bytes()
-    header, start = parse_sphere_header(content, where)
+    return read_sphere_part(as_place(path, "read_sphere: path"), 0, None)
+
+
+def read_sphere_part(where: str, start: int, frames: int | None) -> Sphere:
+    """Reads samples from `start` on, `frames` of them at most, and the header."""
+    with open(where, "rb") as file:
+        header, begin = parse_sphere_header(read_sphere_head(file), where)
+        width, dtype = _find_layout(header, where)
+        count = header["sample_count"]
+        if (found := max(0, file.seek(0, os.SEEK_END) - begin) // width) < count:
+            raise ValueError(
+                f"{where} is truncated: its header promises {count} samples, it has"
+                f" {found}. Copy it again."
+            )
+        file.seek(begin + min(start, count) * width)
+        left = max(0, count - start)
+        left = left if frames is None else min(left, frames)
+        samples = np.frombuffer(file.read(left * width), dtype)
+    is_mu_law, channels = dtype == "u1", header["channel_count"]
+    samples = _expand_mu_law(samples) if is_mu_law else samples.astype(np.int16)
+    return Sphere(samples.reshape(-1, channels) if channels > 1 else samples, header)
+
+
+def _find_layout(header: dict[str, Any], where: str) -> tuple[int, str]:
+    """Returns the bytes of one sample of all channels, and the dtype of each."""
     coding, size = header.get("sample_coding", "pcm").lower(), header["sample_n_bytes"]
     order = header.get("sample_byte_format")
     dtype = DTYPES.get((coding, size, order if size > 1 else None))
@@ -60,16 +81,15 @@ def read_sphere(path: str | os.PathLike[str]) -> Sphere:
             f" {coding} of {size} bytes with sample_byte_format {order}. Convert it:"
             " sph2pipe -f wav in.sph out.wav (of the LDC, also in Kaldi's tools)."
         )
-    channels, count = header["channel_count"], header["sample_count"]
-    body = memoryview(content)[start:]
-    if (found := len(body) // (size * channels)) < count:
-        raise ValueError(
-            f"{where} is truncated: its header promises {count} samples, it has"
-            f" {found}. Copy it again."
-        )
-    samples = np.frombuffer(body, dtype, count * channels)
-    samples = _expand_mu_law(samples) if size == 1 else samples.astype(np.int16)
-    return Sphere(samples.reshape(-1, channels) if channels > 1 else samples, header)
+    return size * header["channel_count"], dtype
+
+
+def read_sphere_head(file: Any) -> bytes:
+    """Reads the header from a file's beginning, or 16 bytes of another file."""
+    head = file.read(16)
+    size = head[8:].strip()
+    known = head.startswith(MAGIC) and size.isdigit()
+    return head + file.read(max(0, int(size) - 16)) if known else head
 
 
 def parse_sphere_header(content: bytes, where: str) -> tuple[dict[str, Any], int]:
