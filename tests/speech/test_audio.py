@@ -192,6 +192,31 @@ def test_a_wave_that_was_written_to_a_pipe_has_no_length(tmp_path, wave):
         speech.read_audio(path)
 
 
+def test_a_flac_that_was_written_to_a_pipe_has_no_length(tmp_path, wave):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, wave, 16000)
+    content = bytearray(path.read_bytes())
+    content[21:26] = bytes([content[21] & 240, 0, 0, 0, 0])  # the number of samples
+    path.write_bytes(content)
+    for read in (speech.read_audio, speech.read_audio_header):
+        with pytest.raises(ValueError, match="a.flac does not tell how long it is"):
+            read(path)
+    part = speech.read_audio(path, start=9, frames=50, dtype="int16").wave
+    np.testing.assert_array_equal(part, wave[9:59])
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="names are UTF-8 there")
+@pytest.mark.parametrize("name", [b"\xe9.flac", b"\xe9.wav", b"\xe9.sph"])
+def test_names_need_not_be_utf_8(tmp_path, wave, name):
+    path = sphere(tmp_path / "a", wave)
+    if not name.endswith(b"sph"):
+        soundfile.write(path, wave, 16000, format=name[-4:].strip(b".").decode())
+    named = os.path.join(bytes(tmp_path), name)
+    os.rename(path, named)
+    np.testing.assert_array_equal(speech.read_audio(named, dtype="int16").wave, wave)
+    assert speech.read_audio_header(named) == (len(wave), 16000)
+
+
 @pytest.mark.parametrize("size", [0, 4, 20])
 def test_headers_that_are_cut_are_refused(tmp_path, wave, size):
     path = tmp_path / "a.flac"

@@ -1,7 +1,9 @@
 """Audio files: samples, and headers without samples."""
 
+import contextlib
 import os
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,7 +59,8 @@ def read_audio(
     Raises:
       FileNotFoundError: if there is no such file.
       ImportError: if the extra `speech` is not installed and needed.
-      ValueError: if it cannot be decoded, is truncated, or an argument is wrong.
+      ValueError: if it cannot be decoded, is truncated or does not tell its length, or
+        an argument is wrong.
     """
     where = as_place(path, "read_audio: path")
     check_choice("read_audio", "dtype", dtype, ("float32", "int16"))
@@ -79,27 +82,44 @@ def read_audio(
 
 
 def _decode(where: str, start: int, frames: int | None, dtype: str) -> Audio:
-    soundfile = import_optional("soundfile", "read_audio", "speech")
-    try:
-        with soundfile.SoundFile(where) as file:
-            start = file.seek(min(start, file.frames))
-            left = file.frames - start
-            count = left if frames is None else min(left, frames)
-            # Floats would become int16 by rounding, most of them to 0.
-            is_float = file.subtype in FLOATS
-            wave = file.read(count, dtype="float32" if is_float else dtype)
-            if is_float and dtype == "int16":
-                scaled = np.round(np.clip(np.nan_to_num(wave), -1, 1) * 32768)
-                wave = np.minimum(scaled, 32767).astype(np.int16)
-            rate = file.samplerate
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"{where} cannot be decoded: {error}") from error
+    with _open(where, "read_audio", "cannot be decoded") as file:
+        start = file.seek(min(start, file.frames))
+        left = file.frames - start
+        count = _check_known(left if frames is None else min(left, frames), where)
+        # Floats would become int16 by rounding, most of them to 0.
+        is_float = file.subtype in FLOATS
+        wave = file.read(count, dtype="float32" if is_float else dtype)
+        if is_float and dtype == "int16":
+            scaled = np.round(np.clip(np.nan_to_num(wave), -1, 1) * 32768)
+            wave = np.minimum(scaled, 32767).astype(np.int16)
+        rate = file.samplerate
     if len(wave) < count:
         raise ValueError(
             f"{where} is truncated: {count} samples from sample {start} on are"
             f" promised, there are {len(wave)}. Copy it again."
         )
     return Audio(wave, rate)
+
+
+@contextlib.contextmanager
+def _open(where: str, name: str, told: str) -> Iterator[Any]:
+    """Opens a file by soundfile, whose own `open` takes no name that is not UTF-8."""
+    soundfile = import_optional("soundfile", name, "speech")
+    try:
+        with open(where, "rb") as content, soundfile.SoundFile(content) as file:
+            yield file
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"{where} {told}: {error.error_string}") from error
+
+
+def _check_known(samples: int, where: str) -> int:
+    """Returns a number of samples, which libsndfile makes huge if nobody knows it."""
+    if samples >= 1 << 62:
+        raise ValueError(
+            f"{where} does not tell how long it is, as if it was written to a pipe."
+            " Write it to a file: ffmpeg -i in.flac out.flac."
+        )
+    return samples
 
 
 def read_audio_header(path: str | os.PathLike[str]) -> AudioHeader:
@@ -113,7 +133,8 @@ def read_audio_header(path: str | os.PathLike[str]) -> AudioHeader:
 
     Raises:
       FileNotFoundError: if there is no such file.
-      ValueError: if it is not an audio file, or a truncated WAV.
+      ValueError: if it is not an audio file, does not tell its length, or is a
+        truncated WAV.
     """
     where = as_place(path, "read_audio_header: path")
     head = _read_head(where)
@@ -125,12 +146,8 @@ def read_audio_header(path: str | os.PathLike[str]) -> AudioHeader:
         word = int.from_bytes(head[18:26], "big")
         if samples := word & (1 << 36) - 1:
             return AudioHeader(samples, word >> 44)
-    soundfile = import_optional("soundfile", "read_audio_header", "speech")
-    try:
-        info = soundfile.info(where)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"{where} is not an audio file: {error}") from error
-    return AudioHeader(info.frames, info.samplerate)
+    with _open(where, "read_audio_header", "is not an audio file") as file:
+        return AudioHeader(_check_known(file.frames, where), file.samplerate)
 
 
 def _read_head(where: str) -> bytes:
