@@ -207,6 +207,20 @@ def test_a_file_is_no_folder(tmp_path):
         tnt.checkpoint.steps(tmp_path / "file")
 
 
+def test_of_several_processes_the_first_alone_deletes(save, monkeypatch):
+    folder = save(TREE, 1, 2)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    other = Saver(folder, 1, False)
+    assert other.go_on(1, 0) == {}
+    other.close()
+    assert tnt.checkpoint.steps(folder) == [1, 2]
+    monkeypatch.undo()
+    first = Saver(folder, 1, False)
+    assert first.go_on(1, 0) == {}
+    first.close()
+    assert tnt.checkpoint.steps(folder) == [1]
+
+
 def test_hidden_files_and_rests_are_passed_over(save):
     folder = save(TREE, 3)
     (folder / ".DS_Store").touch()

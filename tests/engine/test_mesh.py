@@ -1,5 +1,6 @@
 """Many devices: what lies where, what is wrong, and several processes."""
 
+import json
 import os
 import re
 import signal
@@ -239,7 +240,8 @@ def test_a_shard_that_does_not_fit_names_the_parameter(problem, mesh, axis):
 
 SCRIPT = """
 import os, signal, sys
-number, port, count, dies = (int(word) for word in sys.argv[1:])
+number, port, count, dies, epochs = (int(word) for word in sys.argv[1:6])
+folder = sys.argv[6]
 import jax
 if count > 1:
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
@@ -257,20 +259,26 @@ def network(params, input):
 
 def start(state):
     meters = {"loss": tnt.AverageValueMeter(), "error": tnt.ClassErrorMeter()}
-    return state.replace(meters=meters)
+    return state.replace(meters={**(state.meters or {}), **meters})
 
 def measure(state):
     loss, error = state.meters["loss"], state.meters["error"]
     error = error.add(state.output, state.sample["target"])
-    return state.replace(meters={"loss": loss.add(state.loss), "error": error})
+    meters = {"loss": loss.add(state.loss), "error": error}
+    return state.replace(meters={**state.meters, **meters})
 
 def look(state):
     if dies and number == 1:
         os.kill(os.getpid(), signal.SIGKILL)
 
 digits = tnt.vision.mnist_sample("train")
-hooks = tnt.Hooks(on_start=start, on_forward_criterion=measure)
-state = tnt.OptimEngine(tnt.chain(hooks, tnt.watch(20, look))).train(
+hooks = tnt.chain(
+    tnt.Hooks(on_start=start, on_forward_criterion=measure), tnt.watch(20, look)
+)
+if folder:
+    saved = tnt.hooks.checkpoint(folder + "/saved", 10, keep=2)
+    hooks = tnt.chain(hooks, saved, tnt.hooks.record(folder + "/run.jsonl"))
+state = tnt.OptimEngine(hooks).train(
     network=network,
     criterion=optax.softmax_cross_entropy_with_integer_labels,
     iterator=tnt.DatasetIterator(
@@ -278,7 +286,8 @@ state = tnt.OptimEngine(tnt.chain(hooks, tnt.watch(20, look))).train(
     ),
     params={"weight": np.zeros((784, 10), np.float32)},
     optimizer=optax.sgd(0.1, momentum=0.9),
-    max_epoch=2,
+    max_epoch=epochs,
+    resume=folder + "/saved" if folder else None,
     mesh=jax.make_mesh((count,), ("data",)),
     shard=lambda path, leaf: jax.sharding.PartitionSpec("data"),
 )
@@ -289,7 +298,7 @@ print("result", float(loss), float(error), int(state.samples), weight)
 """
 
 
-def start_processes(count, dies=False):
+def start_processes(count, dies=False, epochs=2, folder=""):
     with socket.socket() as sock:
         sock.bind(("localhost", 0))
         port = sock.getsockname()[1]
@@ -304,6 +313,8 @@ def start_processes(count, dies=False):
                 str(port),
                 str(count),
                 str(int(dies)),
+                str(epochs),
+                str(folder),
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -332,6 +343,24 @@ def test_two_processes_end_with_the_result_of_one():
     assert first[:3] == second[:3]
     np.testing.assert_allclose(first[:3], alone[:3], rtol=1e-5)
     np.testing.assert_allclose(first[3] + second[3], alone[3], rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_two_processes_that_go_on_from_a_checkpoint_write_each_row_once(tmp_path):
+    pytest.importorskip("orbax.checkpoint")
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    expected = results(start_processes(2, folder=whole))
+    results(start_processes(2, folder=parts, epochs=1))
+    assert results(start_processes(2, folder=parts)) == expected
+    rows = [
+        [json.loads(line) for line in (folder / "run.jsonl").read_text().splitlines()]
+        for folder in (whole, parts)
+    ]
+    for row in (*rows[0], *rows[1]):
+        assert row.pop("seconds") > 0
+    assert [row["t"] for row in rows[1]] == [94, 188]
+    assert rows[0] == rows[1]
+    assert tnt.checkpoint.steps(parts / "saved") == [180, 188]
 
 
 @pytest.mark.slow

@@ -259,6 +259,21 @@ def stop_after(last, kept_at):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
+def test_of_several_processes_the_first_alone_writes(problem, tmp_path, monkeypatch):
+    path, rows, told = tmp_path / "run.csv", [], []
+    log = tnt.log.Log(["t"], on_flush=[lambda log: told.append(log.get("t"))])
+    places = (path, rows.append, log)
+    hooks = tnt.chain(*(tnt.hooks.record(place) for place in places))
+    tnt.SGDEngine(hooks).train(**job(problem))
+    written = path.read_bytes()
+    assert len(rows) == len(told) == len(written.splitlines()) - 1 == 2
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    state = tnt.SGDEngine(hooks).train(**job(problem))
+    assert state.history["t"] == [7, 14]
+    assert path.read_bytes() == written
+    assert len(rows) == len(told) == 2
+
+
 def test_a_full_disk_is_told_of_once(problem, tmp_path):
     path = tmp_path / "rows.jsonl"
     path.symlink_to("/dev/full")

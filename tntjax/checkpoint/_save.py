@@ -25,6 +25,8 @@ class Saver:
         directory.mkdir(parents=True, exist_ok=True)  # told at the start if it cannot
         self._directory, self._keep, self._keep_best = directory, keep, keep_best
         self._scores: dict[Path, Score | None] = {}
+        # Another process could take what the first has begun to write for a rest.
+        self._deletes = jax.process_index() == 0
         self._writer, self._pending = make_writer(), False
 
     def save(
@@ -60,7 +62,8 @@ class Saver:
         path = self._directory / f"update-{t}-epoch-{epoch}"
         with self._explain_error():
             self._directory.mkdir(parents=True, exist_ok=True)
-            sweep(self._directory)
+            if self._deletes:
+                sweep(self._directory)
             write(self._writer, path, copies(filled), notes)
         self._pending = True
 
@@ -74,7 +77,7 @@ class Saver:
         here = [entry for entry in found if entry[:2] == (t, epoch)]
         if not here:
             return None
-        for entry in found[found.index(here[0]) + 1 :]:
+        for entry in found[found.index(here[0]) + 1 :] if self._deletes else ():
             discard(entry.path)
         return read_notes(here[0].path)["files"]
 
@@ -90,7 +93,7 @@ class Saver:
         pending, self._pending = self._pending, False
         with self._explain_error():
             self._writer.wait_until_finished()
-        if pending:
+        if pending and self._deletes:
             self._prune()
 
     def close(self) -> None:

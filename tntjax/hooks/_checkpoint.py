@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from tntjax._json import as_json_line
 from tntjax._numbers import check_at_least, check_boolean
 from tntjax._score import as_score
@@ -128,7 +130,8 @@ class _Checkpoint:
     def open(self) -> None:
         """Comes before any hook writes, or a run killed then would write it twice."""
         self._saver = Saver(self.directory, self._keep, self._best is not None)
-        if self._files and not self._saver.steps():  # else `load` knows better
+        # Where there is a checkpoint, `load` knows better.
+        if self._files and not self._saver.steps() and jax.process_index() == 0:
             self._cut(start_lengths(self.directory, self._lengths()))
 
     def load(self, state: State, source: Source) -> None:
@@ -188,6 +191,8 @@ class _Checkpoint:
         return {name: _size(file) for name, file in self._files.items()}
 
     def _cut(self, lengths: dict[str, int]) -> None:
+        if jax.process_index() > 0:  # the first may write to them by now
+            return
         for name in self._files.keys() & lengths.keys():
             path, length = self._files[name], lengths[name]
             if (size := _size(path)) < length:

@@ -1,11 +1,13 @@
 """A record of a run: loss, meters, scores, rates and seconds, row by row."""
 
+import functools
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from tntjax._numbers import check_at_least
@@ -53,7 +55,8 @@ def record(where: Where | None = None, every: int | None = None) -> Hooks:
         to a `Log`, whose keys that a row has are set before it is flushed; or to a
         function of a row, a dict, such as the `append` of a list or
         `tnt.log.tensorboard(folder)`. A run that goes on drops lines of a file that are
-        behind where it goes on from, and writes on; any other empties the file.
+        behind where it goes on from, and writes on; any other empties the file. Of
+        several processes the first alone writes.
       every: also a row after each so many updates, without waiting for the device.
 
     Returns:
@@ -172,15 +175,30 @@ def _open(where: Any) -> tuple[Callable[[Row], Any], tuple[Session, ...]]:
         return _drop, ()
     if isinstance(where, str | os.PathLike):
         file = RecordFile(where)
-        return file.write, (Session(load=file.load),)
-    if isinstance(where, Log):
-        return _write_to(where), (_tell(where.on_flush),)
-    if callable(where) and not isinstance(where, type):
-        return where, (_tell([where]),)
-    raise TypeError(
-        "record takes a file's name, a Log or a function of a row, such as rows.append;"
-        f" got {describe(where)}."
-    )
+        write, session = file.write, Session(load=file.load)
+    elif isinstance(where, Log):
+        write, session = _write_to(where), _tell(where.on_flush)
+    elif callable(where) and not isinstance(where, type):
+        write, session = where, _tell([where])
+    else:
+        raise TypeError(
+            "record takes a file's name, a Log or a function of a row, such as"
+            f" rows.append; got {describe(where)}."
+        )
+    load, close = session.load, session.close
+    around = Session(load=_in_first(load), close=close and _in_first(close))
+    return _in_first(write), (around,)
+
+
+def _in_first(act: Callable[..., Any]) -> Callable[..., None]:
+    """Makes a function that acts in the first process alone, as each has all rows."""
+
+    @functools.wraps(act)
+    def act_once(*arguments: Any) -> None:
+        if jax.process_index() == 0:
+            act(*arguments)
+
+    return act_once
 
 
 def _drop(row: Row) -> None:
