@@ -103,6 +103,7 @@ def test_a_test_is_left_alone(problem, restore):
 def test_a_run_that_was_stopped_stays_so(problem):
     """As if it were resumed: what is carried comes back, `stop` does not."""
     state = train(problem, early_stopping(following(1, 2, 2), 2))
+    assert state.large == {}  # nothing is kept that is not to be restored
     stop = early_stopping(following(), 2)
     go_on = tnt.Hooks(on_start_epoch=lambda s: s.replace(aux=state.aux))
     again = train(problem, go_on, stop)

@@ -162,8 +162,10 @@ def test_plateau_lowers_the_rate(problem, engine, arguments):
 
 def test_plateau_counts_anew_and_stops_at_the_smallest(problem):
     hooks = plateau(lambda s: 1.0, 0.1, 2, smallest=0.004)
-    _, state = rates_of(problem, tnt.SGDEngine, hooks, lr=0.3, max_epoch=8)
+    rates, state = rates_of(problem, tnt.SGDEngine, hooks, lr=0.3, max_epoch=8)
     known = state.aux["plateau"]
+    expected = np.repeat([0.3, 0.3, 0.3, 0.03, 0.03, 0.004, 0.004, 0.004], 4)
+    np.testing.assert_allclose(rates, expected, rtol=1e-3)
     np.testing.assert_allclose(state.lr, 0.004)
     assert (int(known["count"]), int(known["epoch"])) == (1, 1)
 

@@ -140,6 +140,18 @@ def test_a_scalar_loss(problem):
         train(problem, hook, criterion=criterion)
 
 
+def test_a_step_whose_loss_is_a_mean_beside_a_mask(problem):
+    def step(state, sample):
+        loss = jnp.where(state.t == 2, jnp.nan, 0.5)
+        return tnt.fire(state.replace(loss=loss, grads=state.params), "on_backward")
+
+    job = problem.job(iterator=problem.iterator(policy="pad-last"))
+    for name in ("network", "criterion", "lr"):
+        del job[name]
+    with pytest.raises(NonFiniteError, match="update 3 the loss was not finite; the"):
+        tnt.StepEngine(step, nan_guard(1)).train(**job)
+
+
 @pytest.mark.slow
 @JIT
 def test_steps_that_were_skipped_are_not_judged_but_for_their_loss(problem, jit):
