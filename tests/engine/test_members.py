@@ -289,6 +289,24 @@ def test_one_key_is_split(problem):
     np.testing.assert_array_equal(jax.random.key_data(state.key), wanted)
 
 
+@pytest.mark.parametrize("key", [jnp.zeros((MEMBERS, 2)), np.zeros(MEMBERS)])
+def test_keys_of_members_are_checked(problem, key):
+    common = problem.job(params=PARAMS, key=key)
+    with pytest.raises(TypeError, match="key must be a PRNG key, got float"):
+        tnt.SGDEngine().train(**common, members=MEMBERS)
+
+
+def test_when_all_have_stopped_a_state_lets_all_go_on(problem):
+    common = problem.job(params=PARAMS, members=MEMBERS)
+    stop = tnt.hooks.early_stopping(lambda state: 1.0, patience=1)
+    state = tnt.SGDEngine(stop).train(**common | {"max_epoch": 3})
+    assert (state.epoch, state.stop, state.done.all()) == (2, True, True)
+    del common["params"], common["lr"]
+    on = tnt.SGDEngine().train(**common | {"max_epoch": 3}, state=state)
+    assert (on.epoch, on.stop, on.done) == (3, False, None)
+    assert not np.array_equal(on.params["weight"], state.params["weight"])
+
+
 def test_what_hooks_see(problem):
     seen = {"starts": 0}
 
