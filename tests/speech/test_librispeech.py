@@ -172,7 +172,18 @@ def test_a_mark_of_byte_order_and_carriage_returns_are_no_text(root):
 
 
 @pytest.mark.parametrize(
-    "subsets", [[], "", ".", "..", None, [3], ["dev-clean", "dev-clean"], {"dev-clean"}]
+    "subsets",
+    [
+        [],
+        "",
+        ".",
+        "..",
+        None,
+        [3],
+        ["dev-clean", "dev-clean"],
+        ["dev-clean", "dev-clean/"],
+        {"dev-clean"},
+    ],
 )
 def test_subsets_are_different_names(root, subsets):
     with pytest.raises(ValueError, match="a list of different ones"):

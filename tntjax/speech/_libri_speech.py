@@ -58,7 +58,7 @@ class LibriSpeech(IndexMap):
         named = isinstance(subsets, list | tuple) and all(
             isinstance(name, str) and name.strip("./") for name in subsets
         )
-        fits = named and 0 < len(subsets) == len(set(subsets))
+        fits = named and 0 < len(subsets) == len({*map(os.path.normpath, subsets)})
         needs = "LibriSpeech needs a name, 'dev-clean', or a list of different ones"
         require(fits, needs, self.subsets)
         check_optional_functions("LibriSpeech", decode=self.decode)

@@ -41,7 +41,7 @@ class TarIndex:
       FileNotFoundError: if there is no such tar.
       OSError: if the cache can't be written.
       ValueError: if it is compressed, cut short, damaged or no tar, holds no file, or
-        is the cache too; where it is unpickled, if it has changed.
+        the cache is a file of something else; where it is unpickled, if it has changed.
 
     Warns:
       UserWarning: if the tar has no empty block to mark its end, as if it was cut short
@@ -76,11 +76,6 @@ class TarIndex:
         check_boolean("TarIndex: nested", self.nested)
         if not os.path.isfile(self.path):
             raise FileNotFoundError(f"TarIndex needs a tar; there is no {self.path}.")
-        if self.cache and os.path.realpath(self.cache) == os.path.realpath(self.path):
-            raise ValueError(
-                f"TarIndex needs a cache beside the tar: {self.cache} is the tar, and"
-                " would be overwritten."
-            )
         self._open()
 
     def _open(self) -> None:
@@ -171,10 +166,24 @@ class TarIndex:
 def _load(
     cache: str | os.PathLike[str], stamp: np.ndarray
 ) -> dict[str, np.ndarray] | None:
-    """Reads a cache, unless it is not there, damaged, or of another tar."""
-    with contextlib.suppress(KeyError, *DAMAGED):
-        with open(cache, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            if np.array_equal(archive["stamp"], stamp):
-                names = ("text", "ends", "offsets", "sizes")
-                return {name: archive[name] for name in names}
+    """Reads a cache, unless it is not there, damaged, or of another tar.
+
+    Raises:
+      ValueError: if it is a file of something else, which would be overwritten.
+    """
+    is_index = True
+    with contextlib.suppress(KeyError, *DAMAGED), open(cache, "rb") as file:
+        is_index = file.read(2) in (b"", b"PK")  # a zip
+        file.seek(0)
+        if is_index:
+            with np.load(file, allow_pickle=False) as archive:
+                is_index = "stamp" in archive
+                if np.array_equal(archive["stamp"], stamp):
+                    names = ("text", "ends", "offsets", "sizes")
+                    return {name: archive[name] for name in names}
+    if not is_index:
+        raise ValueError(
+            f"TarIndex: {cache} is not an index of a tar, and would be overwritten."
+            " Name another file as the cache."
+        )
     return None
