@@ -175,7 +175,7 @@ def _open(where: Any) -> tuple[Callable[[Row], Any], tuple[Session, ...]]:
         return _drop, ()
     if isinstance(where, str | os.PathLike):
         file = RecordFile(where)
-        write, session = file.write, Session(load=file.load)
+        write, session = file.write, Session(load=_in_first(file.load))
     elif isinstance(where, Log):
         write, session = _write_to(where), _tell(where.on_flush)
     elif callable(where) and not isinstance(where, type):
@@ -185,9 +185,7 @@ def _open(where: Any) -> tuple[Callable[[Row], Any], tuple[Session, ...]]:
             "record takes a file's name, a Log or a function of a row, such as"
             f" rows.append; got {describe(where)}."
         )
-    load, close = session.load, session.close
-    around = Session(load=_in_first(load), close=close and _in_first(close))
-    return _in_first(write), (around,)
+    return _in_first(write), (session,)
 
 
 def _in_first(act: Callable[..., Any]) -> Callable[..., None]:
@@ -226,7 +224,7 @@ def _tell(places: Sequence[Any]) -> Session:
             view.close(failed=failed)
         error, training = None, False
 
-    return Session(load=load, close=close)
+    return Session(load=_in_first(load), close=_in_first(close))
 
 
 def _write_to(log: Log) -> Callable[[Row], None]:
