@@ -264,12 +264,25 @@ def lose_notes(checkpoint):
     shutil.rmtree(checkpoint / "notes")
 
 
+def change_notes(checkpoint):  # by one bit
+    path = checkpoint / "notes" / "metadata"
+    path.write_text(path.read_text().replace('"leaves"', '"leaver"'))
+
+
 def empty(checkpoint):
     shutil.rmtree(checkpoint)
     checkpoint.mkdir()
 
 
-DAMAGES = [truncate, truncate_data, lose_data, lose_arrays, lose_notes, empty]
+DAMAGES = [
+    truncate,
+    truncate_data,
+    lose_data,
+    lose_arrays,
+    lose_notes,
+    change_notes,
+    empty,
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

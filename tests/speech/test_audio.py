@@ -192,6 +192,20 @@ def test_a_wave_that_was_written_to_a_pipe_has_no_length(tmp_path, wave):
         speech.read_audio(path)
 
 
+@pytest.mark.parametrize("riff", [0, 36])  # of Python's wave module 36
+def test_a_wave_that_was_left_open_is_not_empty(tmp_path, wave, riff):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, wave[:0], 16000)
+    assert len(speech.read_audio(path).wave) == 0
+    soundfile.write(path, wave, 16000)
+    content = bytearray(path.read_bytes())
+    content[4:8], content[40:44] = riff.to_bytes(4, "little"), bytes(4)
+    path.write_bytes(content)
+    for read in (speech.read_audio, speech.read_audio_header):
+        with pytest.raises(ValueError, match="left open.*promises no samples"):
+            read(path)
+
+
 def test_a_flac_that_was_written_to_a_pipe_has_no_length(tmp_path, wave):
     path = tmp_path / "a.flac"
     soundfile.write(path, wave, 16000)

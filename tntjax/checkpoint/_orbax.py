@@ -40,7 +40,11 @@ def write(writer: Any, path: Path, arrays: dict[str, Any], notes: Any) -> None:
 def read_notes(path: Path) -> Any:
     """Reads what was written beside the arrays, or raises a BrokenError."""
     args = orbax().args
-    return _read(path, args.Composite(notes=args.JsonRestore())).notes
+    notes = _read(path, args.Composite(notes=args.JsonRestore())).notes
+    if not isinstance(notes, dict) or not {"leaves", "score", "files"} <= notes.keys():
+        cause = "its notes are damaged, or of another program"
+        raise BrokenError(CANNOT_READ.format(path=path, cause=cause))
+    return notes
 
 
 def read_arrays(path: Path, likes: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from tntjax.speech._sphere import (
 FLOATS = {"FLOAT", "DOUBLE", "VORBIS", "OPUS", "MPEG_LAYER_III"}
 """Codings of libsndfile that store floats, or may go beyond -1 and 1."""
 
+LONGEST_HEAD = 80
+"""Bytes of a WAV before its first sample, with all that tells of its form."""
+
 
 class Audio(NamedTuple):
     """A recording: [T] samples, or of several channels [T, C], and their rate in Hz."""
@@ -164,5 +167,11 @@ def _read_head(where: str) -> bytes:
                 raise ValueError(
                     f"{where} is truncated: its header promises {promised} bytes, it"
                     f" has {found}. Copy it again."
+                )
+            if promised <= LONGEST_HEAD < found:
+                raise ValueError(
+                    f"{where} was left open by what wrote it: its header promises no"
+                    f" samples, and it has {found} bytes. Write it anew: sox"
+                    " --ignore-length in.wav out.wav."
                 )
         return head
