@@ -268,8 +268,8 @@ def measure(state):
     return state.replace(meters={**state.meters, **meters})
 
 def look(state):
-    if dies and number == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
+    if dies and number == 1 and int(state.t) == 20:
+        os.kill(os.getpid(), dies)
 
 digits = tnt.vision.mnist_sample("train")
 hooks = tnt.chain(
@@ -298,7 +298,7 @@ print("result", float(loss), float(error), int(state.samples), weight)
 """
 
 
-def start_processes(count, dies=False, epochs=2, folder=""):
+def start_processes(count, dies=0, epochs=2, folder=""):
     with socket.socket() as sock:
         sock.bind(("localhost", 0))
         port = sock.getsockname()[1]
@@ -364,8 +364,25 @@ def test_two_processes_that_go_on_from_a_checkpoint_write_each_row_once(tmp_path
 
 
 @pytest.mark.slow
+def test_if_one_process_is_told_to_end_all_do_when_they_have_saved(tmp_path):
+    pytest.importorskip("orbax.checkpoint")
+    many = start_processes(2, dies=signal.SIGTERM, epochs=10_000, folder=tmp_path)
+    for process in many:
+        _, errors = process.communicate(timeout=1200)
+        assert process.returncode == 128 + signal.SIGTERM, errors
+    last = tnt.checkpoint.steps(tmp_path / "saved")[-1]
+    epochs = last // 94 + 1
+    first, _ = results(start_processes(2, folder=tmp_path, epochs=epochs))
+    assert first[2] == 6000 * epochs
+    lines = (tmp_path / "run.jsonl").read_text().splitlines()
+    assert [json.loads(line)["t"] for line in lines] == [
+        *range(94, 94 * epochs + 1, 94)
+    ]
+
+
+@pytest.mark.slow
 def test_if_one_process_dies_the_other_stops():
-    survivor, victim = start_processes(2, dies=True)
+    survivor, victim = start_processes(2, dies=signal.SIGKILL)
     with survivor, victim:
         try:
             victim.communicate(timeout=1200)

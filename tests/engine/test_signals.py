@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tntjax as tnt
+from tntjax.engine import _signals
 from tntjax.engine._around import Session
 from tntjax.engine._signals import Signals
 
@@ -257,6 +258,45 @@ def test_handlers_of_others_stay(problem):
             assert signal.getsignal(signal.SIGTERM) is own
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def in_two_processes(monkeypatch):
+    """Signals in the first of two, for a function that tells whether all end."""
+
+    def make(reached, saves=True):
+        monkeypatch.setattr(jax, "process_count", lambda: 2)
+        monkeypatch.setattr(jax.distributed, "is_initialized", lambda: True)
+        monkeypatch.setattr(_signals, "reached_preemption_sync_point", reached)
+        return Signals(saves=saves)
+
+    return make
+
+
+def test_several_processes_end_before_the_call_that_jax_tells(in_two_processes):
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as caught:
+        with in_two_processes(lambda call: call == 2) as signals:
+            assert signal.getsignal(signal.SIGTERM) is handler  # JAX's own hears it
+            told = [signals.ask_before_call() or signals.terminated for _ in range(3)]
+    assert told == [False, True, True]
+    assert caught.value.code == 128 + signal.SIGTERM
+
+
+def test_several_processes_of_a_run_that_is_not_saved_ask_nothing(in_two_processes):
+    with in_two_processes(lambda call: True, saves=False) as signals:
+        signals.ask_before_call()
+    assert not signals.terminated
+
+
+def test_if_jax_tells_nothing_each_process_hears_for_itself(in_two_processes):
+    def is_off(call):
+        raise RuntimeError
+
+    with pytest.raises(SystemExit), in_two_processes(is_off) as signals:
+        signals.ask_before_call()
+        signal.raise_signal(signal.SIGTERM)
+        assert signals.terminated
 
 
 def test_training_in_a_thread_leaves_signals_alone(problem):

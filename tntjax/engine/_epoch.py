@@ -96,6 +96,7 @@ class Epoch:
     def _next(self, chunks: Iterator[Planned]) -> Planned | None:
         """Reads the next chunk; None at the end of the epoch, or of the run."""
         signals = self._run.signals
+        signals.ask_before_call()
         if signals.terminated and self._fed:  # there is something new to save
             self._save(lambda scheduled: True)
             raise SystemExit(TERMINATED)

@@ -6,6 +6,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import jax
+from jax.experimental.multihost_utils import reached_preemption_sync_point
+
 TERMINATED = 128 + signal.SIGTERM
 """What a program exits with after SIGTERM, by convention."""
 
@@ -18,7 +21,8 @@ class Signals:
 
     Ctrl-C raises KeyboardInterrupt, but not while the State is half changed: then it
     waits for the next `check`. SIGTERM is taken note of, and ends the program when the
-    block does. A handler that somebody else installed stays.
+    block does. A handler that somebody else installed stays. Among several processes
+    JAX does that, and tells all before which call they end.
 
     Args:
       saves: whether hooks save the State; else SIGTERM ends the program as usual.
@@ -28,6 +32,7 @@ class Signals:
         self.terminated = self._interrupted = False
         self._hears: Hears = "nothing"
         self._saves = saves
+        self._asks_jax, self._calls = saves and _tells_all(), 0
         self._old: dict[int, Any] = {}
 
     def __enter__(self) -> "Signals":
@@ -38,7 +43,7 @@ class Signals:
             if outer or handler is signal.default_int_handler:
                 self._install(signal.SIGINT, self._interrupt)
             handler = signal.getsignal(signal.SIGTERM)
-            if self._saves and handler is signal.SIG_DFL:
+            if self._saves and not self._asks_jax and handler is signal.SIG_DFL:
                 self._install(signal.SIGTERM, self._terminate)
         return self
 
@@ -73,6 +78,15 @@ class Signals:
             self._interrupted = False
             raise KeyboardInterrupt
 
+    def ask_before_call(self) -> None:
+        """Takes note of a SIGTERM that came to one of several processes.
+
+        Each asks before the same calls, so that all of them end before the same one.
+        """
+        if self._asks_jax:
+            self._calls += 1
+            self.terminated |= reached_preemption_sync_point(self._calls)
+
     def _install(self, number: int, handler: Any) -> None:
         self._old[number] = signal.signal(number, handler)
 
@@ -83,3 +97,14 @@ class Signals:
 
     def _terminate(self, number: int, frame: Any) -> None:
         self.terminated = True  # who runs calls looks at it between two
+
+
+def _tells_all() -> bool:
+    """True if JAX tells several processes of a SIGTERM that came to one."""
+    if jax.process_count() == 1 or not jax.distributed.is_initialized():
+        return False
+    try:
+        reached_preemption_sync_point(0)
+    except RuntimeError:  # jax_enable_preemption_service is off
+        return False
+    return True
