@@ -216,12 +216,6 @@ def test_a_test_sees_the_filled_rows():
     assert int(state.samples) == 7 - 1
 
 
-@pytest.mark.parametrize("mask", [np.ones(8, int), np.ones(8, "f4"), np.ones((8, 1))])
-def test_a_mask_is_a_bool_for_each_row(mask):
-    with pytest.raises(TypeError, match=r"must be a bool \[B\], got .*mask != 0"):
-        train([{**batch(), "mask": mask}])
-
-
 # ---- how many rows there are --------------------------------------------------------
 
 
