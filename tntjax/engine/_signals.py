@@ -25,7 +25,7 @@ class Signals:
     JAX does that, and tells all before which call they end.
 
     Args:
-      saves: whether hooks save the State; else SIGTERM ends the program as usual.
+      saves: whether hooks save the State; else SIGTERM does what it did before.
     """
 
     def __init__(self, saves: bool) -> None:
