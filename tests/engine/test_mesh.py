@@ -366,10 +366,15 @@ def test_two_processes_that_go_on_from_a_checkpoint_write_each_row_once(tmp_path
 @pytest.mark.slow
 def test_if_one_process_is_told_to_end_all_do_when_they_have_saved(tmp_path):
     pytest.importorskip("orbax.checkpoint")
-    many = start_processes(2, dies=signal.SIGTERM, epochs=10_000, folder=tmp_path)
-    for process in many:
-        _, errors = process.communicate(timeout=1200)
-        assert process.returncode == 128 + signal.SIGTERM, errors
+    both = start_processes(2, dies=signal.SIGTERM, epochs=10_000, folder=tmp_path)
+    with both[0], both[1]:
+        try:
+            for process in both:
+                _, errors = process.communicate(timeout=1200)
+                assert process.returncode == 128 + signal.SIGTERM, errors
+        finally:
+            for process in both:
+                process.kill()
     last = tnt.checkpoint.steps(tmp_path / "saved")[-1]
     epochs = last // 94 + 1
     first, _ = results(start_processes(2, folder=tmp_path, epochs=epochs))
