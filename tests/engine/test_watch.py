@@ -131,9 +131,8 @@ FIELDS = (
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "lengths"), [(10, [30, 30, 30, 10]), (1, [4] * 25)])
 def test_a_call_need_not_end_there(problem, n, lengths, monkeypatch):
-    monkeypatch.setattr(
-        jax, "default_backend", lambda: "cpu"
-    )  # whose calls are shorter
+    # Its calls are shorter than those of an accelerator.
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     made = []
 
     class Recording(tnt.DatasetIterator):
@@ -160,7 +159,8 @@ def test_a_watch_that_changes_nothing_compiles_nothing_more(problem, compiles):
 @pytest.mark.slow
 def test_it_is_shown_before_many_more_calls_are_made(problem, monkeypatch):
     """Never later than `AHEAD` calls after its own, and what is kept comes in order."""
-    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")  # where a call has 8
+    # There a call makes 8 steps.
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     made, lags = [0], []
 
     def note(state):
