@@ -1,6 +1,5 @@
 """A record of a run: loss, meters, scores, rates and seconds, row by row."""
 
-import functools
 import os
 import sys
 import time
@@ -191,7 +190,6 @@ def _open(where: Any) -> tuple[Callable[[Row], Any], tuple[Session, ...]]:
 def _in_first(act: Callable[..., Any]) -> Callable[..., None]:
     """Makes a function that acts in the first process alone, as each has all rows."""
 
-    @functools.wraps(act)
     def act_once(*arguments: Any) -> None:
         if jax.process_index() == 0:
             act(*arguments)
