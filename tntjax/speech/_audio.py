@@ -11,12 +11,7 @@ from tntjax._check import check_choice
 from tntjax._files import as_place
 from tntjax._numbers import check_at_least
 from tntjax._optional import import_optional
-from tntjax.speech._sphere import (
-    MAGIC,
-    parse_sphere_header,
-    read_sphere_head,
-    read_sphere_part,
-)
+from tntjax.speech._sphere import MAGIC, read_sphere_header, read_sphere_part
 
 FLOATS = {"FLOAT", "DOUBLE", "VORBIS", "OPUS", "MPEG_LAYER_III"}
 """Codings of libsndfile that store floats, or may go beyond -1 and 1."""
@@ -72,7 +67,9 @@ def read_audio(
         frames = check_at_least("read_audio: frames", frames, 0)
     if sample_rate is not None:
         sample_rate = check_at_least("read_audio: sample_rate", sample_rate, 1)
-    if _read_head(where).startswith(MAGIC):  # libsndfile trusts a file's length
+    with open(where, "rb", buffering=0) as content:
+        head = _read_head(content, where)
+    if head.startswith(MAGIC):  # libsndfile trusts a file's length
         samples, header = read_sphere_part(where, start, frames)
         scaled = samples if dtype == "int16" else samples.astype(np.float32) / 32768
         audio = Audio(scaled, header["sample_rate"])
@@ -140,10 +137,12 @@ def read_audio_header(path: str | os.PathLike[str]) -> AudioHeader:
         truncated WAV.
     """
     where = as_place(path, "read_audio_header: path")
-    head = _read_head(where)
-    if head.startswith(MAGIC):
-        header, _ = parse_sphere_header(head, where)
-        return AudioHeader(header["sample_count"], header["sample_rate"])
+    with open(where, "rb", buffering=0) as content:
+        head = _read_head(content, where)
+        if head.startswith(MAGIC):
+            content.seek(0)
+            header, _ = read_sphere_header(content, where)
+            return AudioHeader(header["sample_count"], header["sample_rate"])
     if head[:4] == b"fLaC" and len(head) > 42 and head[4] & 127 == 0:  # STREAMINFO
         # 20 bits of rate, 3 of channels, 5 of bits, 36 of samples; 0 is unknown
         word = int.from_bytes(head[18:26], "big")
@@ -153,25 +152,21 @@ def read_audio_header(path: str | os.PathLike[str]) -> AudioHeader:
         return AudioHeader(_check_known(file.frames, where), file.samplerate)
 
 
-def _read_head(where: str) -> bytes:
-    """Reads what a header may be, and checks the length of a RIFF file."""
-    with open(where, "rb", buffering=0) as file:
-        head = file.read(64)
-        if head.startswith(MAGIC):
-            file.seek(0)
-            return read_sphere_head(file)
-        if head.startswith(b"RIFF"):
-            # libsndfile trusts the file's length; writers to a pipe know none.
-            promised, found = int.from_bytes(head[4:8], "little") + 8, file.seek(0, 2)
-            if found + 1 < promised < 0x7FFF0000:
-                raise ValueError(
-                    f"{where} is truncated: its header promises {promised} bytes, it"
-                    f" has {found}. Copy it again."
-                )
-            if promised <= LONGEST_HEAD < found:
-                raise ValueError(
-                    f"{where} was left open by what wrote it: its header promises no"
-                    f" samples, and it has {found} bytes. Write it anew: sox"
-                    " --ignore-length in.wav out.wav."
-                )
-        return head
+def _read_head(file: Any, where: str) -> bytes:
+    """Reads a file's first 64 bytes, and checks the length of a RIFF file."""
+    head = file.read(64)
+    if head.startswith(b"RIFF"):
+        # libsndfile trusts the file's length; writers to a pipe know none.
+        promised, found = int.from_bytes(head[4:8], "little") + 8, file.seek(0, 2)
+        if found + 1 < promised < 0x7FFF0000:
+            raise ValueError(
+                f"{where} is truncated: its header promises {promised} bytes, it"
+                f" has {found}. Copy it again."
+            )
+        if promised <= LONGEST_HEAD < found:
+            raise ValueError(
+                f"{where} was left open by what wrote it: its header promises no"
+                f" samples, and it has {found} bytes. Write it anew: sox"
+                " --ignore-length in.wav out.wav."
+            )
+    return head

@@ -13,8 +13,7 @@ MAGIC = b"NIST_1A\n"
 SIZES = ("channel_count", "sample_count", "sample_n_bytes", "sample_rate")
 """Fields of positive integers, which must be there."""
 
-KINDS: dict[str, str] = {name: "-r" for name in SIZES}
-KINDS |= {"sample_coding": "-s", "sample_byte_format": "-s"}
+KINDS = dict.fromkeys(SIZES, "-r") | {"sample_coding": "-s", "sample_byte_format": "-s"}
 """Kinds of the fields that are needed, whatever a header says of them."""
 
 DTYPES: dict[Any, str] = {("pcm", 2, "01"): "<i2", ("pcm", 2, "10"): ">i2"}
@@ -53,7 +52,7 @@ def read_sphere(path: str | os.PathLike[str]) -> Sphere:
 def read_sphere_part(where: str, start: int, frames: int | None) -> Sphere:
     """Reads samples from `start` on, `frames` of them at most, and the header."""
     with open(where, "rb") as file:
-        header, begin = parse_sphere_header(read_sphere_head(file), where)
+        header, begin = read_sphere_header(file, where)
         width, dtype = _find_layout(header, where)
         count = header["sample_count"]
         if (found := max(0, file.seek(0, os.SEEK_END) - begin) // width) < count:
@@ -84,24 +83,18 @@ def _find_layout(header: dict[str, Any], where: str) -> tuple[int, str]:
     return size * header["channel_count"], dtype
 
 
-def read_sphere_head(file: Any) -> bytes:
-    """Reads the header from a file's beginning, or 16 bytes of another file."""
+def read_sphere_header(file: Any, where: str) -> tuple[dict[str, Any], int]:
+    """Reads the header of the file `where`: its fields, and where samples begin."""
     head = file.read(16)
     size = head[8:].strip()
-    known = head.startswith(MAGIC) and size.isdigit()
-    return head + file.read(max(0, int(size) - 16)) if known else head
-
-
-def parse_sphere_header(content: bytes, where: str) -> tuple[dict[str, Any], int]:
-    """Reads the header of the file `where`: its fields, and where samples begin."""
-    size = content[8:16].strip()
-    if not content.startswith(MAGIC) or not size.isdigit():
+    if not head.startswith(MAGIC) or not size.isdigit():
         raise ValueError(
-            f"{where} is not a SPHERE file: it begins with {content[:16]!r}, not with"
-            f" {MAGIC!r} and the header's size. Read other formats with read_audio."
+            f"{where} is not a SPHERE file: it begins with {head!r}, not with {MAGIC!r}"
+            " and the header's size. Read other formats with read_audio."
         )
+    lines = file.read(max(0, int(size) - 16)).decode("latin-1").split("\n")
     header: dict[str, Any] = {"channel_count": 1.0}
-    for line in content[16 : int(size)].decode("latin-1").split("\n"):
+    for line in lines:
         name, *rest = line.strip().split(None, 2)[:3] or [""]
         if name == "end_head":
             break
