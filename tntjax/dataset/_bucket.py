@@ -9,6 +9,7 @@ from tntjax._check import require
 from tntjax._numbers import check_at_least, check_integers
 from tntjax._struct import Opaque, child, pytree, static
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._groups import Groups
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._lengths import at_epoch, check_planned, order_of, read_lengths
 from tntjax.dataset._many import read_samples
@@ -95,21 +96,20 @@ class BucketDataset(IndexMap):
         vars(self).update({**order, limit: most}, boundaries=boundaries, shapes=shapes)
         vars(self).update(length=lengths, plan=self._draw(lengths))
 
-    def _draw(self, lengths: np.ndarray) -> list[tuple[int, list[int]]]:
-        """Draws batches: the place of the boundary, and the samples, of each."""
+    def _draw(self, lengths: np.ndarray) -> Groups:
+        """Draws batches, the samples of the longest boundary in each first."""
         order = order_of(len(lengths), self.seed, self.epoch)
         places = np.searchsorted(self.boundaries, lengths[order])
         longest_first = np.argsort(-places, kind="stable")
-        order, places = order[longest_first].tolist(), places[longest_first].tolist()
-        batches, start = [], 0
-        while start < len(order):
-            end = start + self.shapes[places[start]][0]
-            batches.append((places[start], order[start:end]))
-            start = end
+        order, places = order[longest_first], places[longest_first]
+        ends = [0]
+        while (start := ends[-1]) < len(order):
+            ends.append(start + self.shapes[places[start]][0])
+        batches = np.stack([ends[:-1], ends[1:]])
         if self.seed is None:
-            return batches[::-1]
-        mixed = order_of(len(batches), self.seed, self.epoch, purpose=1)
-        return [batches[number] for number in mixed]
+            return Groups(order, *batches[:, ::-1])
+        mixed = order_of(len(batches[0]), self.seed, self.epoch, purpose=1)
+        return Groups(order, *batches[:, mixed])
 
     at_epoch = at_epoch
 
@@ -117,7 +117,8 @@ class BucketDataset(IndexMap):
         return len(self.plan)
 
     def _get(self, index: int) -> Sample:
-        place, members = self.plan[index]
+        members = self.plan[index]
+        place = np.searchsorted(self.boundaries, self.length[members[0]])
         rows, length = self.shapes[place]
         samples = list(read_samples(self.dataset, members))
         return pad_batch(samples, length, rows=rows, fill=self.fill, fields=self.fields)

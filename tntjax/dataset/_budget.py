@@ -10,6 +10,7 @@ from tntjax._check import require
 from tntjax._numbers import check_at_least, find_outside
 from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._groups import Groups
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._lengths import at_epoch, check_planned, order_of, read_lengths
 from tntjax.dataset._many import read_samples
@@ -98,19 +99,17 @@ class BudgetDataset(IndexMap):
         vars(self).update(order, budgets=budgets, size_of=columns)
         vars(self)["plan"] = self._fill(order_of(len(self.dataset), **order))
 
-    def _fill(self, order: np.ndarray) -> list[list[int]]:
+    def _fill(self, order: np.ndarray) -> Groups:
         """Divides samples, in their order, into batches within the budgets."""
         columns = self._sizes(order).values()
         # For each count how many there are before each sample, and behind the last.
         sums = [np.append(0, np.cumsum(column)).data for column in columns]
         limits = list(zip(sums, self.budgets.values(), strict=True))
-        numbers, batches, start = order.tolist(), [], 0
-        while start < len(numbers):
-            ends = (bisect_right(n, n[start] + most, start) for n, most in limits)
-            end = min(ends) - 1
-            batches.append(numbers[start:end])
-            start = end
-        return batches
+        ends = [0]
+        while (start := ends[-1]) < len(order):
+            after = (bisect_right(n, n[start] + most, start) for n, most in limits)
+            ends.append(min(after) - 1)
+        return Groups(order, ends[:-1], ends[1:])
 
     def _sizes(self, members: Any) -> dict[str, np.ndarray]:
         """Returns how many of each count the samples have."""

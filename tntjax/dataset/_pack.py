@@ -9,10 +9,13 @@ from tntjax._check import require
 from tntjax._numbers import check_at_least
 from tntjax._struct import Opaque, child, describe, pytree, static
 from tntjax._types import Dataset, Sample
+from tntjax.dataset._groups import Groups
 from tntjax.dataset._index_map import IndexMap
 from tntjax.dataset._lengths import at_epoch, check_planned, order_of, read_lengths
 from tntjax.dataset._pad_batch import as_padded_fields, join, read_field, read_fields
 from tntjax.dataset._protocol import hide_unreadable
+
+AT_ONCE = 256  # windows that are filled together: few calls of NumPy, little memory
 
 
 @pytree
@@ -75,11 +78,7 @@ class PackDataset(IndexMap):
         lengths = read_lengths(self.dataset, self.lengths, name, length)
         samples = order_of(len(lengths), **order)
         samples = samples[lengths[samples] > 0]
-        plan = [
-            row
-            for start in range(0, len(samples), window)
-            for row in _fill_rows(samples[start : start + window], lengths, length)
-        ]
+        plan = _fill_rows(samples, lengths[samples], length, window)
         vars(self).update(order, length=length, lengths=lengths, plan=plan)
 
     at_epoch = at_epoch
@@ -108,17 +107,31 @@ class PackDataset(IndexMap):
         return {**row, "segment": segment, "position": position}
 
 
-def _fill_rows(order: np.ndarray, lengths: np.ndarray, room: int) -> list[list[int]]:
-    """Puts samples one after another into the first row that has room."""
-    rows: list[list[int]] = []
-    left = np.full(len(order), room)  # all of it in rows that are not begun
-    for number, size in zip(order.tolist(), lengths[order].tolist(), strict=True):
-        place = int((left[: len(rows) + 1] >= size).argmax())
-        if place == len(rows):
-            rows.append([])
-        rows[place].append(number)
-        left[place] -= size
-    return rows
+def _fill_rows(order: np.ndarray, sizes: np.ndarray, room: int, window: int) -> Groups:
+    """Puts the samples of each window, in order, into its first row that has room."""
+    window = max(1, min(window, len(order)))
+    rows = np.empty(len(order), np.int64)
+    for start in range(0, len(order), window * AT_ONCE):
+        some = sizes[start : start + window * AT_ONCE]
+        filled = np.pad(some, (0, -len(some) % window)).reshape(-1, window)
+        places = _first_fit(filled, room) + window * np.arange(len(filled))[:, None]
+        rows[start : start + len(some)] = start + places.ravel()[: len(some)]
+    by_row = np.argsort(rows, kind="stable")
+    starts = np.flatnonzero(np.diff(rows[by_row], prepend=-1))
+    return Groups(order[by_row], starts, np.append(starts, len(order))[1:])
+
+
+def _first_fit(sizes: np.ndarray, room: int) -> np.ndarray:
+    """Returns for sizes [windows, n] the places [windows, n] of their rows."""
+    every, places = np.arange(len(sizes)), np.empty_like(sizes)
+    left = np.full(sizes.shape, room, np.int32)  # all of it in rows that are not begun
+    begun = 0  # at most, of any window
+    for number, size in enumerate(sizes.T.astype(np.int32)):
+        place = (left[:, : begun + 1] >= size[:, None]).argmax(1)
+        left[every, place] -= size
+        places[:, number] = place
+        begun = max(begun, int(place.max()) + 1)
+    return places
 
 
 def _check_field(name: str, arrays: list[np.ndarray], sizes: list[int]) -> None:
