@@ -156,8 +156,7 @@ def ctc_greedy(logits: ArrayLike, lengths: Lengths = None, *, blank: int = 0) ->
     """
     logits, lengths = _as_logits(logits, lengths, blank, "ctc_greedy")
     best = jnp.argmax(logits, -1).astype(jnp.int32)  # [..., T]
-    before = jnp.pad(best, [(0, 0)] * (best.ndim - 1) + [(1, 0)], constant_values=-1)
-    kept = (best != before[..., :-1]) & (best != blank)
+    kept = (jnp.diff(best, prepend=-1) != 0) & (best != blank)
     kept &= length_mask(lengths, best.shape[-1])
     order = jnp.argsort(~kept, axis=-1, stable=True)  # the kept ones first
     counts = kept.sum(-1, dtype=jnp.int32)
