@@ -3,7 +3,7 @@
 import errno
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any
 
@@ -127,13 +127,17 @@ class _Files:
     """Files one after the other, and at which line each begins."""
 
     def __init__(self, files: Iterable[LineFile]) -> None:
-        self.files = tuple(files)
-        self.starts = [0, *accumulate(map(len, self.files))]
-        self.count = self.starts[-1]
-        # Of one file, as most are, nothing needs to be searched. No method of `self`:
-        # in a cycle files would stay open until garbage is collected.
-        one = len(self.files) == 1
-        self.read = self.files[0].read if one else _reader(self.files, self.starts)
+        self.files = files = tuple(files)
+        self.starts = starts = [0, *accumulate(map(len, files))]
+        self.count = starts[-1]
+
+        # Not a method: in a cycle with `self` files would stay open until collected.
+        def read(index: int) -> bytes:
+            place = bisect_right(starts, index) - 1
+            return files[place].read(index - starts[place])
+
+        # Of one file, as most are, nothing needs to be searched.
+        self.read = files[0].read if len(files) == 1 else read
 
     def find(self, index: int) -> tuple[LineFile, int]:
         """Finds the file of a line, and its number there."""
@@ -142,13 +146,3 @@ class _Files:
 
     def __reduce__(self) -> tuple:
         return _Files, (self.files,)
-
-
-def _reader(files: Sequence[LineFile], starts: Sequence[int]) -> Callable[[int], bytes]:
-    """Makes a function that reads a line of several files by its number in all."""
-
-    def read(index: int) -> bytes:
-        place = bisect_right(starts, index) - 1
-        return files[place].read(index - starts[place])
-
-    return read
