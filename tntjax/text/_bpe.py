@@ -18,7 +18,7 @@ import numpy as np
 from tntjax._files import as_place
 from tntjax._numbers import check_integers
 from tntjax._struct import describe
-from tntjax.text._ids import as_bytes, as_tokens, read_ids
+from tntjax.text._ids import as_bytes, read_ids
 
 GPT2 = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
 """How GPT-2, and Whisper, part text before merging."""
@@ -74,8 +74,8 @@ class BPE:
                 f"BPE needs an id for each of the 256 bytes, and has none for {missing}"
                 " of them. Is the file whole?"
             )
-        names = as_tokens([*self.specials], "BPE: specials")
-        tokens = [*self.ranks, *(as_bytes(name, "BPE: specials") for name in names)]
+        specials = (as_bytes(name, "BPE: specials: a token") for name in self.specials)
+        tokens = [*self.ranks, *specials]
         ids = [*self.ranks.values(), *self.specials.values()]
         ids = check_integers(ids, "BPE needs integers as ids").tolist()
         for id, count in Counter(ids).items():
