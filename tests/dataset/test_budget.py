@@ -136,8 +136,8 @@ def test_arguments_of_another_kind_are_told(changes, error, words):
 @pytest.mark.parametrize(
     ("graph", "error", "words"),
     [
-        ({"from": [3]}, ValueError, "'from' has numbers of 'node'.* has 3; got 3"),
-        ({"from": [-1]}, ValueError, "has 3; got -1"),
+        ({"from": [3]}, ValueError, "'from' has numbers of 'node'.* has 3, got 3"),
+        ({"from": [-1]}, ValueError, "has 3, got -1"),
         ({"from": [0.5]}, TypeError, r"needs integers, got float64\[1\]"),
         ({"y": [1, 2]}, ValueError, "Only the first axis may differ"),
     ],

@@ -160,11 +160,8 @@ class BudgetDataset(IndexMap):
             needs = f"{own} offsets, so it needs integers"
             require(integer, needs, array, error=TypeError)
             wrong = find_outside(array, size)
-            if wrong is not None:
-                raise ValueError(
-                    f"{own} numbers of {counted!r}, of which the sample has {size}; got"
-                    f" {wrong}."
-                )
+            needs = f"{own} numbers of {counted!r}, of which the sample has {size}"
+            require(wrong is None, needs, wrong)
             arrays[place] = array.astype(np.int32) + np.int32(before)
             before += size
         return join(arrays, starts, self.budgets[count], self.budgets[counted], field)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tntjax._check import check_dataset, require
-from tntjax._numbers import check_at_least, check_integers
+from tntjax._numbers import check_at_least, check_integers, find_outside
 from tntjax._struct import describe
 from tntjax._types import Dataset, Sample
 from tntjax.dataset._many import read_samples
@@ -52,9 +52,8 @@ def read_lengths(
     fits = array.size and array.shape == (len(dataset),)
     needs = f"{name} needs the length of each of {len(dataset)} samples, at least one"
     require(fits, needs, array)
-    for number in (int(array.min()), int(array.max())):
-        if not 0 <= number < 2**31:
-            raise ValueError(f"{name} needs lengths >= 0, below 2**31, got {number}.")
+    wrong = find_outside(array, 2**31)
+    require(wrong is None, f"{name} needs lengths >= 0, below 2**31", wrong)
     if most is not None and array.max() > most:
         place = int(array.argmax())
         raise ValueError(

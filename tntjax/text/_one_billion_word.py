@@ -65,12 +65,9 @@ def OneBillionWord(  # noqa: N802  # the name of the benchmark
     needs, chosen = "OneBillionWord needs a list of integers as shards", list(numbers)
     if shards is not None:
         chosen = check_integers(shards, needs).reshape(-1).tolist()
+    there = f"OneBillionWord has shards {numbers[0]} to {numbers[-1]} in split"
     for shard in chosen:
-        if shard not in numbers:
-            raise ValueError(
-                f"OneBillionWord has shards {numbers[0]} to {numbers[-1]} in split"
-                f" {split!r}, got {shard!r}."
-            )
+        require(shard in numbers, f"{there} {split!r}", shard)
     require(0 < len(chosen) == len(set(chosen)), f"{needs}, each once", shards)
     base = Path(as_place(root, "OneBillionWord: root"))
     roots = base / NAME, base
