@@ -71,8 +71,8 @@ def fold_phones(phones: Sequence[str], to: int = 39) -> list[str]:
 
 def check_fold(subject: str, to: int) -> None:
     """Raises a ValueError if there is no set of so many phones."""
-    known = not isinstance(to, bool) and isinstance(to, int | np.integer)
-    require(known and to in FOLDS, f"{subject} must be 61, 48 or 39", to)
+    known = isinstance(to, int | np.integer) and to in FOLDS
+    require(known, f"{subject} must be 61, 48 or 39", to)
 
 
 def frame_labels(

@@ -89,7 +89,7 @@ def _kernel(up: int, down: int) -> tuple[np.ndarray, int]:
     transition = np.pi * (1 - PASS) * ratio
     half = (ATTENUATION - 8) / (2.285 * transition) / 2  # source samples
     before = math.ceil(half)
-    taps = before + down + math.ceil(half) + 1
+    taps = 2 * before + down + 1
     times = np.arange(up) * (down / up)  # [up] where the targets lie
     away = np.arange(taps)[:, None] - before - times  # [taps, up] from them
     band = ratio * (1 + PASS) / 2  # the middle of the transition
