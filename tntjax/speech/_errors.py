@@ -65,7 +65,7 @@ class MeterOfErrors(Meter):
         right = [self._split(text) for (text,) in targets]
         return dataclasses.replace(
             self,
-            edits=self.edits + Count.of(sum(map(count_edits, said, right))),
+            edits=self.edits + Count.of(sum(map(find_edit_counter(), said, right))),
             length=self.length + Count.of(sum(map(len, right))),
             n=self.n + Count.of(len(right)),
         )
@@ -103,15 +103,14 @@ def _name(value: Any) -> str:
     return getattr(value, "__qualname__", type(value).__qualname__)
 
 
-def count_edits(output: Sequence[Hashable], target: Sequence[Hashable]) -> int:
-    """Counts edits between sequences, by rapidfuzz where it is installed."""
+def find_edit_counter() -> Callable[..., int]:
+    """Finds what counts edits between two sequences: rapidfuzz if it is installed."""
     if util.find_spec("rapidfuzz"):
-        distance = import_module("rapidfuzz.distance")
-        return distance.Levenshtein.distance(output, target)
-    return count_edits_plainly(output, target)
+        return import_module("rapidfuzz.distance").Levenshtein.distance
+    return count_edits
 
 
-def count_edits_plainly(output: Sequence[Hashable], target: Sequence[Hashable]) -> int:
+def count_edits(output: Sequence[Hashable], target: Sequence[Hashable]) -> int:
     """Counts edits with NumPy: a row of Wagner and Fischer's table for each entry."""
     numbers: dict[Hashable, int] = {}
     ids = np.array([numbers.setdefault(entry, len(numbers)) for entry in target])
