@@ -123,6 +123,7 @@ def test_no_rows_have_no_continuations():
     ("options", "error", "words"),
     [
         ({"end": 1.5}, TypeError, "end must be an integer"),
+        ({"end": 2**31}, ValueError, "end must be one id of int32, got 2147483648"),
         ({"penalty": float("nan")}, ValueError, "a finite penalty, got nan"),
         ({"state": jnp.zeros(5)}, ValueError, r"leaves \[B, ...\], B = 1, got"),
         ({"step": lambda s, i: SMALL[i]}, TypeError, r"returns \(logits, state\), got"),

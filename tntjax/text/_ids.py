@@ -63,11 +63,10 @@ def read_ids(ids: Any, size: int, subject: str) -> list[int]:
 def as_id(value: Any, dtype: Any, subject: str) -> jax.Array:
     """Converts an id, which may be traced, to a dtype that must hold it."""
     number = check_integers(value, f"{subject} must be an integer")
-    limits = jnp.iinfo(dtype)
-    if number.ndim or (
-        can_be_read(number) and not limits.min <= int(number) <= limits.max
-    ):
-        raise ValueError(f"{subject} must be one id of {dtype}, got {describe(value)}.")
+    limits, fits = jnp.iinfo(dtype), not number.ndim
+    if fits and can_be_read(number):
+        fits = limits.min <= int(number) <= limits.max
+    require(fits, f"{subject} must be one id of {limits.dtype}", value)
     return jnp.asarray(number).astype(dtype)
 
 
