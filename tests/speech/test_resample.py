@@ -1,5 +1,6 @@
 """Resampling beside exact sines and soxr."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -67,3 +68,11 @@ def test_lengths_are_rounded_up():
     rates = {"source_rate": 44100, "target_rate": 16000}
     found = speech.resample(np.zeros((3, 900)), [441, 442, 900], **rates)
     assert found.lengths.tolist() == [160, 161, 327]
+
+
+def test_a_long_signal_takes_little_more_memory_than_itself():
+    rates = {"source_rate": 48000, "target_rate": 16000}
+    function = jax.jit(lambda wave: speech.resample(wave, **rates).values)
+    wave = jax.ShapeDtypeStruct((48000 * 60,), np.float32)
+    memory = function.lower(wave).compile().memory_analysis()
+    assert memory.temp_size_in_bytes < 3 * 4 * wave.size

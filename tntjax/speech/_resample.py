@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from tntjax.speech._lengths import Lengths, Padded, as_wave, check_sizes, cut
-from tntjax.speech._stft import split_frames
+from tntjax.speech._stft import split_blocks
 
 PASS = 0.913
 """The share of the band that is kept as it is; soxr's high quality keeps as much."""
@@ -69,31 +69,39 @@ def resample(
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3))
 def _filter(wave: jax.Array, up: int, down: int, size: int) -> jax.Array:
-    """Computes `up` samples of each `down` by a product with a matrix."""
-    # Short blocks are grouped, so that the matrix is worth it.
+    """Computes `up` samples of each `down` by a convolution over whole blocks."""
+    # Short blocks are grouped, so that the products of matrices are worth it.
     group = max(1, -(-64 // max(up, down)))
     up, down = up * group, down * group
-    kernel, before = _kernel(up, down)
+    kernel, before = _kernel(up, down)  # [parts, down, up]
     count = -(-size // up)
     wave = jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(before, 0)])
-    blocks = split_frames(wave, count, len(kernel), down)  # [..., count, taps]
-    kernel = jnp.asarray(kernel, wave.dtype)
-    values = jnp.matmul(blocks, kernel, precision="highest")  # [..., count, up]
+    blocks = split_blocks(wave, count + len(kernel) - 1, down)
+    values = jax.lax.conv_general_dilated(
+        blocks.reshape(math.prod(wave.shape[:-1]), *blocks.shape[-2:]),
+        jnp.asarray(kernel, wave.dtype),
+        window_strides=(1,),
+        padding="VALID",
+        dimension_numbers=("NWC", "WIO", "NWC"),
+        precision="highest",
+    )
     return values.reshape(*wave.shape[:-1], count * up)[..., :size]
 
 
 @functools.lru_cache(maxsize=16)
 def _kernel(up: int, down: int) -> tuple[np.ndarray, int]:
-    """Returns the weights [taps, up] of a block, and how many samples it looks back."""
+    """Returns weights [parts, down, up], and how many samples they look back."""
     ratio = min(1.0, up / down)  # the band that is kept, of the source's
     transition = np.pi * (1 - PASS) * ratio
     half = (ATTENUATION - 8) / (2.285 * transition) / 2  # source samples
     before = math.ceil(half)
-    taps = 2 * before + down + 1
+    parts = -(-(2 * before + down + 1) // down)
+    taps = parts * down
     times = np.arange(up) * (down / up)  # [up] where the targets lie
     away = np.arange(taps)[:, None] - before - times  # [taps, up] from them
     band = ratio * (1 + PASS) / 2  # the middle of the transition
     inside = np.clip(1 - (away / half) ** 2, 0, None)
     beta = 0.1102 * (ATTENUATION - 8.7)
     window = np.where(inside > 0, np.i0(beta * np.sqrt(inside)) / np.i0(beta), 0)
-    return band * np.sinc(band * away) * window, before
+    weights = band * np.sinc(band * away) * window
+    return weights.reshape(parts, down, up), before

@@ -69,13 +69,17 @@ def split_frames(wave: jax.Array, count: int, size: int, hop: int) -> jax.Array:
     """Cuts [..., T] into [..., count, size], with zeros where samples lack."""
     # Copying whole blocks of `hop` samples is faster than a gather.
     parts = -(-size // hop)
-    rows = count + parts - 1
-    wave = wave[..., : rows * hop]
-    missing = rows * hop - wave.shape[-1]
-    wave = jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, missing)])
-    blocks = wave.reshape(*wave.shape[:-1], rows, hop)
+    blocks = split_blocks(wave, count + parts - 1, hop)
     shifted = [blocks[..., part : part + count, :] for part in range(parts)]
     return jnp.concatenate(shifted, -1)[..., :size]  # [..., count, size]
+
+
+def split_blocks(wave: jax.Array, count: int, size: int) -> jax.Array:
+    """Cuts [..., T] into [..., count, size] side by side, with zeros at the end."""
+    wave = wave[..., : count * size]
+    missing = count * size - wave.shape[-1]
+    wave = jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, missing)])
+    return wave.reshape(*wave.shape[:-1], count, size)
 
 
 def _join_frames(frames: jax.Array, hop: int) -> jax.Array:
