@@ -51,19 +51,18 @@ class BudgetDataset(IndexMap):
     padding is beyond the budget of samples, so that `jax.ops.segment_sum` drops it.
 
     Example:
-      >>> graphs = [{"x": [1.0, 2.0], "from": [0], "to": [1]}, {"x": [3.0], "from": [],
-      ...     "to": []}, {"x": [4.0, 5.0], "from": [1, 0], "to": [0, 1]}]
-      >>> batches = BudgetDataset(
+      >>> graphs = [{"x": [1.0, 2.0], "to": [1]}, {"x": [3.0], "to": [0]}]
+      >>> (batch,) = BudgetDataset(
       ...     graphs,
       ...     {"node": 4, "edge": 3, "graph": 2},
       ...     lambda sample: {"node": len(sample["x"]), "edge": len(sample["to"])},
-      ...     fields={"x": "node", "from": "edge", "to": "edge"},
-      ...     offsets={"from": "node", "to": "node"},
+      ...     fields={"x": "node", "to": "edge"},
+      ...     offsets={"to": "node"},
       ... )
-      >>> batches[0]["x"].tolist(), batches[0]["segment"]["node"].tolist()
-      ([1.0, 2.0, 3.0, 0.0], [0, 0, 1, 2])
-      >>> batches[0]["to"].tolist(), len(batches)
-      ([1, 4, 4], 2)
+      >>> batch["x"].tolist(), batch["to"].tolist()
+      ([1.0, 2.0, 3.0, 0.0], [1, 2, 4])
+      >>> batch["segment"]["node"].tolist(), batch["mask"].tolist()
+      ([0, 0, 1, 2], [True, True])
 
     Purpose: graphs, point clouds, documents, in one compiled shape. Torchnet has no
     counterpart; jraph's `dynamically_batch` pads with a graph of its own.

@@ -26,9 +26,8 @@ PACKED = b"\x1f\x8b"  # begins a file of gzip, and no text in UTF-8
 class LineFile:
     """The lines of one file, as bytes: `read(line)` for a number in range.
 
-    It pickles as its path and a stamp, its size and time; whoever unpickles it scans
-    the file again, or maps the index that `cache` holds. Without a cache the index is
-    in memory, and what gzip had packed, where nobody can jump, in a temporary file.
+    Without a cache the index is in memory, and what gzip had packed, where nobody can
+    jump, in a temporary file. A pickle holds the path and a stamp, its size and time.
     """
 
     def __init__(self, path: str, cache: str | None, stamp: Any = None) -> None:
