@@ -4,6 +4,7 @@ What users may rely on stands in `tnt.testing`. Here it is asked of our meters, 
 only ours promise: bits, texts and shapes.
 """
 
+import dataclasses
 import inspect
 import re
 
@@ -28,6 +29,7 @@ from meter_cases import (
 )
 
 import tntjax.meter
+import tntjax.speech
 import tntjax.text
 import tntjax.vision
 from tntjax.testing._compare import Subject
@@ -41,6 +43,23 @@ def test_every_meter_is_in_the_table():
     meters = {name for name in exported if re.search("Meter(Dict)?$", name)}
     cases = {name.split(",")[0] for name in CASES}
     assert meters == cases | ON_THE_HOST | {"Meter"}
+
+
+EXPORTED = {
+    name: getattr(package, name)
+    for package in (tntjax.meter, tntjax.speech, tntjax.text, tntjax.vision)
+    for name in package.__all__
+    if name.endswith("Meter") and name != "Meter"
+}
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_arguments_come_before_what_is_kept(name):
+    meter = EXPORTED[name]
+    kept = {f.name: "static" not in f.metadata for f in dataclasses.fields(meter)}
+    parameters = inspect.signature(meter).parameters.values()
+    places = [kept[p.name] for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    assert places == sorted(places)
 
 
 @every_meter

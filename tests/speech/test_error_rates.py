@@ -109,7 +109,7 @@ def test_a_mask_leaves_pairs_out():
 
 
 def test_the_signature_names_the_normalizer():
-    meter = WERMeter(normalize=str.lower).add("A b", "a B")
+    meter = WERMeter(str.lower).add("A b", "a B")
     assert meter.value() == 0
     assert meter.signature == "WER|words|normalize:str.lower"
     assert CERMeter(normalize=str.lower).add("A", "a").value() == 0
@@ -132,7 +132,7 @@ def test_arguments_are_checked_before_anything_is_counted():
         with pytest.raises(TypeError, match="normalize must return text, got None"):
             meter(normalize=lambda text: None).add("a", "b")
     with pytest.raises(ValueError, match="61, 48 or 39, got 40"):
-        PERMeter(fold=40)
+        PERMeter(40)
 
 
 def test_phones_are_folded_before_they_are_compared():

@@ -21,9 +21,10 @@ from tntjax.text._texts import as_texts
 class MeterOfErrors(Meter):
     """The base of meters of edits: sums of edits over sums of lengths, on the host."""
 
-    edits: Count = Count()  # substitutions, deletions, insertions: the fewest of a pair
-    length: Count = Count()  # of the targets
-    n: Count = Count()
+    # substitutions, deletions, insertions: the fewest of a pair
+    edits: Count = dataclasses.field(default=Count(), kw_only=True)
+    length: Count = dataclasses.field(default=Count(), kw_only=True)  # of the targets
+    n: Count = dataclasses.field(default=Count(), kw_only=True)
 
     unit: ClassVar[str]
 
