@@ -128,6 +128,7 @@ def test_no_rows_have_no_continuations():
         ({"state": jnp.zeros(5)}, ValueError, r"leaves \[B, ...\], B = 1, got"),
         ({"step": lambda s, i: SMALL[i]}, TypeError, r"returns \(logits, state\), got"),
         ({"step": lambda s, i: (SMALL[i][None], s)}, ValueError, r"B \* W = 2, got"),
+        ({"step": lambda s, i: (None, s)}, ValueError, r"B \* W = 2, got object\[\]"),
         (
             {"state": jnp.zeros(1), "step": lambda s, i: (SMALL[i], (s > 0))},
             TypeError,

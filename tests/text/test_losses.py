@@ -65,6 +65,7 @@ def test_half_precision_gives_losses_of_single(batch):
     ("changes", "error", "words"),
     [
         ({"logits": np.ones((3, 5, 7), int)}, TypeError, "float logits, got int"),
+        ({"logits": None}, TypeError, "token_losses needs float logits, got object"),
         ({"target": np.ones((3, 4), int)}, ValueError, r"logits \[..., T, V\] and"),
         ({"target": np.ones((3, 5))}, TypeError, "integers as target"),
         ({"mask": np.ones((3, 5))}, TypeError, "mask must be bool"),

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from tntjax._array import as_array
 from tntjax._check import check_function, require
 from tntjax._numbers import check_axis, check_number
 from tntjax._struct import describe
@@ -159,7 +160,7 @@ def _take_step(step: Step, search: _Search) -> tuple[jax.Array, Any]:
     pair = isinstance(returned, tuple) and len(returned) == 2
     needs = "beam_search needs a step that returns (logits, state)"
     require(pair, needs, returned, error=TypeError)
-    logits, state = jnp.asarray(returned[0]), jax.tree.map(jnp.asarray, returned[1])
+    logits, state = as_array(returned[0]), jax.tree.map(jnp.asarray, returned[1])
     needs = f"beam_search needs logits [B * W, V], V > 0, B * W = {len(ids)}"
     fits = logits.ndim == 2 and len(logits) == len(ids) and logits.shape[1]
     require(fits, needs, logits)
@@ -170,4 +171,4 @@ def _take_step(step: Step, search: _Search) -> tuple[jax.Array, Any]:
             "beam_search needs a step that returns a state like the one it got,"
             f" {describe(search.state)}, got {describe(state)}."
         )
-    return logits, state
+    return jnp.asarray(logits), state

@@ -1,4 +1,4 @@
-"""Checks of ids and texts, of which all tokenizers are asked."""
+"""Checks of ids, of logits and of texts."""
 
 import functools
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from tntjax._array import can_be_read
+from tntjax._array import as_array, can_be_read
 from tntjax._check import require
 from tntjax._numbers import check_integers, find_outside
 from tntjax._struct import describe
@@ -84,6 +84,14 @@ def as_ids(values: Any, subject: str, dtype: Any = None) -> jax.Array:
 
 
 as_int32 = functools.partial(as_ids, dtype=jnp.int32)
+
+
+def as_logits(values: Any, subject: str) -> jax.Array:
+    """Converts floats to an array of JAX, or raises a TypeError."""
+    array = as_array(values)
+    floats = jnp.issubdtype(array.dtype, jnp.floating)
+    require(floats, f"{subject} needs float logits", array, error=TypeError)
+    return jnp.asarray(array)
 
 
 def as_lengths(

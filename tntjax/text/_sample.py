@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._array import as_array
 from tntjax._check import require
 from tntjax._key import check_key
 from tntjax._numbers import check_at_least, check_number
+from tntjax.text._ids import as_logits
 
 
 def sample(
@@ -48,10 +48,9 @@ def sample(
     Nucleus sampling: Holtzman et al., "The Curious Case of Neural Text Degeneration".
     """
     check_key(key, "sample: key")
-    scores = jnp.asarray(as_array(logits))
-    floats = jnp.issubdtype(scores.dtype, jnp.floating)
-    some = floats and scores.ndim and scores.shape[-1]
-    require(some, "sample needs float logits [..., V]", scores)
+    scores = as_logits(logits, "sample")
+    some = scores.ndim and scores.shape[-1]
+    require(some, "sample needs logits [..., V], V > 0", scores)
     warmth = check_number("sample: temperature", temperature)
     require(0 <= warmth < math.inf, "sample needs temperature >= 0, finite", warmth)
     share = 1.0 if top_p is None else check_number("sample: top_p", top_p)

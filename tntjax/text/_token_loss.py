@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from tntjax._array import as_array, as_mask
+from tntjax._array import as_mask
 from tntjax._check import require
 from tntjax._numbers import check_integers, check_number
 from tntjax.meter.parts._labels import as_class_numbers
+from tntjax.text._ids import as_logits
 
 
 def token_losses(
@@ -41,9 +42,7 @@ def token_losses(
 
     Label smoothing: Szegedy et al., "Rethinking the Inception Architecture", 2016.
     """
-    scores = jnp.asarray(as_array(logits))
-    floats = jnp.issubdtype(scores.dtype, jnp.floating)
-    require(floats, "token_losses needs float logits", scores, error=TypeError)
+    scores = as_logits(logits, "token_losses")
     wanted = check_integers(target, "token_losses needs integers as target")
     needs = "token_losses needs logits [..., T, V] and target [..., T]"
     require(scores.ndim and wanted.shape == scores.shape[:-1], needs, scores, wanted)
