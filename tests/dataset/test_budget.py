@@ -106,6 +106,7 @@ def test_tokens_alone_may_be_a_budget():
         ({"budgets": {**BUDGETS, "node": 2}}, "'node': sample 0 has length 3.*for 2"),
         ({"budgets": {**BUDGETS, "node": 0}}, "'node' must be at least 1"),
         ({"fields": {"x": "vertex"}}, r"go by budgets \['node', .*got.*'vertex'"),
+        ({"offsets": {"to": 1}}, r"go by budgets \['node', .*got .1, 'edge'"),
         ({"fields": {"mask": "node"}}, r"makes fields \['mask'\]. Rename"),
         ({"size_of": lambda s: {"size": 3}}, r"tells \['size'\], for which"),
     ],

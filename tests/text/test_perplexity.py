@@ -76,6 +76,7 @@ def test_it_works_compiled():
         ("word", ([1.0],), "how many words"),
         ("byte", ([[1.0, 2.0]], [1, 2]), "leading axes"),
         ("byte", ([1.0], [-1]), "0 <= n"),
+        ("byte", ([[1.0, 2.0]], [[1], [2, 3]]), "parts must have one shape"),
     ],
 )
 def test_units_that_do_not_fit_are_refused(unit, arguments, told):

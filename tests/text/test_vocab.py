@@ -57,6 +57,8 @@ def test_an_unknown_token_is_a_number_or_an_error():
         strict.encode(["xylophone"])
     with pytest.raises(ValueError, match="unknown token '<none>'"):
         Vocab(("a",), unknown="<none>")
+    with pytest.raises(ValueError, match=r"unknown token \['a'\] among its tokens"):
+        Vocab(("a",), unknown=["a"])
 
 
 @given(st.sets(st.text()))

@@ -89,7 +89,7 @@ class BudgetDataset(IndexMap):
         used = {*self.fields.values(), *self.offsets.values()}
         fits = budgets and used <= budgets.keys()
         needs = f"{name} needs fields and offsets that go by budgets {list(budgets)}"
-        require(fits, needs, sorted(used))
+        require(fits, needs, sorted(used, key=str))
         if own := {"mask", "segment"} & self.fields.keys():
             raise ValueError(f"{name} makes fields {sorted(own)}. Rename the samples'.")
         if unknown := self.offsets.keys() - self.fields.keys():

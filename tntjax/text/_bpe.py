@@ -86,7 +86,7 @@ class BPE:
             parts = re.compile(translate_pattern(self.pattern))
         except (re.error, TypeError) as error:
             raise ValueError(
-                f"BPE can't part text by the pattern {self.pattern!r}: {error}."
+                f"BPE can't part text by the pattern {describe(self.pattern)}: {error}."
             ) from None
         # The ids of common parts are kept, without `self`: nothing outlives it.
         ranks = self.ranks

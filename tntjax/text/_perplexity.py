@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from tntjax._array import namespace
+from tntjax._array import as_array, namespace
 from tntjax._check import check_choice, require
 from tntjax._struct import static
 from tntjax.meter import Meter
@@ -74,7 +74,7 @@ class PerplexityMeter(Meter):
         fits = (units is None) == (self.unit == "token")
         needs = f"{name} needs units, how many {self.unit}s, unless these are tokens"
         require(fits, needs, units)
-        shape = losses.shape if units is None else np.shape(units)
+        shape = losses.shape if units is None else as_array(units).shape
         fits = losses.shape[: len(shape)] == shape
         needs = f"{name} needs units of the leading axes of loss {list(losses.shape)}"
         require(fits, f"{needs}, or []", units)

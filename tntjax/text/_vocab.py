@@ -55,7 +55,7 @@ class Vocab:
         if len(self._numbers) < len(self.tokens):
             twice = [token for token, n in Counter(self.tokens).items() if n > 1]
             raise ValueError(f"Vocab needs each token once, got {twice[0]!r} twice.")
-        if self.unknown is not None and self.unknown not in self._numbers:
+        if self.unknown not in (None, *self.tokens):
             needs = f"Vocab needs the unknown token {self.unknown!r} among its tokens"
             raise ValueError(f"{needs}. Add it to specials, or pass unknown=None.")
 
