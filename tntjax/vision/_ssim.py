@@ -1,11 +1,11 @@
 """Structural similarity."""
 
-import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from tntjax._check import check_choice, require
 from tntjax._struct import static
@@ -48,30 +48,23 @@ class SSIMMeter(MeterOfImages):
         name, side = f"SSIMMeter(window={self.window!r})", len(weights)
         needs = f"{name} needs images of {side} by {side} pixels or more"
         require(min(output.shape[1:3]) >= side, needs, list(output.shape))
-        return _ssim(output, target, self.peak, tuple(weights.tolist()), scale)
+        return _ssim(output, target, self.peak, weights, scale)
 
     def summary(self) -> dict[str, Any]:
         """Returns the value under the name of what it is."""
         return {"ssim": self.value()}
 
 
-@functools.partial(jax.jit, static_argnums=3)
+@jax.jit
 def _ssim(
-    x: jax.Array, y: jax.Array, peak: float, weights: tuple[float, ...], scale: float
+    x: jax.Array, y: jax.Array, peak: float, weights: jax.Array, scale: float
 ) -> jax.Array:
     # About their mean, where squares are smaller, and lose less in differences.
     middle = (x + y).mean((1, 2), keepdims=True) / (2 * peak)  # [B, 1, 1, C]
     x, y = x / peak - middle, y / peak - middle
 
-    def average(values: jax.Array) -> jax.Array:  # valid windows alone
-        for axis in (1, 2):
-            length = values.shape[axis] - len(weights) + 1
-            parts = (
-                weight * jax.lax.slice_in_dim(values, at, at + length, axis=axis)
-                for at, weight in enumerate(weights)
-            )
-            values = functools.reduce(jnp.add, parts)
-        return values
+    def average(values: jax.Array) -> jax.Array:
+        return _slide(weights, _slide(weights, values, 1), 2)
 
     mean_x, mean_y = average(x), average(y)
     variances = scale * (average(x * x + y * y) - mean_x**2 - mean_y**2)
@@ -80,3 +73,15 @@ def _ssim(
     light = (2 * mean_x * mean_y + 0.01**2) / (mean_x**2 + mean_y**2 + 0.01**2)
     structure = (2 * covariance + 0.03**2) / (variances + 0.03**2)
     return (light * structure).mean((1, 2, 3))  # [B]
+
+
+def _slide(weights: jax.Array, values: jax.Array, axis: int) -> jax.Array:
+    """Sums up weighted windows along an axis of [B, H, W, C], those that are inside."""
+    length = values.shape[axis] - len(weights) + 1
+
+    # One weight at a time: all in one expression took more memory, and longer.
+    def add(at: ArrayLike, total: jax.Array) -> jax.Array:
+        part = jax.lax.dynamic_slice_in_dim(values, at, length, axis)
+        return total + weights[at].astype(values.dtype) * part
+
+    return jax.lax.fori_loop(1, len(weights), add, add(0, jnp.float32(0)))
