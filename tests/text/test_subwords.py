@@ -102,6 +102,8 @@ def test_files_of_hugging_face_are_read(tmp_path):
     ]
     assert HuggingFaceTokenizer(path, specials=True).encode("God")[0] == 1
     assert len(tokenizer) == len(numbers) and "ids" in repr(tokenizer)
+    with pytest.raises(TypeError, match="specials must be True or False, got 'no'"):
+        HuggingFaceTokenizer(path, specials="no")
     path.write_text("{}")
     with pytest.raises(ValueError, match="not a tokenizer.json"):
         HuggingFaceTokenizer(path)

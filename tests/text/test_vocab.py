@@ -77,6 +77,8 @@ def test_mistakes_are_told(tmp_path):
         Vocab.build(ENGLISH)
     with pytest.raises(TypeError, match="list of tokens"):
         Vocab.build(WORDS).encode("in the beginning")
+    with pytest.raises(TypeError, match="must be True or False, got .no."):
+        Vocab.build([]).decode([0], keep_specials="no")
     with pytest.raises(ValueError, match="has 5 ids, numbered from 0; got 5"):
         Vocab.build([["a"]]).decode([5])
     with pytest.raises(ValueError, match="got 'a' twice"):

@@ -11,7 +11,7 @@ import numpy as np
 
 from tntjax._check import require
 from tntjax._files import as_place
-from tntjax._numbers import check_at_least
+from tntjax._numbers import check_at_least, check_boolean
 from tntjax._optional import import_optional
 from tntjax.text._ids import as_bytes, check_text, is_ordered, read_ids
 
@@ -120,6 +120,7 @@ class HuggingFaceTokenizer:
 
     Raises:
       FileNotFoundError, ValueError: if there is no such file, or it is another.
+      TypeError: if `specials` is not True or False.
       ImportError: if tokenizers is not there.
     """
 
@@ -130,6 +131,7 @@ class HuggingFaceTokenizer:
 
     def __post_init__(self) -> None:
         module = import_optional("tokenizers", "HuggingFaceTokenizer", "hf")
+        check_boolean("HuggingFaceTokenizer: specials", self.specials)
         content = _read_content(self.file, "HuggingFaceTokenizer")
         try:
             tokenizer = module.Tokenizer.from_buffer(content)

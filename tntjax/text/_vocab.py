@@ -13,7 +13,7 @@ import numpy as np
 
 from tntjax._check import require
 from tntjax._files import as_place
-from tntjax._numbers import check_at_least
+from tntjax._numbers import check_at_least, check_boolean
 from tntjax._struct import describe
 from tntjax.text._ids import as_tokens, check_text, is_ordered, read_ids
 
@@ -141,7 +141,8 @@ class Vocab:
           ids: integers [T] below `len`, of NumPy or JAX too.
           keep_specials: keep padding and the like; the unknown token is always kept.
         """
-        first = 0 if keep_specials else self.specials
+        keeps = check_boolean("Vocab.decode: keep_specials", keep_specials)
+        first = 0 if keeps else self.specials
         numbers = read_ids(ids, len(self), "Vocab.decode")
         found = ((number, self.tokens[number]) for number in numbers)
         return [text for at, text in found if at >= first or text == self.unknown]
