@@ -138,9 +138,11 @@ class Calls:
 
     def _find(self, structure: tuple, carry: Carry) -> _Jitted:
         """Finds what was compiled for a structure, by equality: not all have a hash."""
-        for place, jitted in enumerate(self._jitted):
+        for jitted in self._jitted:
             if is_same(jitted.structure, structure):
-                self._jitted.append(self._jitted.pop(place))  # last used, last let go
+                # Last used, last let go. A new list, as other threads may be in here.
+                others = [other for other in self._jitted if other is not jitted]
+                self._jitted = [*others, jitted]
                 return jitted
         light = carry.light
         # A step leaves the light part as it was, so its structure is known beforehand.
@@ -229,8 +231,8 @@ class Calls:
     def _note(self, carry: Carry, batches: Batches) -> None:
         """Takes note of a trace; under jax.disable_jit it is not one."""
         if isinstance(carry.light["t"], Tracer):
-            if self.on_trace is not None:  # progress() says that it compiles
-                self.on_trace()
+            if (tell := self.on_trace) is not None:  # progress() says that it compiles
+                tell()
             state = self.program.state(*carry)
             self._traces.append(describe_trace(self.program, state, batches))
 

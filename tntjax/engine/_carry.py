@@ -1,5 +1,6 @@
 """The carried fields: as a device holds them, and as the host reads them."""
 
+import contextlib
 import functools
 import sys
 from collections import Counter
@@ -168,8 +169,10 @@ def claim_buffers(leaves: list[jax.Array]) -> list[jax.Array]:
     own, others = set(map(id, leaves)), {}  # others: {pointer: arrays there}
     for array in jax.live_arrays():
         if id(array) not in own and not array.is_deleted():
-            for pointer in _pointers(array):
-                others.setdefault(pointer, []).append(array)
+            # A run in another thread may give it to a call of its own meanwhile.
+            with contextlib.suppress(RuntimeError):
+                for pointer in _pointers(array):
+                    others.setdefault(pointer, []).append(array)
     claimed: list[jax.Array] = []
     given: set[int] = set()
     for leaf, is_held in zip(leaves, held, strict=True):
