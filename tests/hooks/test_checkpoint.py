@@ -1,7 +1,9 @@
 """The plugin that saves: when, what it keeps, what it refuses."""
 
 import os
+import re
 import signal
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +14,7 @@ import tntjax as tnt
 from tests.checkpoint.resumable import leaves, logged, train
 from tntjax.checkpoint import _save
 from tntjax.checkpoint._folder import entries
+from tntjax.checkpoint._orbax import write
 from tntjax.checkpoint._restore import read_score
 
 NAME = "skip-last, adam, 3"
@@ -262,6 +265,52 @@ def test_an_error_in_the_background_is_raised(tmp_path, monkeypatch, every, afte
     assert seen == (["at the end"] if after == "at the end" else [])
 
 
+class Overlapping:
+    """Stands for Orbax's writer: waits a while for a second thread to come in."""
+
+    def __init__(self):
+        self.both, self.saved = threading.Barrier(2), []
+
+    def save(self, path, args):
+        try:
+            self.both.wait(timeout=0.5)
+            self.saved.append("two at once")
+        except threading.BrokenBarrierError:
+            self.both.reset()
+            self.saved.append(path.name)
+
+
+def test_runs_in_two_threads_begin_to_save_one_after_the_other(tmp_path):
+    """Orbax waits five minutes for signals if it counts two saves as one."""
+    writer = Overlapping()
+    threads = [
+        threading.Thread(target=write, args=(writer, tmp_path / name, {}, {}))
+        for name in "ab"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(writer.saved) == ["a", "b"]
+
+
+@pytest.mark.slow
+def test_runs_in_threads_save_and_go_on(tmp_path):
+    ends = {}
+
+    def run(name):
+        hooks = tnt.hooks.checkpoint(tmp_path / name, 2)
+        train(NAME, hooks, max_epoch=1)
+        ends[name] = leaves(train(NAME, hooks, resume=True))
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ends == dict.fromkeys("abcd", leaves(train(NAME, tnt.Hooks())))
+
+
 # ---- folders ----------------------------------------------------------------------
 
 
@@ -297,6 +346,21 @@ def test_foreign_files_are_refused_at_the_start(tmp_path):
     with pytest.raises(ValueError, match="holds 'thesis.txt', which is no checkpoint"):
         train(NAME, tnt.hooks.checkpoint(tmp_path))
     assert names(tmp_path) == ["thesis.txt"]
+
+
+def test_a_folder_that_may_not_be_written_to_is_refused_at_the_start(
+    tmp_path, monkeypatch
+):
+    train(NAME, tnt.hooks.checkpoint(tmp_path), max_epoch=1)
+    (tmp_path / "update-6-epoch-1.discarded").mkdir()
+    before = names(tmp_path)
+    # Not chmod: root may write wherever it likes.
+    monkeypatch.setattr(_save.os, "access", lambda path, mode: path != tmp_path)
+    words = f"{tmp_path} is a folder that you may not write to"
+    with pytest.raises(PermissionError, match=re.escape(words)):
+        train(NAME, tnt.hooks.checkpoint(tmp_path), resume=tmp_path)
+    assert names(tmp_path) == before
+    assert int(train(NAME, tnt.Hooks(), resume=tmp_path).t) == 12  # it is only read
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Orbax, which writes and reads the files of a checkpoint."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ from tntjax.checkpoint._leaves import is_spread, plain
 CANNOT_READ = """the checkpoint {path} cannot be read: {cause}. It was left as it is. \
 To go on from the one before, resume with a function: lambda like: \
 tnt.checkpoint.restore(directory, like, skip_broken=True)."""
+
+
+_ONE_BY_ONE = threading.Lock()
+"""Orbax counts the saves of a program, and signals of one begun in another thread
+meanwhile would get its number."""
 
 
 class BrokenError(ValueError):
@@ -31,10 +37,9 @@ def make_writer() -> Any:
 def write(writer: Any, path: Path, arrays: dict[str, Any], notes: Any) -> None:
     """Begins to write arrays and notes; the path has its name once it is whole."""
     args = orbax().args
-    writer.save(
-        path,
-        args=args.Composite(arrays=args.PyTreeSave(arrays), notes=args.JsonSave(notes)),
-    )
+    saved = args.Composite(arrays=args.PyTreeSave(arrays), notes=args.JsonSave(notes))
+    with _ONE_BY_ONE:
+        writer.save(path, args=saved)
 
 
 def read_notes(path: Path) -> Any:

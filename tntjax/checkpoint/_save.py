@@ -1,6 +1,7 @@
 """Writing checkpoints."""
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ NOT_WRITTEN = """This happened while a checkpoint was written into {directory}. 
 there room on the disk, is the folder still there, and does no other run save into it? \
 Checkpoints that have their names are whole."""
 
+UNWRITABLE = """{directory} is a folder that you may not write to. Save checkpoints \
+into another; a run may go on from those in there all the same, with resume=."""
+
 
 class Saver:
     """Writes checkpoints of a run into a folder; keeps the last and the best."""
@@ -23,6 +27,8 @@ class Saver:
     def __init__(self, directory: Path, keep: int | None, keep_best: bool) -> None:
         entries(directory)  # nothing foreign in it?
         directory.mkdir(parents=True, exist_ok=True)  # told at the start if it cannot
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise PermissionError(UNWRITABLE.format(directory=directory))
         self._directory, self._keep, self._keep_best = directory, keep, keep_best
         self._scores: dict[Path, Score | None] = {}
         # Another process could take what the first has begun to write for a rest.
