@@ -55,6 +55,25 @@ def test_what_is_masked_has_no_effect_not_even_nan(batch):
     assert float(none) == 0
 
 
+@pytest.mark.parametrize("offset", [-3e4, 3e4])
+def test_a_large_offset_of_all_logits_costs_no_digit(batch, offset):
+    logits, target, _ = batch
+    logits = logits + np.float32(offset)
+    exact = logits.astype(np.float64) - np.float64(offset)
+    expected = np.log(np.exp(exact).sum(-1))
+    expected -= np.take_along_axis(exact, target[..., None], -1)[..., 0]
+    found = text.token_losses(logits, target)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_neither_loss_nor_gradient_fills_more_arrays_of_logits():
+    logits = jax.ShapeDtypeStruct((4, 64, 4096), np.float32)
+    target = jax.ShapeDtypeStruct((4, 64), np.int32)
+    function = jax.jit(jax.value_and_grad(text.token_loss))
+    memory = function.lower(logits, target).compile().memory_analysis()
+    assert memory.temp_size_in_bytes < logits.size * 4 / 10
+
+
 def test_half_precision_gives_losses_of_single(batch):
     logits, target, mask = batch
     losses = text.token_losses(jnp.asarray(logits, jnp.bfloat16), target, mask[:, 0])

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from tntjax._struct import flag
 from tntjax.meter._meter import Meter
 from tntjax.meter.parts._count import count_of
+from tntjax.meter.parts._cross_entropy import cross_entropy
 from tntjax.meter.parts._inputs import Mask, as_weighted
 from tntjax.meter.parts._labels import as_probabilities, check_probabilities
 from tntjax.meter.parts._sums import Mean
@@ -81,16 +82,12 @@ def _losses(output: Any, target: Any, *, logits: bool) -> jax.Array:
     if logits and binary:
         loss = jax.nn.softplus(jnp.where(target > 0, -output, output))
     elif logits:
-        loss = -_of_target(jax.nn.log_softmax(output), target)
+        loss = cross_entropy(output, target)
     else:
         if binary:
             happened = jnp.where(target > 0, output, 1 - output)
         else:
-            happened = _of_target(output, target)
+            happened = jnp.take_along_axis(output, target[..., None], -1)[..., 0]
         least = jnp.finfo(jnp.float32).eps
         loss = -jnp.log(jnp.clip(happened, least, 1 - least))
     return jnp.where(known, loss, jnp.nan)
-
-
-def _of_target(output: jax.Array, target: jax.Array) -> jax.Array:
-    return jnp.take_along_axis(output, target[..., None], -1)[..., 0]

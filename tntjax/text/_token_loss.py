@@ -7,6 +7,7 @@ from jax.typing import ArrayLike
 from tntjax._array import as_mask
 from tntjax._check import require
 from tntjax._numbers import check_integers, check_number
+from tntjax.meter.parts._cross_entropy import cross_entropy
 from tntjax.meter.parts._labels import as_class_numbers
 from tntjax.text._ids import as_logits
 
@@ -55,10 +56,7 @@ def token_losses(
         scores = jnp.where(there[..., None], scores, 0)  # no NaN in the gradient
         wanted = jnp.where(there, wanted, 0)
     wanted = jnp.where(wanted < 0, scores.shape[-1], wanted)  # -1 is not the last one
-    logs = jax.nn.log_softmax(scores)
-    losses = -jnp.take_along_axis(logs, wanted[..., None], axis=-1)[..., 0]
-    if share:
-        losses = (1 - share) * losses - share * logs.mean(-1)
+    losses = cross_entropy(scores, wanted, share)
     return losses if there is None else jnp.where(there, losses, 0)
 
 
