@@ -57,7 +57,8 @@ def _as_labels(
 ) -> tuple[jax.Array, jax.Array]:
     labels = as_int32(labels, f"{name} needs integers as labels")
     fits = labels.ndim and labels.shape[:-1] == batch
-    require(fits, f"{name} needs labels of shape {[*batch, 'L']}", labels)
+    shape = ", ".join(map(str, (*batch, "L")))
+    require(fits, f"{name} needs labels of shape [{shape}]", labels)
     sizes = as_lengths(label_lengths, labels.shape, name, "label_lengths")
     return labels, sizes
 
