@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tntjax as tnt
-from tests.checkpoint.resumable import leaves, logged, train
+from tests.checkpoint.resumable import leaves, logged, make_data, train
 from tntjax.checkpoint import _save
 from tntjax.checkpoint._folder import entries
 from tntjax.checkpoint._orbax import write
@@ -83,6 +83,23 @@ def test_a_score_that_fails_costs_no_checkpoint(tmp_path):
     with pytest.raises(TypeError, match=words):
         train(NAME, hooks)
     assert tnt.checkpoint.steps(tmp_path) == [6]
+
+
+def test_of_members_the_name_of_a_score_is_refused_at_the_start(tmp_path):
+    iterator = tnt.DatasetIterator([make_data(4)])
+    tester = tnt.SGDEngine(tnt.hooks.metering("error"))
+    judge = tnt.hooks.validate(tester, iterator, score="error")
+    words = (
+        r"best='validate' is 2 scores, one for each member.*aux\['validate'\].min\(\)"
+    )
+    hooks = tnt.chain(judge, tnt.hooks.checkpoint(tmp_path, best="validate"))
+    with pytest.raises(ValueError, match=words) as caught:
+        train("members", hooks)
+    assert int(caught.value.state.t) == 0
+    best = lambda state: state.aux["validate"].min()  # noqa: E731
+    hooks = tnt.chain(judge, tnt.hooks.checkpoint(tmp_path, best=best))
+    train("members", hooks, max_epoch=1)
+    assert tnt.checkpoint.best(tmp_path) == tnt.checkpoint.steps(tmp_path)[-1]
 
 
 @pytest.mark.slow

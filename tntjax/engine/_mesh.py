@@ -141,7 +141,8 @@ def make_placement(
     if data_axis not in mesh.axis_names:
         raise ValueError(
             f"data_axis must be one of the mesh's axes {mesh.axis_names}, got"
-            f" {data_axis!r}."
+            f" {data_axis!r}. If batches are to be whole on each device, give the mesh"
+            " one of size 1: jax.make_mesh((1, ...), ('data', ...))."
         )
     # Whatever the axes were made for, here the compiler decides along all of them.
     return Placement(Mesh(mesh.devices, mesh.axis_names), shard, data_axis)

@@ -37,6 +37,10 @@ NEWER = """{directory} has checkpoints of after {steps} updates, which come afte
 State that this run goes on from. Save into another folder, or go on from one of them: \
 tnt.checkpoint.restore(directory, like, step=...) in resume=."""
 
+OF_MEMBERS = """checkpoint: best={name!r} is {members} scores, one for each member, \
+and a checkpoint is of all. Say what counts: \
+best=lambda state: state.aux[{name!r}].min()"""
+
 SHORTER = """{path} has {size} bytes, but had {length} when the checkpoint was saved \
 that this run goes on from. Put the file back, or leave it out of files=."""
 
@@ -64,10 +68,10 @@ def checkpoint(
       every: also after each so many updates.
       keep: how many of the last checkpoints to keep, None for all.
       best: what is judged, the lower the better: the name of the score of a
-        `validate`, or `State -> score`, a number or None for no score. The
-        checkpoint with the best score, of equals the first, is kept as well, and
-        `tnt.checkpoint.best` finds it. A score of `validate` counts for the checkpoint
-        of the epoch in which it was measured. NaN is never the best.
+        `validate`, or, as it must be for `members`, `State -> score`, a number or None
+        for no score. The checkpoint with the best score, of equals the first, is kept
+        as well, and `tnt.checkpoint.best` finds it. A score of `validate` counts for
+        the checkpoint of the epoch in which it was measured. NaN is never the best.
       maximize: whether a higher score is better.
       files: files that grow while training goes on, such as logs: to their end (mode
         `"a"`), each line flushed. A run that goes on from a checkpoint cuts them to the
@@ -137,6 +141,9 @@ class _Checkpoint:
     def load(self, state: State, source: Source) -> None:
         """Cuts files to what they were, and refuses a folder of another run."""
         check_named("checkpoint", self._best, state)
+        if isinstance(self._best, str) and state.members is not None:
+            words = OF_MEMBERS.format(name=self._best, members=state.members)
+            raise ValueError(words)
         warn_of_direction("checkpoint", self._best, self._maximize, state)
         saver, t = self._saver, int(state.t)
         if source == "memory":  # files and older checkpoints are of the same program
