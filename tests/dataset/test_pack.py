@@ -60,6 +60,11 @@ def test_many_windows_are_filled_as_each_alone(window):
     assert list(tnt.PackDataset(samples(drawn), 9, window).plan) == expected
 
 
+def test_a_row_may_be_longer_than_int32_counts():
+    rows = tnt.PackDataset(samples([1, 1, 1]), 2**31, lengths=[2**30] * 3)
+    assert list(rows.plan) == [[0, 1], [2]]  # of which none is read
+
+
 def test_no_sample_of_any_length_makes_no_row():
     assert list(tnt.PackDataset(samples([0, 0]), 9)) == []
 

@@ -124,9 +124,9 @@ def _fill_rows(order: np.ndarray, sizes: np.ndarray, room: int, window: int) -> 
 def _first_fit(sizes: np.ndarray, room: int) -> np.ndarray:
     """Returns for sizes [windows, n] the places [windows, n] of their rows."""
     every, places = np.arange(len(sizes)), np.empty_like(sizes)
-    left = np.full(sizes.shape, room, np.int32)  # all of it in rows that are not begun
+    left = np.full(sizes.shape, room)  # all of it in rows that are not begun
     begun = 0  # at most, of any window
-    for number, size in enumerate(sizes.T.astype(np.int32)):
+    for number, size in enumerate(sizes.T):
         place = (left[:, : begun + 1] >= size[:, None]).argmax(1)
         left[every, place] -= size
         places[:, number] = place
